@@ -1,0 +1,53 @@
+"""An HTTP server in a thread, on a free loopback port, for the services that the local cloud plays."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Self
+
+from werkzeug.serving import make_server
+
+WsgiApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+
+class RunningServer:
+    """Serves a WSGI application on 127.0.0.1 until `close`; ready as soon as it is made.
+
+    `port` 0 takes a free one. Usable as a context manager.
+    """
+
+    def __init__(self, application: WsgiApplication, port: int = 0) -> None:
+        """Bind and start serving; raises OSError if the port is taken."""
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        self._server = make_server("127.0.0.1", port, application, threaded=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self._server.server_port)
+
+    @property
+    def url(self) -> str:
+        """`http://127.0.0.1:<port>`, without a trailing slash."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def close(self) -> None:
+        """Stop listening and wait for the serving thread to end."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def __enter__(self) -> Self:
+        """Return itself: it already serves."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close, whatever happened."""
+        self.close()

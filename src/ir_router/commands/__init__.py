@@ -1,0 +1,1 @@
+"""The /security-ir command: one module for each sub-command."""

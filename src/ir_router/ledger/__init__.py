@@ -1,0 +1,1 @@
+"""The record of every side effect, in one DynamoDB table."""

@@ -1,0 +1,88 @@
+"""The keys of the ledger's rows (see docs/architecture.md, "The ledger").
+
+The first word of a partition key decides which deployment may touch the row (`dynamodb:LeadingKeys` in Terraform).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+CASES_INDEX = "CASE#index"
+OPEN_APPROVALS_INDEX = "APPROVAL#open"
+
+
+class Key(NamedTuple):
+    """Partition and sort key of a row."""
+
+    pk: str
+    sk: str
+
+
+def case(case_id: str) -> Key:
+    """What is known of a case as a whole: hints, lease, synced fields."""
+    return Key(f"CASE#{case_id}", "META")
+
+
+def poller() -> Key:
+    """When the poller first ran, and where a poll of more than its budget of pages goes on."""
+    return Key("CASE#poller", "META")
+
+
+def comment(case_id: str, comment_id: str, part: int = 0) -> Key:
+    """A comment of the case and its Slack message; `part` counts the messages that a long comment became."""
+    return Key(f"CASE#{case_id}", f"COMMENT#{comment_id}" + (f"#{part}" if part else ""))
+
+
+def attachment(case_id: str, attachment_id: str) -> Key:
+    """An attachment of the case and its Slack file."""
+    return Key(f"CASE#{case_id}", f"FILE#{attachment_id}")
+
+
+def member(case_id: str, email: str) -> Key:
+    """Somebody who belongs into the channel."""
+    return Key(f"CASE#{case_id}", f"MEMBER#{email.lower()}")
+
+
+def note(case_id: str, name: str) -> Key:
+    """Something said once: the notice, a change, a warning."""
+    return Key(f"CASE#{case_id}", f"NOTE#{name}")
+
+
+def slack_message(case_id: str, reference: str) -> Key:
+    """A Slack message or file and what it became on the case; `reference` is `<ts>#<part>` or `<file id>#file`."""
+    return Key(f"CASE#{case_id}", f"SLACK#{reference}")
+
+
+def channel(channel_id: str) -> Key:
+    """The case of a Slack channel."""
+    return Key(f"CHANNEL#{channel_id}", "CASE")
+
+
+def command(trigger_id: str) -> Key:
+    """A slash command or form that was carried out."""
+    return Key(f"COMMAND#{trigger_id}", "META")
+
+
+def approval(approval_id: str) -> Key:
+    """A decision asked of a person."""
+    return Key(f"APPROVAL#{approval_id}", "META")
+
+
+def token(approval_id: str) -> Key:
+    """The task token of an approval: written by the workflow, read by the approval handler alone."""
+    return Key(f"TOKEN#{approval_id}", "META")
+
+
+def detection(event_id: str) -> Key:
+    """Which execution handles a CloudTrail event."""
+    return Key(f"DETECTION#{event_id}", "META")
+
+
+def containment(principal: str) -> Key:
+    """The open incident of a principal, its recorded state and its lock."""
+    return Key(f"CONTAINMENT#{principal}", "META")
+
+
+def deduplication(name: str) -> Key:
+    """Grouped alerts and back-offs."""
+    return Key(f"DEDUP#{name}", "META")

@@ -1,0 +1,1 @@
+"""Operations as tasks: verify, replay, resync."""

@@ -1,0 +1,1 @@
+"""Gateway to AWS Security Incident Response."""

@@ -1,0 +1,1 @@
+"""Gateway to Slack, and the door through which Slack comes in."""

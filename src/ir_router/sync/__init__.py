@@ -1,0 +1,1 @@
+"""Cases and Slack in step: flows 1 and 2."""

@@ -1,0 +1,1 @@
+"""Containment and approval: flow 3, one function for each state."""
