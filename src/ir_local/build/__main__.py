@@ -1,0 +1,40 @@
+"""`python -m ir_local.build`: build a zip and say how large it is."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from ir_local.build.contents import UnpackedServiceError
+from ir_local.build.dependencies import PLATFORMS, DependencyError, Target
+from ir_local.build.package import PackageTooLargeError, build_package
+from ir_local.build.project import BUILD
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build what the command line asks for; 0 when the zip is there."""
+    parser = argparse.ArgumentParser(prog="python -m ir_local.build", description="Build the functions' zip.")
+    parser.add_argument("--variant", choices=["lambda", "local"], default="lambda", help="for AWS, or for this machine")
+    parser.add_argument(
+        "--architecture", choices=sorted(PLATFORMS), default="arm64", help="of the Lambda functions (variant lambda)"
+    )
+    parser.add_argument("--output", type=Path, help="the zip to write (default: build/ir_router[-local].zip)")
+    options = parser.parse_args(arguments)
+
+    local = options.variant == "local"
+    output = options.output or BUILD / ("ir_router-local.zip" if local else "ir_router.zip")
+    start = time.monotonic()
+    try:
+        package = build_package(Target(None if local else options.architecture), output)
+    except (DependencyError, UnpackedServiceError, PackageTooLargeError) as error:
+        print(f"failed   {error}", file=sys.stderr)
+        return 1
+    state = f"built in {time.monotonic() - start:.1f} s" if package.built else "unchanged"
+    print(f"ok       {output}  {package.size / 1024 / 1024:.1f} MB  {state}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
