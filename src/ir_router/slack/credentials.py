@@ -1,5 +1,6 @@
-"""What the functions behind the door need to speak to Slack, from SSM parameters, kept for five minutes so that a rotation needs no deployment.
+"""What the functions behind the door need to speak to Slack, from SSM parameters.
 
+They are kept for five minutes, so that a rotation needs no deployment.
 A parameter that was not given at deployment holds `not-configured` (a write-only argument cannot be null).
 """
 

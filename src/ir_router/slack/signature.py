@@ -1,6 +1,6 @@
 """Whether a request comes from Slack: the signature over the raw body, at most five minutes old.
 
-Slack's rule is https://api.slack.com/authentication/verifying-requests-from-slack. It is computed here with the standard
+Slack's rule: https://api.slack.com/authentication/verifying-requests-from-slack. Computed here with the standard
 library: importing slack_sdk's verifier loads its web client, which the door's cold start would pay for.
 A test holds both to the same verdicts.
 """

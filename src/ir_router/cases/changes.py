@@ -1,0 +1,110 @@
+"""What changed on a case: digests to notice that something did, and the differences that people are told. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ir_router.cases import status
+from ir_router.cases.models import Case, CaseRow, Comment
+
+
+def digest(value: Any) -> str:
+    """A short, stable hash of anything that JSON can hold."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+def row_of(case: Case) -> CaseRow:
+    """The row of ListCases that belongs to a case (GetCase has all its fields)."""
+    return CaseRow.model_validate({name: getattr(case, name) for name in CaseRow.model_fields})
+
+
+def row_digest(row: CaseRow) -> str:
+    """The digest of a row of ListCases; times count in whole seconds."""
+    return digest({name: _plain(value) for name, value in row})
+
+
+def fingerprint(case: Case, comments: Iterable[Comment]) -> str:
+    """What a deep check compares: `<case>.<comments>.<attachments>`, each a digest."""
+    fields = case.model_dump(mode="json", exclude={"case_attachments", "last_updated_date"})
+    said = [(comment.comment_id, digest(comment.body)) for comment in comments]
+    attached = sorted((item.attachment_id, item.attachment_status) for item in case.case_attachments)
+    return ".".join((digest(fields), digest(sorted(said)), digest(attached)))
+
+
+def what_differs(before: str | None, after: str) -> str | None:
+    """The event that a deep check publishes: AttachmentAdded, CommentAdded, CaseUpdated, or None."""
+    if before == after:
+        return None
+    old, new = (before or "..").split("."), after.split(".")
+    if len(old) != len(new) or old[0] != new[0]:
+        return "CaseUpdated"
+    return "CommentAdded" if old[1] != new[1] else "AttachmentAdded"
+
+
+def _plain(value: Any) -> Any:
+    return int(value.timestamp()) if isinstance(value, datetime) else value
+
+
+@dataclass(frozen=True)
+class FieldChange:
+    """A field that people follow, with its values as text. `name` is the ledger's attribute."""
+
+    name: str
+    label: str
+    before: str
+    after: str
+
+
+# The ledger's attribute -> what people call it. The specification names the first two of these attributes.
+_LABELS: Mapping[str, str] = {
+    "slackChannelCaseTitle": "Title",
+    "slackChannelCaseDescription": "Description",
+    "slackChannelCaseStatus": "Status",
+    "slackChannelCaseSeverity": "Severity",
+    "slackChannelCasePendingAction": "Pending action",
+    "slackChannelCaseResolverType": "Resolver",
+    "slackChannelCaseEngagementType": "Type",
+    "slackChannelCaseImpactedAccounts": "Impacted accounts",
+    "slackChannelCaseImpactedServices": "Impacted services",
+    "slackChannelCaseImpactedRegions": "Impacted regions",
+    "slackChannelCaseThreatActorAddresses": "Threat actor IP addresses",
+}
+
+
+def followed_fields(case: Case, severity: str) -> dict[str, str]:
+    """The fields whose changes are told in the channel, as the ledger keeps them (API values, lists joined)."""
+    values = {
+        "slackChannelCaseTitle": case.title,
+        "slackChannelCaseDescription": case.description,
+        "slackChannelCaseStatus": case.case_status,
+        "slackChannelCaseSeverity": severity,
+        "slackChannelCasePendingAction": case.pending_action or "None",
+        "slackChannelCaseResolverType": case.resolver_type or "",
+        "slackChannelCaseEngagementType": case.engagement_type or "",
+        "slackChannelCaseImpactedAccounts": ", ".join(sorted(case.impacted_accounts)),
+        "slackChannelCaseImpactedServices": ", ".join(sorted(case.impacted_services)),
+        "slackChannelCaseImpactedRegions": ", ".join(sorted(r.get("region", "") for r in case.impacted_aws_regions)),
+        "slackChannelCaseThreatActorAddresses": ", ".join(
+            sorted(address.get("ipAddress", "") for address in case.threat_actor_ip_addresses)
+        ),
+    }
+    return {name: values[name] for name in _LABELS}
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, str]) -> list[FieldChange]:
+    """The followed fields that differ, in telling order. A field never stored before is no change."""
+    return [
+        FieldChange(name, label, _shown(name, str(before[name])), _shown(name, after[name]))
+        for name, label in _LABELS.items()
+        if name in before and str(before[name]) != after[name]
+    ]
+
+
+def _shown(name: str, value: str) -> str:
+    return status.shown(value) if name == "slackChannelCaseStatus" else value

@@ -1,0 +1,77 @@
+"""What Slack sends, cut to what we use, and which of it is ours to handle. Pure.
+
+The event types are those of https://api.slack.com/events; subtypes that only report housekeeping are not wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_MEMBERSHIP = frozenset({"member_joined_channel", "member_left_channel"})
+# A message without subtype is a plain one; these are the others that carry what people said.
+_SPOKEN = frozenset({"", "file_share", "thread_broadcast", "me_message", "bot_message"})
+_CHANGES = frozenset({"message_changed", "message_deleted"})
+_MESSAGE_FIELDS = (
+    "type",
+    "subtype",
+    "channel",
+    "user",
+    "text",
+    "ts",
+    "thread_ts",
+    "bot_id",
+    "app_id",
+    "username",
+    "deleted_ts",
+    "event_ts",
+    "team",
+    "user_team",
+    "source_team",
+)
+_FILE_FIELDS = ("id", "name", "title", "mimetype", "size", "mode", "file_access")
+
+
+def is_wanted(event: Mapping[str, Any], own_app_id: str) -> bool:
+    """Whether the event is one that we handle: not our own app's doing, not housekeeping.
+
+    Our own posts are known by the app's id, never by a tag that a person may type.
+    """
+    kind = event.get("type")
+    if kind in _MEMBERSHIP or kind == "file_shared":
+        return True
+    if kind != "message" or not event.get("channel"):
+        return False
+    subtype = event.get("subtype") or ""
+    said = event.get("message") or event.get("previous_message") or event if subtype in _CHANGES else event
+    if own_app_id and own_app_id in (said.get("app_id"), (said.get("bot_profile") or {}).get("app_id")):
+        return False
+    return subtype in _SPOKEN or subtype in _CHANGES
+
+
+def trimmed(event: Mapping[str, Any]) -> dict[str, Any]:
+    """The event with only the fields that we read: a queue message holds 256 KB, and less of it is kept."""
+    if event.get("type") != "message":
+        return {name: value for name, value in event.items() if isinstance(value, str)}
+    kept = _message(event)
+    for inner in ("message", "previous_message"):
+        if isinstance(event.get(inner), Mapping):
+            kept[inner] = _message(event[inner])
+    return kept
+
+
+def channel_of(event: Mapping[str, Any]) -> str:
+    """The channel that the event is about."""
+    return str(event.get("channel") or event.get("channel_id") or "none")
+
+
+def _message(message: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: message[name] for name in _MESSAGE_FIELDS if isinstance(message.get(name), str)}
+    files = message.get("files")
+    if isinstance(files, list):
+        kept["files"] = [
+            {name: file[name] for name in _FILE_FIELDS if name in file} for file in files if isinstance(file, Mapping)
+        ]
+    if isinstance(message.get("edited"), Mapping):
+        kept["edited"] = {"ts": str(message["edited"].get("ts", ""))}
+    return kept
