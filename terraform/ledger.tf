@@ -1,0 +1,70 @@
+# One row for each side effect. The keys decide which role may touch a row: see ledger_rights in roles.tf.
+
+locals {
+  index_name = "index"
+}
+
+resource "aws_dynamodb_table" "ledger" {
+  name         = local.names.table
+  billing_mode = "PAY_PER_REQUEST"
+  hash_key     = "PK"
+  range_key    = "SK"
+
+  attribute {
+    name = "PK"
+    type = "S"
+  }
+
+  attribute {
+    name = "SK"
+    type = "S"
+  }
+
+  attribute {
+    name = "index_pk"
+    type = "S"
+  }
+
+  attribute {
+    name = "index_sk"
+    type = "S"
+  }
+
+  # Sparse: only case and open approval rows have the index's keys. It serves the poller, which reads every row of it
+  # each minute, so it holds no more than the poller compares.
+  global_secondary_index {
+    name            = local.index_name
+    hash_key        = "index_pk"
+    range_key       = "index_sk"
+    projection_type = "INCLUDE"
+    non_key_attributes = [
+      "channel_id",
+      "closed",
+      "created_at",
+      "fingerprint",
+      "hints",
+      "kind",
+      "lease_until",
+      "next_try",
+      "principal",
+      "reminders_sent",
+      "row_digest",
+      "settle_after",
+      "state",
+      "synced_hints",
+    ]
+  }
+
+  ttl {
+    attribute_name = "expires_at"
+    enabled        = true
+  }
+
+  point_in_time_recovery {
+    enabled = true
+  }
+
+  server_side_encryption {
+    enabled = true
+  }
+}
