@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Protocol
 
 from ir_router import clock
@@ -54,3 +59,31 @@ def of_invocation(context: LambdaContext, *, reserve: float, at_most: float | No
     if at_most is not None:
         hard = min(hard, clock.now() + at_most)
     return Deadline(soft=hard - reserve, hard=hard)
+
+
+class RunEndedError(BaseException):
+    """The hard end of a run has come. Not an Exception: no handler of ordinary errors may carry the run on."""
+
+
+@contextmanager
+def enforced(deadline: Deadline) -> Iterator[None]:
+    """End the run at its hard deadline, wherever it is.
+
+    Others may settle what this run claimed as soon as the deadline and the settling time have passed, so nothing of
+    it may go on after them. Lambda itself ends an invocation at the function's time-out, which comes later.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        # A signal reaches the main thread alone; Lambda runs handlers there. Local tests may use others.
+        yield
+        return
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise RunEndedError("the run's hard deadline has come")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, max(0.001, deadline.hard - clock.now()))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

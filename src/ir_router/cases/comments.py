@@ -1,0 +1,78 @@
+"""The text of comments that we write, and how they are recognised as ours. Pure.
+
+A comment that we write ends with a line that names what it came from, `(Slack C0123/1700000000.000100)` or
+`(ir-router <name>)`: a comment that the ledger has not confirmed yet is matched by it against the open claims.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ir_router.cases.models import COMMENT_LIMIT
+
+SLACK_TAG = "[Slack Update]"
+SYSTEM_TAG = "[AWS Security IR Update]"
+
+_SLACK_REFERENCE = re.compile(r"\(Slack ([A-Z0-9]+)/(\d+\.\d+)(?: part (\d+))?\)\s*\Z")
+_SYSTEM_REFERENCE = re.compile(r"\(ir-router ([A-Za-z0-9._:-]+)\)\s*\Z")
+# Room for the tag, the name, the time and the reference around a part of a long message.
+_FRAME_LENGTH = 400
+
+
+@dataclass(frozen=True)
+class SlackReference:
+    """The Slack message that a comment says it came from."""
+
+    channel_id: str
+    ts: str
+    part: int
+
+    @property
+    def row(self) -> str:
+        """The ledger's name of it, behind `SLACK#`."""
+        return f"{self.ts}#{self.part}"
+
+
+def slack_reference(body: str) -> SlackReference | None:
+    """The reference at the end of a comment from Slack."""
+    found = _SLACK_REFERENCE.search(body)
+    return SlackReference(found[1], found[2], int(found[3] or 1) - 1) if found else None
+
+
+def system_reference(body: str) -> str | None:
+    """The name at the end of a comment that the system wrote about itself."""
+    found = _SYSTEM_REFERENCE.search(body)
+    return found[1] if found else None
+
+
+def body_hash(body: str) -> str:
+    """What a comment's text is compared by."""
+    return hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def system_comment(text: str, name: str) -> str:
+    """A comment of the system about itself; `name` is the ledger's, of letters, digits and `._:-`."""
+    return f"{SYSTEM_TAG} {text[: COMMENT_LIMIT - _FRAME_LENGTH]}\n\n(ir-router {name})"
+
+
+def from_slack(
+    parts: Sequence[str], author: str, sent_at: datetime, channel_id: str, ts: str, remarks: str = ""
+) -> list[str]:
+    """The comments that a Slack message becomes, one for each part. `remarks` follows the name."""
+    bodies = []
+    for number, part in enumerate(parts, start=1):
+        numbered = f", part {number} of {len(parts)}" if len(parts) > 1 else ""
+        reference = f"(Slack {channel_id}/{ts}{f' part {number}' if number > 1 else ''})"
+        bodies.append(
+            f"{SLACK_TAG} {author}{remarks}{numbered} ({sent_at:%Y-%m-%d %H:%M:%S} UTC)\n{part}\n\n{reference}"
+        )
+    return bodies
+
+
+def part_length() -> int:
+    """How many characters of a message fit into one comment."""
+    return COMMENT_LIMIT - _FRAME_LENGTH

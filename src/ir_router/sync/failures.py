@@ -1,0 +1,57 @@
+"""Failures that stay: told once on the case and once in the channel, with the id that is in the logs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ir_router.deadline import Deadline
+from ir_router.errors import IrRouterError
+from ir_router.ledger import claims, keys, table
+from ir_router.observability import logger, measure
+from ir_router.slack import messages
+from ir_router.slack.gateway import Slack
+from ir_router.sync import posting, system_comments
+
+
+@dataclass(frozen=True)
+class Failure:
+    """`name` makes it this one failure (letters, digits, `._:-`); `what`, `mend` are sentences for people."""
+
+    name: str
+    what: str
+    mend: str
+    retried: bool
+    error_id: str
+
+
+def tell(case_id: str, channel_id: str, failure: Failure, deadline: Deadline) -> None:
+    """Tell people once. What cannot be told now is told when it fails again; the log and the metric never fail."""
+    logger.error("a failure stays", extra={"case_id": case_id, "failure": failure.name, "error_id": failure.error_id})
+    measure("FailuresTold")
+    again = "It is tried again by itself." if failure.retried else "It is not tried again by itself."
+    sentence = f"{failure.what} {again} {failure.mend} Error ID: {failure.error_id}"
+    try:
+        system_comments.write(case_id, f"failure-{failure.name}", sentence, deadline)
+    except IrRouterError as error:
+        logger.warning("a failure could not be told on the case", extra={"reason": type(error).__name__})
+    if not channel_id:
+        return
+    try:
+        _post(case_id, channel_id, failure, deadline)
+    except IrRouterError as error:
+        logger.warning("a failure could not be told in the channel", extra={"reason": type(error).__name__})
+
+
+def _post(case_id: str, channel_id: str, failure: Failure, deadline: Deadline) -> None:
+    taken = claims.take(keys.note(case_id, f"failure-{failure.name}"), settle_after=deadline.settle_after)
+    if isinstance(taken, claims.Claim):
+        message = messages.failure(failure.what, failure.retried, failure.mend, failure.error_id)
+        posting.post(Slack(deadline), channel_id, taken, message)
+
+
+def first_error_id(case_id: str, name: str, error_id: str) -> str:
+    """The id under which this failure was first logged: the case, the channel and the logs must show the same one."""
+    row = table.update(
+        keys.note(case_id, f"failing-{name}"), "SET error_id = if_not_exists(error_id, :error_id)", error_id=error_id
+    )
+    return str(row["error_id"])

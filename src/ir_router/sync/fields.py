@@ -1,0 +1,61 @@
+"""The case's fields: the topic kept current, changes told from what to what."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+from ir_router import clock
+from ir_router.cases import changes
+from ir_router.cases.models import CaseEdit
+from ir_router.ledger import keys, leases
+from ir_router.security_ir import gateway as security_ir
+from ir_router.slack import messages
+from ir_router.sync import posting
+from ir_router.sync.run import Run
+
+# A person who changes the case from Slack is named for this long; the API knows only our own role.
+ACTOR_REMEMBERED_SECONDS = 600
+
+
+def set_topic(run: Run, channel: dict[str, Any]) -> None:
+    """Set the topic when Slack has another one: anybody can overwrite it, so it is compared with Slack itself."""
+    wanted = messages.topic(run.case.case_status, run.severity)
+    if html.unescape(str((channel.get("topic") or {}).get("value") or "")) != wanted:
+        run.slack.read("conversations.setTopic", channel=run.channel_id, topic=wanted)
+
+
+def remember(run: Run) -> None:
+    """Store the fields as they are, without a word: the notice has just shown them."""
+    if "change_count" not in run.lease.row:
+        leases.save(run.lease, change_count=0, **changes.followed_fields(run.case, run.severity))
+
+
+def tell_changes(run: Run) -> None:
+    """One message for what changed since the last that people were told.
+
+    What is told is frozen in the claim; the stored fields then become what was told, so a change that comes
+    between a crash and the next run is told by itself.
+    """
+    while True:
+        stored = run.lease.row
+        count = int(stored["change_count"])
+        key = keys.note(run.case_id, f"change-{count}")
+        row = run.row(key)
+        after = dict(row["fields"]) if row else changes.followed_fields(run.case, run.severity)
+        differences = changes.differences(stored, after)
+        if not differences and row is None:
+            return
+        claim = run.claim(key, fields=after)
+        if claim is not None:
+            posting.post(run.slack, run.channel_id, claim, messages.changes(differences, _who(run)))
+        leases.save(run.lease, change_count=count + 1, **after)
+
+
+def _who(run: Run) -> str | None:
+    """Who changed the case last: the person who did it from Slack, else the last edit's principal."""
+    actor = run.row(keys.note(run.case_id, "actor"))
+    if actor and clock.now() - float(actor.get("at", 0)) < ACTOR_REMEMBERED_SECONDS:
+        return str(actor["name"])
+    edits: list[CaseEdit] = security_ir.edits(run.case_id)
+    return messages.author(edits[-1].principal) if edits and edits[-1].principal else None
