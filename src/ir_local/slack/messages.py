@@ -1,0 +1,217 @@
+"""Messages: posting, editing, deleting, threads, and the events that they raise."""
+
+from __future__ import annotations
+
+import copy
+import re
+
+from ir_local.slack.errors import SlackError
+from ir_local.slack.events import EventBus
+from ir_local.slack.model import App, Channel, Json, Message, User
+from ir_local.slack.store import Store, random_word
+
+MENTION_OR_LINK = re.compile(r"(<(?:[@#!][^<>]+|https?://[^<>]+|mailto:[^<>]+)>)")
+BARE_LINK = re.compile(r"https?://[^\s<>|]+")
+
+
+def as_typed(text: str) -> str:
+    """Typed text as Slack sends it: `&`, `<`, `>` escaped, bare links in angle brackets, mentions kept."""
+    parts = MENTION_OR_LINK.split(text)
+    for index in range(0, len(parts), 2):
+        escaped = parts[index].replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        parts[index] = BARE_LINK.sub(lambda match: f"<{match.group()}>", escaped)
+    return "".join(parts)
+
+
+def rich_text(text: str) -> list[Json]:
+    """The block that Slack itself makes of a message's text."""
+    element = {"type": "rich_text_section", "elements": [{"type": "text", "text": text}]}
+    return [{"type": "rich_text", "block_id": random_word(5), "elements": [element]}]
+
+
+class Messages:
+    """What may be done to messages, whoever does it; the callers check who may."""
+
+    def __init__(self, store: Store, bus: EventBus) -> None:
+        """Keep messages in `store`, tell of them by `bus`."""
+        self._store = store
+        self._bus = bus
+
+    def post(
+        self,
+        channel: Channel,
+        author: str,
+        content: Json,
+        *,
+        app: App | None = None,
+        thread_ts: str | None = None,
+        broadcast: bool = False,
+        metadata: Json | None = None,
+    ) -> Message:
+        """Add a message and raise its event; SlackError `is_archived`, `thread_not_found`."""
+        if channel.is_archived:
+            raise SlackError("is_archived")
+        parent = self._parent(channel, thread_ts)
+        ts = self._store.next_ts(channel)
+        body: Json = {"type": "message", "ts": ts, "team": self._store.team_id, **content}
+        message = Message(ts, channel.id, author, body, app.app_id if app else None, metadata=metadata)
+        if parent is not None:
+            parent.thread_ts = parent.ts
+            message.thread_ts = parent.ts
+            message.broadcast = broadcast
+            body["thread_ts"] = parent.ts
+            if "user" in body:
+                body["parent_user_id"] = parent.body.get("user")
+            if broadcast:
+                body["subtype"] = "thread_broadcast"
+                body["root"] = self.render(parent)
+        channel.messages[ts] = message
+        self._bus.message(channel, copy.deepcopy(body))
+        return message
+
+    def system(self, channel: Channel, user: str, subtype: str, text: str, **fields: object) -> Message:
+        """Slack's own line about a join, a topic, a name..., of subtype `channel_*`, or `group_*` when private."""
+        prefix = "group" if channel.is_private else "channel"
+        content = {"subtype": f"{prefix}_{subtype}", "user": user, "text": text, **fields}
+        ts = self._store.next_ts(channel)
+        body: Json = {"type": "message", "ts": ts, **content}
+        message = Message(ts, channel.id, user, body)
+        channel.messages[ts] = message
+        self._bus.message(channel, copy.deepcopy(body))
+        return message
+
+    def edit(self, message: Message, changes: Json, *, editor: str | None) -> None:
+        """Change fields of the body (None removes one); `editor` None: by Slack itself, as when a link unfolds."""
+        channel = self._store.channel(message.channel_id)
+        previous = copy.deepcopy(self.render(message))
+        ts = self._store.next_ts(channel)
+        for name, value in changes.items():
+            if value is None:
+                message.body.pop(name, None)
+            else:
+                message.body[name] = value
+        if editor is not None:
+            message.body["edited"] = {"user": editor, "ts": f"{ts.split('.')[0]}.000000"}
+        self._changed(channel, message, previous, ts)
+
+    def delete(self, message: Message) -> None:
+        """Remove a message; one with replies leaves Slack's tombstone behind."""
+        channel = self._store.channel(message.channel_id)
+        previous = copy.deepcopy(self.render(message))
+        ts = self._store.next_ts(channel)
+        if not message.is_reply and self._replies(channel, message.ts):
+            message.body = {
+                "type": "message",
+                "subtype": "tombstone",
+                "text": "This message was deleted.",
+                "user": "USLACKBOT",
+                "hidden": True,
+                "ts": message.ts,
+            }
+            message.metadata = None
+            self._changed(channel, message, previous, ts)
+            return
+        del channel.messages[message.ts]
+        event = {
+            "type": "message",
+            "subtype": "message_deleted",
+            "hidden": True,
+            "ts": ts,
+            "deleted_ts": message.ts,
+            "previous_message": previous,
+        }
+        self._bus.message(channel, event)
+
+    def react(self, message: Message, user: str, name: str) -> None:
+        """Add a reaction; SlackError `already_reacted`."""
+        reactions: list[Json] = message.body.setdefault("reactions", [])
+        reaction = next((entry for entry in reactions if entry["name"] == name), None)
+        if reaction is None:
+            reaction = {"name": name, "users": [], "count": 0}
+            reactions.append(reaction)
+        if user in reaction["users"]:
+            raise SlackError("already_reacted")
+        reaction["users"].append(user)
+        reaction["count"] += 1
+        channel = self._store.channel(message.channel_id)
+        item = {"type": "message", "channel": channel.id, "ts": message.ts}
+        event = {"type": "reaction_added", "user": user, "reaction": name, "item": item, "item_user": message.author}
+        self._bus.publish("reaction_added", event, channel=channel)
+
+    def find(self, channel: Channel, ts: str) -> Message:
+        """That message; SlackError `message_not_found`."""
+        message = channel.messages.get(ts)
+        if message is None:
+            raise SlackError("message_not_found")
+        return message
+
+    def history(self, channel: Channel) -> list[Message]:
+        """What the channel itself shows, newest first: thread replies only if broadcast."""
+        shown = [message for message in channel.messages.values() if not message.is_reply or message.broadcast]
+        return shown[::-1]
+
+    def thread(self, channel: Channel, ts: str) -> list[Message]:
+        """The parent and its replies, oldest first; SlackError `thread_not_found`."""
+        message = channel.messages.get(ts)
+        if message is None:
+            raise SlackError("thread_not_found")
+        parent = self.find(channel, message.thread_ts or message.ts)
+        return [parent, *self._replies(channel, parent.ts)]
+
+    def render(self, message: Message, *, metadata: bool = False) -> Json:
+        """The message as conversations.history shows it, with its thread's counters."""
+        shown = copy.deepcopy(message.body)
+        if message.metadata is not None and metadata:
+            shown["metadata"] = copy.deepcopy(message.metadata)
+        if message.thread_ts is not None and not message.is_reply:
+            replies = self._replies(self._store.channel(message.channel_id), message.ts)
+            authors = list(dict.fromkeys(reply.author for reply in replies))
+            shown["thread_ts"] = message.ts
+            if replies:
+                shown |= {
+                    "reply_count": len(replies),
+                    "reply_users_count": len(authors),
+                    "reply_users": authors,
+                    "latest_reply": replies[-1].ts,
+                    "is_locked": False,
+                    "subscribed": False,
+                }
+        return shown
+
+    def _changed(self, channel: Channel, message: Message, previous: Json, ts: str) -> None:
+        event = {
+            "type": "message",
+            "subtype": "message_changed",
+            "hidden": True,
+            "ts": ts,
+            "message": self.render(message),
+            "previous_message": previous,
+        }
+        self._bus.message(channel, event)
+
+    def _parent(self, channel: Channel, thread_ts: str | None) -> Message | None:
+        if thread_ts is None:
+            return None
+        message = channel.messages.get(thread_ts)
+        if message is None:
+            raise SlackError("thread_not_found")
+        return self.find(channel, message.thread_ts) if message.is_reply and message.thread_ts else message
+
+    def _replies(self, channel: Channel, ts: str) -> list[Message]:
+        return [message for message in channel.messages.values() if message.is_reply and message.thread_ts == ts]
+
+
+def bot_content(app: App, bot: User, text: str, username: str | None = None) -> Json:
+    """The author's fields of a message by an app; with a `username` of its own it is a `bot_message`."""
+    profile = {
+        "id": app.bot_id,
+        "app_id": app.app_id,
+        "user_id": app.bot_user_id,
+        "name": app.name,
+        "deleted": False,
+        "team_id": bot.team_id,
+    }
+    content: Json = {"bot_id": app.bot_id, "app_id": app.app_id, "text": text, "bot_profile": profile}
+    if username is not None:
+        return {**content, "subtype": "bot_message", "username": username}
+    return {**content, "user": app.bot_user_id}

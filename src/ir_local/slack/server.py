@@ -1,0 +1,221 @@
+"""The workspace over HTTP: the Web API, uploads, downloads and `response_url`s, with faults and the call log."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from werkzeug.wrappers import Request, Response
+
+from ir_local.http import RunningServer
+from ir_local.slack.control import control
+from ir_local.slack.errors import SlackError
+from ir_local.slack.faults import Fault
+from ir_local.slack.files import CHUNK
+from ir_local.slack.interactions import json_object
+from ir_local.slack.model import App, Json
+from ir_local.slack.scopes import require
+from ir_local.slack.store import random_word
+from ir_local.slack.web_api import METHODS, Method
+from ir_local.slack.workspace import RateLimited, SlackWorkspace
+
+SIGN_IN_PAGE = (
+    "<!DOCTYPE html><html><head><title>Slack</title></head><body><h1>Sign in to your workspace</h1></body></html>"
+)
+Answer = tuple[Response, str | None, App | None]
+Act = Callable[[Request], Answer]
+
+
+class SlackApplication:
+    """The WSGI application of a workspace."""
+
+    def __init__(self, workspace: SlackWorkspace) -> None:
+        """Serve that workspace."""
+        self._workspace = workspace
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer one request."""
+        request = Request(environ)
+        path = request.path
+        if path.startswith("/_local/"):
+            return control(self._workspace, request)(environ, start_response)
+        act: Act
+        if path.startswith("/api/"):
+            method, act = path.removeprefix("/api/"), self._web_api
+        elif path.startswith("/upload/v1/"):
+            method, act = "files.upload", self._upload
+        elif path.startswith("/files-pri/"):
+            method, act = "files.download", self._download
+        elif path.startswith(("/commands/", "/actions/")):
+            method, act = "response_url", self._response_url
+        else:
+            return Response("not found", HTTPStatus.NOT_FOUND)(environ, start_response)
+        response = self._with_faults(request, method, act)
+        if response is None:
+            drop_connection(environ)
+            return []
+        return response(environ, start_response)
+
+    def _with_faults(self, request: Request, method: str, act: Act) -> Response | None:
+        latency, fault = self._workspace.faults.take(method)
+        if latency:
+            self._workspace.sleep(latency)
+        if fault is not None and fault.kind not in {"answer_lost", "malformed"}:
+            request.get_data()
+            replacement, name = instead_of_answer(fault)
+            status = replacement.status_code if replacement is not None else None
+            self._workspace.record(method, status, name, None)
+            return replacement
+        response, error, app = act(request)
+        if fault is not None and fault.kind == "malformed":
+            response, error = Response('{"ok": tru', content_type="application/json"), "malformed"
+        elif fault is not None:
+            response.close()
+            error = "answer_lost"
+            if fault.status is None:
+                self._workspace.record(method, None, error, app.app_id if app else None)
+                return None
+            response = Response("upstream error", fault.status, content_type="text/plain")
+        self._workspace.record(method, response.status_code, error, app.app_id if app else None)
+        return response
+
+    def _web_api(self, request: Request) -> Answer:
+        app: App | None = None
+        headers = {"X-Slack-Req-Id": random_word(32)}
+        try:
+            method = method_of(request.path.removeprefix("/api/"))
+            arguments, warning = read_arguments(request, takes_json=method.takes_json)
+            token = bearer_token(request) or arguments.pop("token", None)
+            if method.needs_token:
+                app = self._workspace.app_of_token(token)
+                headers["X-OAuth-Scopes"] = ",".join(sorted(app.scopes))
+            answer: Json = {"ok": True, **self._workspace.call(method, app, arguments)}
+        except SlackError as error:
+            return json_response(error.to_json(), headers=headers), error.error, app
+        except RateLimited as limited:
+            return rate_limited(limited.retry_after), "ratelimited", app
+        if warning is not None:
+            answer.setdefault("warning", warning)
+            answer.setdefault("response_metadata", {}).setdefault("warnings", []).append(warning)
+        return json_response(answer, headers=headers), None, app
+
+    def _upload(self, request: Request) -> Answer:
+        ticket = request.path.rsplit("/", 1)[1]
+        content_type = request.mimetype
+        try:
+            if content_type == "multipart/form-data":
+                uploaded = next(iter(request.files.values()), None)
+                chunks = chunks_of(uploaded.stream.read) if uploaded is not None else iter(())
+            else:
+                chunks = chunks_of(request.stream.read)
+            size = self._workspace.files.receive(ticket, chunks)
+        except SlackError as error:
+            return Response(error.error, HTTPStatus.NOT_FOUND), error.error, None
+        return Response(f"OK - {size}"), None, None
+
+    def _download(self, request: Request) -> Answer:
+        file_id = request.path.split("/")[2].rpartition("-")[2]
+        try:
+            app = self._workspace.app_of_token(bearer_token(request))
+            require(app, "files:read")
+            with self._workspace.store.lock:
+                file = self._workspace.files.visible(file_id, app.bot_user_id)
+                stream = file.path.open("rb")
+        except SlackError as error:
+            return Response(SIGN_IN_PAGE, content_type="text/html; charset=utf-8"), error.error, None
+        response = Response(chunks_of(stream.read), content_type=file.mimetype)
+        response.call_on_close(stream.close)
+        response.content_length = file.size
+        response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(file.name)}"
+        return response, None, app
+
+    def _response_url(self, request: Request) -> Answer:
+        try:
+            with self._workspace.store.lock:
+                self._workspace.interactions.respond(request.path, json_object(request.get_data()))
+        except SlackError as error:
+            status = HTTPStatus.NOT_FOUND if error.error in {"expired_url", "used_url"} else HTTPStatus.BAD_REQUEST
+            return json_response(error.to_json(), status=status), error.error, None
+        return Response("ok"), None, None
+
+
+def serve(workspace: SlackWorkspace, port: int = 0) -> RunningServer:
+    """Serve on 127.0.0.1 (port 0: a free one), the Web API at `<url>/api/`; close the workspace as well."""
+    server = RunningServer(SlackApplication(workspace), port)
+    workspace.store.base_url = server.url
+    return server
+
+
+def method_of(name: str) -> Method:
+    """The method of that name; SlackError `unknown_method`."""
+    method = METHODS.get(name)
+    if method is None:
+        raise SlackError("unknown_method", req_method=name)
+    return method
+
+
+def read_arguments(request: Request, *, takes_json: bool) -> tuple[Json, str | None]:
+    """Arguments of query string, form or JSON body, and a warning, if any.
+
+    Raises SlackError `invalid_json`, `json_not_object`.
+    """
+    arguments: Json = dict(request.args.items())
+    if request.mimetype != "application/json":
+        return {**arguments, **dict(request.form.items())}, None
+    try:
+        body = json.loads(request.get_data() or b"{}")
+    except ValueError:
+        raise SlackError("invalid_json") from None
+    if not isinstance(body, dict):
+        raise SlackError("json_not_object")
+    if takes_json:
+        arguments |= {name: value for name, value in body.items() if value is not None}
+    return arguments, None if "charset" in (request.content_type or "") else "missing_charset"
+
+
+def bearer_token(request: Request) -> str | None:
+    """The token in the Authorization header."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def json_response(body: Json, *, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:
+    """A JSON answer as Slack sends it."""
+    text = json.dumps(body, ensure_ascii=False)
+    return Response(text, status, headers, content_type="application/json; charset=utf-8")
+
+
+def rate_limited(retry_after: int) -> Response:
+    """429 with `Retry-After` in seconds."""
+    headers = {"Retry-After": str(retry_after)}
+    return json_response({"ok": False, "error": "ratelimited"}, status=HTTPStatus.TOO_MANY_REQUESTS, headers=headers)
+
+
+def instead_of_answer(fault: Fault) -> tuple[Response | None, str]:
+    """The answer of a fault that makes no effect (None: the connection closes) and its name in the call log."""
+    match fault.kind:
+        case "ratelimited":
+            return rate_limited(fault.retry_after), "ratelimited"
+        case "status":
+            status = fault.status or HTTPStatus.SERVICE_UNAVAILABLE
+            return Response("upstream error", status, content_type="text/plain"), f"http_{int(status)}"
+        case "error":
+            return json_response({"ok": False, "error": fault.error}), fault.error
+        case _:
+            return None, "reset"
+
+
+def drop_connection(environ: dict[str, Any]) -> None:
+    """Close the connection without an answer, as a network does that fails."""
+    connection: socket.socket = environ["werkzeug.socket"]
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+def chunks_of(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    """What `read` gives, in pieces of 64 KiB."""
+    while chunk := read(CHUNK):
+        yield chunk
