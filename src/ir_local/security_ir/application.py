@@ -96,9 +96,9 @@ class Application:
 
         def download() -> Response:
             file = attachments.open(query, attachment_id)
-            return send_file(
-                file.path, request.environ, file.content_type, download_name=file.file_name, conditional=True
-            )
+            response = send_file(file.path, request.environ, file.content_type, etag=file.sha256)
+            response.headers["Content-Type"] = file.content_type
+            return response
 
         def refuse() -> Response:
             raise StorageError(405, "MethodNotAllowed", "The specified method is not allowed.")

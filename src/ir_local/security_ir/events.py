@@ -7,7 +7,6 @@ import json
 import logging
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TypedDict
@@ -38,11 +37,13 @@ class Event(TypedDict("_DetailType", {"detail-type": str})):
 Publish = Callable[[Event], None]
 
 
-def make_event(detail_type: str, account: str, region: str, arn: str, detail: Mapping[str, str], at: datetime) -> Event:
+def make_event(
+    event_id: str, detail_type: str, account: str, region: str, arn: str, detail: Mapping[str, str], at: datetime
+) -> Event:
     """Build an event of source `aws.security-ir`."""
     return {
         "version": "0",
-        "id": str(uuid.uuid4()),
+        "id": event_id,
         "detail-type": detail_type,
         "source": "aws.security-ir",
         "account": account,
@@ -58,7 +59,7 @@ class PutEventsError(Exception):
 
 
 class PutEventsPublisher:
-    """Puts events on a default bus by EventBridge's PutEvents."""
+    """Puts events on a default bus by EventBridge's PutEvents, which gives each delivered copy an id of its own."""
 
     def __init__(self, endpoint_url: str, region: str = "us-east-1") -> None:
         """Talk to `endpoint_url`, with whatever credentials: a local emulator does not look at them."""

@@ -11,7 +11,7 @@ from botocore.model import OperationModel, Shape
 
 from ir_local.security_ir.errors import ApiError, validation
 from ir_local.security_ir.model import Parameters, exception_shape
-from ir_local.security_ir.shapes import Checker, to_json
+from ir_local.security_ir.shapes import Checker, present, to_json
 
 # Errors common to all AWS services are in no service's model.
 _COMMON_ERROR_STATUS = {"MissingAuthenticationTokenException": 403, "InvalidSignatureException": 403}
@@ -64,7 +64,10 @@ def check_parameters(operation: OperationModel, parameters: Mapping[str, object]
 
 
 def check_answer(operation: OperationModel, answer: Parameters) -> Parameters:
-    """Check an answer against the model; raises FaultInAnswerError, members unknown to the model included."""
+    """Return a copy of an answer, without members that are None, that fits the model.
+
+    Raises FaultInAnswerError if it does not, members that the model does not know included.
+    """
     shape = operation.output_shape
     members = shape.members if shape is not None else {}
     checker = Checker()
@@ -72,7 +75,9 @@ def check_answer(operation: OperationModel, answer: Parameters) -> Parameters:
     if shape is not None:
         checker.read(shape, answer, "")
     checker.raise_for_answer(f"The answer of {operation.name}")
-    return answer
+    copy = present(answer)
+    assert isinstance(copy, dict)  # noqa: S101 - a copied dict is a dict
+    return copy
 
 
 def write_answer(operation: OperationModel, answer: Parameters) -> Answer:

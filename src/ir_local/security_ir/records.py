@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from ir_local.security_ir.model import Parameters
+from ir_local.security_ir.shapes import require
 
 AWS_RESPONDER = "AWS Responder"
 SERVICE = "security-ir.amazonaws.com"
@@ -29,6 +30,10 @@ class Principal:
     """Who acts, in the API's form of a PrincipalId: an ARN, an account id, `AWS Responder` or the service's name."""
 
     id: str
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if `id` is no PrincipalId."""
+        require("PrincipalId", self.id)
 
     @property
     def name_in_events(self) -> str:

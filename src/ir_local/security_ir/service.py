@@ -23,6 +23,7 @@ from ir_local.security_ir.model import Parameters, service_model
 from ir_local.security_ir.protocol import check_answer, check_parameters
 from ir_local.security_ir.records import AWS_RESPONDER, SERVICE, Case, Investigation, Membership, Principal
 from ir_local.security_ir.settings import Settings
+from ir_local.security_ir.shapes import require
 from ir_local.security_ir.state import Caller, State
 from ir_local.security_ir.tags import TagOperations
 
@@ -164,8 +165,8 @@ class SecurityIrService:
 
     # What AWS's responders and the service itself do
 
-    def create_case_as(self, creator: str = SERVICE, **parameters: object) -> str:
-        """Create a case as somebody, by default as the service does from a finding; returns its id."""
+    def create_case_as(self, parameters: Mapping[str, object], creator: str = SERVICE) -> str:
+        """Create a case with CreateCase's parameters, by default as the service does from a finding; returns its id."""
         return str(self.call("CreateCase", parameters, as_principal=creator)["caseId"])
 
     def add_comment_as(self, case_id: str, creator: str = AWS_RESPONDER, body: str = "") -> str:
@@ -180,16 +181,22 @@ class SecurityIrService:
 
     def set_status_as(self, case_id: str, status: str, creator: str = AWS_RESPONDER) -> None:
         """Set any status but Closed, as only AWS's responders may on a case that AWS resolves."""
+        require("CaseStatus", status)
+        if status == "Closed":
+            raise ValueError("close_case_as closes a case")
         with self._state.lock:
             self._cases.set_status(self._state.open_case(case_id), status, Principal(creator))
 
     def set_pending_action_as(self, case_id: str, pending_action: str, creator: str = AWS_RESPONDER) -> None:
         """Say whom the case waits for: Customer or None."""
+        require("PendingAction", pending_action)
         with self._state.lock:
             self._cases.set_pending_action(self._state.open_case(case_id), pending_action, Principal(creator))
 
     def close_case_as(self, case_id: str, closure_code: str | None = None, creator: str = AWS_RESPONDER) -> None:
         """Close a case, with a closure code."""
+        if closure_code is not None:
+            require("ClosureCode", closure_code)
         with self._state.lock:
             self._cases.close(self._state.open_case(case_id), Principal(creator), closure_code)
 
@@ -202,6 +209,7 @@ class SecurityIrService:
         content_type: str = "binary/octet-stream",
     ) -> str:
         """Attach a file as somebody; returns its attachment id."""
+        require("FileName", file_name)
         return self.attachments.attach(
             case_id, Principal(creator), file_name, io.BytesIO(content), len(content), content_type
         )

@@ -15,6 +15,7 @@ from functools import cache
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
 from ir_local.security_ir.errors import FaultInAnswerError, validation
+from ir_local.security_ir.model import service_model
 
 # Botocore's pattern for presigned URLs asks for a top-level domain, which no loopback address has.
 _PATTERN_EXEMPT = frozenset({"Url"})
@@ -136,6 +137,24 @@ class Checker:
             return self._wrong_type("a timestamp within range", path)
 
 
+def require(shape_name: str, value: object) -> None:
+    """Check a value of the Python API against a shape; raises ValueError saying what is wrong."""
+    checker = Checker()
+    checker.read(service_model().shape_for(shape_name), value, shape_name)
+    if found := checker.unreadable + checker.broken:
+        raise ValueError("; ".join(f"{name}: {what}" for name, what in found))
+
+
+def present(value: object) -> object:
+    """Copy a value without the members that are None, which the API leaves out."""
+    match value:
+        case list():
+            return [present(item) for item in value]
+        case dict():
+            return {key: present(item) for key, item in value.items() if item is not None}
+    return value
+
+
 def to_json(value: object) -> object:
     """Turn a checked answer into JSON values: timestamps as seconds since the epoch, to the millisecond."""
     match value:
@@ -145,5 +164,5 @@ def to_json(value: object) -> object:
         case list():
             return [to_json(item) for item in value]
         case dict():
-            return {key: to_json(item) for key, item in value.items() if item is not None}
+            return {key: to_json(item) for key, item in value.items()}
     return value

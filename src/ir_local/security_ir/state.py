@@ -93,7 +93,9 @@ class State:
 
     def tell(self, detail_type: str, arn: str, detail: dict[str, str]) -> None:
         """Send an event on its way."""
-        self.events.emit(make_event(detail_type, self.account_id, self.region, arn, detail, self.now()))
+        self.events.emit(
+            make_event(self.new_uuid(), detail_type, self.account_id, self.region, arn, detail, self.now())
+        )
 
     def page(
         self, operation: str, items: list[Item], key: Callable[[Item], str], request: Parameters

@@ -1,0 +1,94 @@
+"""For tests: the service, its address and a real client, in one line."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+from ir_local.http import RunningServer
+from ir_local.security_ir.application import serve
+from ir_local.security_ir.clock import AdjustableClock
+from ir_local.security_ir.events import CollectedEvents
+from ir_local.security_ir.service import DEFAULT_RESPONSE_TEAM, SecurityIrService
+
+if TYPE_CHECKING:
+    from mypy_boto3_security_ir import SecurityIncidentResponseClient
+
+
+@dataclass(frozen=True)
+class LocalSecurityIr:
+    """A running service. `events` has what it published, `clock` moves its time."""
+
+    service: SecurityIrService
+    url: str
+    events: CollectedEvents
+    clock: AdjustableClock
+
+    def client(
+        self, access_key: str = "local", *, attempts: int = 1, validate: bool = True
+    ) -> SecurityIncidentResponseClient:
+        """Make a boto3 client. `validate=False` lets wrong parameters reach the service."""
+        return boto3.client(
+            "security-ir",
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            aws_access_key_id=access_key,
+            aws_secret_access_key="local",  # noqa: S106 - no secret: nobody checks it
+            config=Config(
+                connect_timeout=2,
+                read_timeout=10,
+                retries={"total_max_attempts": attempts},
+                parameter_validation=validate,
+            ),
+        )
+
+
+@contextmanager
+def local_security_ir(
+    *,
+    seed: int | None = None,
+    response_team: Sequence[Mapping[str, str]] | None = DEFAULT_RESPONSE_TEAM,
+    principals: Mapping[str, str] | None = None,
+) -> Iterator[LocalSecurityIr]:
+    """Serve a service for the length of a `with` block; the arguments are those of SecurityIrService."""
+    events, clock = CollectedEvents(), AdjustableClock()
+    service = SecurityIrService(
+        publish=events, clock=clock, seed=seed, response_team=response_team, principals=principals
+    )
+    with service:
+        server = serve(service)
+        try:
+            yield LocalSecurityIr(service, server.url, events, clock)
+        finally:
+            _close_promptly(server)
+
+
+def _close_promptly(server: RunningServer) -> None:
+    """Close a server without waiting for its loop, which looks for its end twice a second or when somebody comes."""
+    closing = threading.Thread(target=server.close)
+    closing.start()
+    while closing.is_alive():
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", server.port), timeout=0.1).close()
+        closing.join(0.005)
+
+
+def case_parameters(**changes: object) -> dict[str, object]:
+    """Give parameters of CreateCase for a self-managed case, changed as wanted."""
+    return {
+        "resolverType": "Self",
+        "title": "Access key used from an unknown network",
+        "description": "CreateAccessKey for backdoor-user.",
+        "engagementType": "Security Incident",
+        "reportedIncidentStartDate": datetime(2026, 1, 15, 12, 24, 29, tzinfo=UTC),
+        "impactedAccounts": ["000123123123"],
+        "watchers": [{"email": "jane.smith@example.com", "name": "Jane Smith", "jobTitle": "Incident Commander"}],
+    } | changes
