@@ -1,0 +1,180 @@
+"""The AWS emulator as a child process: free port, private folders, ended by its own id, never outliving us."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ir_local.build.project import LOCAL, PROJECT_ROOT
+from ir_local.cloud.environment import emulator_python
+
+ACCOUNT_ID = "000000000000"
+REGION = "us-east-1"
+ACCESS_KEY_ID = "test"
+SECRET_ACCESS_KEY = "test"  # noqa: S105 - the emulator's well-known credentials, of no worth anywhere else
+
+START_SECONDS = 30
+END_SECONDS = 20
+
+
+class EmulatorError(Exception):
+    """The emulator does not start, or ended by itself; the message holds the end of its log."""
+
+
+class Emulator:
+    """The patched ministack on 127.0.0.1; a context manager that starts and ends it.
+
+    `state`: a folder to start from, if it holds a state, and to save into at the end; None keeps nothing.
+    `schedules`: whether scheduled rules fire. `log`: a file that takes what the emulator prints.
+    """
+
+    def __init__(self, *, state: Path | None = None, schedules: bool = True, log: Path | None = None) -> None:
+        """Prepare; `start` starts it."""
+        self._state = state
+        self._schedules = schedules
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._scratch: Path | None = None
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """`http://127.0.0.1:<port>`."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """The id of its process; raises EmulatorError if it is not running."""
+        if self._process is None:
+            raise EmulatorError("the emulator is not running")
+        return self._process.pid
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables with which boto3, Terraform and the AWS command line talk to it and to nothing else."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+            "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def start(self, port: int = 0) -> None:
+        """Start on `port` (0: a free one) and wait until it answers; raises EmulatorError, then nothing is left."""
+        python = emulator_python()
+        self.port = port or free_port()
+        runs = LOCAL / "run"
+        runs.mkdir(parents=True, exist_ok=True)
+        self._scratch = Path(tempfile.mkdtemp(dir=runs, prefix="emulator-"))
+        temporary = self._scratch / "tmp"
+        temporary.mkdir()
+        log = self._log or self._scratch / "log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "PYTHONPATH": str(PROJECT_ROOT / "src"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "TMPDIR": str(temporary),
+            "GATEWAY_PORT": str(self.port),
+            "BIND_HOST": "127.0.0.1",
+            "MINISTACK_HOST": "127.0.0.1",
+            "MINISTACK_REGION": REGION,
+            "MINISTACK_ACCOUNT_ID": ACCOUNT_ID,
+            "DOCKER_HOST": f"unix://{temporary}/no-docker.sock",
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "LOCAL_CLOUD_SCHEDULES": "on" if self._schedules else "off",
+        }
+        if self._state is not None:
+            environment |= {
+                "PERSIST_STATE": "1",
+                "STATE_DIR": str(self._state),
+                "S3_PERSIST": "1",
+                "S3_DATA_DIR": str(self._state / "s3"),
+            }
+        with log.open("ab") as output:
+            # Its standard input is the sign of life: it ends when we close it or die. Its own session keeps Ctrl-C on
+            # our terminal from ending it before we have saved and ended things in order.
+            self._process = subprocess.Popen(
+                [python, "-m", "ir_local.cloud.ministack_patches"],
+                cwd=self._scratch,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            self._wait_until_ready(log)
+        except BaseException:
+            self.close()
+            raise
+
+    def _wait_until_ready(self, log: Path) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if not self.is_running():
+                break
+            try:
+                with urllib.request.urlopen(f"{self.url}/_ministack/ready", timeout=2) as answer:  # noqa: S310
+                    if json.load(answer)["status"] == "completed":
+                        return
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                pass
+            time.sleep(0.05)
+        end_of_log = "\n".join(log.read_text("utf-8", "replace").splitlines()[-20:])
+        raise EmulatorError(f"the emulator did not start in {START_SECONDS} s; the end of its log:\n{end_of_log}")
+
+    def is_running(self) -> bool:
+        """Whether its process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def close(self) -> None:
+        """End it and everything that it started, saving its state first; nothing to do if it has ended."""
+        process, self._process = self._process, None
+        if process is not None:
+            try:
+                if process.poll() is None:
+                    process.terminate()
+                    process.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                # It still runs, so the id of its group is still its own.
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            finally:
+                if process.stdin is not None:
+                    process.stdin.close()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._scratch = None
+
+    def __enter__(self) -> Self:
+        """Start on a free port."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End it, whatever happened."""
+        self.close()
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

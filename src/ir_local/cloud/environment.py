@@ -1,0 +1,55 @@
+"""The virtual environment of the emulator, made once from its own lock."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from uv import find_uv_bin
+
+from ir_local.build.project import LOCAL, interpreter_version, local_interpreter
+
+REQUIREMENTS = Path(__file__).with_name("emulator-requirements.txt")
+
+
+class EnvironmentFailedError(Exception):
+    """The emulator cannot be installed; the message is the installer's."""
+
+
+def emulator_python() -> Path:
+    """The interpreter of the emulator's environment, which also runs the functions; installed if it is not there yet.
+
+    It is of the version that the local zip is built for. Raises EnvironmentFailedError.
+    """
+    interpreter = local_interpreter()
+    lock_hash = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]
+    folder = LOCAL / f"emulator-{interpreter_version(interpreter)}-{lock_hash}"
+    python = folder / "bin" / "python"
+    finished = folder / "finished"
+    with only_one("emulator"):
+        if not finished.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            _uv("venv", "--python", str(interpreter), str(folder))
+            _uv("pip", "install", "--python", str(python), "--require-hashes", "--requirement", str(REQUIREMENTS))
+            finished.touch()
+    return python
+
+
+@contextmanager
+def only_one(name: str) -> Iterator[None]:
+    """Hold a lock of this project's folder that one process at a time can hold; given back when the process ends."""
+    LOCAL.mkdir(exist_ok=True)
+    with (LOCAL / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _uv(*arguments: str) -> None:
+    answer = subprocess.run([find_uv_bin(), "--quiet", *arguments], capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise EnvironmentFailedError(f"uv {arguments[0]} failed:\n{answer.stderr.strip()}")
