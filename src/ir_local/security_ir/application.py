@@ -10,7 +10,7 @@ import struct
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, BinaryIO, Literal, NoReturn, cast
+from typing import TYPE_CHECKING, BinaryIO, Literal, NoReturn
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
@@ -89,7 +89,7 @@ class Application:
         query = request.args.to_dict()
 
         def upload() -> Response:
-            stream = cast("BinaryIO", request.stream)
+            stream: BinaryIO = request.environ["wsgi.input"]
             stored = attachments.receive(query, attachment_id, stream, request.content_length)
             attachments.keep(attachment_id, stored, request.content_type or "binary/octet-stream")
             return Response(headers={"ETag": f'"{stored.sha256}"'})

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO, TypeVar, cast
+from typing import BinaryIO, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from werkzeug.wrappers import Request, Response
 
+from ir_local.security_ir.attachments import StorageError
 from ir_local.security_ir.clock import AdjustableClock
 from ir_local.security_ir.errors import ApiError
 from ir_local.security_ir.faults import Fault
@@ -130,7 +131,7 @@ class ControlDoor:
         except ApiError as error:
             refusal = write_error(error)
             return Response(refusal.body, refusal.status, refusal.headers)
-        except (ValidationError, ValueError) as error:
+        except (ValueError, StorageError) as error:
             return _json({"error": str(error)}, 400)
 
     def _put_principals(self, request: Request) -> None:
@@ -146,7 +147,7 @@ class ControlDoor:
 
     def _attach(self, request: Request) -> object:
         """Attach the request's body; the query string has `case_id`, `file_name` and perhaps `creator`."""
-        stream = cast("BinaryIO", request.stream)
+        stream: BinaryIO = request.environ["wsgi.input"]
         return {
             "attachment_id": self._service.attachments.attach(
                 request.args["case_id"],

@@ -68,10 +68,10 @@ def local_security_ir(
         try:
             yield LocalSecurityIr(service, server.url, events, clock)
         finally:
-            _close_promptly(server)
+            close_promptly(server)
 
 
-def _close_promptly(server: RunningServer) -> None:
+def close_promptly(server: RunningServer) -> None:
     """Close a server without waiting for its loop, which looks for its end twice a second or when somebody comes."""
     closing = threading.Thread(target=server.close)
     closing.start()
