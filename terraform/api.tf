@@ -111,6 +111,8 @@ resource "aws_api_gateway_integration_response" "options_events" {
 }
 
 locals {
+  stage_name = "prod"
+
   cors_headers = {
     Access-Control-Allow-Headers = "Content-Type,X-Slack-Request-Timestamp,X-Slack-Signature"
     Access-Control-Allow-Methods = "OPTIONS,POST"
@@ -174,7 +176,9 @@ resource "aws_api_gateway_deployment" "slack" {
 resource "aws_api_gateway_stage" "prod" {
   rest_api_id   = aws_api_gateway_rest_api.slack.id
   deployment_id = aws_api_gateway_deployment.slack.id
-  stage_name    = "prod"
+  stage_name    = local.stage_name
+
+  xray_tracing_enabled = var.xray_tracing
 
   # No bodies, no headers: who asked for what, and what became of it.
   access_log_settings {
@@ -215,6 +219,7 @@ resource "aws_api_gateway_method_settings" "all" {
 resource "aws_cloudwatch_log_group" "access" {
   name              = "/aws/apigateway/${local.names.api}"
   retention_in_days = 7
+  kms_key_id        = local.key_arn
 }
 
 # The account's role for API Gateway's logs: one for each region, so a second deployment there must not manage it too.
@@ -248,4 +253,11 @@ resource "aws_iam_role_policy_attachment" "api_logs" {
 
   role       = aws_iam_role.api_logs[0].name
   policy_arn = "arn:${local.partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+}
+
+resource "aws_wafv2_web_acl_association" "api" {
+  count = var.web_acl_arn == null ? 0 : 1
+
+  resource_arn = aws_api_gateway_stage.prod.arn
+  web_acl_arn  = var.web_acl_arn
 }

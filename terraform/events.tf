@@ -178,6 +178,7 @@ resource "aws_cloudwatch_log_group" "slack_notifications" {
   # EventBridge writes to groups below /aws/events/ only.
   name              = "/aws/events/${local.names.slack_notifications_rule}"
   retention_in_days = var.log_retention_days
+  kms_key_id        = local.key_arn
 }
 
 resource "aws_cloudwatch_log_resource_policy" "slack_notifications" {

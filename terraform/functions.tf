@@ -15,11 +15,12 @@ locals {
 
   environments = {
     webhook = {
-      IR_SLACK_EVENTS_QUEUE_URL   = aws_sqs_queue.slack_events.url
-      IR_FILES_QUEUE_URL          = aws_sqs_queue.files.url
-      IR_SLACK_FUNCTION           = local.function_names.slack
-      IR_SIGNING_SECRET_PARAMETER = local.parameter_paths.signing_secret
-      IR_WORKSPACE_ID_PARAMETER   = local.parameter_paths.workspace_id
+      IR_SLACK_EVENTS_QUEUE_URL        = aws_sqs_queue.slack_events.url
+      IR_FILES_QUEUE_URL               = aws_sqs_queue.files.url
+      IR_SLACK_FUNCTION                = local.function_names.slack
+      IR_SIGNING_SECRET_PARAMETER      = local.parameter_paths.signing_secret
+      IR_WORKSPACE_ID_PARAMETER        = local.parameter_paths.workspace_id
+      IR_PREVIOUS_SIGNING_SECRET_HOURS = tostring(var.previous_signing_secret_hours)
     }
 
     slack = {
@@ -112,6 +113,10 @@ resource "aws_lambda_function" "this" {
   timeout          = each.value.timeout
   memory_size      = each.value.memory
 
+  tracing_config {
+    mode = var.xray_tracing ? "Active" : "PassThrough"
+  }
+
   environment {
     variables = merge(
       {
@@ -127,7 +132,7 @@ resource "aws_lambda_function" "this" {
   }
 
   # The log group must be ours, with its retention and key, before the function's first line makes one without either.
-  depends_on = [aws_cloudwatch_log_group.function, aws_iam_role_policy.function]
+  depends_on = [aws_cloudwatch_log_group.function, aws_iam_role_policy.function, aws_iam_role_policy.function_key]
 }
 
 resource "aws_cloudwatch_log_group" "function" {
@@ -135,6 +140,7 @@ resource "aws_cloudwatch_log_group" "function" {
 
   name              = "/aws/lambda/${each.value}"
   retention_in_days = var.log_retention_days
+  kms_key_id        = local.key_arn
 }
 
 resource "aws_lambda_function_event_invoke_config" "this" {

@@ -1,6 +1,6 @@
 output "SlackWebhookUrl" {
   description = "Request URL for the Slack app: events, the command and interactivity."
-  value       = "${aws_api_gateway_stage.prod.invoke_url}/slack/events"
+  value       = local.webhook_url
 }
 
 output "rest_api_id" {
@@ -53,4 +53,19 @@ output "deny_policy_arn" {
 output "parameter_names" {
   description = "The SSM parameters with the Slack credentials and the channel prefix."
   value       = local.parameter_paths
+}
+
+output "slack_app_manifest" {
+  description = "The Slack app, to be pasted at https://api.slack.com/apps (Create New App, From a manifest)."
+  value       = jsonencode(local.slack_app_manifest)
+}
+
+output "dashboard_url" {
+  description = "Where to look first."
+  value       = "https://${var.region}.console.aws.amazon.com/cloudwatch/home?region=${var.region}#dashboards:name=${aws_cloudwatch_dashboard.this.dashboard_name}"
+}
+
+output "key_policy" {
+  description = "What the policy of the encryption key must allow, for those who bring their own (kms_key_arn)."
+  value       = jsonencode(local.key_policy)
 }

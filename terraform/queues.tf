@@ -14,6 +14,7 @@ resource "aws_sqs_queue" "slack_events" {
   fifo_queue                 = true
   visibility_timeout_seconds = 6 * local.functions.slack.timeout
   message_retention_seconds  = local.four_days
+  kms_master_key_id          = local.key_arn
 }
 
 resource "aws_sqs_queue_redrive_policy" "slack_events" {
@@ -29,6 +30,7 @@ resource "aws_sqs_queue" "slack_events_dlq" {
   name                      = local.names.slack_events_dlq
   fifo_queue                = true
   message_retention_seconds = local.fourteen_days
+  kms_master_key_id         = local.key_arn
 
   redrive_allow_policy = jsonencode({
     redrivePermission = "byQueue"
@@ -41,6 +43,7 @@ resource "aws_sqs_queue" "files" {
   fifo_queue                 = true
   visibility_timeout_seconds = 6 * local.functions.sync.timeout
   message_retention_seconds  = local.four_days
+  kms_master_key_id          = local.key_arn
 }
 
 resource "aws_sqs_queue_redrive_policy" "files" {
@@ -56,6 +59,7 @@ resource "aws_sqs_queue" "files_dlq" {
   name                      = local.names.files_dlq
   fifo_queue                = true
   message_retention_seconds = local.fourteen_days
+  kms_master_key_id         = local.key_arn
 
   redrive_allow_policy = jsonencode({
     redrivePermission = "byQueue"
@@ -68,12 +72,14 @@ resource "aws_sqs_queue" "files_dlq" {
 resource "aws_sqs_queue" "approval" {
   name                      = local.names.approval_queue
   message_retention_seconds = local.four_days
+  kms_master_key_id         = local.key_arn
 }
 
 # What EventBridge could not deliver to a target, and what a function failed at after asynchronous invocation.
 resource "aws_sqs_queue" "failures" {
   name                      = local.names.failures_queue
   message_retention_seconds = local.fourteen_days
+  kms_master_key_id         = local.key_arn
 
   policy = jsonencode({
     Version = "2012-10-17"

@@ -85,6 +85,14 @@ locals {
     { Sid = "KeepFailures", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = local.arns.failures_queue },
   ]
 
+  # Traces belong to no resource that a policy could name.
+  tracing_statements = [for statement in [{
+    Sid      = "SendTraces"
+    Effect   = "Allow"
+    Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets"]
+    Resource = "*"
+  }] : statement if var.xray_tracing]
+
   function_statements = {
     webhook = [
       {
@@ -92,6 +100,13 @@ locals {
         Effect   = "Allow"
         Action   = ["ssm:GetParameter"]
         Resource = [local.parameter_arns.signing_secret, local.parameter_arns.workspace_id]
+      },
+      # The secret before the current one, while Slack switches over.
+      {
+        Sid      = "ReadPreviousSigningSecret"
+        Effect   = "Allow"
+        Action   = ["ssm:GetParameterHistory"]
+        Resource = local.parameter_arns.signing_secret
       },
       {
         Sid      = "HandOverWork"
@@ -358,6 +373,7 @@ resource "aws_iam_role_policy" "function" {
       }],
       local.ledger_statements[each.key],
       local.function_statements[each.key],
+      local.tracing_statements,
     )
   })
 }
@@ -386,7 +402,7 @@ resource "aws_iam_role_policy" "state_machine" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
         Sid      = "RunTasks"
         Effect   = "Allow"
@@ -409,7 +425,9 @@ resource "aws_iam_role_policy" "state_machine" {
         ]
         Resource = "*"
       },
-    ]
+      ],
+      local.tracing_statements,
+    )
   })
 }
 

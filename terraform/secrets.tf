@@ -20,6 +20,7 @@ resource "aws_ssm_parameter" "bot_token" {
   name             = local.parameter_paths.bot_token
   description      = "Bot User OAuth Token of the Slack app"
   type             = "SecureString"
+  key_id           = local.key_arn
   value_wo         = coalesce(var.slack_bot_token, local.not_configured)
   value_wo_version = var.slack_credentials_version
 }
@@ -28,6 +29,7 @@ resource "aws_ssm_parameter" "signing_secret" {
   name             = local.parameter_paths.signing_secret
   description      = "Signing Secret of the Slack app"
   type             = "SecureString"
+  key_id           = local.key_arn
   value_wo         = coalesce(var.slack_signing_secret, local.not_configured)
   value_wo_version = var.slack_credentials_version
 }

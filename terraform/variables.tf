@@ -55,6 +55,28 @@ variable "log_level" {
   }
 }
 
+variable "kms_key_arn" {
+  type        = string
+  description = "Customer-managed key to encrypt with, in the home region. Its policy must allow what output key_policy shows. Null: one is made."
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[a-zA-Z0-9-]+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be the ARN of a key (arn:aws:kms:REGION:ACCOUNT:key/ID), not of an alias."
+  }
+}
+
+variable "web_acl_arn" {
+  type        = string
+  description = "AWS WAF web ACL (regional) to put before the API. Null: none."
+  default     = null
+
+  validation {
+    condition     = var.web_acl_arn == null || can(regex("^arn:aws[a-z-]*:wafv2:[a-z0-9-]+:[0-9]{12}:regional/webacl/.+$", var.web_acl_arn))
+    error_message = "web_acl_arn must be the ARN of a regional web ACL (arn:aws:wafv2:REGION:ACCOUNT:regional/webacl/NAME/ID)."
+  }
+}
+
 variable "extra_environment" {
   type        = map(string)
   description = "Environment variables added to every function, for example another endpoint. Never secrets: an environment is readable by whoever may read a function's configuration."
@@ -115,6 +137,17 @@ variable "slack_credentials_version" {
   validation {
     condition     = var.slack_credentials_version >= 1 && floor(var.slack_credentials_version) == var.slack_credentials_version
     error_message = "slack_credentials_version must be a whole number from 1 up."
+  }
+}
+
+variable "previous_signing_secret_hours" {
+  type        = number
+  description = "How long after a rotation the previous signing secret is accepted as well, while Slack switches over."
+  default     = 24
+
+  validation {
+    condition     = var.previous_signing_secret_hours >= 0 && var.previous_signing_secret_hours <= 168
+    error_message = "previous_signing_secret_hours must be between 0 (not at all) and 168 (a week)."
   }
 }
 
@@ -322,4 +355,10 @@ variable "log_retention_days" {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
     error_message = "log_retention_days must be a retention that CloudWatch Logs knows, for example 7, 30, 90, 365 or 731."
   }
+}
+
+variable "xray_tracing" {
+  type        = bool
+  description = "Whether functions, workflow and API send traces to AWS X-Ray."
+  default     = false
 }

@@ -15,6 +15,14 @@ resource "aws_sfn_state_machine" "response" {
     level                  = "ALL"
   }
 
+  dynamic "tracing_configuration" {
+    for_each = var.xray_tracing ? [true] : []
+
+    content {
+      enabled = true
+    }
+  }
+
   # Step Functions checks at creation that the role may write the logs.
   depends_on = [aws_iam_role_policy.state_machine]
 }
@@ -23,6 +31,7 @@ resource "aws_cloudwatch_log_group" "state_machine" {
   # The prefix that vended logs share keeps their resource policy below CloudWatch Logs' size limit.
   name              = "/aws/vendedlogs/states/${local.names.state_machine}"
   retention_in_days = var.log_retention_days
+  kms_key_id        = local.key_arn
 }
 
 # Attached to a principal it stops everything that principal does, sessions made from it included. It is the only policy
