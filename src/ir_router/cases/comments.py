@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ir_router.cases.models import COMMENT_LIMIT
+from ir_router.cases.limits import COMMENT_LIMIT
 
 SLACK_TAG = "[Slack Update]"
 SYSTEM_TAG = "[AWS Security IR Update]"
+DELETED = "(This message was deleted in Slack.)"
 
 _SLACK_REFERENCE = re.compile(r"\(Slack ([A-Z0-9]+)/(\d+\.\d+)(?: part (\d+))?\)\s*\Z")
 _SYSTEM_REFERENCE = re.compile(r"\(ir-router ([A-Za-z0-9._:-]+)\)\s*\Z")
@@ -60,17 +61,35 @@ def system_comment(text: str, name: str) -> str:
 
 
 def from_slack(
-    parts: Sequence[str], author: str, sent_at: datetime, channel_id: str, ts: str, remarks: str = ""
+    parts: Sequence[str],
+    author: str,
+    sent_at: datetime,
+    channel_id: str,
+    ts: str,
+    remarks: str = "",
+    only_part: int | None = None,
 ) -> list[str]:
-    """The comments that a Slack message becomes, one for each part. `remarks` follows the name."""
+    """The comments that a Slack message becomes, one for each part. `remarks` follows the name.
+
+    `only_part` (from 0): `parts` is this one part of a longer message.
+    """
     bodies = []
-    for number, part in enumerate(parts, start=1):
+    for index, part in enumerate(parts):
+        number = (only_part if only_part is not None else index) + 1
         numbered = f", part {number} of {len(parts)}" if len(parts) > 1 else ""
         reference = f"(Slack {channel_id}/{ts}{f' part {number}' if number > 1 else ''})"
         bodies.append(
             f"{SLACK_TAG} {author}{remarks}{numbered} ({sent_at:%Y-%m-%d %H:%M:%S} UTC)\n{part}\n\n{reference}"
         )
     return bodies
+
+
+def marked_deleted(body: str) -> str:
+    """A comment from Slack whose message was deleted there; the text stays, since the record does."""
+    if DELETED in body:
+        return body
+    first, line_end, rest = body.partition("\n")
+    return f"{first}\n{DELETED}{line_end}{rest}"
 
 
 def part_length() -> int:

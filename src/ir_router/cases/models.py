@@ -10,13 +10,6 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-TITLE_LIMIT = 300
-DESCRIPTION_LIMIT = 8_000
-COMMENT_LIMIT = 12_000
-WATCHER_LIMIT = 30
-ATTACHMENT_LIMIT = 50
-FILE_SIZE_LIMIT = 104_857_600
-
 
 class _Answer(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)

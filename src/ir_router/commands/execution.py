@@ -1,0 +1,141 @@
+"""Carrying a command out once, and telling the person what became of it.
+
+The command is claimed by its id. A certain outcome, good or bad, is told and ends it. Without a certain answer the
+person is told that work goes on, and the error is raised: Lambda invokes again after a minute, and twice at most; that
+attempt finds out what happened, goes on from there, and tells the outcome.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from ir_router import aws, clock
+from ir_router.commands import rendering
+from ir_router.commands.catalogue import COMMAND
+from ir_router.commands.command import Answer, Command, NotPermittedError
+from ir_router.errors import (
+    InvalidInputError,
+    LeaseLostError,
+    OutOfTimeError,
+    RefusedError,
+    RetryLaterError,
+    UncertainError,
+    error_id,
+)
+from ir_router.ledger import claims, keys
+from ir_router.observability import logger
+from ir_router.settings import settings
+
+# Nothing delivers a command again after a day.
+_KEPT_SECONDS = 24 * 3600
+# Lambda's first attempt and its two repetitions (terraform/functions.tf).
+_ATTEMPTS = 3
+
+Work = Callable[[Command], Answer | None]
+
+
+class StillAtWorkError(LeaseLostError):
+    """An earlier attempt's requests may still land; Lambda invokes again later."""
+
+
+def execute(command: Command, work: Work, *, changes: bool) -> None:
+    """Carry `work` out unless it was done before, answer with what it returns (None: nothing to say), report it.
+
+    Raises UncertainError, RetryLaterError or OutOfTimeError for Lambda to try again, and StillAtWorkError.
+    """
+    if not _claim(command):
+        return
+    try:
+        answer, outcome = work(command), "done"
+    except NotPermittedError as error:
+        answer, outcome = Answer(f"❌ {error}"), "not_permitted"
+    except InvalidInputError as error:
+        answer, outcome = Answer(f"❌ {error}"), "refused"
+    except (RetryLaterError, UncertainError, OutOfTimeError) as error:
+        if command.claim is not None and command.claim.attempt < _ATTEMPTS:
+            _postpone(command, error)
+            raise
+        answer, outcome = _give_up(command, error), "unknown"
+    except LeaseLostError:
+        raise  # another attempt has taken over, and tells the outcome
+    except Exception as error:
+        _finish(command, _failed(command, error, changes=changes), "failed")
+        if not isinstance(error, RefusedError):
+            raise  # a mistake of ours: it must be seen as one
+        return
+    _finish(command, answer, outcome)
+
+
+def _claim(command: Command) -> bool:
+    """Whether this invocation is to carry the command out."""
+    taken = claims.take(
+        keys.command(command.id),
+        settle_after=command.deadline.settle_after,
+        expires_at=int(clock.now()) + _KEPT_SECONDS,
+        command=command.name,
+    )
+    if isinstance(taken, claims.Held):
+        raise StillAtWorkError("another attempt is at work, or ended without saying how; it is settled later")
+    if isinstance(taken, claims.Done):
+        logger.info("a command was delivered twice", extra={"command": command.name})
+        return False
+    command.claim = taken
+    return True
+
+
+def _postpone(command: Command, error: Exception) -> None:
+    """Tell that work goes on, once, and let the next attempt begin as soon as what was sent has landed."""
+    shown = error_id("network-error")
+    logger.error("a command goes on later", extra={"error_id": shown, "command": command.name, "error": str(error)})
+    if command.claim is None:
+        return
+    claims.note(command.claim, settle_after=clock.now() + settings().settle_seconds)
+    if command.claim.attempt == 1:
+        command.answer(Answer(rendering.connectivity(shown)))
+
+
+def _give_up(command: Command, error: Exception) -> Answer:
+    shown = error_id("network-error")
+    logger.error("a command was given up", extra={"error_id": shown, "command": command.name, "error": str(error)})
+    return Answer(rendering.outcome_unknown(f"{COMMAND} {command.name}", shown))
+
+
+def _failed(command: Command, error: Exception, *, changes: bool) -> Answer:
+    shown = error_id("api-error")
+    details = {"error_id": shown, "command": command.name, "error": type(error).__name__}
+    if isinstance(error, RefusedError):
+        details |= {"service": error.service, "operation": error.operation, "code": error.code}
+    logger.error("a command failed", extra=details)
+    return Answer(rendering.service_error(shown, changes=changes))
+
+
+def _finish(command: Command, answer: Answer | None, outcome: str) -> None:
+    if answer is not None:
+        command.answer(answer)
+    _report(command, outcome)
+    if command.claim is not None:
+        claims.confirm(command.claim, outcome=outcome)
+
+
+def _report(command: Command, outcome: str) -> None:
+    """The event that a command was run: ids only. It is a record for people who watch; nothing depends on it."""
+    detail = {
+        "command": command.name,
+        "outcome": outcome,
+        "caseId": command.case_id or None,
+        "channelId": command.channel_id or None,
+        "userId": command.user_id,
+    }
+    answer = aws.client("events").put_events(
+        Entries=[
+            {
+                "Source": "slack",
+                "DetailType": "CommandExecuted",
+                "Detail": json.dumps(detail),
+                "EventBusName": settings().require("event_bus_name"),
+            }
+        ]
+    )
+    if answer.get("FailedEntryCount"):
+        logger.warning("EventBridge refused an event", extra={"detail_type": "CommandExecuted"})

@@ -1,0 +1,119 @@
+"""What people filled into our forms: read from Slack's payload and checked, field by field. Pure.
+
+The internet-facing door calls `errors`, so that a mistake is shown under its field while the form stays open. Nothing
+heavy is imported here. Shapes: https://api.slack.com/reference/interaction-payloads/views
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ir_router import clock
+from ir_router.cases.limits import ACCOUNT_LIMIT, DESCRIPTION_LIMIT, TITLE_LIMIT, WATCHER_LIMIT
+
+CREATE_CASE = "create_case"
+
+# Block ids of the form that opens a case; each block's one element has the same action id.
+TITLE, DESCRIPTION, KIND, SEVERITY, START = "title", "description", "type", "severity", "start"
+ACCOUNTS, WATCHERS = "accounts", "watchers"
+
+KINDS = ("Security Incident", "Investigation")
+SEVERITIES = ("Critical", "High", "Medium", "Low")
+# Clocks differ: a start that is a moment ahead of ours is not a mistake.
+_CLOCK_SKEW_SECONDS = 300
+
+_SEPARATORS = re.compile(r"[\s,;]+")
+
+
+@dataclass(frozen=True)
+class CaseForm:
+    """The form that opens a case. `start` in seconds since the epoch; `accounts` as typed; `watchers` are user ids."""
+
+    title: str = ""
+    description: str = ""
+    kind: str = ""
+    severity: str = ""
+    start: int | None = None
+    accounts: tuple[str, ...] = ()
+    watchers: tuple[str, ...] = ()
+
+
+def errors(payload: Mapping[str, object]) -> dict[str, str]:
+    """What is wrong, as block id -> message; empty for a form that can be submitted, and for forms without rules."""
+    if _mapping(payload.get("view")).get("callback_id") != CREATE_CASE:
+        return {}
+    return case_errors(read_case(payload))
+
+
+def case_errors(form: CaseForm) -> dict[str, str]:
+    """The rules of the form that opens a case: CreateCase's limits."""
+    checks = {
+        TITLE: _length(form.title, "title", TITLE_LIMIT),
+        DESCRIPTION: _length(form.description, "description", DESCRIPTION_LIMIT),
+        KIND: None if form.kind in KINDS else "Choose what kind of case it is.",
+        SEVERITY: None if form.severity in ("", *SEVERITIES) else "Choose one of the severities.",
+        START: _start(form.start),
+        ACCOUNTS: _accounts(form.accounts),
+        WATCHERS: None if len(form.watchers) <= WATCHER_LIMIT else f"A case has at most {WATCHER_LIMIT} watchers.",
+    }
+    return {block: message for block, message in checks.items() if message}
+
+
+def read_case(payload: Mapping[str, object]) -> CaseForm:
+    """The form's values; what is missing or has another shape than Slack's is empty."""
+    state = _mapping(_mapping(payload.get("view")).get("state"))
+    values = _mapping(state.get("values"))
+
+    def element(block: str) -> Mapping[str, object]:
+        return _mapping(_mapping(values.get(block)).get(block))
+
+    start = element(START).get("selected_date_time")
+    return CaseForm(
+        title=" ".join(_text(element(TITLE).get("value")).split()),
+        description=_text(element(DESCRIPTION).get("value")).strip(),
+        kind=_text(_mapping(element(KIND).get("selected_option")).get("value")),
+        severity=_text(_mapping(element(SEVERITY).get("selected_option")).get("value")),
+        start=start if isinstance(start, int) and not isinstance(start, bool) else None,
+        accounts=tuple(word for word in _SEPARATORS.split(_text(element(ACCOUNTS).get("value"))) if word),
+        watchers=_texts(element(WATCHERS).get("selected_users")),
+    )
+
+
+def _length(text: str, name: str, limit: int) -> str | None:
+    if not text:
+        return f"Give the case a {name}."
+    if len(text) > limit:
+        return f"The {name} has {len(text)} characters; AWS Security Incident Response takes at most {limit}."
+    return None
+
+
+def _start(start: int | None) -> str | None:
+    if start is None:
+        return "Say when it began; an estimate will do."
+    if start > clock.now() + _CLOCK_SKEW_SECONDS:
+        return f"This lies in the future: it is {datetime.fromtimestamp(clock.now(), UTC):%Y-%m-%d %H:%M} UTC now."
+    return None
+
+
+def _accounts(accounts: tuple[str, ...]) -> str | None:
+    wrong = [word for word in accounts if not (word.isascii() and word.isdigit() and len(word) == 12)]
+    if wrong:
+        return f"An account id has 12 digits, with its leading zeros; {wrong[0][:40]} is none."
+    if len(accounts) > ACCOUNT_LIMIT:
+        return f"A case names at most {ACCOUNT_LIMIT} accounts."
+    return None
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(item for item in value if isinstance(item, str))) if isinstance(value, list) else ()

@@ -1,0 +1,44 @@
+"""`/security-ir`: one sub-command, carried out behind the webhook's acknowledgement."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ir_router import observability
+from ir_router.commands import execution, parser, rendering
+from ir_router.commands.catalogue import SUB_COMMANDS, SubCommand
+from ir_router.commands.command import Answer, Command, case_of, of_slash_command
+from ir_router.errors import InvalidInputError
+from ir_router.slack import credentials
+
+
+def handle(event: Mapping[str, Any], context: Any) -> None:
+    """Carry out `{"task": "slash_command", "command": <the form's fields>}`."""
+    form = {str(name): str(value) for name, value in event["command"].items()}
+    invocation = parser.parse(form.get("text", ""))
+    name = invocation.name or "help"
+    entry = SUB_COMMANDS.get(name)
+    command = of_slash_command(form, entry.name if entry else "unknown", invocation.argument, context)
+
+    def work(command: Command) -> Answer | None:
+        return _run(command, entry) if entry else _unknown(name)
+
+    execution.execute(command, work, changes=entry.changes if entry else False)
+
+
+def _unknown(name: str) -> Answer:
+    raise InvalidInputError(rendering.unknown(name))
+
+
+def _run(command: Command, entry: SubCommand) -> Answer | None:
+    if not entry.anywhere:
+        command.case_id = case_of(command.channel_id)
+        if not command.case_id:
+            raise InvalidInputError(rendering.wrong_channel(credentials.channel_prefix()))
+        observability.correlate(command.case_id)
+    if entry.asks_for and not command.argument.strip():
+        raise InvalidInputError(rendering.missing(entry))
+    run: Callable[[Command], Answer | None] = importlib.import_module(entry.module).run
+    return run(command)

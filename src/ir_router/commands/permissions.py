@@ -1,0 +1,73 @@
+"""Who may change a case from Slack: one pure decision.
+
+The case's watchers, the membership's incident response team and the configured editors may. Guests and people of
+other organisations (Slack Connect) may not, whatever lists name them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a person may or may not change a case; the audit keeps it."""
+
+    WATCHER = "watcher"
+    RESPONSE_TEAM = "response_team"
+    EDITOR = "editor"
+    NOT_A_PERSON = "not_a_person"
+    STRANGER = "stranger"
+    GUEST = "guest"
+    NOT_LISTED = "not_listed"
+
+
+@dataclass(frozen=True)
+class Requester:
+    """A person as Slack knows them. `email` only when Slack has confirmed it; `groups` are user group ids (S...).
+
+    `is_person` is false for bots, deactivated accounts and ids that Slack does not know.
+    """
+
+    user_id: str
+    email: str | None
+    is_person: bool
+    is_guest: bool
+    is_stranger: bool
+    groups: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The outcome, and why."""
+
+    allowed: bool
+    reason: Reason
+
+
+def decide(
+    requester: Requester, *, watchers: Collection[str], response_team: Collection[str], editors: Collection[str]
+) -> Decision:
+    """Whether the person may change a case.
+
+    `watchers` and `response_team` are e-mail addresses; `editors` are user ids (U..., W...), user groups (S...) or
+    e-mail addresses. Addresses are compared without regard to letter case.
+    """
+    if not requester.is_person:
+        return Decision(allowed=False, reason=Reason.NOT_A_PERSON)
+    if requester.is_stranger:
+        return Decision(allowed=False, reason=Reason.STRANGER)
+    if requester.is_guest:
+        return Decision(allowed=False, reason=Reason.GUEST)
+    if _names(watchers, requester.email):
+        return Decision(allowed=True, reason=Reason.WATCHER)
+    if _names(response_team, requester.email):
+        return Decision(allowed=True, reason=Reason.RESPONSE_TEAM)
+    if requester.user_id in editors or requester.groups.intersection(editors) or _names(editors, requester.email):
+        return Decision(allowed=True, reason=Reason.EDITOR)
+    return Decision(allowed=False, reason=Reason.NOT_LISTED)
+
+
+def _names(addresses: Collection[str], email: str | None) -> bool:
+    return bool(email) and str(email).casefold() in {address.casefold() for address in addresses}

@@ -1,0 +1,216 @@
+"""The answers of `/security-ir`, as the specification shows them. Pure: plain text, escaped where it is sent.
+
+The specification's section "Slash Commands for Case Management" gives labels, order, emoji and wording; statuses are
+shown with AWS's word behind the specification's (`In Progress (Detection and Analysis)`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from ir_router.cases import status
+from ir_router.cases.models import Case
+from ir_router.commands.catalogue import COMMAND, SUB_COMMANDS, SubCommand
+from ir_router.slack.text import shorten
+
+_DESCRIPTION_LENGTH = 1_000
+_NAME_LENGTH = 40
+_ON_THE_CASE = "on the case"
+
+
+def moment(at: datetime | None) -> str:
+    """A time as the specification writes it."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if at else "Unknown"
+
+
+def people(count: int) -> str:
+    """`3 users`."""
+    return _count(count, "user")
+
+
+def files(count: int) -> str:
+    """`2 files`."""
+    return _count(count, "file")
+
+
+def duration(seconds: float) -> str:
+    """Two units at most: `3 hours 30 minutes`, `2 days 1 hour`, `less than a minute`."""
+    minutes = int(seconds // 60)
+    if minutes < 1:
+        return "less than a minute"
+    units = (("day", minutes // 1440), ("hour", minutes // 60 % 24), ("minute", minutes % 60))
+    first = next(index for index, (_, amount) in enumerate(units) if amount)
+    return " ".join(_count(amount, name) for name, amount in units[first : first + 2] if amount)
+
+
+def _count(count: int, name: str) -> str:
+    return f"{count} {name}{'' if count == 1 else 's'}"
+
+
+def case_status(case: Case, severity: str) -> str:
+    """The answer to `status`."""
+    return "\n".join(
+        (
+            "📋 Case Status",
+            f"ID: {case.case_id}",
+            f"Status: {status.shown(case.case_status)}",
+            f"Severity: {severity}",
+            f"Title: {case.title}",
+            f"Description: {shorten(case.description, _DESCRIPTION_LENGTH, _ON_THE_CASE)}",
+            f"Created: {moment(case.created_date)}",
+            f"Last Updated: {moment(case.last_updated_date)}",
+            f"Watchers: {people(len(case.watchers))}",
+        )
+    )
+
+
+def _signed(by: str, at: datetime, done: str = "Updated by") -> str:
+    return f"{done}: @{by}\nTimestamp: {moment(at)}"
+
+
+def status_updated(shown: str, by: str, at: datetime) -> str:
+    """The answer to `update-status`; `shown` is the status in the words that were asked for."""
+    return f'✅ Case status updated to "{shown}"\n{_signed(by, at)}'
+
+
+def description_updated(description: str, by: str, at: datetime) -> str:
+    """The answer to `update-description`."""
+    shown = shorten(description, _DESCRIPTION_LENGTH, _ON_THE_CASE)
+    return f'✅ Case description updated\nNew description: "{shown}"\n{_signed(by, at)}'
+
+
+def title_updated(old: str, new: str, by: str, at: datetime) -> str:
+    """The answer to `update-title`."""
+    return f'✅ Case title updated\nOld title: "{old}"\nNew title: "{new}"\n{_signed(by, at)}'
+
+
+def unchanged(label: str, shown: str) -> str:
+    """The answer to a change to what the case has already."""
+    return f'✅ Case {label} is already "{shorten(shown, _DESCRIPTION_LENGTH, _ON_THE_CASE)}"\nNothing was changed'
+
+
+def closed(case_id: str, by: str, at: datetime) -> str:
+    """The answer to a confirmed `close`."""
+    return (
+        f"🔒 Case closed successfully\nCase ID: {case_id}\n{_signed(by, at, 'Closed by')}\n"
+        "Channel will remain active for reference"
+    )
+
+
+def already_closed(case: Case) -> str:
+    """The answer to `close` for a closed case."""
+    return (
+        f"🔒 Case is already closed\nCase ID: {case.case_id}\nClosed: {moment(case.closed_date)}\n"
+        "A closed case cannot be reopened"
+    )
+
+
+def cannot_change_closed(case: Case) -> str:
+    """Why a closed case stays as it is."""
+    return (
+        f"Case is closed and cannot be changed or reopened\nClosed: {moment(case.closed_date)}\n"
+        f"{COMMAND} create opens a new case"
+    )
+
+
+def invalid_status() -> str:
+    """The specification's error."""
+    return f"Invalid status. Valid options: {', '.join(status.SPECIFIED)}"
+
+
+def status_of_aws(wanted: str) -> str:
+    """A status that AWS alone sets."""
+    return f"{wanted} is set by AWS alone. Valid options: {', '.join(status.SPECIFIED)}"
+
+
+def aws_supported() -> str:
+    """The status of a case that AWS's responders resolve."""
+    return (
+        "The status of this case is set by AWS: it is an AWS-supported case, and only the status of self-managed cases "
+        f"can be updated\n{COMMAND} close closes it; {COMMAND} comment tells AWS's responders what you need"
+    )
+
+
+def no_way(now: str, wanted: str, possible: Sequence[str]) -> str:
+    """A move between statuses that AWS refuses."""
+    ways = f"From here it can go to: {', '.join(map(status.shown, possible))}" if possible else ""
+    return (
+        f"AWS Security Incident Response does not move a case from {status.shown(now)} to {status.shown(wanted)}\n"
+        f"{ways or 'Nothing was changed'}"
+    )
+
+
+def too_long(label: str, length: int, limit: int) -> str:
+    """A text over AWS's limit."""
+    return (
+        f"The {label} has {length:,} characters; AWS Security Incident Response takes at most {limit:,}\n"
+        "Nothing was changed"
+    )
+
+
+def overtaken(label: str, now: str) -> str:
+    """Somebody else changed it between two attempts."""
+    return (
+        f'The case {label} was changed meanwhile, to "{shorten(now, _DESCRIPTION_LENGTH, _ON_THE_CASE)}"\n'
+        "Your change was not made; repeat it if it still holds"
+    )
+
+
+def missing(entry: SubCommand) -> str:
+    """A sub-command without its argument."""
+    return f"Please specify {entry.asks_for}. Usage: {entry.usage}"
+
+
+def wrong_channel(prefix: str) -> str:
+    """The specification's error."""
+    return f"This command can only be used in AWS Security IR incident channels\nChannel name must start with: {prefix}"
+
+
+def not_permitted() -> str:
+    """The specification's error."""
+    return "You don't have permission to modify this case\nContact your administrator or case owner for access"
+
+
+def service_error(error_id: str, *, changes: bool) -> str:
+    """The specification's error; a command that only reads says so."""
+    return (
+        f"❌ Unable to {'update' if changes else 'read'} case due to service error\nError ID: {error_id}\n"
+        "Please try again or contact support"
+    )
+
+
+def connectivity(error_id: str) -> str:
+    """The specification's warning: the work goes on behind the scenes."""
+    return (
+        "⚠️ Temporary connectivity issue\n"
+        "Your request is being processed. Please check case status in a few moments\n"
+        f"Error ID: {error_id}"
+    )
+
+
+def outcome_unknown(usage: str, error_id: str) -> str:
+    """No certain answer after all attempts: a person must look."""
+    return (
+        f"❌ {usage}: no certain answer after several attempts; it is not tried again\n"
+        f"Please check the case ({COMMAND} status) and repeat the command if it had no effect\nError ID: {error_id}"
+    )
+
+
+def help_text() -> str:
+    """All sub-commands, one line each."""
+    lines = [f"• {entry.usage} - {entry.purpose}" for entry in SUB_COMMANDS.values()]
+    vocabulary = "Status: Open, In Progress, Resolved or Closed, or AWS's own words (Detection and Analysis...)"
+    rights = (
+        "Watchers, the incident response team and configured editors may change a case; "
+        "everybody in the channel may read it"
+    )
+    return "\n".join(("📖 AWS Security Incident Response", *lines, "", vocabulary, rights))
+
+
+def unknown(name: str) -> str:
+    """A sub-command that there is not, with the nearest that there is."""
+    near = difflib.get_close_matches(name[:_NAME_LENGTH], SUB_COMMANDS, n=1)
+    suggestion = f"Did you mean {COMMAND} {near[0]}?\n" if near else ""
+    return f'Unknown command "{shorten(name, _NAME_LENGTH)}"\n{suggestion}Usage: {COMMAND} [{"|".join(SUB_COMMANDS)}]'

@@ -1,0 +1,50 @@
+"""People and their commands, for the scenarios of `/security-ir`."""
+
+from __future__ import annotations
+
+import html
+from datetime import UTC, datetime
+from typing import Any
+
+from ir_local.slack.people import Person
+from tests.support.world import World
+
+WATCHERS = [{"email": "jane.smith@example.com", "name": "Jane Smith"}]
+
+
+def case_with_channel(world: World, **changes: Any) -> tuple[str, Person]:
+    """A case whose channel Jane, its watcher, is in."""
+    jane = world.workspace.create_user("jane.smith", email="jane.smith@example.com", real_name="Jane Smith")
+    case_id = world.create_case(**{"watchers": WATCHERS, **changes})
+    world.settle()
+    return case_id, jane
+
+
+def type_command(world: World, person: Person, case_id: str, text: str) -> list[str]:
+    """Type `/security-ir <text>` in the case's channel; the answers to it, once everything has come to rest."""
+    before = len(answers(world, person))
+    run = person.command(world.channel_of(case_id), "/security-ir", text)
+    assert run.error is None, run.error
+    world.settle()
+    return answers(world, person)[before:]
+
+
+def answers(world: World, person: Person) -> list[str]:
+    """What the person alone was told, beyond acknowledgements, oldest first, as Slack shows it."""
+    shown = world.workspace.ephemerals(person.id)
+    return [html.unescape(message["text"]) for message in shown if message["via"] != "command"]
+
+
+def moment(at: datetime) -> str:
+    """A time as the specification writes it."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def now(world: World) -> str:
+    """The world's time as the specification writes it."""
+    return moment(datetime.fromtimestamp(world.now(), UTC))
+
+
+def case(world: World, case_id: str) -> dict[str, Any]:
+    """The case as AWS holds it."""
+    return dict(world.security_ir.call("GetCase", {"caseId": case_id}))
