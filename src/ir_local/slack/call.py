@@ -102,7 +102,8 @@ class Call:
         cursor = self.optional("cursor")
         start = 0
         if cursor is not None:
-            start = next((index for index, item in enumerate(items) if item >= decode_cursor(cursor, kind)), len(items))
+            first = decode_cursor(cursor, kind)
+            start = next((index for index, item in enumerate(items) if item >= first), len(items))
         page = list(items[start : start + limit])
         following = items[start + limit] if start + limit < len(items) else None
         return page, encode_cursor(kind, following) if following is not None else ""

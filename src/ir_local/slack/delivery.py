@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import parse_qsl
 
 import urllib3
 
@@ -97,7 +98,6 @@ class Deliveries:
         self.acknowledge_seconds = acknowledge_seconds
         self._store = store
         self._workers = workers
-        self._time: Callable[[], float] = time.monotonic if workers else store.now
         self._pool = urllib3.PoolManager(maxsize=max(workers, 1) + 4, retries=False)
         self._wake = threading.Condition()
         self._queue: list[tuple[float, int, Delivery, str | None]] = []
@@ -158,7 +158,7 @@ class Deliveries:
         made = 0
         while True:
             with self._wake:
-                if not self._queue or (self._queue[0][0] > self._time() and not everything):
+                if not self._queue or (self._queue[0][0] > self._store.now() and not everything):
                     return made
                 _, _, delivery, reason = heapq.heappop(self._queue)
             self._deliver(delivery, reason)
@@ -186,6 +186,11 @@ class Deliveries:
                 self._wake.wait(left)
         return True
 
+    def wake(self) -> None:
+        """Look at the clock again: it was moved."""
+        with self._wake:
+            self._wake.notify_all()
+
     def close(self) -> None:
         """Stop the threads; what was not sent stays unsent."""
         with self._wake:
@@ -197,7 +202,7 @@ class Deliveries:
         self._pool.clear()
 
     def _due(self, scheduled: bool) -> bool:
-        return bool(self._queue) and (scheduled or self._queue[0][0] <= self._time())
+        return bool(self._queue) and (scheduled or self._queue[0][0] <= self._store.now())
 
     def _log(self, delivery: Delivery) -> None:
         delivery.id = len(self.log) + 1
@@ -214,7 +219,7 @@ class Deliveries:
 
     def _schedule(self, delivery: Delivery, delay: float, reason: str | None) -> None:
         self._sequence += 1
-        heapq.heappush(self._queue, (self._time() + delay, self._sequence, delivery, reason))
+        heapq.heappush(self._queue, (self._store.now() + delay, self._sequence, delivery, reason))
         while len(self._threads) < self._workers:
             thread = threading.Thread(target=self._work, name=f"slack-delivery-{len(self._threads)}", daemon=True)
             self._threads.append(thread)
@@ -225,7 +230,7 @@ class Deliveries:
         while True:
             with self._wake:
                 while not self._closed and not self._due(scheduled=False):
-                    self._wake.wait(self._queue[0][0] - self._time() if self._queue else None)
+                    self._wake.wait(max(self._queue[0][0] - self._store.now(), 0.01) if self._queue else None)
                 if self._closed:
                     return
                 _, _, delivery, reason = heapq.heappop(self._queue)
@@ -298,3 +303,12 @@ class Deliveries:
         except urllib3.exceptions.HTTPError:
             return None, {}, b"", "connection_failed"
         return response.status, {k.lower(): v for k, v in response.headers.items()}, response.data, None
+
+
+def decode_body(content_type: str, body: bytes) -> Json:
+    """The object in a request's body: an event's JSON, a command's form fields, an interaction's payload."""
+    if content_type == "application/json":
+        value: Json = json.loads(body)
+        return value
+    fields = dict(parse_qsl(body.decode(), keep_blank_values=True))
+    return json.loads(fields["payload"]) if "payload" in fields else fields

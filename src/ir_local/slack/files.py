@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
@@ -202,3 +202,9 @@ class Files:
     def _may_read(self, channel_id: str, user: str) -> bool:
         channel = self._store.channel(channel_id)
         return not channel.is_private or user in channel.members
+
+
+def chunks_of(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    """What `read` gives, in pieces of 64 KiB."""
+    while chunk := read(CHUNK):
+        yield chunk

@@ -36,6 +36,8 @@ class Messages:
         """Keep messages in `store`, tell of them by `bus`."""
         self._store = store
         self._bus = bus
+        self.edit_window_seconds: float | None = None
+        """How long after posting a message may be edited, a setting of the workspace; None: always."""
 
     def post(
         self,
@@ -81,8 +83,14 @@ class Messages:
         return message
 
     def edit(self, message: Message, changes: Json, *, editor: str | None) -> None:
-        """Change fields of the body (None removes one); `editor` None: by Slack itself, as when a link unfolds."""
+        """Change fields of the body (None removes one); `editor` None: by Slack itself, as when a link unfolds.
+
+        Raises SlackError `edit_window_closed`.
+        """
         channel = self._store.channel(message.channel_id)
+        window = self.edit_window_seconds
+        if editor is not None and window is not None and self._store.now() > float(message.ts) + window:
+            raise SlackError("edit_window_closed")
         previous = copy.deepcopy(self.render(message))
         ts = self._store.next_ts(channel)
         for name, value in changes.items():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from ir_local.slack.delivery import Attempt
 from ir_local.slack.errors import SlackError
 from ir_local.slack.forms import find_element, view_state
 from ir_local.slack.interactions import Interaction
@@ -12,7 +14,6 @@ from ir_local.slack.messages import as_typed, rich_text
 from ir_local.slack.model import App, Channel, File, Json, User, View
 
 if TYPE_CHECKING:
-    from ir_local.slack.delivery import Attempt
     from ir_local.slack.workspace import SlackWorkspace
 
 
@@ -72,23 +73,29 @@ class Person:
             ws.messages.react(ws.messages.find(self._member_of(channel), ts), self.id, name)
 
     def upload(
-        self, channel: str, name: str, content: bytes, *, text: str = "", thread_ts: str | None = None
+        self, channel: str, name: str, content: bytes | Iterable[bytes], *, text: str = "", thread_ts: str | None = None
     ) -> tuple[str, str]:
-        """Upload a file and share it with a comment; return the file's id and the message's ts."""
+        """Upload a file (bytes, or pieces of them) and share it; return the file's id and the message's ts."""
         return self.upload_several(channel, {name: content}, text=text, thread_ts=thread_ts)
 
     def upload_several(
-        self, channel: str, files: dict[str, bytes], *, text: str = "", thread_ts: str | None = None
+        self,
+        channel: str,
+        files: Mapping[str, bytes | Iterable[bytes]],
+        *,
+        text: str = "",
+        thread_ts: str | None = None,
     ) -> tuple[str, str]:
         """Upload files and share them in one message; return the last file's id and the message's ts."""
         ws = self._workspace
+        found = self._member_of(channel)
         uploaded: list[File] = []
+        for name, content in files.items():
+            with ws.store.lock:
+                file, url = ws.files.begin(self.id, name, 0)
+            ws.files.receive(url.rsplit("/", 1)[1], [content] if isinstance(content, bytes) else content)
+            uploaded.append(file)
         with ws.store.lock:
-            found = self._member_of(channel)
-            for name, content in files.items():
-                file, url = ws.files.begin(self.id, name, len(content))
-                ws.files.receive(url.rsplit("/", 1)[1], [content])
-                uploaded.append(file)
             (message,) = ws.files.complete(
                 self.id, uploaded, [found], text=as_typed(text), thread_ts=thread_ts, author={"user": self.id}
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -12,10 +12,10 @@ from urllib.parse import quote
 from werkzeug.wrappers import Request, Response
 
 from ir_local.http import RunningServer
-from ir_local.slack.control import control
+from ir_local.slack.control import ControlDoor
 from ir_local.slack.errors import SlackError
 from ir_local.slack.faults import Fault
-from ir_local.slack.files import CHUNK
+from ir_local.slack.files import chunks_of
 from ir_local.slack.interactions import json_object
 from ir_local.slack.model import App, Json
 from ir_local.slack.scopes import require
@@ -36,13 +36,14 @@ class SlackApplication:
     def __init__(self, workspace: SlackWorkspace) -> None:
         """Serve that workspace."""
         self._workspace = workspace
+        self._control = ControlDoor(workspace)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request."""
         request = Request(environ)
         path = request.path
         if path.startswith("/_local/"):
-            return control(self._workspace, request)(environ, start_response)
+            return self._control.answer(request)(environ, start_response)
         act: Act
         if path.startswith("/api/"):
             method, act = path.removeprefix("/api/"), self._web_api
@@ -213,9 +214,3 @@ def drop_connection(environ: dict[str, Any]) -> None:
     """Close the connection without an answer, as a network does that fails."""
     connection: socket.socket = environ["werkzeug.socket"]
     connection.shutdown(socket.SHUT_RDWR)
-
-
-def chunks_of(read: Callable[[int], bytes]) -> Iterator[bytes]:
-    """What `read` gives, in pieces of 64 KiB."""
-    while chunk := read(CHUNK):
-        yield chunk

@@ -6,9 +6,9 @@ import secrets
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
+from ir_local.slack.clock import Clock
 from ir_local.slack.errors import SlackError
 from ir_local.slack.model import (
     App,
@@ -23,8 +23,6 @@ from ir_local.slack.model import (
     UserGroup,
     View,
 )
-
-Clock = Callable[[], float]
 
 
 class Store:

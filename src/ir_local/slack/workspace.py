@@ -11,6 +11,7 @@ from typing import Self
 
 from ir_local.slack.call import Call
 from ir_local.slack.channels import Channels
+from ir_local.slack.clock import Clock
 from ir_local.slack.delivery import Deliveries
 from ir_local.slack.errors import SlackError
 from ir_local.slack.events import EventBus
@@ -20,7 +21,7 @@ from ir_local.slack.interactions import Interactions
 from ir_local.slack.messages import Messages
 from ir_local.slack.model import ALL_EVENTS, ALL_SCOPES, App, Channel, Deliver, Json, Token, User, UserGroup
 from ir_local.slack.people import Person
-from ir_local.slack.store import Clock, Store, random_word
+from ir_local.slack.store import Store, random_word
 from ir_local.slack.users import Users
 from ir_local.slack.views import Views
 from ir_local.slack.web_api.registry import Method
@@ -274,6 +275,27 @@ class SlackWorkspace:
         """Empty the call log and return what was in it."""
         calls, self.calls = self.calls, []
         return calls
+
+    def configure(
+        self,
+        *,
+        check_file_info: bool | None = None,
+        share_delay_seconds: float | None = None,
+        acknowledge_seconds: float | None = None,
+        redelivery_time_scale: float | None = None,
+        edit_window_seconds: float | None = None,
+    ) -> None:
+        """Change what is given; see the attributes of that name of Files, Deliveries and Messages."""
+        if edit_window_seconds is not None:
+            self.messages.edit_window_seconds = edit_window_seconds
+        if check_file_info is not None:
+            self.files.check_file_info = check_file_info
+        if share_delay_seconds is not None:
+            self.files.share_delay_seconds = share_delay_seconds
+        if acknowledge_seconds is not None:
+            self.deliveries.acknowledge_seconds = acknowledge_seconds
+        if redelivery_time_scale is not None:
+            self.deliveries.time_scale = redelivery_time_scale
 
     def close(self) -> None:
         """Stop deliveries and remove the files' bytes."""

@@ -51,13 +51,13 @@ def update(call: Call) -> Json:
         raise SlackError("is_inactive")
     changes = _content(call)
     metadata = _metadata(call)
-    if metadata is not None:
-        message.metadata = metadata or None
     if "text" not in call.arguments:
         changes.pop("text")
     if "blocks" not in call.arguments and message.body.get("blocks", [{}])[0].get("type") != "rich_text":
         changes.pop("blocks")
     call.workspace.messages.edit(message, changes, editor=call.app.bot_user_id)
+    if metadata is not None:
+        message.metadata = metadata or None
     shown = call.workspace.messages.render(message, metadata=True)
     return {"channel": channel.id, "ts": message.ts, "text": shown.get("text", ""), "message": shown}
 
@@ -124,6 +124,8 @@ def _target(call: Call) -> Channel:
     wanted = call.text("channel")
     store = call.workspace.store
     if wanted in store.users:
+        if store.users[wanted].is_bot:
+            raise SlackError("cannot_dm_bot")
         return call.workspace.channels.open_direct([call.app.bot_user_id, wanted])
     named = next((channel for channel in store.channels.values() if channel.name == wanted.removeprefix("#")), None)
     channel = store.visible_channel(named.id if named is not None else wanted, call.app.bot_user_id)
