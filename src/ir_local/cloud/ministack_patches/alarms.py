@@ -7,8 +7,13 @@ lists as `<member>`, structures and scalars by their names.
 
 from __future__ import annotations
 
+import functools
+import json
+from datetime import UTC, datetime
 from typing import Any
 from xml.sax.saxutils import escape
+
+from botocore import session as botocore_session
 
 from ir_local.cloud.ministack_patches.originals import module, replace
 
@@ -27,21 +32,24 @@ def apply() -> None:
 
 
 def put_metric_alarm(parameters: Parameters, body: Json, is_cbor: bool, is_json: bool = False) -> Any:
-    """Store an alarm, with those members of a Query request that the emulator leaves out or makes up."""
+    """Store an alarm with the members of the request, not with those that the emulator makes up or leaves out."""
     answer = _originals["put"](parameters, body, is_cbor, is_json)
-    name = parameters.get("AlarmName", [""])[0]
-    if answer[0] != 200 or is_cbor or is_json:
-        return answer
-    request = from_query(parameters)
-    alarm: Json = ALARMS._alarms[name]
-    for member in ("Metrics", "InsufficientDataActions"):
-        alarm[member] = request.get(member, [])
-    for member in ("ThresholdMetricId", "EvaluateLowSampleCountPercentile"):
-        alarm[member] = request.get(member)
-    for member in ("Statistic", "Period", "Threshold", "MetricName", "Namespace"):
-        if member not in request:
-            alarm[member] = None
+    if answer[0] == 200:
+        shape = service_model().operation_model("PutMetricAlarm").input_shape
+        request = body if is_cbor or is_json else typed(shape, from_query(parameters))
+        defaults = {"ActionsEnabled": True, "TreatMissingData": "missing"}
+        alarm: Json = ALARMS._alarms[request["AlarmName"]]
+        for name, member in shape.members.items():
+            if name != "Tags":
+                nothing: list[Any] | None = [] if member.type_name == "list" else None
+                alarm[name] = request.get(name, defaults.get(name, nothing))
     return answer
+
+
+@functools.cache
+def service_model() -> Any:
+    """CloudWatch's operations and shapes, from the botocore that the emulator depends on."""
+    return botocore_session.get_session().get_service_model("cloudwatch")
 
 
 def from_query(parameters: Parameters) -> Json:
@@ -53,8 +61,8 @@ def from_query(parameters: Parameters) -> Json:
         for parent in parents:
             node = node.setdefault(parent, {})
         node[last] = values[0]
-    members = lists_in(tree)
-    return members if isinstance(members, dict) else {}
+    members: Json = lists_in(tree)
+    return members
 
 
 def lists_in(node: Any) -> Any:
@@ -67,31 +75,56 @@ def lists_in(node: Any) -> Any:
     return {name: lists_in(value) for name, value in node.items()}
 
 
+def typed(shape: Any, value: Any) -> Any:
+    """What a Query request says in text, in the types of a shape; members that the shape does not know are left out."""
+    match shape.type_name:
+        case "structure":
+            return {name: typed(member, value[name]) for name, member in shape.members.items() if name in value}
+        case "list":
+            return [typed(shape.member, item) for item in value or []]
+        case "integer" | "long":
+            return int(value)
+        case "double" | "float":
+            return float(value)
+        case "boolean":
+            return value == "true"
+        case _:
+            return value
+
+
 def describe_alarms(parameters: Parameters, body: Json, is_cbor: bool, is_json: bool = False) -> Any:
-    """Describe alarms with all the members that are stored."""
-    if is_cbor or is_json:
+    """Describe alarms with all the members that are set, and no others."""
+    if is_cbor:
         return _originals["describe"](parameters, body, is_cbor, is_json)
-    request: Json = {key: value for key, value in from_query(parameters).items() if key not in {"Action", "Version"}}
-    status, _headers, answer = _originals["describe"](parameters, request, False, True)
+    shape = service_model().operation_model("DescribeAlarms").input_shape
+    request = body if is_json else typed(shape, from_query(parameters))
+    status, headers, answer = _originals["describe"]({}, request, False, True)
     if status != 200:
         return _originals["describe"](parameters, body, is_cbor, is_json)
-    result = ALARMS.json.loads(answer)
+    result = json.loads(answer)
+    for kind in ("MetricAlarms", "CompositeAlarms"):
+        result[kind] = [{name: value for name, value in alarm.items() if is_set(value)} for alarm in result[kind]]
+    if is_json:
+        return status, headers, json.dumps(result).encode()
     content = "".join(element(name, value) for name, value in result.items())
     return ALARMS._xml(200, "DescribeAlarmsResponse", f"<DescribeAlarmsResult>{content}</DescribeAlarmsResult>")
 
 
+def is_set(value: Any) -> bool:
+    """Whether a member of an alarm has a value that CloudWatch would describe."""
+    return value is not None and value != ""
+
+
 def element(name: str, value: Any) -> str:
-    """A member as XML; nothing for one that is not set."""
-    if value is None or value == "":
-        return ""
+    """A member as XML, as the Query protocol writes it."""
     if isinstance(value, dict):
         content = "".join(element(key, member) for key, member in value.items())
     elif isinstance(value, list):
         content = "".join(element("member", member) for member in value)
     elif isinstance(value, bool):
         content = "true" if value else "false"
-    elif name.endswith("Timestamp") and isinstance(value, int | float):
-        content = ALARMS.datetime.fromtimestamp(value, ALARMS.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    elif name.endswith("Timestamp"):
+        content = datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     else:
         content = escape(str(value))
     return f"<{name}>{content}</{name}>"

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ir_local.cloud.ministack_patches.originals import checked, module, replace, rewrite
+from ir_local.cloud.ministack_patches.originals import checked, module, replace, replace_value, rewrite
 
 EVENTS = module("services.eventbridge")
 FUNCTIONS = module("services.lambda_svc")
@@ -36,6 +36,9 @@ def apply() -> None:
 
     EVENTS._rule_takes = rule_takes
     rewrite(EVENTS, "_dispatch_event", ('if rule.get("State") != "ENABLED":', "if not _rule_takes(rule, view):"))
+
+    # Seconds between looks at schedules: so much later than due may a rule fire.
+    replace_value(EVENTS, "_SCHEDULER_TICK_INTERVAL", 10, 1)
 
     checked(FUNCTIONS, "invoke_async_with_retry", "289fe4d3cbd4")
     replace(EVENTS, "_dispatch_to_lambda", "1f95adbaed3a", invoke_function)

@@ -50,6 +50,14 @@ def checked(owner: ModuleType, name: str, expected: str) -> Callable[..., Any]:
     return original
 
 
+def replace_value(owner: ModuleType, name: str, expected: object, value: object) -> None:
+    """Give a variable of the emulator another value; raises EmulatorChangedError unless it is `expected` so far."""
+    found = getattr(owner, name, None)
+    if found != expected:
+        raise EmulatorChangedError(f"{owner.__name__}.{name} is {found!r}, not {expected!r}.")
+    setattr(owner, name, value)
+
+
 def replace_text(text: str, old: str, new: str, where: str) -> str:
     """`text` with its only `old` made `new`; raises EmulatorChangedError unless there is exactly one."""
     found = text.count(old)

@@ -122,10 +122,17 @@ def fail_execution(execution: Json, error: str, cause: str) -> None:
         _originals["_fail_execution"](execution, error, cause)
 
 
+def over_check() -> Callable[[], bool]:
+    """A function that says, to any thread, whether the execution or the branch that this thread runs is over."""
+    execution, branch = _execution.get(), _branch.get()
+    return lambda: (
+        (execution is not None and execution["status"] != "RUNNING") or (branch is not None and branch.ended())
+    )
+
+
 def stop_if_over() -> None:
     """Raise AbandonedError if the execution or the branch that this thread runs is over."""
-    execution, branch = _execution.get(), _branch.get()
-    if (execution is not None and execution["status"] != "RUNNING") or (branch is not None and branch.ended()):
+    if over_check()():
         raise AbandonedError
 
 
@@ -222,7 +229,7 @@ def wait_for_callback(resource: str, task_input: Any, token: str, state: Json) -
     from before the call) or States.HeartbeatTimeout.
     """
     start = time.monotonic()
-    task: Json = {"event": threading.Event(), "result": None, "error": None, "heartbeat": start}
+    task: Json = {"event": threading.Event(), "result": None, "error": None, "heartbeat": start, "over": over_check()}
     WORKFLOWS._task_tokens[token] = task
     try:
         WORKFLOWS._invoke_resource(resource.replace(".waitForTaskToken", ""), task_input)
@@ -280,11 +287,16 @@ def send_task_heartbeat(request: Json) -> Any:
     return json_response({})
 
 
+def never() -> bool:
+    """What says of an activity's task, which knows no branch, that it is not over."""
+    return False
+
+
 def refuse(request: Json) -> Any:
     """The error for a token that nothing waits for any more, or that never was; None for one that is waited for."""
     token = request.get("taskToken")
     task = WORKFLOWS._task_tokens.get(token)
-    if task is not None and not task["event"].is_set():
+    if task is not None and not task["event"].is_set() and not task.get("over", never)():
         return None
     if task is not None or token in _ended_tokens:
         return error_response("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'", 400)
