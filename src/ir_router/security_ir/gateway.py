@@ -83,9 +83,14 @@ def comments(case_id: str) -> list[Comment]:
         return client.list_comments(caseId=case_id, maxResults=PAGE_SIZE, **more)
 
     found = [Comment.model_validate(item) for item in _all("ListComments", page)]
-    return sorted(
-        found, key=lambda comment: (comment.created_date is not None, comment.created_date, comment.comment_id)
-    )
+    # Comments of one moment keep the order of the list, read from its oldest end.
+    if found and _made(found[0]) > _made(found[-1]):
+        found.reverse()
+    return sorted(found, key=_made)
+
+
+def _made(comment: Comment) -> float:
+    return comment.created_date.timestamp() if comment.created_date else 0.0
 
 
 def edits(case_id: str) -> list[CaseEdit]:

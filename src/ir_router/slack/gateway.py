@@ -157,9 +157,13 @@ class Names:
     _KEPT_SECONDS = 600
     _kept: ClassVar[dict[str, tuple[float, dict[str, Any]]]] = {}
 
-    def __init__(self, slack: Slack) -> None:
-        """Ask through `slack`; what was learned is shared by the runs of a warm function."""
+    def __init__(self, slack: Slack, *, patient: bool = True) -> None:
+        """Ask through `slack`; what was learned is shared by the runs of a warm function.
+
+        Not `patient`: an id stands for a name that Slack cannot give now, so that a message is not held up for it.
+        """
         self._slack = slack
+        self._patient = patient
 
     def user(self, user_id: str) -> dict[str, Any]:
         """users.info's `user`; empty when Slack does not know the id."""
@@ -181,9 +185,11 @@ class Names:
             return kept[1]
         try:
             answer = self._slack.read(method, **arguments).get(member) or {}
-        except RefusedError as error:
-            if isinstance(error, RetryLaterError):
+        except (RetryLaterError, UncertainError):
+            if self._patient:
                 raise
+            return {}
+        except RefusedError:
             answer = {}
         self._kept[key] = (time.monotonic() + self._KEPT_SECONDS, answer)
         return answer

@@ -13,7 +13,7 @@ from typing import Any
 
 from ir_router.cases import status
 from ir_router.cases.changes import FieldChange
-from ir_router.cases.models import Case, Comment
+from ir_router.cases.models import Attachment, Case, Comment
 from ir_router.slack.text import SECTION_LENGTH, TOPIC_LENGTH, escape, shorten, slack_date, split_escaped
 
 TAG = "[AWS Security IR Update]"
@@ -205,4 +205,34 @@ def failed_scan(file_name: str) -> Message:
     return _line(
         f"⚠️ Attachment `{escape(shorten(file_name, 200))}` failed the malware scan of AWS Security Incident Response "
         "and is not copied here. Do not open it; ask whoever added it to the case."
+    )
+
+
+def file_uploaded(name: str, stored_name: str) -> Message:
+    """The specification's confirmation, with the name that the attachment has."""
+    text = "📎 File uploaded to AWS Security IR case"
+    return Message(
+        text=text,
+        blocks=[section(text), context(f"{TAG} {escape(shorten(name, 200))} as {escape(stored_name)}")],
+    )
+
+
+def file_not_copied(name: str, reason: str) -> Message:
+    """A file cannot become an attachment; nobody needs to be woken for it."""
+    return _line(f"⚠️ File {escape(shorten(name, 200))} was not copied to the case: {escape(reason)}")
+
+
+def new_attachment(attachment: Attachment) -> str:
+    """The specification's text for an attachment that came from the case, and who added it."""
+    return (
+        f"📎 New attachment from AWS Security IR case\n{TAG} {escape(attachment.file_name)}, "
+        f"added by {escape(author(attachment.creator))} {at(attachment.created_date)}"
+    )
+
+
+def attachment_too_large(name: str, size: int, link: str) -> Message:
+    """An attachment over the limit: how to get it."""
+    return _line(
+        f"📎 Attachment {escape(shorten(name, 200))} has {size / 1_048_576:.0f} MB, more than the 100 MB that are copied. "
+        f"Download it from <{link}|the case in the AWS console>."
     )

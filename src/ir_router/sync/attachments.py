@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 
 from ir_router import aws, clock
+from ir_router.cases.files import slack_file_id
 from ir_router.cases.models import Attachment
 from ir_router.ledger import keys
 from ir_router.ledger.table import Row
@@ -18,13 +18,6 @@ from ir_router.sync.run import Run
 SCAN_CHECKED_AGAIN_SECONDS = 60
 # By then the queue has tried the transfer and either made it or given up.
 _TRANSFER_SECONDS = 3600
-_OWN_NAME = re.compile(r"-(F[A-Z0-9]{6,})(?:\.[A-Za-z0-9]+)?\Z")
-
-
-def own_file_id(file_name: str) -> str | None:
-    """The Slack file id in the name of an attachment that came from Slack (`report-F0123ABC.pdf`), or None."""
-    found = _OWN_NAME.search(file_name)
-    return found[1] if found else None
 
 
 def synchronise(run: Run) -> None:
@@ -55,7 +48,7 @@ def resume_slack_files(run: Run) -> None:
 
 
 def _came_from_slack(run: Run, attachment: Attachment) -> bool:
-    file_id = own_file_id(attachment.file_name)
+    file_id = slack_file_id(attachment.file_name)
     return file_id is not None and run.row(keys.slack_message(run.case_id, f"{file_id}#file")) is not None
 
 

@@ -158,7 +158,7 @@ def _reconcile(run: Run) -> None:
             problems.append(error)
     if problems:
         # What only needs time comes last: a failure that stays must not hide behind it.
-        raise sorted(problems, key=lambda error: isinstance(error, ClaimHeldError | RetryLaterError))[0]
+        raise min(problems, key=lambda error: isinstance(error, ClaimHeldError | RetryLaterError))
 
 
 def _notice(run: Run) -> None:
@@ -174,8 +174,7 @@ def _announce(run: Run, name: str) -> None:
     if run.is_done(system_comments.key_of(run.case_id, "channel")):
         return
     text = f"Slack channel #{name} was created for this case. Messages and files there are copied here, and back."
-    if not system_comments.write(run.case_id, "channel", text, run.deadline):
-        run.revisit(run.deadline.settle_after)
+    system_comments.write(run.case_id, "channel", text)
 
 
 def _record_failure(lease: Lease, error: Exception, deadline: Deadline) -> None:

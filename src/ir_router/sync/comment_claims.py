@@ -10,7 +10,6 @@ from typing import Any
 from ir_router import clock
 from ir_router.cases import comments
 from ir_router.cases.models import Comment
-from ir_router.deadline import Deadline
 from ir_router.errors import LeaseLostError, RefusedError, RetryLaterError
 from ir_router.ledger import claims, keys, table
 from ir_router.ledger.claims import Claim, Done, Held
@@ -28,11 +27,15 @@ def token_for(*parts: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, "/".join(parts)))
 
 
-def take(key: Key, body: str, client_token: str, deadline: Deadline, **frozen: Any) -> Claim | Done | Held:
-    """Claim a comment with the text that it will have whatever happens in between."""
+def take(key: Key, body: str, client_token: str, **frozen: Any) -> Claim | Done | Held:
+    """Claim a comment with the text that it will have whatever happens in between.
+
+    It may be taken over at once: with the same `clientToken` and text CreateCaseComment makes one comment, however
+    many runs call it at the same time.
+    """
     return claims.take(
         key,
-        settle_after=deadline.settle_after,
+        settle_after=clock.now(),
         body=body,
         hash=comments.body_hash(body),
         client_token=client_token,

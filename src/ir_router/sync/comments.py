@@ -12,6 +12,8 @@ from ir_router.slack import messages
 from ir_router.sync import comment_claims, posting, system_comments
 from ir_router.sync.run import Run
 
+# A young claim's own run is probably still at work.
+_LEFT_ALONE_SECONDS = 60
 _EDITED_AWAY = "This part of the comment was removed by an edit."
 
 
@@ -32,12 +34,13 @@ def resume_open_claims(run: Run) -> None:
     for sk, row in sorted(run.rows.items(), key=lambda item: float(item[1].get("claimed_at", 0))):
         if row.get("state") != "claimed" or "client_token" not in row or "body" not in row:
             continue
-        if not row.get("refused") and clock.now() < float(row["settle_after"]):
-            run.revisit(float(row["settle_after"]))
+        due = float(row["claimed_at"]) + _LEFT_ALONE_SECONDS
+        if clock.now() < due:
+            run.revisit(due)
             continue
         key = Key(keys.case(run.case_id).pk, sk)
         run.deadline.check()
-        taken = claims.take(key, settle_after=run.deadline.settle_after)
+        taken = claims.take(key, settle_after=clock.now())
         if isinstance(taken, claims.Claim):
             comment_claims.settle(run.case_id, taken, "system" if sk.startswith("NOTE#") else "slack")
 

@@ -31,7 +31,7 @@ def tell(case_id: str, channel_id: str, failure: Failure, deadline: Deadline) ->
     again = "It is tried again by itself." if failure.retried else "It is not tried again by itself."
     sentence = f"{failure.what} {again} {failure.mend} Error ID: {failure.error_id}"
     try:
-        system_comments.write(case_id, f"failure-{failure.name}", sentence, deadline)
+        system_comments.write(case_id, f"failure-{failure.name}", sentence)
     except IrRouterError as error:
         logger.warning("a failure could not be told on the case", extra={"reason": type(error).__name__})
     if not channel_id:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ir_router.cases import comments
-from ir_router.deadline import Deadline
 from ir_router.ledger import claims, keys
 from ir_router.sync import comment_claims
 
@@ -15,15 +14,13 @@ def key_of(case_id: str, name: str) -> keys.Key:
     return keys.note(case_id, f"system-{name}")
 
 
-def write(case_id: str, name: str, text: str, deadline: Deadline) -> bool:
+def write(case_id: str, name: str, text: str) -> None:
     """Write the comment once; `name` says what it is about and makes it this one (letters, digits, `._:-`).
 
-    False when an earlier run's claim cannot be settled yet: the next sync of the case does it.
     Raises RefusedError, RetryLaterError or UncertainError.
     """
     body = comments.system_comment(text, name)
     token = comment_claims.token_for(case_id, "system", name)
-    taken = comment_claims.take(key_of(case_id, name), body, token, deadline)
+    taken = comment_claims.take(key_of(case_id, name), body, token)
     if isinstance(taken, claims.Claim):
         comment_claims.settle(case_id, taken, ORIGIN)
-    return not isinstance(taken, claims.Held)

@@ -1,0 +1,132 @@
+"""Flow 2: what people do in a case's channel, in order, onto the case."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ir_router import aws
+from ir_router.deadline import Deadline, LambdaContext, of_invocation
+from ir_router.errors import IrRouterError, RefusedError, RetryLaterError, error_id
+from ir_router.ledger import keys, leases, table
+from ir_router.observability import correlate, logger
+from ir_router.settings import settings
+from ir_router.slack import credentials
+from ir_router.slack.gateway import Names, Slack
+from ir_router.sync import failures, queue
+from ir_router.sync.queue import Record
+from ir_router.sync.slack_message import SlackMessage
+
+EVENT_SOURCE = "slack"
+_RESERVE_SECONDS = 10
+# A name that Slack cannot give after this many tries is replaced by the id: the message matters more.
+_PATIENT_TRIES = 3
+_MEMBERSHIP = {"member_joined_channel": "MemberJoined", "member_left_channel": "MemberLeft"}
+
+
+def handle(event: Mapping[str, Any], context: LambdaContext) -> Any:
+    """SQS records of slack-events.fifo; answers with the partial batch response."""
+    deadline = of_invocation(context, reserve=_RESERVE_SECONDS)
+    return queue.process(event, settings().require("slack_events_queue_url"), lambda record: _record(record, deadline))
+
+
+def _record(record: Record, deadline: Deadline) -> None:
+    event = record.body["event"]
+    channel_id = str(event.get("channel") or "")
+    owner = table.get(keys.channel(channel_id)) if channel_id else None
+    if owner is None:
+        logger.info("an event of a channel that is not ours")
+        return
+    case_id = str(owner["case_id"])
+    correlate(case_id)
+    deadline.check()
+    slack = Slack(deadline)
+    names = Names(slack, patient=record.receive_count <= _PATIENT_TRIES)
+    if event["type"] in _MEMBERSHIP:
+        _membership(event, case_id, channel_id, names)
+        return
+    try:
+        _message(event, record, case_id, slack, names)
+    except RetryLaterError:
+        raise
+    except IrRouterError as error:
+        if isinstance(error, RefusedError) or record.receive_count >= queue.TOLD_AT_RECEIVE_COUNT:
+            _tell(event, error, case_id, channel_id, deadline)
+        raise
+
+
+def _message(event: Mapping[str, Any], record: Record, case_id: str, slack: Slack, names: Names) -> None:
+    subtype = event.get("subtype") or ""
+    said = event
+    if subtype == "message_changed":
+        said = event.get("message") or {}
+    elif subtype == "message_deleted":
+        said = event.get("previous_message") or {}
+    app_id = str(record.body.get("app_id") or "")
+    if not _is_for_the_case(said, app_id, names):
+        return
+    message = SlackMessage(case_id, str(event["channel"]), str(record.body.get("team_id") or ""), said, slack, names)
+    if subtype == "message_deleted":
+        written = message.delete(str(event.get("deleted_ts") or said.get("ts") or ""))
+    elif subtype == "message_changed":
+        written = message.edit(unchanged_from=event.get("previous_message"))
+    else:
+        written = message.create()
+    if written:
+        publish(
+            "MessageSynchronized",
+            {"caseId": case_id, "channelId": event["channel"], "ts": said.get("ts"), "commentIds": written},
+        )
+
+
+def _is_for_the_case(said: Mapping[str, Any], app_id: str, names: Names) -> bool:
+    """People always; other bots when the deployer wants them; our own app never, whatever it shares."""
+    user_id = str(said.get("user") or "")
+    if said.get("app_id") and said["app_id"] == app_id:
+        return False
+    if not said.get("bot_id") and not user_id:
+        return bool(said)
+    user = names.user(user_id) if user_id else {}
+    if not said.get("bot_id") and not user.get("is_bot"):
+        return True
+    is_ours = (user.get("profile") or {}).get("api_app_id") == app_id
+    return settings().mirror_bots and not is_ours
+
+
+def _membership(event: Mapping[str, Any], case_id: str, channel_id: str, names: Names) -> None:
+    user_id = str(event.get("user") or "")
+    publish(
+        _MEMBERSHIP[event["type"]],
+        {"caseId": case_id, "channelId": channel_id, "userId": user_id, "name": names.real_name(user_id)},
+    )
+
+
+def publish(detail_type: str, detail: Mapping[str, Any]) -> None:
+    """An event of what happened in Slack (rule `SlackNotificationsRule`): ids, and for members the name."""
+    aws.client("events").put_events(
+        Entries=[
+            {
+                "Source": EVENT_SOURCE,
+                "DetailType": detail_type,
+                "Detail": json.dumps({"workspaceId": credentials.workspace_id(), **detail}),
+                "EventBusName": settings().require("event_bus_name"),
+            }
+        ]
+    )
+
+
+def _tell(event: Mapping[str, Any], error: IrRouterError, case_id: str, channel_id: str, deadline: Deadline) -> None:
+    ts = str((event.get("message") or event).get("ts") or event.get("deleted_ts") or "")
+    # The sync of the case finishes what was claimed, also when the queue gives the event up.
+    leases.add_hint(case_id)
+    name = f"message-{ts}"
+    code = error.code if isinstance(error, RefusedError) else "no answer"
+    failure = failures.Failure(
+        name=name,
+        what=f"A message of this channel could not be copied to the case: AWS answers {code}.",
+        mend="If it stays so, ask whoever operates the integration to replay it once the cause is mended.",
+        retried=True,
+        error_id=failures.first_error_id(case_id, name, error_id("api-error")),
+    )
+    failures.tell(case_id, channel_id, failure, deadline)

@@ -1,0 +1,85 @@
+"""Bytes from one address to another, streamed: memory stays the same whatever the size.
+
+Raises RefusedError (an answer of 4xx) or UncertainError (no answer, or 5xx).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import urllib3
+
+from ir_router.errors import RefusedError, UncertainError
+from ir_router.settings import settings
+
+# https://api.slack.com/types/file: `url_private_download` and upload addresses are on these hosts.
+_SLACK_FILE_HOSTS = frozenset({"files.slack.com", "slack-files.com", "files-origin.slack.com"})
+_TIMEOUT = urllib3.Timeout(connect=5, read=60)
+
+
+@dataclass(frozen=True)
+class Download:
+    """An open download. `length` in bytes, None when the other side did not say."""
+
+    length: int | None
+    content_type: str
+    body: Any
+
+
+@cache
+def _pool() -> urllib3.PoolManager:
+    # No retries: half of a stream cannot be sent again; the queue delivers the whole transfer again.
+    return urllib3.PoolManager(retries=False, timeout=_TIMEOUT)
+
+
+def check_slack_host(url: str) -> None:
+    """Raises RefusedError unless the address is one of Slack's file hosts, or of the Slack API that was set.
+
+    The bot token is sent with the request, so it must go nowhere else.
+    """
+    address = urlsplit(url)
+    base = settings().slack_api_base_url
+    if base:
+        allowed = address.scheme in ("http", "https") and address.netloc == urlsplit(base).netloc
+    else:
+        allowed = address.scheme == "https" and address.netloc in _SLACK_FILE_HOSTS
+    if not allowed:
+        raise RefusedError("ir-router", "a file address that is not Slack's", "host_not_allowed")
+
+
+@contextmanager
+def download(service: str, url: str, headers: Mapping[str, str] | None = None) -> Iterator[Download]:
+    """GET an address and stream its body."""
+    try:
+        response = _pool().request("GET", url, headers=dict(headers or {}), preload_content=False, redirect=False)
+    except urllib3.exceptions.HTTPError as error:
+        raise UncertainError(service, "a download", type(error).__name__) from error
+    try:
+        _check(service, "a download", response.status)
+        length = response.headers.get("Content-Length")
+        content_type = response.headers.get("Content-Type", "application/octet-stream")
+        yield Download(int(length) if length and length.isdigit() else None, content_type, response)
+    finally:
+        response.close()
+
+
+def upload(service: str, method: str, url: str, source: Download, length: int, content_type: str) -> None:
+    """PUT or POST `length` bytes that are read from `source` as they are sent."""
+    headers = {"Content-Length": str(length), "Content-Type": content_type}
+    try:
+        response = _pool().request(method, url, body=source.body, headers=headers, redirect=False)
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise UncertainError(service, "an upload", type(error).__name__) from error
+    _check(service, "an upload", response.status)
+
+
+def _check(service: str, operation: str, status: int) -> None:
+    if status >= 500:
+        raise UncertainError(service, operation, f"HTTP {status}")
+    if status >= 300:
+        raise RefusedError(service, operation, f"HTTP {status}")
