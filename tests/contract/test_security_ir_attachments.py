@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ def client(sir: LocalSecurityIr) -> SecurityIncidentResponseClient:
 
 @pytest.fixture
 def case_id(client: SecurityIncidentResponseClient) -> str:
-    return client.create_case(**case_parameters())["caseId"]  # type: ignore[arg-type]
+    return client.create_case(**case_parameters())["caseId"]
 
 
 def send(method: str, url: str, data: bytes | None = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
@@ -85,7 +86,7 @@ def test_given_a_file_when_uploaded_then_pending_then_verified_then_downloaded_u
 
 
 def test_fact_attachment_has_these_members_neither_size_nor_type(client, case_id):
-    """PLATFORM_FACTS: attachmentId, fileName, attachmentStatus, creator, createdDate: no size, no type."""
+    """Fact: attachmentId, fileName, attachmentStatus, creator, createdDate: no size, no type."""
     upload(client, case_id, b"x")
 
     (attachment,) = attachments(client, case_id)
@@ -95,16 +96,14 @@ def test_fact_attachment_has_these_members_neither_size_nor_type(client, case_id
 
 
 def test_fact_the_upload_call_returns_no_attachment_id(client, case_id):
-    """PLATFORM_FACTS: GetCaseAttachmentUploadUrl returns no attachment id."""
+    """Fact: GetCaseAttachmentUploadUrl returns no attachment id."""
     answer = client.get_case_attachment_upload_url(caseId=case_id, fileName="a", contentLength=1)
 
     assert answer.keys() == {"attachmentPresignedUrl", "ResponseMetadata"}
 
 
 def test_fact_the_modelled_pattern_of_presigned_urls_matches_no_loopback_address(client, case_id):
-    """PLATFORM_FACTS: in botocore's model the presigned URL's pattern matches no loopback address: exempted."""
-    import re
-
+    """Fact: in botocore's model the presigned URL's pattern matches no loopback address: exempted."""
     model = Loader().load_service_model("security-ir", "service-2", "2018-05-10")
     pattern = model["shapes"]["Url"]["pattern"]
     url = upload_url(client, case_id, 1)
@@ -247,7 +246,7 @@ def test_given_a_case_closed_after_the_url_was_given_when_put_then_refused(clien
 
 
 def test_fact_a_case_takes_fifty_attachments(sir, client, case_id):
-    """PLATFORM_FACTS: attachments 50 a case."""
+    """Fact: attachments 50 a case."""
     spare = upload_url(client, case_id, 1)
     for number in range(50):
         sir.service.add_attachment_as(case_id, file_name=f"{number}.txt", content=b"x")
@@ -260,7 +259,7 @@ def test_fact_a_case_takes_fifty_attachments(sir, client, case_id):
 
 @pytest.mark.parametrize("name", ["", "a b.txt", "a/b", "é.txt", "x" * 256, "a\n"])
 def test_fact_file_names_are_up_to_255_of_a_few_characters(sir, case_id, name):
-    """PLATFORM_FACTS: file name 1-255 of [a-zA-Z0-9._-]."""
+    """Fact: file name 1-255 of [a-zA-Z0-9._-]."""
     client = sir.client(validate=False)
     with pytest.raises(client.exceptions.ValidationException):
         client.get_case_attachment_upload_url(caseId=case_id, fileName=name, contentLength=1)
@@ -269,7 +268,7 @@ def test_fact_file_names_are_up_to_255_of_a_few_characters(sir, case_id, name):
 
 @pytest.mark.parametrize(("length", "accepted"), [(0, False), (1, True), (104_857_600, True), (104_857_601, False)])
 def test_fact_a_file_has_1_to_104857600_bytes(sir, case_id, length, accepted):
-    """PLATFORM_FACTS: file 1-104,857,600 bytes."""
+    """Fact: file 1-104,857,600 bytes."""
     client = sir.client(validate=False)
     if accepted:
         assert upload_url(client, case_id, length)
@@ -323,7 +322,7 @@ def test_given_an_attachment_of_another_case_when_its_download_is_asked_for_then
 
 
 def test_fact_attachments_raise_no_event(sir, client, case_id):
-    """PLATFORM_FACTS: no attachment event."""
+    """Fact: no attachment event."""
     upload(client, case_id, b"x")
     sir.service.events.wait_until_idle()
 

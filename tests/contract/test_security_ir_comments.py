@@ -13,7 +13,7 @@ from mypy_boto3_security_ir import SecurityIncidentResponseClient
 from ir_local.security_ir.testing import LocalSecurityIr, case_parameters, local_security_ir
 
 if TYPE_CHECKING:
-    from mypy_boto3_security_ir.type_defs import CreateCaseRequestTypeDef, IncidentResponderTypeDef
+    from mypy_boto3_security_ir.type_defs import IncidentResponderTypeDef
 
 JANE = "arn:aws:iam::111122223333:user/jane"
 SYNC = "arn:aws:sts::111122223333:assumed-role/security-incident-sync/session"
@@ -32,7 +32,7 @@ def client(sir: LocalSecurityIr) -> SecurityIncidentResponseClient:
 
 @pytest.fixture
 def case_id(client: SecurityIncidentResponseClient) -> str:
-    return client.create_case(**case_parameters())["caseId"]  # type: ignore[arg-type]
+    return client.create_case(**case_parameters())["caseId"]
 
 
 # Comments
@@ -56,7 +56,7 @@ def test_given_a_case_when_two_people_write_then_each_comment_has_its_creator(si
 
 
 def test_fact_comment_item_has_these_members_and_a_six_digit_id(client, case_id):
-    """PLATFORM_FACTS: commentId (6 digits), createdDate, lastUpdatedDate, creator, lastUpdatedBy, body."""
+    """Fact: commentId (6 digits), createdDate, lastUpdatedDate, creator, lastUpdatedBy, body."""
     client.create_case_comment(caseId=case_id, body="x")
 
     (comment,) = client.list_comments(caseId=case_id)["items"]
@@ -99,7 +99,7 @@ def test_given_an_unknown_comment_when_it_is_edited_then_not_found(client, case_
 
 
 def test_fact_a_comment_holds_twelve_thousand_characters(client, case_id):
-    """PLATFORM_FACTS: comment 12,000 characters (characters, not bytes)."""
+    """Fact: comment 12,000 characters (characters, not bytes)."""
     client.create_case_comment(caseId=case_id, body="\N{LOCK}" * 12_000)
 
     with pytest.raises(client.exceptions.ValidationException):
@@ -108,7 +108,7 @@ def test_fact_a_comment_holds_twelve_thousand_characters(client, case_id):
 
 
 def test_fact_comments_cannot_be_deleted(client):
-    """PLATFORM_FACTS: comments cannot be deleted."""
+    """Fact: comments cannot be deleted."""
     assert not [name for name in client.meta.service_model.operation_names if "Delete" in name]
 
 
@@ -127,7 +127,7 @@ def tokened_calls(
     client: SecurityIncidentResponseClient, case_id: str, variant: int
 ) -> dict[str, tuple[Callable[[], Mapping[str, object]], Callable[[], int]]]:
     text = f"variant {variant}"
-    parameters = cast("CreateCaseRequestTypeDef", case_parameters(title=text))
+    parameters = case_parameters(title=text)
     return {
         "CreateCase": (
             lambda: cast("Mapping[str, object]", client.create_case(**parameters | {"clientToken": "token"})),
@@ -157,7 +157,7 @@ def without_metadata(answer: Mapping[str, object]) -> dict[str, object]:
 
 @pytest.mark.parametrize("operation", ["CreateCase", "CreateCaseComment", "GetCaseAttachmentUploadUrl"])
 def test_fact_client_token_makes_a_repetition_harmless(client, case_id, operation):
-    """PLATFORM_FACTS: clientToken for CreateCase, CreateCaseComment, GetCaseAttachmentUploadUrl, CreateMembership."""
+    """Fact: clientToken for CreateCase, CreateCaseComment, GetCaseAttachmentUploadUrl, CreateMembership."""
     call, count = tokened_calls(client, case_id, 1)[operation]
     other_call, _ = tokened_calls(client, case_id, 2)[operation]
 
@@ -230,11 +230,27 @@ def test_given_twelve_concurrent_calls_with_one_token_when_they_end_then_there_i
     assert client.list_comments(caseId=case_id)["total"] == 1
 
 
+def test_given_eight_threads_when_they_write_and_read_then_no_comment_is_lost_and_no_id_is_used_twice(sir, case_id):
+    def write(number: int):
+        client = sir.client("jane")
+        ids = []
+        for part in range(5):
+            ids.append(client.create_case_comment(caseId=case_id, body=f"{number}.{part}")["commentId"])
+            client.list_comments(caseId=case_id)
+        return ids
+
+    with ThreadPoolExecutor(8) as pool:
+        ids = [comment_id for part in pool.map(write, range(8)) for comment_id in part]
+
+    assert len(set(ids)) == 40
+    assert sir.client().list_comments(caseId=case_id)["total"] == 40
+
+
 # Paging
 
 
 def test_fact_a_page_has_at_most_twenty_five_and_every_list_is_paged_to_its_end(sir, client, case_id):
-    """PLATFORM_FACTS: maxResults 1-25, nextToken. Every list must be paged to its end."""
+    """Fact: maxResults 1-25, nextToken. Every list must be paged to its end."""
     bodies = {f"comment {number}" for number in range(52)}
     for body in sorted(bodies):
         sir.service.add_comment_as(case_id, body=body)
@@ -276,7 +292,7 @@ def test_given_exactly_a_full_page_when_it_is_read_then_there_is_no_next_token(s
 
 @pytest.mark.parametrize("size", [0, 26, -1])
 def test_fact_max_results_is_one_to_twenty_five(sir, case_id, size):
-    """PLATFORM_FACTS: maxResults 1-25."""
+    """Fact: maxResults 1-25."""
     client = sir.client(validate=False)
     for call in (
         client.list_cases,
@@ -304,6 +320,8 @@ def test_given_tokens_that_are_not_its_own_when_a_list_is_read_then_invalid_toke
         with pytest.raises(client.exceptions.InvalidTokenException) as refused:
             client.list_comments(caseId=case_id, nextToken=bad)
         assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 423
+    with pytest.raises(client.exceptions.ValidationException):
+        client.list_comments(caseId=case_id, nextToken="x" * 2001)
     assert len(client.list_comments(caseId=case_id, nextToken=token)["items"]) == 1
 
 

@@ -169,7 +169,7 @@ def test_given_an_organization_when_accounts_are_asked_for_then_each_has_its_rel
 
 
 def test_fact_account_ids_need_twelve_digits(sir, membership_id):
-    """PLATFORM_FACTS: 12 digits zero-padded."""
+    """Fact: 12 digits zero-padded."""
     client = sir.client(validate=False)
     with pytest.raises(client.exceptions.ValidationException):
         client.batch_get_member_account_details(membershipId=membership_id, accountIds=["123123123"])

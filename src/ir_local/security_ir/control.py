@@ -19,10 +19,12 @@ from ir_local.security_ir.attachments import StorageError
 from ir_local.security_ir.clock import AdjustableClock
 from ir_local.security_ir.errors import ApiError
 from ir_local.security_ir.faults import Fault
+from ir_local.security_ir.model import service_model
 from ir_local.security_ir.protocol import write_error
 from ir_local.security_ir.records import AWS_RESPONDER, Principal
 from ir_local.security_ir.service import SecurityIrService
 from ir_local.security_ir.settings import EventSwitches, Settings
+from ir_local.security_ir.shapes import require
 
 PATH = "/_local/"
 
@@ -63,6 +65,14 @@ class Closure(_Strict):
 
     case_id: str
     closure_code: str | None = None
+    creator: str = AWS_RESPONDER
+
+
+class NewAttachment(_Strict):
+    """See `SecurityIrService.add_attachment_as`."""
+
+    case_id: str
+    file_name: str
     creator: str = AWS_RESPONDER
 
 
@@ -136,28 +146,29 @@ class ControlDoor:
 
     def _put_principals(self, request: Request) -> None:
         principals = _body(request, dict[str, str])
+        for principal_id in principals.values():
+            require("PrincipalId", principal_id)
         self._service.principals.clear()
         self._service.principals.update(principals)
 
     def _call(self, request: Request) -> object:
         call = _body(request, ApiCall)
+        if call.operation not in service_model().operation_names:
+            raise ValueError(f"{call.operation} is no operation")
         return self._service.call(
             call.operation, call.parameters, as_principal=call.principal, base_url=request.host_url.rstrip("/")
         )
 
     def _attach(self, request: Request) -> object:
-        """Attach the request's body; the query string has `case_id`, `file_name` and perhaps `creator`."""
+        """Attach the request's body as the file that the query string describes."""
+        file = NewAttachment.model_validate(request.args.to_dict())
+        require("FileName", file.file_name)
         stream: BinaryIO = request.environ["wsgi.input"]
-        return {
-            "attachment_id": self._service.attachments.attach(
-                request.args["case_id"],
-                Principal(request.args.get("creator", AWS_RESPONDER)),
-                request.args["file_name"],
-                stream,
-                request.content_length or 0,
-                request.content_type or "binary/octet-stream",
-            )
-        }
+        size, content_type = request.content_length or 0, request.content_type or "binary/octet-stream"
+        attachment_id = self._service.attachments.attach(
+            file.case_id, Principal(file.creator), file.file_name, stream, size, content_type
+        )
+        return {"attachment_id": attachment_id}
 
     def _advance(self, request: Request) -> None:
         clock = self._service.clock

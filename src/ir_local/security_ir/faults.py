@@ -9,7 +9,10 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ir_local.security_ir.errors import ApiError
-from ir_local.security_ir.model import exception_shape
+from ir_local.security_ir.model import exception_shape, service_model
+
+# What happens at presigned addresses, which is S3's part.
+_STORAGE = ("UploadAttachment", "DownloadAttachment")
 
 
 class FaultKind(StrEnum):
@@ -53,12 +56,16 @@ class Fault(BaseModel):
     latency_seconds: float = Field(default=0, ge=0)
 
     @model_validator(mode="after")
-    def _code_exists(self) -> Self:
+    def _makes_sense(self) -> Self:
         shape = exception_shape(self.code)
         if shape is None:
             raise ValueError(f"{self.code} is no exception of the API")
         if self.retry_after_seconds is not None and "retryAfterSeconds" not in shape.members:
             raise ValueError(f"{self.code} has no retryAfterSeconds")
+        if self.operation is not None and self.operation not in {*service_model().operation_names, *_STORAGE}:
+            raise ValueError(f"{self.operation} is no operation")
+        if self.kind is FaultKind.LATENCY and not self.latency_seconds:
+            raise ValueError("latency needs latency_seconds")
         return self
 
     def error(self) -> ApiError:

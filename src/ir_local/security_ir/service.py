@@ -127,6 +127,7 @@ class SecurityIrService:
     ) -> Parameters:
         """Carry out an operation of the API within the process; parameters and answer as boto3 has them.
 
+        No fault strikes it and it is not in the call log: both belong to HTTP.
         Raises ApiError for what the API refuses, FaultInAnswerError if this service is at fault.
         """
         model = service_model().operation_model(operation)

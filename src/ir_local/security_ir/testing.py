@@ -1,4 +1,11 @@
-"""For tests: the service, its address and a real client, in one line."""
+"""For tests: the service, its address and a real client, in one line.
+
+with local_security_ir() as sir:
+    case_id = sir.service.create_case_as(case_parameters(title="Leaked key"))
+    sir.service.faults.lose_answer("CreateCaseComment")
+    sir.client().get_case(caseId=case_id)
+    sir.events.wait_for(1)
+"""
 
 from __future__ import annotations
 
@@ -8,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import boto3
 from botocore.config import Config
@@ -21,6 +28,7 @@ from ir_local.security_ir.service import DEFAULT_RESPONSE_TEAM, SecurityIrServic
 
 if TYPE_CHECKING:
     from mypy_boto3_security_ir import SecurityIncidentResponseClient
+    from mypy_boto3_security_ir.type_defs import CreateCaseRequestTypeDef
 
 
 @dataclass(frozen=True)
@@ -81,9 +89,9 @@ def close_promptly(server: RunningServer) -> None:
         closing.join(0.005)
 
 
-def case_parameters(**changes: object) -> dict[str, object]:
+def case_parameters(**changes: object) -> CreateCaseRequestTypeDef:
     """Give parameters of CreateCase for a self-managed case, changed as wanted."""
-    return {
+    parameters = {
         "resolverType": "Self",
         "title": "Access key used from an unknown network",
         "description": "CreateAccessKey for backdoor-user.",
@@ -91,4 +99,5 @@ def case_parameters(**changes: object) -> dict[str, object]:
         "reportedIncidentStartDate": datetime(2026, 1, 15, 12, 24, 29, tzinfo=UTC),
         "impactedAccounts": ["000123123123"],
         "watchers": [{"email": "jane.smith@example.com", "name": "Jane Smith", "jobTitle": "Incident Commander"}],
-    } | changes
+    }
+    return cast("CreateCaseRequestTypeDef", parameters | changes)
