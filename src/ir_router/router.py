@@ -16,7 +16,7 @@ Handler = Callable[[Event, Any], Any]
 
 # Route -> the module whose `handle(event, context)` serves it. Terraform's `IR_ROUTES` uses these names.
 ROUTES: Mapping[str, str] = {
-    "webhook": "ir_router.slack.webhook",
+    "webhook": "ir_router.webhook",
     "slack_event": "ir_router.sync.slack_to_case",
     "slash_command": "ir_router.commands.handler",
     "interaction": "ir_router.commands.interactions",

@@ -20,9 +20,9 @@ from ir_local.security_ir import serve as serve_security_ir
 from ir_local.slack import SlackWorkspace
 from ir_local.slack import serve as serve_slack
 from ir_local.slack.model import App
-from ir_router import aws, clock, handler
+from ir_router import aws, clock, handler, webhook
 from ir_router.settings import settings
-from ir_router.slack import credentials, gateway, signature, webhook
+from ir_router.slack import credentials, gateway, signature
 from ir_router.sync import members
 
 ACCOUNT = "123456789012"  # moto's own
