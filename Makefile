@@ -1,0 +1,64 @@
+# Everything a person does with this project. `make` alone lists it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARCHITECTURE ?= arm64
+TFVARS ?= terraform/terraform.tfvars
+export PYTHONPATH := src
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down status test lint fmt build plan deploy verify rotate replay backtest bench clean
+
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# One stamp for the whole environment: it is made again only when the lock changes.
+$(VENV)/.ready: uv.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("ir-router needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Set PYTHON=/path/to/python3.13") if sys.version_info < (3, 11) else None'
+	@test -x $(BIN)/python || { echo "Making .venv ..."; $(PYTHON) -m venv $(VENV); }
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n '/^name = "uv"$$/{n;s/^version = "\(.*\)"/uv==\1/p}' uv.lock)"
+	@echo "Installing the locked packages ..."
+	@UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --quiet --frozen --no-install-project --python $(BIN)/python
+	@touch $@
+
+setup: $(VENV)/.ready ## Make .venv with the locked packages (the other targets do it by themselves)
+
+demo: setup ## Run both main jobs on the local cloud and prove each from the other side
+	@$(BIN)/python -m ir_local.demo
+
+up: setup ## Start the local cloud, leave it running and print its addresses
+	@$(BIN)/python -m ir_local.cloud up
+
+down: setup ## End the local cloud that `make up` started
+	@$(BIN)/python -m ir_local.cloud down
+
+status: setup ## Show whether the local cloud runs, and where
+	@$(BIN)/python -m ir_local.cloud status
+
+test: setup ## Run all tests
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: setup ## Check style, types and the Terraform root
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m ir_local.cloud.terraform check terraform
+
+fmt: setup ## Format Python and Terraform
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+	@terraform fmt -recursive terraform
+
+build: setup ## Build build/ir_router.zip for Lambda (ARCHITECTURE=arm64 or x86_64)
+	@$(BIN)/python -m ir_local.build --variant lambda --architecture $(ARCHITECTURE)
+
+plan: build ## Show what a deployment would change (TFVARS=terraform/terraform.tfvars)
+	@$(BIN)/python -m ir_local.deploy plan --tfvars $(TFVARS)
+
+deploy: build ## Deploy with Terraform, then verify (SKIP_VERIFICATION=1 leaves that out)
+	@$(BIN)/python -m ir_local.deploy apply --tfvars $(TFVARS)
+
+clean: ## Remove what was built, and the local cloud's state
+	@test ! -x $(BIN)/python || $(BIN)/python -m ir_local.cloud down --quiet
+	@rm -rf build .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
