@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from slack_sdk import WebClient
 
+from ir_local.slack.model import Json
 from ir_local.slack.testing import LocalSlack, error_of, local_slack
 
 
@@ -18,10 +19,11 @@ def slack() -> Iterator[LocalSlack]:
         yield running
 
 
-def post(url: str, body: bytes, headers: dict[str, str]) -> dict:
+def post(url: str, body: bytes, headers: dict[str, str]) -> Json:
     request = urllib.request.Request(url, body, headers)
     with urllib.request.urlopen(request, timeout=5) as response:
-        return json.load(response)
+        answer: Json = json.load(response)
+    return answer
 
 
 def test_given_a_bot_token_when_auth_test_then_it_names_workspace_bot_and_granted_scopes(slack):

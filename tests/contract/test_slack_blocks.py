@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ir_local.slack.model import Json
 from ir_local.slack.testing import LocalSlack, error_of, local_slack
 
 DIVIDER = {"type": "divider"}
@@ -19,27 +20,27 @@ def slack() -> Iterator[LocalSlack]:
         yield running
 
 
-def plain(text: str = "x") -> dict:
+def plain(text: str = "x") -> Json:
     return {"type": "plain_text", "text": text}
 
 
-def mrkdwn(text: str = "x") -> dict:
+def mrkdwn(text: str = "x") -> Json:
     return {"type": "mrkdwn", "text": text}
 
 
-def section(text: str = "x", **fields: object) -> dict:
+def section(text: str = "x", **fields: object) -> Json:
     return {"type": "section", "text": mrkdwn(text), **fields}
 
 
-def button(**fields: object) -> dict:
+def button(**fields: object) -> Json:
     return {"type": "button", "text": plain(), "action_id": "a", **fields}
 
 
-def select(**fields: object) -> dict:
+def select(**fields: object) -> Json:
     return {"type": "static_select", "action_id": "s", "options": [{"text": plain(), "value": "v"}], **fields}
 
 
-def actions(*elements: dict) -> dict:
+def actions(*elements: Json) -> Json:
     return {"type": "actions", "elements": list(elements)}
 
 

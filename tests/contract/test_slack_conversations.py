@@ -22,7 +22,7 @@ def client(slack: LocalSlack) -> WebClient:
 
 
 def create(client: WebClient, name: str = "case-1", *, private: bool = False) -> str:
-    return client.conversations_create(name=name, is_private=private)["channel"]["id"]
+    return str(client.conversations_create(name=name, is_private=private)["channel"]["id"])
 
 
 def subtypes(client: WebClient, channel: str) -> list[str | None]:

@@ -28,7 +28,7 @@ def client(slack: LocalSlack) -> WebClient:
 
 @pytest.fixture
 def channel(client: WebClient) -> str:
-    return client.conversations_create(name="case-1", is_private=True)["channel"]["id"]
+    return str(client.conversations_create(name="case-1", is_private=True)["channel"]["id"])
 
 
 @pytest.fixture

@@ -298,6 +298,8 @@ class Deliveries:
                 redirect=False,
                 timeout=urllib3.Timeout(total=self.acknowledge_seconds),
             )
+        except urllib3.exceptions.NewConnectionError:
+            return None, {}, b"", "connection_failed"
         except urllib3.exceptions.TimeoutError:
             return None, {}, b"", "http_timeout"
         except urllib3.exceptions.HTTPError:

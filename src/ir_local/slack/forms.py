@@ -26,7 +26,7 @@ def view_state(view: View, values: dict[str, object]) -> Json:
                 continue
             action_id = element["action_id"]
             unknown.discard(action_id)
-            given = values.get(action_id, _initial(element)) if action_id in values or _initial(element) else None
+            given = values[action_id] if action_id in values else _initial(element)
             state.setdefault(block["block_id"], {})[action_id] = _element_state(element, given)
     if unknown:
         raise SlackError("action_not_found", unknown=sorted(unknown))
@@ -34,21 +34,11 @@ def view_state(view: View, values: dict[str, object]) -> Json:
 
 
 def _initial(element: Json) -> object:
-    for name in (
-        "initial_value",
-        "initial_user",
-        "initial_users",
-        "initial_date",
-        "initial_time",
-        "initial_conversation",
-    ):
-        if name in element:
-            return element[name]
     for name in ("initial_option", "initial_options"):
         if name in element:
             options = element[name]
             return options["value"] if isinstance(options, dict) else [option["value"] for option in options]
-    return element.get("initial_date_time")
+    return next((value for name, value in element.items() if name.startswith("initial_")), None)
 
 
 def _element_state(element: Json, given: object) -> Json:

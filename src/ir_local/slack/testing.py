@@ -104,7 +104,7 @@ def error_of(call: Callable[..., SlackResponse], **arguments: object) -> Json:
     except SlackApiError as error:
         body: Json = error.response.data
         return body
-    raise AssertionError(f"no error but {response.data}")
+    raise AssertionError(f"no error but {response.data!r}")
 
 
 def _close_promptly(server: RunningServer) -> None:

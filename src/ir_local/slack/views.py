@@ -196,8 +196,9 @@ class Views:
             problems += [
                 f"{message}".replace("json-pointer:/", "json-pointer:/view/", 1) for message in _messages(error)
             ]
-        if any(block.get("type") == "input" for block in view["blocks"] or []) and not view.get("submit"):
-            problems.append("missing required field: submit [json-pointer:/view]")
+        else:
+            if any(block["type"] == "input" for block in view["blocks"]) and not view.get("submit"):
+                problems.append("missing required field: submit [json-pointer:/view]")
         if problems:
             raise invalid_arguments(*problems)
         external_id = view.get("external_id")

@@ -225,6 +225,13 @@ class SlackWorkspace:
                 if not entry.deleted and user in {None, entry.user_id}
             ]
 
+    def unfurl(self, channel: str, ts: str) -> None:
+        """Let a link in a message unfold, as Slack does by itself: `message_changed` without an edit."""
+        with self.store.lock:
+            message = self.messages.find(self.channel(channel), ts)
+            preview = {"id": 1, "from_url": "https://example.com", "title": "Example", "fallback": "Example"}
+            self.messages.edit(message, {"attachments": [preview]}, editor=None)
+
     def verify_request_url(self, app: App) -> bool:
         """Slack's handshake when a request URL is entered: does the app give the challenge back?"""
         challenge = random_word(40)
