@@ -233,6 +233,6 @@ def new_attachment(attachment: Attachment) -> str:
 def attachment_too_large(name: str, size: int, link: str) -> Message:
     """An attachment over the limit: how to get it."""
     return _line(
-        f"📎 Attachment {escape(shorten(name, 200))} has {size / 1_048_576:.0f} MB, more than the 100 MB that are copied. "
+        f"📎 Attachment {escape(shorten(name, 200))} has {size / 1_048_576:.0f} MB; at most 100 MB are copied. "
         f"Download it from <{link}|the case in the AWS console>."
     )
