@@ -320,6 +320,8 @@ def test_given_tokens_that_are_not_its_own_when_a_list_is_read_then_invalid_toke
         with pytest.raises(client.exceptions.InvalidTokenException) as refused:
             client.list_comments(caseId=case_id, nextToken=bad)
         assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 423
+    with pytest.raises(client.exceptions.InvalidTokenException):
+        client.list_case_edits(caseId=other_case, nextToken=of_other_list)
     with pytest.raises(client.exceptions.ValidationException):
         client.list_comments(caseId=case_id, nextToken="x" * 2001)
     assert len(client.list_comments(caseId=case_id, nextToken=token)["items"]) == 1
