@@ -58,7 +58,7 @@ class Settings:
     audit_retention_days: int
     owner_tag: str
     settle_seconds: float
-    previous_secret_hours: float
+    previous_signing_secret_hours: float
 
     def require(self, name: str) -> str:
         """The setting `name`, which must be set. Raises NotConfiguredError with its environment variable."""
@@ -107,7 +107,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         audit_retention_days=int(_number(environment, "IR_AUDIT_RETENTION_DAYS", 365)),
         owner_tag=environment.get("IR_OWNER_TAG", "slack-email"),
         settle_seconds=_number(environment, "IR_SETTLE_SECONDS", 30),
-        previous_secret_hours=_number(environment, "IR_PREVIOUS_SECRET_HOURS", 24),
+        previous_signing_secret_hours=_number(environment, "IR_PREVIOUS_SIGNING_SECRET_HOURS", 24),
     )
 
 

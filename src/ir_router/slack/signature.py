@@ -81,7 +81,7 @@ def _read(*, reread: bool) -> _Kept:
     secrets = [value]
     version = parameter.get("Version", 1)
     changed = parameter.get("LastModifiedDate")
-    if version > 1 and changed and clock.now() - changed.timestamp() < settings().previous_secret_hours * 3600:
+    if version > 1 and changed and clock.now() - changed.timestamp() < settings().previous_signing_secret_hours * 3600:
         before = aws.client("ssm").get_parameter(Name=f"{name}:{version - 1}", WithDecryption=True)["Parameter"]
         if before.get("Value") not in ("", _UNSET, None):
             secrets.append(before["Value"])
