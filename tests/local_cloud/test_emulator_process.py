@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from ir_local.build.project import LOCAL
 from ir_local.cloud.emulator import Emulator, EmulatorError, free_port
 from ir_local.cloud.ministack_patches import originals
 from tests.local_cloud.emulator_stack import Stack, wait_for
@@ -51,24 +50,20 @@ def is_listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def scratch_folders() -> set[Path]:
-    return set((LOCAL / "run").glob("emulator-*"))
-
-
 @pytest.mark.local_cloud
 def test_given_an_emulator_when_closed_then_its_processes_port_and_folders_are_gone() -> None:
-    before = scratch_folders()
     with Emulator() as emulator:
         stack = Stack(emulator)
         answer, _ = stack.invoke(stack.function(), {})
         pids = [emulator.pid, answer["pid"]]
         assert all(is_alive(pid) for pid in pids)
         assert is_listening(emulator.port)
-        assert scratch_folders() - before
+        folder = emulator._scratch.path if emulator._scratch else Path()
+        assert (folder / "tmp").is_dir()
 
     assert not any(is_alive(pid) for pid in pids)
     assert not is_listening(emulator.port)
-    assert not scratch_folders() - before
+    assert not folder.exists()
 
 
 @pytest.mark.local_cloud
@@ -133,7 +128,6 @@ def test_given_a_state_folder_when_started_again_then_everything_is_there(tmp_pa
 
 @pytest.mark.local_cloud
 def test_given_a_port_in_use_when_started_on_it_then_the_error_holds_the_log_and_nothing_is_left() -> None:
-    before = scratch_folders()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -143,7 +137,7 @@ def test_given_a_port_in_use_when_started_on_it_then_the_error_holds_the_log_and
             emulator.start(port=taken.getsockname()[1])
 
     assert not emulator.is_running()
-    assert not scratch_folders() - before
+    assert emulator._scratch is None
 
 
 @pytest.mark.local_cloud

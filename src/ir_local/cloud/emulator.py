@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ir_local.build.project import LOCAL, PROJECT_ROOT
+from ir_local.build.project import PROJECT_ROOT
 from ir_local.cloud.environment import emulator_python
+from ir_local.cloud.run_folder import RunFolder
 
 ACCOUNT_ID = "000000000000"
 REGION = "us-east-1"
@@ -45,7 +43,7 @@ class Emulator:
         self._schedules = schedules
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
-        self._scratch: Path | None = None
+        self._scratch: RunFolder | None = None
         self.port = 0
 
     @property
@@ -76,12 +74,10 @@ class Emulator:
         """Start on `port` (0: a free one) and wait until it answers; raises EmulatorError, then nothing is left."""
         python = emulator_python()
         self.port = port or free_port()
-        runs = LOCAL / "run"
-        runs.mkdir(parents=True, exist_ok=True)
-        self._scratch = Path(tempfile.mkdtemp(dir=runs, prefix="emulator-"))
-        temporary = self._scratch / "tmp"
+        self._scratch = RunFolder("emulator")
+        temporary = self._scratch.path / "tmp"
         temporary.mkdir()
-        log = self._log or self._scratch / "log"
+        log = self._log or self._scratch.path / "log"
         log.parent.mkdir(parents=True, exist_ok=True)
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -110,7 +106,7 @@ class Emulator:
             # our terminal from ending it before we have saved and ended things in order.
             self._process = subprocess.Popen(
                 [python, "-m", "ir_local.cloud.ministack_patches"],
-                cwd=self._scratch,
+                cwd=self._scratch.path,
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=output,
@@ -128,15 +124,21 @@ class Emulator:
         while time.monotonic() < deadline:
             if not self.is_running():
                 break
-            try:
-                with urllib.request.urlopen(f"{self.url}/_ministack/ready", timeout=2) as answer:  # noqa: S310
-                    if json.load(answer)["status"] == "completed":
-                        return
-            except (urllib.error.URLError, ConnectionError, TimeoutError):
-                pass
+            if self._is_ready():
+                return
             time.sleep(0.05)
         end_of_log = "\n".join(log.read_text("utf-8", "replace").splitlines()[-20:])
         raise EmulatorError(f"the emulator did not start in {START_SECONDS} s; the end of its log:\n{end_of_log}")
+
+    def _is_ready(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        try:
+            connection.request("GET", "/_ministack/ready")
+            return bool(json.load(connection.getresponse()).get("status") == "completed")
+        except OSError:
+            return False
+        finally:
+            connection.close()
 
     def is_running(self) -> bool:
         """Whether its process is there."""
@@ -158,7 +160,7 @@ class Emulator:
                 if process.stdin is not None:
                     process.stdin.close()
         if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._scratch.close()
             self._scratch = None
 
     def __enter__(self) -> Self:

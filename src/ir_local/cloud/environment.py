@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from uv import find_uv_bin
 
 from ir_local.build.project import LOCAL, interpreter_version, local_interpreter
+from ir_local.cloud.run_folder import only_one
 
 REQUIREMENTS = Path(__file__).with_name("emulator-requirements.txt")
 
@@ -38,15 +36,6 @@ def emulator_python() -> Path:
             _uv("pip", "install", "--python", str(python), "--require-hashes", "--requirement", str(REQUIREMENTS))
             finished.touch()
     return python
-
-
-@contextmanager
-def only_one(name: str) -> Iterator[None]:
-    """Hold a lock of this project's folder that one process at a time can hold; given back when the process ends."""
-    LOCAL.mkdir(exist_ok=True)
-    with (LOCAL / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _uv(*arguments: str) -> None:
