@@ -23,7 +23,8 @@ class RunningServer:
         """Bind and start serving; raises OSError if the port is taken."""
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self._server = make_server("127.0.0.1", port, application, threaded=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        # socketserver looks for the end of its service twice a second by default: too slow for a server per test.
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
 
     @property

@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 
 from ir_local.http import RunningServer
 from ir_local.security_ir import SecurityIrService, serve
-from ir_local.security_ir.testing import LocalSecurityIr, case_parameters, close_promptly, local_security_ir
+from ir_local.security_ir.testing import LocalSecurityIr, case_parameters, local_security_ir
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -204,7 +204,7 @@ def test_given_a_clock_that_cannot_be_moved_when_asked_to_then_refused():
     with SecurityIrService() as service:
         server = serve(service)
         assert door(server.url, "POST", "clock/advance", {"seconds": 1})[0] == 400
-        close_promptly(server)
+        server.close()
 
 
 # The process

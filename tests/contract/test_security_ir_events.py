@@ -23,7 +23,7 @@ from ir_local.security_ir import (
     Settings,
 )
 from ir_local.security_ir.events import PutEventsError
-from ir_local.security_ir.testing import LocalSecurityIr, case_parameters, close_promptly, local_security_ir
+from ir_local.security_ir.testing import LocalSecurityIr, case_parameters, local_security_ir
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -280,4 +280,4 @@ def test_given_an_event_bus_that_refuses_when_an_event_is_put_then_the_publisher
         publish = PutEventsPublisher(bus.url)
         with pytest.raises(PutEventsError, match="InternalFailure: try again"):
             publish(service.events.recorded()[0])
-    close_promptly(bus)
+    bus.close()

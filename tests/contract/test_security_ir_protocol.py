@@ -16,7 +16,7 @@ from ir_local.security_ir import ApiError, SecurityIrService, serve
 from ir_local.security_ir.errors import FaultInAnswerError
 from ir_local.security_ir.model import Parameters, find_route, routes, service_model
 from ir_local.security_ir.protocol import check_answer
-from ir_local.security_ir.testing import LocalSecurityIr, case_parameters, close_promptly, local_security_ir
+from ir_local.security_ir.testing import LocalSecurityIr, case_parameters, local_security_ir
 
 MODEL = service_model()
 
@@ -212,7 +212,7 @@ def test_given_a_test_that_needs_a_service_when_made_and_served_then_it_takes_le
         service = SecurityIrService()
         server = serve(service)
         seconds.append(time.perf_counter() - started)
-        close_promptly(server)
+        server.close()
         service.close()
 
     assert min(seconds) < 0.05

@@ -9,10 +9,8 @@ with local_security_ir() as sir:
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
@@ -20,7 +18,6 @@ from typing import TYPE_CHECKING, cast
 import boto3
 from botocore.config import Config
 
-from ir_local.http import RunningServer
 from ir_local.security_ir.application import serve
 from ir_local.security_ir.clock import AdjustableClock
 from ir_local.security_ir.events import CollectedEvents
@@ -76,17 +73,7 @@ def local_security_ir(
         try:
             yield LocalSecurityIr(service, server.url, events, clock)
         finally:
-            close_promptly(server)
-
-
-def close_promptly(server: RunningServer) -> None:
-    """Close a server without waiting for its loop, which looks for its end twice a second or when somebody comes."""
-    closing = threading.Thread(target=server.close)
-    closing.start()
-    while closing.is_alive():
-        with suppress(OSError):
-            socket.create_connection(("127.0.0.1", server.port), timeout=0.1).close()
-        closing.join(0.005)
+            server.close()
 
 
 def case_parameters(**changes: object) -> CreateCaseRequestTypeDef:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web import SlackResponse
 
-from ir_local.http import RunningServer
 from ir_local.slack.clock import AdjustableClock
 from ir_local.slack.delivery import decode_body
 from ir_local.slack.model import ALL_EVENTS, ALL_SCOPES, App, Deliver, Json
@@ -94,7 +91,7 @@ def local_slack(
         try:
             yield LocalSlack(workspace, app, server.url, clock, received)
         finally:
-            _close_promptly(server)
+            server.close()
 
 
 def error_of(call: Callable[..., SlackResponse], **arguments: object) -> Json:
@@ -105,13 +102,3 @@ def error_of(call: Callable[..., SlackResponse], **arguments: object) -> Json:
         body: Json = error.response.data
         return body
     raise AssertionError(f"no error but {response.data!r}")
-
-
-def _close_promptly(server: RunningServer) -> None:
-    """Close a server without waiting for its loop, which looks for its end twice a second or when somebody comes."""
-    closing = threading.Thread(target=server.close)
-    closing.start()
-    while closing.is_alive():
-        with suppress(OSError):
-            socket.create_connection(("127.0.0.1", server.port), timeout=0.1).close()
-        closing.join(0.005)
