@@ -240,7 +240,7 @@ def test_given_the_process_when_started_then_it_serves_puts_its_events_and_ends_
         finally:
             process.send_signal(number)
             process.wait(10)
-            close_promptly(events)
+            events.close()
         assert process.returncode == 0
         assert process.stdout.read() == ""
     assert address["url"] == f"http://127.0.0.1:{address['port']}"
