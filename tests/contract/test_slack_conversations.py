@@ -170,6 +170,16 @@ def test_fact_topic_250(client, what):
     assert subtypes(client, channel) == ["channel_join", f"channel_{what}"]
 
 
+def test_given_a_topic_with_markup_when_read_back_then_escaped(client):
+    """Topics come back with entities, as github.com/adsr/irslackd/issues/1 shows."""
+    channel = create(client)
+    client.conversations_setTopic(channel=channel, topic="R&D <b> &amp;")
+    topic = client.conversations_info(channel=channel)["channel"]["topic"]["value"]
+    assert topic == "R&amp;D &lt;b&gt; &amp;"
+    client.conversations_setTopic(channel=channel, topic=topic)
+    assert client.conversations_info(channel=channel)["channel"]["topic"]["value"] == topic
+
+
 def test_given_a_public_channel_the_bot_is_not_in_when_changed_then_not_in_channel(slack, client):
     jane = slack.workspace.create_user("jane")
     channel = jane.create_channel("janes")

@@ -365,13 +365,18 @@ def test_given_no_retry_asked_for_when_refused_then_not_sent_again(slack, channe
     assert len(slack.received.requests) == 1
 
 
-def test_given_an_app_that_breaks_when_delivering_then_connection_failed_and_sent_again():
+class Crash(BaseException):
+    """A process that is gone: no `except Exception` runs."""
+
+
+@pytest.mark.parametrize("crash", [RuntimeError, Crash])
+def test_given_an_app_that_breaks_when_delivering_then_connection_failed_and_sent_again(crash):
     calls = []
 
     def deliver(headers, body):
         calls.append(headers.get("X-Slack-Retry-Reason"))
         if len(calls) == 1:
-            raise RuntimeError("crash")
+            raise crash
         return 200, {}, b""
 
     with local_slack(deliver=deliver, events={"message.channels"}) as slack:

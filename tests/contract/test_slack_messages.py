@@ -136,6 +136,11 @@ def test_given_a_person_who_types_markup_when_posted_then_it_arrives_escaped_and
     ]
 
 
+def test_given_an_app_that_does_not_escape_when_posted_then_slack_keeps_it_escaped(client, channel):
+    client.chat_postMessage(channel=channel, text="R&D &amp; <!here> <b> https://a.example <https://b.example|b>")
+    assert texts(client, channel) == ["R&amp;D &amp; <!here> &lt;b&gt; <https://a.example> <https://b.example|b>"]
+
+
 # Changing
 
 
@@ -321,7 +326,8 @@ def test_given_a_member_when_an_ephemeral_is_posted_then_only_that_person_sees_i
     outsider = slack.workspace.create_user("outsider")
     for user, error in [(outsider.id, "user_not_in_channel"), ("U404", "user_not_found")]:
         assert error_of(client.chat_postEphemeral, channel=channel, user=user, text="x")["error"] == error
-    assert error_of(client.chat_postEphemeral, channel=channel, user=jane.id)["error"] == "no_text"
+    empty = {"channel": channel, "user": jane.id}
+    assert error_of(client.api_call, api_method="chat.postEphemeral", json=empty)["error"] == "no_text"
 
 
 def test_given_a_message_when_its_permalink_is_asked_then_it_names_channel_and_ts(client, channel, jane):

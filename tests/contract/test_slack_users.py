@@ -78,6 +78,13 @@ def test_given_many_users_when_listed_then_all_at_once_or_by_pages(slack, client
     assert error_of(client.users_list, cursor="nonsense")["error"] == "invalid_cursor"
 
 
+def test_given_more_users_than_a_page_when_listed_without_a_limit_then_all(slack, client):
+    for number in range(1001):
+        slack.workspace.create_user(f"user{number}")
+    assert len(client.users_list()["members"]) == 1003
+    assert error_of(client.users_list, limit=1004)["error"] == "invalid_limit"
+
+
 def test_given_a_user_group_when_listed_then_its_members(slack, client):
     jane = slack.workspace.create_user("jane")
     group = slack.workspace.create_user_group("responders", [jane.id])

@@ -6,7 +6,7 @@ import re
 
 from ir_local.slack.errors import SlackError
 from ir_local.slack.events import EventBus
-from ir_local.slack.messages import Messages
+from ir_local.slack.messages import Messages, escape_rest
 from ir_local.slack.model import Channel, ChannelKind, Json, User
 from ir_local.slack.store import Store
 
@@ -69,11 +69,9 @@ class Channels:
         return True
 
     def leave(self, actor: str, channel: Channel) -> bool:
-        """Leave a channel; False if not in it; SlackError `cant_leave_general`."""
+        """Leave a channel; False if not in it."""
         if actor not in channel.members:
             return False
-        if channel.is_general:
-            raise SlackError("cant_leave_general")
         self._remove(channel, actor)
         return True
 
@@ -99,19 +97,20 @@ class Channels:
             self._add(channel, user_id, inviter=actor)
 
     def kick(self, actor: str, channel: Channel, user_id: str) -> None:
-        """Remove somebody; SlackError `cant_kick_self`, `cant_kick_from_general`, `not_in_channel`."""
+        """Remove somebody; SlackError `cant_kick_self`, `not_in_channel`."""
         self._check_member(actor, channel)
         self._store.user(user_id)
         if user_id == actor:
             raise SlackError("cant_kick_self")
-        if channel.is_general:
-            raise SlackError("cant_kick_from_general")
         if user_id not in channel.members:
             raise SlackError("not_in_channel")
         self._remove(channel, user_id)
 
     def set_topic(self, actor: str, channel: Channel, topic: str) -> None:
-        """Set the topic (at most 250 characters: `too_long`) and post Slack's line about it."""
+        """Set the topic (at most 250 characters: `too_long`) and post Slack's line about it.
+
+        Slack keeps and gives back topics with `&`, `<` and `>` as entities.
+        """
         self._set_line(actor, channel, topic, "topic")
 
     def set_purpose(self, actor: str, channel: Channel, purpose: str) -> None:
@@ -119,12 +118,10 @@ class Channels:
         self._set_line(actor, channel, purpose, "purpose")
 
     def archive(self, actor: str, channel: Channel) -> None:
-        """Archive; SlackError `already_archived`, `cant_archive_general`."""
+        """Archive; SlackError `already_archived`, `not_in_channel`."""
         if channel.is_archived:
             raise SlackError("already_archived")
         self._check_member(actor, channel)
-        if channel.is_general:
-            raise SlackError("cant_archive_general")
         self._messages.system(
             channel, actor, "archive", f"<@{actor}> archived the channel", members=list(channel.members)
         )
@@ -180,7 +177,7 @@ class Channels:
             "name_normalized": channel.name,
             "is_channel": channel.kind in {"public", "private"},
             "is_group": False,
-            "is_general": channel.is_general,
+            "is_general": False,
             "is_shared": channel.is_ext_shared,
             "is_ext_shared": channel.is_ext_shared,
             "is_frozen": False,
@@ -274,6 +271,7 @@ class Channels:
         self._check_member(actor, channel)
         if len(value) > TOPIC_LENGTH:
             raise SlackError("too_long")
+        value = escape_rest(value)
         line = {"value": value, "creator": actor, "last_set": int(self._store.now())}
         setattr(channel, what, line)
         text = f"<@{actor}> set the channel {what}: {value}"

@@ -81,7 +81,7 @@ class ControlDoor:
             ("POST", "strangers"): lambda body: call(workspace.create_stranger, body).id,
             ("POST", "user-groups"): lambda body: call(workspace.create_user_group, body).id,
             ("POST", "channels"): self._create_channel,
-            ("POST", "apps"): lambda body: asdict(call(workspace.create_app, body)),
+            ("POST", "apps"): lambda body: app_json(call(workspace.create_app, body)),
             ("POST", "tokens/revoke"): lambda body: call(workspace.revoke_token, body),
             ("PUT", "settings"): lambda body: call(workspace.configure, body),
             ("POST", "clock/advance"): self._advance,
@@ -127,7 +127,7 @@ class ControlDoor:
                     if name not in {"request_url", "signing_secret", "scopes", "events", "commands"}:
                         raise ValueError(f"{name} cannot be changed")
                     setattr(app, name, value)
-                return asdict(app)
+                return app_json(app)
             case "POST", "verify":
                 return {"verified": self._workspace.verify_request_url(app)}
             case "POST", "token":
@@ -150,6 +150,11 @@ class ControlDoor:
             raise ValueError("the clock of this workspace cannot be moved")  # noqa: TRY004 - not the caller's argument
         clock.advance(float(body["seconds"]))
         self._workspace.deliveries.wake()
+
+
+def app_json(app: App) -> Json:
+    """An app with its token and secrets, for whoever made or changed it."""
+    return {name: value for name, value in vars(app).items() if name != "deliver"}
 
 
 def disturb(deliveries: Deliveries, body: Json) -> None:

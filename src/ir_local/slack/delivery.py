@@ -259,6 +259,7 @@ class Deliveries:
         at = self._store.now()
         timestamp = str(int(at))
         headers = {
+            "Accept": "application/json,*/*",
             "Content-Type": delivery.content_type,
             "User-Agent": "Slackbot 1.0 (+https://api.slack.com/robots)",
             "X-Slack-Request-Timestamp": timestamp,
@@ -283,7 +284,9 @@ class Deliveries:
         if app.deliver is not None:
             try:
                 status, answer_headers, answer = app.deliver(headers, body)
-            except Exception as error:  # noqa: BLE001 - an app that breaks is an app that cannot be reached
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # noqa: BLE001 - an app that breaks, or is crashed by a test, cannot be reached
                 logger.warning("the app's deliver function raised %s", type(error).__name__)
                 return None, {}, b"", "connection_failed"
             return status, {name.lower(): value for name, value in answer_headers.items()}, answer, None

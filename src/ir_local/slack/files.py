@@ -175,7 +175,7 @@ class Files:
             "editable": False,
             "size": file.size,
             "mode": "hosted",
-            "is_external": file.is_external,
+            "is_external": False,
             "external_type": "",
             "is_public": bool(channels),
             "public_url_shared": False,

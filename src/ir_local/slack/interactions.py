@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from ir_local.slack.blocks import check_blocks
 from ir_local.slack.delivery import Attempt, Deliveries
 from ir_local.slack.errors import SlackError
-from ir_local.slack.messages import Messages, bot_content, rich_text
+from ir_local.slack.messages import Messages, as_kept, bot_content, rich_text
 from ir_local.slack.model import App, Channel, Ephemeral, Json, ResponseUrl, Trigger, User
 from ir_local.slack.store import Store, random_word
 
@@ -176,7 +176,7 @@ class Interactions:
             store.response_posts.append({**post, "via": via})
             return
         blocks = check_blocks(body["blocks"]) if body.get("blocks") else None
-        text = str(body.get("text") or "")
+        text = as_kept(str(body.get("text") or ""))
         if not text and not blocks and not body.get("attachments"):
             raise SlackError("no_text")
         shown: Json = {"text": text, "blocks": blocks or rich_text(text)}

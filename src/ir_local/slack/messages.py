@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Callable
 
 from ir_local.slack.errors import SlackError
 from ir_local.slack.events import EventBus
@@ -12,14 +13,35 @@ from ir_local.slack.store import Store, random_word
 
 MENTION_OR_LINK = re.compile(r"(<(?:[@#!][^<>]+|https?://[^<>]+|mailto:[^<>]+)>)")
 BARE_LINK = re.compile(r"https?://[^\s<>|]+")
+BARE_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt);)")
 
 
 def as_typed(text: str) -> str:
     """Typed text as Slack sends it: `&`, `<`, `>` escaped, bare links in angle brackets, mentions kept."""
+    return _outside_tokens(text, lambda part: _bracketed(_escaped(part.replace("&", "&amp;"))))
+
+
+def as_kept(text: str) -> str:
+    """An app's text as Slack keeps it: what the app left unescaped is escaped, bare links get angle brackets."""
+    return _outside_tokens(text, lambda part: _bracketed(escape_rest(part)))
+
+
+def escape_rest(text: str) -> str:
+    """Escape `<`, `>` and every `&` that does not begin one of Slack's three entities."""
+    return _escaped(BARE_AMPERSAND.sub("&amp;", text))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _bracketed(text: str) -> str:
+    return BARE_LINK.sub(lambda match: f"<{match.group()}>", text)
+
+
+def _outside_tokens(text: str, change: Callable[[str], str]) -> str:
     parts = MENTION_OR_LINK.split(text)
-    for index in range(0, len(parts), 2):
-        escaped = parts[index].replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        parts[index] = BARE_LINK.sub(lambda match: f"<{match.group()}>", escaped)
+    parts[::2] = [change(part) for part in parts[::2]]
     return "".join(parts)
 
 

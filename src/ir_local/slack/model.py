@@ -123,7 +123,6 @@ class Channel:
     created: int
     members: list[str] = field(default_factory=list)
     is_archived: bool = False
-    is_general: bool = False
     is_ext_shared: bool = False
     topic: Json = field(default_factory=lambda: {"value": "", "creator": "", "last_set": 0})
     purpose: Json = field(default_factory=lambda: {"value": "", "creator": "", "last_set": 0})
@@ -180,7 +179,6 @@ class File:
     deleted: bool = False
     uploaded: int | None = None
     completed: float | None = None
-    is_external: bool = False
     shares: dict[str, list[Json]] = field(default_factory=dict)
 
 

@@ -7,7 +7,7 @@ import re
 from ir_local.slack.blocks import check_blocks
 from ir_local.slack.call import Call
 from ir_local.slack.errors import SlackError, invalid_arguments
-from ir_local.slack.messages import bot_content, rich_text
+from ir_local.slack.messages import as_kept, bot_content, rich_text
 from ir_local.slack.model import Channel, Ephemeral, Json, Message
 from ir_local.slack.scopes import require
 from ir_local.slack.web_api.registry import web_api_method
@@ -154,7 +154,8 @@ def _content(call: Call) -> Json:
         raise SlackError("too_many_attachments")
     if not (text or blocks or attachments):
         raise SlackError("no_text")
-    content: Json = {"text": text, "blocks": blocks or rich_text(text)}
+    kept = as_kept(text)
+    content: Json = {"text": kept, "blocks": blocks or rich_text(kept)}
     if attachments:
         content["attachments"] = attachments
     return content

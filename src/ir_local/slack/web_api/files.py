@@ -5,7 +5,7 @@ from __future__ import annotations
 from ir_local.slack.blocks import check_blocks
 from ir_local.slack.call import Call
 from ir_local.slack.errors import SlackError, invalid_arguments
-from ir_local.slack.messages import bot_content
+from ir_local.slack.messages import as_kept, bot_content
 from ir_local.slack.model import Channel, File, Json
 from ir_local.slack.scopes import require
 from ir_local.slack.web_api.registry import web_api_method
@@ -37,7 +37,7 @@ def complete_upload(call: Call) -> Json:
     blocks = check_blocks(call.arguments["blocks"]) if call.arguments.get("blocks") else None
     for file, entry in zip(files, entries, strict=True):
         file.title = str(entry.get("title") or file.name)
-    text = call.optional("initial_comment") or ""
+    text = as_kept(call.optional("initial_comment") or "")
     bot = call.workspace.store.user(call.app.bot_user_id)
     call.workspace.files.complete(
         bot.id,

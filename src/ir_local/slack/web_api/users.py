@@ -25,7 +25,7 @@ def users_list(call: Call) -> Json:
     """All users, deactivated ones and bots too; strangers are not listed."""
     require(call.app, "users:read")
     users = {user.id: user for user in call.workspace.store.users.values() if not user.is_stranger}
-    page, cursor = call.page(sorted(users), "user", default=max(len(users), 1), most=1000)
+    page, cursor = call.page(sorted(users), "user", default=max(len(users), 1), most=max(len(users), 1000))
     return {
         "members": [_shown(call, users[user_id]) for user_id in page],
         "cache_ts": int(call.workspace.store.now()),
