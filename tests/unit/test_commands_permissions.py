@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,7 +59,7 @@ def test_given_a_refusal_when_decided_then_the_reason_is_the_first_that_applies(
 
 
 def person(**changes: object) -> Requester:
-    fields = {"user_id": "U1", "email": "jane@example.com", "is_person": True, "is_guest": False, "is_stranger": False}
+    fields: dict[str, Any] = {"user_id": "U1", "email": "jane@example.com", "is_person": True, "is_guest": False, "is_stranger": False}
     return Requester(**(fields | changes))
 
 

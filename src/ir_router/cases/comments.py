@@ -60,6 +60,11 @@ def system_comment(text: str, name: str) -> str:
     return f"{SYSTEM_TAG} {text[: COMMENT_LIMIT - _FRAME_LENGTH]}\n\n(ir-router {name})"
 
 
+def private_comment(text: str, author: str, sent_at: datetime, name: str) -> str:
+    """A comment written from Slack that is not for the channel; `name` as in `system_comment`."""
+    return f"{SLACK_TAG} {author}, not in the channel ({sent_at:%Y-%m-%d %H:%M:%S} UTC)\n{text}\n\n(ir-router {name})"
+
+
 def from_slack(
     parts: Sequence[str],
     author: str,

@@ -6,7 +6,7 @@ understood as well when a person types one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 SPECIFIED = ("Open", "In Progress", "Resolved", "Closed")
 
@@ -32,6 +32,43 @@ _MEANT_BY: Mapping[str, str] = {
 
 # UpdateCaseStatus accepts these alone (`SelfManagedCaseStatus`); Closed is set by CloseCase.
 SETTABLE = ("Submitted", "Detection and Analysis", _RECOVERY, "Post-incident Activities")
+
+# The moves that UpdateCaseStatus documents for self-managed cases, the way forward first.
+_MOVES: Mapping[str, Sequence[str]] = {
+    "Submitted": ("Detection and Analysis",),
+    "Acknowledged": ("Detection and Analysis",),
+    "Detection and Analysis": (_RECOVERY, "Post-incident Activities"),
+    _RECOVERY: ("Post-incident Activities", "Detection and Analysis"),
+    "Post-incident Activities": (_RECOVERY, "Detection and Analysis"),
+}
+
+
+def reachable(case_status: str) -> Sequence[str]:
+    """The statuses that a self-managed case can be set to from here, directly or over others."""
+    found: dict[str, None] = {}
+    pending = list(_MOVES.get(case_status, ()))
+    while pending:
+        step = pending.pop(0)
+        if step not in found and step != case_status:
+            found[step] = None
+            pending += _MOVES.get(step, ())
+    return tuple(found)
+
+
+def way(case_status: str, wanted: str) -> Sequence[str]:
+    """The statuses to set, one after the other, to get from one to the other by documented moves.
+
+    Without a documented way it is the wanted one alone: AWS decides.
+    """
+    ways: list[tuple[str, ...]] = [(step,) for step in _MOVES.get(case_status, ())]
+    seen = {case_status}
+    for steps in ways:
+        if steps[-1] == wanted:
+            return steps
+        if steps[-1] not in seen:
+            seen.add(steps[-1])
+            ways += [(*steps, step) for step in _MOVES.get(steps[-1], ())]
+    return (wanted,)
 
 
 def shown(case_status: str) -> str:

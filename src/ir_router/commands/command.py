@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,10 +15,12 @@ from ir_router.ledger.claims import Claim
 from ir_router.observability import logger
 from ir_router.slack import response_url
 from ir_router.slack.gateway import Names, Slack
-from ir_router.slack.text import MESSAGE_LENGTH, escape, shorten
+from ir_router.slack.messages import section
+from ir_router.slack.text import MESSAGE_LENGTH, escape, shorten, to_plain
 
 # Time kept for the answer when the work took all the rest: a response_url call that fails, then an ephemeral message.
 _RESERVE_SECONDS = 12.0
+_STRAY = re.compile(r"<(?![@#!]|[a-z]+:)")
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class NotPermittedError(InvalidInputError):
 class Command:
     """`id` makes it once: the `trigger_id` of a slash command, the id of a form or of a pressed button.
 
+    `mend` are blocks shown below an error: a button that gives back what was typed.
     `case_id` is empty where the command needs no case. `claim` is there while it is carried out.
     """
 
@@ -64,6 +68,7 @@ class Command:
     slack: Slack
     names: Names
     case_id: str = ""
+    mend: list[dict[str, Any]] = field(default_factory=list, repr=False)
     claim: Claim | None = field(default=None, repr=False)
 
     @property
@@ -81,6 +86,14 @@ class Command:
         """The person's real name."""
         return self.names.real_name(self.user_id)
 
+    @property
+    def plain_argument(self) -> str:
+        """The argument without Slack's markup: mentions and links as names, `&lt;` as `<`.
+
+        Slack escapes what was typed only when the command's settings say so: a `<` that begins no markup stays.
+        """
+        return to_plain(_STRAY.sub("&lt;", self.argument), self.names.real_name, self.names.channel)
+
     def first(self, name: str, value: Any) -> Any:
         """The value as it was at the first attempt: a repeated one reports what that one found."""
         if self.claim is None:
@@ -90,6 +103,10 @@ class Command:
         claims.note(self.claim, **{name: value})
         self.claim.row[name] = value
         return value
+
+    def error(self, text: str) -> Answer:
+        """An error, with what mends it below."""
+        return Answer(text, [section(escape(text)), *self.mend] if self.mend else None)
 
     def answer(self, answer: Answer) -> None:
         """Tell the person: at the `response_url`, or else by an ephemeral message. A failure of both is logged.

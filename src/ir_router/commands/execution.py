@@ -7,10 +7,9 @@ attempt finds out what happened, goes on from there, and tells the outcome.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
-from ir_router import aws, clock
+from ir_router import clock
 from ir_router.commands import rendering
 from ir_router.commands.catalogue import COMMAND
 from ir_router.commands.command import Answer, Command, NotPermittedError
@@ -26,6 +25,7 @@ from ir_router.errors import (
 from ir_router.ledger import claims, keys
 from ir_router.observability import logger
 from ir_router.settings import settings
+from ir_router.sync.slack_to_case import publish
 
 # Nothing delivers a command again after a day.
 _KEPT_SECONDS = 24 * 3600
@@ -49,9 +49,9 @@ def execute(command: Command, work: Work, *, changes: bool) -> None:
     try:
         answer, outcome = work(command), "done"
     except NotPermittedError as error:
-        answer, outcome = Answer(f"❌ {error}"), "not_permitted"
+        answer, outcome = command.error(f"❌ {error}"), "not_permitted"
     except InvalidInputError as error:
-        answer, outcome = Answer(f"❌ {error}"), "refused"
+        answer, outcome = command.error(f"❌ {error}"), "refused"
     except (RetryLaterError, UncertainError, OutOfTimeError) as error:
         if command.claim is not None and command.claim.attempt < _ATTEMPTS:
             _postpone(command, error)
@@ -98,16 +98,16 @@ def _postpone(command: Command, error: Exception) -> None:
 def _give_up(command: Command, error: Exception) -> Answer:
     shown = error_id("network-error")
     logger.error("a command was given up", extra={"error_id": shown, "command": command.name, "error": str(error)})
-    return Answer(rendering.outcome_unknown(f"{COMMAND} {command.name}", shown))
+    return command.error(rendering.outcome_unknown(f"{COMMAND} {command.name}", shown))
 
 
 def _failed(command: Command, error: Exception, *, changes: bool) -> Answer:
     shown = error_id("api-error")
     details = {"error_id": shown, "command": command.name, "error": type(error).__name__}
     if isinstance(error, RefusedError):
-        details |= {"service": error.service, "operation": error.operation, "code": error.code}
+        details |= {"refused_by": error.service, "operation": error.operation, "code": error.code}
     logger.error("a command failed", extra=details)
-    return Answer(rendering.service_error(shown, changes=changes))
+    return command.error(rendering.service_error(shown, changes=changes))
 
 
 def _finish(command: Command, answer: Answer | None, outcome: str) -> None:
@@ -120,22 +120,5 @@ def _finish(command: Command, answer: Answer | None, outcome: str) -> None:
 
 def _report(command: Command, outcome: str) -> None:
     """The event that a command was run: ids only. It is a record for people who watch; nothing depends on it."""
-    detail = {
-        "command": command.name,
-        "outcome": outcome,
-        "caseId": command.case_id or None,
-        "channelId": command.channel_id or None,
-        "userId": command.user_id,
-    }
-    answer = aws.client("events").put_events(
-        Entries=[
-            {
-                "Source": "slack",
-                "DetailType": "CommandExecuted",
-                "Detail": json.dumps(detail),
-                "EventBusName": settings().require("event_bus_name"),
-            }
-        ]
-    )
-    if answer.get("FailedEntryCount"):
-        logger.warning("EventBridge refused an event", extra={"detail_type": "CommandExecuted"})
+    detail = {"caseId": command.case_id, "channelId": command.channel_id, "userId": command.user_id}
+    publish("CommandExecuted", {"command": command.name, "outcome": outcome, **detail})

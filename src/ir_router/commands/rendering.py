@@ -158,6 +158,54 @@ def overtaken(label: str, now: str) -> str:
     )
 
 
+def watchers_changed(done: str, shown: str, by: str, at: datetime) -> str:
+    """The answer to `add-watcher` and `remove-watcher`."""
+    return f"✅ Watchers {done}\n{done.capitalize()}: {shown}\n{_signed(by, at)}"
+
+
+def already_watching(shown: str) -> str:
+    """Everybody named watches the case already."""
+    return f"✅ Already watching: {shown}\nNothing was changed"
+
+
+def not_watching() -> str:
+    """Nobody named watches the case."""
+    return "✅ None of these people watches the case\nNothing was changed"
+
+
+def too_many_watchers(present: int, limit: int) -> str:
+    """A list that AWS would refuse."""
+    return f"A case has at most {limit} watchers and this one has {present}\nNothing was changed"
+
+
+def no_address(name: str) -> str:
+    """A person whom AWS could not write to."""
+    return f"Slack shows no e-mail address of {name}, and a watcher needs one\nNothing was changed"
+
+
+def not_a_person(word: str) -> str:
+    """Neither a mention nor an address."""
+    return (
+        f'"{shorten(word, _NAME_LENGTH)}" is neither a person chosen with @ nor an e-mail address\nNothing was changed'
+    )
+
+
+def commented(by: str, at: datetime) -> str:
+    """The answer to `comment`."""
+    return f"✅ Comment added to the case, not to the channel\n{_signed(by, at, 'Added by')}"
+
+
+def created(case_id: str, title: str, by: str, at: datetime, unreachable: Sequence[str]) -> str:
+    """The answer to a submitted `create` form; the channel follows it."""
+    left_out = f"\nNot watching, as Slack shows no e-mail address: {', '.join(unreachable)}" if unreachable else ""
+    return f"✅ Case opened\nCase ID: {case_id}\nTitle: {title}\n{_signed(by, at, 'Opened by')}{left_out}"
+
+
+def may_not_create() -> str:
+    """A person who may open no case."""
+    return "You don't have permission to open cases\nContact your administrator for access"
+
+
 def missing(entry: SubCommand) -> str:
     """A sub-command without its argument."""
     return f"Please specify {entry.asks_for}. Usage: {entry.usage}"

@@ -1,0 +1,24 @@
+"""`/security-ir remove-watcher <@name or e-mail>`."""
+
+from __future__ import annotations
+
+from ir_router import clock
+from ir_router.commands import changing, rendering, watchers
+from ir_router.commands.command import Answer, Command
+from ir_router.security_ir import gateway as security_ir
+
+
+def run(command: Command) -> Answer:
+    """Remove the people from the case's watchers."""
+    wanted = {person.email.lower() for person in watchers.named(command)}
+    case = changing.open_case_to_change(command)
+    present = [watcher for watcher in case.watchers if watcher.email.lower() in wanted]
+    gone = str(command.first("before", watchers.shown(present)))
+    if not gone:
+        return Answer(rendering.not_watching())
+    if present:
+        changing.record_change(command, "watchers", gone)
+        security_ir.update_case(command.case_id, watchersToDelete=watchers.as_parameter(present))
+    changing.write_comment(command, f"Watchers removed by {command.real_name} from Slack: {gone}.")
+    changing.tell_synchronisation(command)
+    return Answer(rendering.watchers_changed("removed", gone, command.by, clock.utc_now()))

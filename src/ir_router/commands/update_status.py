@@ -1,0 +1,59 @@
+"""`/security-ir update-status <status>`, in the specification's words or AWS's."""
+
+from __future__ import annotations
+
+from ir_router import clock
+from ir_router.cases import status
+from ir_router.cases.models import Case
+from ir_router.commands import changing, close, rendering
+from ir_router.commands.command import Answer, Command
+from ir_router.errors import InvalidInputError, RefusedError, RetryLaterError
+from ir_router.security_ir import gateway as security_ir
+
+_REFUSED_MOVES = frozenset({"ConflictException", "ValidationException"})
+
+
+def run(command: Command) -> Answer:
+    """Set the status, over the documented steps in between where there is no direct one; `Closed` asks first."""
+    wanted = status.parse(command.argument)
+    if wanted is None:
+        raise InvalidInputError(rendering.invalid_status())
+    if wanted == "Closed":
+        return close.run(command)
+    if wanted not in status.SETTABLE:
+        raise InvalidInputError(rendering.status_of_aws(wanted))
+    case = changing.open_case_to_change(command)
+    before = str(command.first("before", case.case_status))
+    shown = _as_asked(command.argument, wanted)
+    if before == wanted:
+        return Answer(rendering.unchanged("status", shown))
+    if case.resolver_type != "Self":
+        return Answer(f"❌ {rendering.aws_supported()}", close.confirmation_blocks(case, rendering.aws_supported()))
+    if case.case_status != wanted:
+        changing.remember_person(command, "status", wanted)
+        _move(command, case, wanted)
+    changing.write_comment(
+        command,
+        f"Status changed from {status.shown(before)} to {status.shown(wanted)} by {command.real_name} from Slack.",
+    )
+    changing.tell_synchronisation(command)
+    return Answer(rendering.status_updated(shown, command.by, clock.utc_now()))
+
+
+def _as_asked(argument: str, wanted: str) -> str:
+    """The status in the words that were asked for: the specification's alone, or AWS's as well."""
+    word = status.specified(wanted)
+    return word if " ".join(argument.split()).casefold() == word.casefold() else status.shown(wanted)
+
+
+def _move(command: Command, case: Case, wanted: str) -> None:
+    for step in status.way(case.case_status, wanted):
+        try:
+            security_ir.update_status(command.case_id, step)
+        except RetryLaterError:
+            raise
+        except RefusedError as error:
+            if error.code not in _REFUSED_MOVES:
+                raise
+            possible = status.reachable(case.case_status)
+            raise InvalidInputError(rendering.no_way(case.case_status, wanted, possible)) from error

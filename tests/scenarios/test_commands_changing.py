@@ -1,0 +1,267 @@
+"""S11, S13: commands that change the case: the specified answers, what the case and the channel show, who may."""
+
+from __future__ import annotations
+
+from ir_local.slack.people import Person
+from tests.support.commands import answers, case, case_with_channel, type_command
+from tests.support.world import World
+
+
+def press(world: World, person: Person, case_id: str, action_id: str) -> None:
+    """Press a button of the last answer that has it."""
+    shown = [m for m in world.workspace.ephemerals(person.id) if action_id in str(m.get("blocks"))]
+    person.press(world.channel_of(case_id), shown[-1]["ts"], action_id)
+    world.settle()
+
+
+def said(world: World, case_id: str) -> list[str]:
+    return [message["text"] for message in world.said(case_id)]
+
+
+def test_given_a_watcher_when_updating_the_status_then_answer_case_channel_topic_and_comment_agree(
+    world: World,
+) -> None:
+    case_id, jane = case_with_channel(world)
+
+    (answer,) = type_command(world, jane, case_id, "update-status Resolved")
+
+    lines = answer.split("\n")
+    assert lines[:2] == ['✅ Case status updated to "Resolved"', "Updated by: @jane.smith"]
+    assert lines[2].startswith("Timestamp: 20")
+    assert lines[2].endswith(" UTC")
+    assert len(lines) == 3
+    assert case(world, case_id)["caseStatus"] == "Post-incident Activities"
+    assert (
+        "[AWS Security IR Update] *Status*: Open (Submitted) → Resolved (Post-incident Activities), by Jane Smith"
+        in said(world, case_id)
+    )
+    topic = world.workspace.channel(world.channel_of(case_id)).topic["value"]
+    assert topic == "Status: Resolved (Post-incident Activities) | Severity: High"
+    wanted = "Status changed from Open (Submitted) to Resolved (Post-incident Activities) by Jane Smith from Slack."
+    assert sum(wanted in text for text in world.comments(case_id)) == 1
+
+
+def test_given_either_vocabulary_when_updating_the_status_then_it_is_understood_and_answered_in_kind(
+    world: World,
+) -> None:
+    case_id, jane = case_with_channel(world)
+    recovery = "Containment, Eradication and Recovery"
+
+    for typed, shown, status in (
+        ('"In Progress"', "In Progress", "Detection and Analysis"),
+        ("containment", f"In Progress ({recovery})", recovery),
+        ("“in   progress”", "In Progress", "Detection and Analysis"),
+        ("Post-Incident activities", "Resolved (Post-incident Activities)", "Post-incident Activities"),
+        ("Detection and Analysis", "In Progress (Detection and Analysis)", "Detection and Analysis"),
+    ):
+        (answer,) = type_command(world, jane, case_id, f"UPDATE-STATUS {typed}")
+        assert answer.split("\n")[0] == f'✅ Case status updated to "{shown}"'
+        assert case(world, case_id)["caseStatus"] == status
+
+
+def test_given_wrong_or_impossible_statuses_when_updating_then_each_has_its_own_answer(world: World) -> None:
+    case_id, jane = case_with_channel(world)
+
+    assert type_command(world, jane, case_id, "update-status Paused") == [
+        "❌ Invalid status. Valid options: Open, In Progress, Resolved, Closed"
+    ]
+    assert type_command(world, jane, case_id, "update-status") == [
+        "❌ Please specify a status. Usage: /security-ir update-status <status>"
+    ]
+    assert type_command(world, jane, case_id, 'update-status ""') == [
+        "❌ Please specify a status. Usage: /security-ir update-status <status>"
+    ]
+    assert type_command(world, jane, case_id, "update-status open") == [
+        '✅ Case status is already "Open"\nNothing was changed'
+    ]
+    assert type_command(world, jane, case_id, "update-status Ready to Close") == [
+        "❌ Ready to Close is set by AWS alone. Valid options: Open, In Progress, Resolved, Closed"
+    ]
+    type_command(world, jane, case_id, "update-status In Progress")
+    (answer,) = type_command(world, jane, case_id, "update-status Open")
+    assert answer == (
+        "❌ AWS Security Incident Response does not move a case from In Progress (Detection and Analysis) to Open "
+        "(Submitted)\n"
+        "From here it can go to: In Progress (Containment, Eradication and Recovery), "
+        "Resolved (Post-incident Activities)"
+    )
+    assert case(world, case_id)["caseStatus"] == "Detection and Analysis"
+
+
+def test_given_a_title_when_updated_then_old_and_new_are_shown_and_the_channel_is_told(world: World) -> None:
+    case_id, jane = case_with_channel(world)
+
+    (answer,) = type_command(world, jane, case_id, "update-title Critical <b>Security</b> Breach\n& more")
+
+    assert answer == (
+        "✅ Case title updated\n"
+        'Old title: "Suspicious API Activity Detected"\n'
+        'New title: "Critical <b>Security</b> Breach & more"\n'
+        "Updated by: @jane.smith\n"
+        f"Timestamp: {answer.split('Timestamp: ')[1]}"
+    )
+    assert case(world, case_id)["title"] == "Critical <b>Security</b> Breach & more"
+    assert any(
+        "*Title*: Suspicious API Activity Detected → Critical &lt;b&gt;" in text for text in said(world, case_id)
+    )
+
+
+def test_given_a_description_when_updated_then_white_space_survives_and_the_old_one_is_on_the_case(
+    world: World,
+) -> None:
+    case_id, jane = case_with_channel(world)
+    text = "Updated findings:\n  1. key used from 192.0.2.1\n\n  2. *nothing* else"
+
+    (answer,) = type_command(world, jane, case_id, f"update-description {text}")
+
+    assert answer.startswith(
+        f'✅ Case description updated\nNew description: "{text}"\nUpdated by: @jane.smith\nTimestamp: 20'
+    )
+    assert case(world, case_id)["description"] == text
+    assert any("Unusual API calls detected from unknown IP addresses" in text for text in world.comments(case_id))
+    again = type_command(world, jane, case_id, f"update-description {text}")
+    assert again == [f'✅ Case description is already "{text}"\nNothing was changed']
+
+
+def test_given_texts_over_the_limit_when_updating_then_the_limit_is_named_and_nothing_changes(world: World) -> None:
+    case_id, jane = case_with_channel(world)
+    before = case(world, case_id)
+
+    limit = "AWS Security Incident Response takes at most"
+    assert type_command(world, jane, case_id, "update-title " + "x" * 301) == [
+        f"❌ The title has 301 characters; {limit} 300\nNothing was changed"
+    ]
+    assert type_command(world, jane, case_id, "update-description " + "x" * 8001) == [
+        f"❌ The description has 8,001 characters; {limit} 8,000\nNothing was changed"
+    ]
+    assert case(world, case_id) == before
+
+
+def test_given_an_open_case_when_closed_then_it_asks_first_and_the_button_closes_once(world: World) -> None:
+    case_id, jane = case_with_channel(world)
+
+    (question,) = type_command(world, jane, case_id, "close")
+    assert question == (
+        f"Close case {case_id}? A closed case cannot be reopened.\n"
+        "Title: Suspicious API Activity Detected\nStatus: Open (Submitted)"
+    )
+    assert case(world, case_id)["caseStatus"] == "Submitted"
+
+    press(world, jane, case_id, "close_confirm")
+    (answer,) = answers(world, jane)
+
+    assert answer == (
+        "🔒 Case closed successfully\n"
+        f"Case ID: {case_id}\n"
+        "Closed by: @jane.smith\n"
+        f"Timestamp: {answer.split('Timestamp: ')[1].split(chr(10))[0]}\n"
+        "Channel will remain active for reference"
+    )
+    assert case(world, case_id)["caseStatus"] == "Closed"
+    topic = world.workspace.channel(world.channel_of(case_id)).topic["value"]
+    assert topic == "Status: Closed | Severity: High"
+    assert "[AWS Security IR Update] *Status*: Open (Submitted) → Closed, by Jane Smith" in said(world, case_id)
+    assert sum("Closed by Jane Smith from Slack." in text for text in world.comments(case_id)) == 1
+
+
+def test_given_the_question_when_kept_open_then_it_goes_away_and_nothing_is_closed(world: World) -> None:
+    case_id, jane = case_with_channel(world)
+    type_command(world, jane, case_id, "update-status closed")
+
+    press(world, jane, case_id, "close_keep")
+
+    assert answers(world, jane) == []
+    assert case(world, case_id)["caseStatus"] == "Submitted"
+
+
+def test_given_a_button_pressed_twice_when_both_presses_arrive_then_the_first_outcome_stays(world: World) -> None:
+    case_id, jane = case_with_channel(world)
+    type_command(world, jane, case_id, "close")
+    shown = world.workspace.ephemerals(jane.id)[-1]
+
+    for _ in range(2):
+        jane.press(world.channel_of(case_id), shown["ts"], "close_confirm")
+    world.settle()
+
+    assert [answer.split("\n")[0] for answer in answers(world, jane)] == ["🔒 Case closed successfully"]
+    assert len([call for call in world.security_ir.calls.all() if call.operation == "CloseCase"]) == 1
+
+
+def test_given_a_closed_case_when_changed_or_closed_then_the_answers_say_so(world: World) -> None:
+    case_id, jane = case_with_channel(world)
+    world.security_ir.call("CloseCase", {"caseId": case_id})
+    world.settle()
+
+    (again,) = type_command(world, jane, case_id, "close")
+    assert again.startswith(f"🔒 Case is already closed\nCase ID: {case_id}\nClosed: 20")
+    for typed in ("update-status Resolved", "update-title x", "update-description x", "add-watcher a@example.com",
+                  "remove-watcher a@example.com", "comment x"):  # fmt: skip
+        (answer,) = type_command(world, jane, case_id, typed)
+        assert answer.startswith("❌ Case is closed and cannot be changed or reopened\nClosed: 20"), typed
+    assert "Status: Closed" in type_command(world, jane, case_id, "status")[0]
+
+
+def test_given_an_aws_supported_case_when_its_status_is_updated_then_closing_is_offered_instead(world: World) -> None:
+    case_id, jane = case_with_channel(world, resolverType="AWS")
+
+    (answer,) = type_command(world, jane, case_id, "update-status Resolved")
+
+    assert answer.startswith("❌ The status of this case is set by AWS: it is an AWS-supported case")
+    press(world, jane, case_id, "close_confirm")
+    assert case(world, case_id)["caseStatus"] == "Closed"
+
+
+REFUSED = "❌ You don't have permission to modify this case\nContact your administrator or case owner for access"
+
+
+def test_given_people_whom_nothing_names_when_they_change_the_case_then_they_are_refused(world: World) -> None:
+    case_id, jane = case_with_channel(
+        world,
+        watchers=[
+            {"email": "jane.smith@example.com"},
+            {"email": "guest@example.com"},
+            {"email": "single@example.com"},
+        ],
+    )
+    channel = world.channel_of(case_id)
+    mallory = world.workspace.create_user("mallory")
+    guest = world.workspace.create_user("guest", is_restricted=True)
+    single = world.workspace.create_user("single", is_ultra_restricted=True)
+    jane.invite(channel, mallory.id, guest.id, single.id)
+    world.settle()
+    before = case(world, case_id)
+
+    for person in (mallory, guest, single):
+        for typed in ("update-status Resolved", "update-title x", "close", "comment x"):
+            assert type_command(world, person, case_id, typed) == [REFUSED], (person.user.name, typed)
+        assert type_command(world, person, case_id, "status")[0].startswith("📋 Case Status\n")
+
+    assert case(world, case_id) == before
+
+
+def test_given_a_stranger_of_another_organisation_when_they_change_the_case_then_they_are_refused(
+    world: World,
+) -> None:
+    case_id, _ = case_with_channel(world)
+    eve = world.workspace.create_stranger("eve")
+    world.environment["IR_CASE_EDITORS"] = f'["{eve.id}"]'
+
+    assert type_command(world, eve, case_id, "update-title x") == [REFUSED]
+
+
+def test_given_somebody_whom_a_list_names_when_they_change_the_case_then_they_may(world: World) -> None:
+    case_id, jane = case_with_channel(world)
+    sam = world.workspace.create_user("sam")
+    group = world.workspace.create_user_group("responders", [sam.id])
+    john = world.workspace.create_user("john.doe")  # of the response team
+    jane.invite(world.channel_of(case_id), sam.id, john.id)
+    world.settle()
+
+    for number, (person, editors) in enumerate(
+        ((john, "[]"), (sam, f'["{sam.id}"]'), (sam, '["SAM@example.com"]'), (sam, f'["{group.id}"]'))
+    ):
+        world.environment["IR_CASE_EDITORS"] = editors
+        (answer,) = type_command(world, person, case_id, f"update-title By somebody named {number}")
+        assert answer.startswith("✅ Case title updated"), (answer, editors)
+    world.environment["IR_CASE_EDITORS"] = "[]"
+    assert type_command(world, sam, case_id, "update-title x") == [REFUSED]
