@@ -41,6 +41,7 @@ resource "aws_dynamodb_table" "ledger" {
       "channel_id",
       "closed",
       "created_at",
+      "due_at",
       "fingerprint",
       "hints",
       "kind",
@@ -50,6 +51,7 @@ resource "aws_dynamodb_table" "ledger" {
       "reminders_sent",
       "row_digest",
       "settle_after",
+      "severity",
       "state",
       "synced_hints",
     ]

@@ -5,8 +5,9 @@ locals {
   fourteen_days = 1209600
   four_days     = 345600
 
-  # How often a message is tried before it becomes a dead letter.
-  receives = 6
+  # How often a message is tried before it becomes a dead letter: with the waits of src/ir_router/sync/queue.py, for
+  # about a quarter of an hour.
+  receives = 20
 }
 
 resource "aws_sqs_queue" "slack_events" {

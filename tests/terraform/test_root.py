@@ -1,0 +1,42 @@
+"""The Terraform root itself: formatted, valid, its own tests green."""
+
+from __future__ import annotations
+
+import json
+
+from tests.terraform.root import PROJECT_ROOT, OwnTests, Plan, TerraformRoot
+
+
+def test_given_the_root_when_formatted_then_nothing_changes(root: TerraformRoot):
+    answer = root.run("fmt", "-check", "-recursive", "-diff")
+
+    assert answer.returncode == 0, answer.stdout
+
+
+def test_given_the_root_when_validated_then_neither_error_nor_warning(root: TerraformRoot):
+    answer = json.loads(root.run("validate", "-json").stdout)
+
+    assert answer["valid"]
+    assert answer["diagnostics"] == []
+
+
+def test_given_the_roots_own_tests_when_run_then_all_pass(own_tests: OwnTests):
+    assert len(own_tests.results) >= 9, own_tests.printed[-4000:]
+    assert set(own_tests.results.values()) == {"pass"}, own_tests.results
+
+
+def test_given_the_example_when_planned_then_everything_is_created_and_nothing_else(dry_run: Plan):
+    changes = {tuple(change["change"]["actions"]) for change in dry_run.content["resource_changes"]}
+
+    assert changes <= {("create",), ("read",)}
+    assert len(dry_run.resources("aws_lambda_function")) == 5
+
+
+def test_given_every_variable_when_read_then_it_is_typed_and_described():
+    text = (PROJECT_ROOT / "terraform" / "variables.tf").read_text()
+    blocks = text.split('variable "')[1:]
+
+    assert len(blocks) > 20
+    for block in blocks:
+        assert "\n  type " in block, block.split('"')[0]
+        assert "\n  description " in block, block.split('"')[0]
