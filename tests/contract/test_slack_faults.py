@@ -107,11 +107,18 @@ def test_given_a_lost_answer_when_called_then_the_effect_is_there_all_the_same(s
     fail(slack, method="chat.postMessage", kind="answer_lost")
     with pytest.raises((RemoteDisconnected, ConnectionResetError)):
         client.chat_postMessage(channel=channel, text="reset")
-    fail(slack, method="chat.postMessage", kind="answer_lost", status=504)
+    fail(slack, method="chat.postMessage", kind="status", status=504, after_effect=True)
     with pytest.raises(SlackApiError) as caught:
         client.chat_postMessage(channel=channel, text="gateway")
     assert caught.value.response.status_code == 504
-    assert texts(slack, channel) == ["reset", "gateway"]
+    fail(slack, method="chat.postMessage", kind="error", error="fatal_error", after_effect=True)
+    assert error_of(client.chat_postMessage, channel=channel, text="fatal")["error"] == "fatal_error"
+    assert texts(slack, channel) == ["reset", "gateway", "fatal"]
+
+
+def test_given_a_method_that_is_not_there_when_a_fault_is_made_then_refused():
+    with pytest.raises(ValueError, match="no method"):
+        Fault("chat.postmessage", "reset")
 
 
 def test_given_a_malformed_answer_when_called_then_the_effect_is_there_but_no_json(slack, client, channel):
@@ -217,8 +224,6 @@ def test_given_calls_when_logged_then_each_with_status_and_error_and_resettable(
         ("conversations_info", {"channel": "C404"}, 50),
         ("users_lookupByEmail", {"email": "x@example.com"}, 50),
         ("users_info", {"user": "U404"}, 100),
-        ("conversations_members", {"channel": "C404"}, 100),
-        ("files_info", {"file": "F404"}, 100),
     ],
 )
 def test_fact_rate_limits_per_method_and_minute(method, arguments, most):

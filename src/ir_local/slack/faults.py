@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from ir_local.slack.model import Json
+from ir_local.slack.web_api import METHODS
 
 FaultKind = Literal["ratelimited", "status", "error", "reset", "malformed", "answer_lost", "latency"]
 
@@ -17,6 +18,7 @@ REQUESTS_PER_MINUTE = {1: 1, 2: 20, 3: 50, 4: 100}
 """Slack's page on rate limits: tiers 1 to 4, a method, workspace and app."""
 
 WINDOW_SECONDS = 60.0
+ADDRESSES = frozenset({"files.upload", "files.download", "response_url"})
 
 
 @dataclass
@@ -24,26 +26,39 @@ class Fault:
     """A fault of the next `times` calls of `method` (`*`: any), after the first `skip` of them.
 
     - `ratelimited`: 429 with `Retry-After: <retry_after>`; nothing is done
-    - `status`: that HTTP status with a body that is no JSON; nothing is done
-    - `error`: `ok: false` with that error; nothing is done. `token_revoked` and the like belong here
+    - `status`: that HTTP status (503 unless given) with a body that is no JSON
+    - `error`: `ok: false` with that `error` (`internal_error`, `token_revoked`...)
     - `reset`: the connection closes without an answer; nothing is done
-    - `malformed`: 200 with half a JSON object; the effect IS made
-    - `answer_lost`: the effect is made, then the connection closes, or, with `status`, that status is answered
-    - `latency`: `seconds` longer, then as usual
+    - `answer_lost`: the effect is made, then the connection closes
+    - `malformed`: the effect is made, the answer is 200 with half a JSON object
+    - `latency`: `seconds` longer, then as usual; goes together with another fault
 
-    `until` (by the workspace's clock) ends it whatever `times` says; `times` None: until removed.
-    Methods are Web API names, and `files.upload`, `files.download` and `response_url` for those addresses.
+    `after_effect` lets `status` and `error` strike when the effect is made: Slack says of `fatal_error` and
+    `internal_error` that some of the operation may have succeeded. `until` (by the workspace's clock) ends a fault
+    whatever `times` says; `times` None: until removed. Methods are those of the Web API, and `files.upload`,
+    `files.download` and `response_url` for those addresses; ValueError for any other.
     """
 
     method: str
     kind: FaultKind
     times: int | None = 1
     skip: int = 0
-    status: int | None = None
+    status: int = 503
     error: str = "internal_error"
     retry_after: int = 1
     seconds: float = 0.0
     until: float | None = None
+    after_effect: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what would never strike."""
+        if self.method != "*" and self.method not in METHODS and self.method not in ADDRESSES:
+            raise ValueError(f"no method {self.method}")
+
+    @property
+    def has_effect(self) -> bool:
+        """Whether the call does what it should before the fault strikes."""
+        return self.kind in {"answer_lost", "malformed"} or (self.kind in {"status", "error"} and self.after_effect)
 
     def to_json(self) -> Json:
         """For the control door."""

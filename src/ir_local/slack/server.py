@@ -65,24 +65,19 @@ class SlackApplication:
         latency, fault = self._workspace.faults.take(method)
         if latency:
             self._workspace.sleep(latency)
-        if fault is not None and fault.kind not in {"answer_lost", "malformed"}:
-            for _ in chunks_of(request.stream.read):
-                pass
-            replacement, name = instead_of_answer(fault)
-            status = replacement.status_code if replacement is not None else None
-            self._workspace.record(method, status, name, None)
-            return replacement
-        response, error, app = act(request)
-        if fault is not None and fault.kind == "malformed":
-            response, error = Response('{"ok": tru', content_type="application/json"), "malformed"
-        elif fault is not None:
-            response.close()
-            error = "answer_lost"
-            if fault.status is None:
-                self._workspace.record(method, None, error, app.app_id if app else None)
-                return None
-            response = Response("upstream error", fault.status, content_type="text/plain")
-        self._workspace.record(method, response.status_code, error, app.app_id if app else None)
+        response: Response | None
+        app: App | None = None
+        if fault is None:
+            response, error, app = act(request)
+        else:
+            if fault.has_effect:
+                answered, _, app = act(request)
+                answered.close()
+            else:
+                discard(request)
+            response, error = answer_of(fault)
+        status = response.status_code if response is not None else None
+        self._workspace.record(method, status, error, app.app_id if app is not None else None)
         return response
 
     def _web_api(self, request: Request) -> Answer:
@@ -197,18 +192,25 @@ def rate_limited(retry_after: int) -> Response:
     return json_response({"ok": False, "error": "ratelimited"}, status=HTTPStatus.TOO_MANY_REQUESTS, headers=headers)
 
 
-def instead_of_answer(fault: Fault) -> tuple[Response | None, str]:
-    """The answer of a fault that makes no effect (None: the connection closes) and its name in the call log."""
+def answer_of(fault: Fault) -> tuple[Response | None, str]:
+    """What a fault answers (None: the connection closes) and its name in the call log."""
     match fault.kind:
         case "ratelimited":
             return rate_limited(fault.retry_after), "ratelimited"
         case "status":
-            status = fault.status or HTTPStatus.SERVICE_UNAVAILABLE
-            return Response("upstream error", status, content_type="text/plain"), f"http_{int(status)}"
+            return Response("upstream error", fault.status, content_type="text/plain"), f"http_{fault.status}"
         case "error":
             return json_response({"ok": False, "error": fault.error}), fault.error
+        case "malformed":
+            return Response('{"ok": tru', content_type="application/json"), "malformed"
         case _:
-            return None, "reset"
+            return None, fault.kind
+
+
+def discard(request: Request) -> None:
+    """Read the body away, so that the client gets to hear the answer."""
+    for _ in chunks_of(request.stream.read):
+        pass
 
 
 def drop_connection(environ: dict[str, Any]) -> None:
