@@ -7,8 +7,6 @@ validation and policies are those of a real deployment.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -19,16 +17,11 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
+from ir_local.build.project import PROJECT_ROOT
+from ir_local.cloud.terraform import own_environment, plugin_mirror, terraform_program, working_copy
 from ir_local.http import RunningServer
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT = "123456789012"
-
-# What the root reads beside its own folder.
-READ_FILES = ("state-machine.asl.json", "src/ir_router/workflow/detections.json")
-
-# Where an unpacked provider mirror usually is, when there is one (Terraform's implied mirrors among them).
-USUAL_MIRRORS = ("~/.terraform.d/plugins", "/usr/local/share/terraform/plugins", "/usr/share/terraform/plugins")
 
 
 @dataclass(frozen=True)
@@ -71,13 +64,14 @@ class OwnTests:
 class TerraformRoot:
     """A copy of the root, initialised, with the environment of its commands."""
 
+    program: Path
     folder: Path
     environment: Mapping[str, str]
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a Terraform command; its exit code is the caller's to judge."""
         return subprocess.run(
-            ["terraform", *arguments],
+            [self.program, *arguments],
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
@@ -120,38 +114,23 @@ class TerraformRoot:
 
 @contextmanager
 def terraform_root(folder: Path) -> Iterator[TerraformRoot]:
-    """Copy the root into `folder` and initialise it. Raises AssertionError when Terraform is missing or refuses."""
-    assert shutil.which("terraform"), "Terraform is missing: install version 1.11 or newer, it checks the deployment"
-    root = folder / "terraform"
-    shutil.copytree(
-        PROJECT_ROOT / "terraform", root, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars")
-    )
-    for name in READ_FILES:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(PROJECT_ROOT / name, folder / name)
+    """Initialise a copy of the root in `folder`.
+
+    Raises TerraformError when Terraform is missing or too old, AssertionError when it refuses.
+    """
+    program = terraform_program()
     with RunningServer(aws) as server:
-        environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | {
+        environment = own_environment() | {
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_ENDPOINT_URL": server.url,
-            "TF_IN_AUTOMATION": "1",
-            "CHECKPOINT_DISABLE": "1",
         }
-        initialised = TerraformRoot(root, environment)
+        root = TerraformRoot(program, working_copy(PROJECT_ROOT / "terraform", folder), environment)
         mirror = plugin_mirror()
-        answer = initialised.run("init", "-input=false", "-no-color", *([f"-plugin-dir={mirror}"] if mirror else []))
+        answer = root.run("init", "-input=false", "-no-color", *([f"-plugin-dir={mirror}"] if mirror else []))
         assert answer.returncode == 0, answer.stderr
-        yield initialised
-
-
-def plugin_mirror() -> Path | None:
-    """A folder that holds `registry.terraform.io/hashicorp/aws`, or None: then the network is used."""
-    given = os.environ.get("TF_PLUGIN_MIRROR")
-    candidates = [Path(given)] if given else [Path(path).expanduser() for path in USUAL_MIRRORS]
-    if not given:
-        candidates += sorted(Path("/opt").glob("*"))
-    return next((path for path in candidates if (path / "registry.terraform.io/hashicorp/aws").is_dir()), None)
+        yield root
 
 
 @Request.application

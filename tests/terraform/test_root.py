@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 
-from tests.terraform.root import PROJECT_ROOT, OwnTests, Plan, TerraformRoot
+from ir_local.build.project import PROJECT_ROOT
+from tests.terraform.root import OwnTests, Plan, TerraformRoot
 
 
 def test_given_the_root_when_formatted_then_nothing_changes(root: TerraformRoot):
-    answer = root.run("fmt", "-check", "-recursive", "-diff")
+    answer = root.run("fmt", "-check", "-recursive", "-diff", str(PROJECT_ROOT / "terraform"))
 
     assert answer.returncode == 0, answer.stdout
 
