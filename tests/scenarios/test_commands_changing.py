@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 from ir_local.slack.people import Person
-from tests.support.commands import answers, case, case_with_channel, type_command
+from ir_router.ledger import table
+from tests.support.commands import answers, case, case_with_channel, now, type_command
 from tests.support.world import World
 
 
@@ -237,6 +240,14 @@ def test_given_people_whom_nothing_names_when_they_change_the_case_then_they_are
         assert type_command(world, person, case_id, "status")[0].startswith("📋 Case Status\n")
 
     assert case(world, case_id) == before
+    records = [
+        json.loads(row["details"])
+        for row in table.query(f"AUDIT#{now(world)[:7]}")
+        if row["action"] == "command_refused"
+    ]
+    assert [record["reason"] for record in records] == ["not_listed"] * 4 + ["guest"] * 8
+    assert [record["slack_user_id"] for record in records] == [mallory.id] * 4 + [guest.id] * 4 + [single.id] * 4
+    assert {record["case_id"] for record in records} == {case_id}
 
 
 def test_given_a_stranger_of_another_organisation_when_they_change_the_case_then_they_are_refused(

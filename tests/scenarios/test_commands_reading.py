@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+from ir_router.ledger import audit
 from tests.support.commands import case, case_with_channel, moment, type_command
 from tests.support.world import World
 
@@ -24,3 +27,84 @@ def test_given_a_case_when_asked_for_its_status_then_the_specified_block_is_show
     )
     acknowledged = [message["text"] for message in world.workspace.ephemerals(jane.id) if message["via"] == "command"]
     assert acknowledged == ["⏳ Reading the case…"]
+
+
+def test_given_an_incident_with_a_history_when_asked_for_details_then_the_specified_block_tells_it(
+    world: World,
+) -> None:
+    # Midday, so that no event of the story falls into the next day.
+    world.advance((12 - datetime.fromtimestamp(world.now(), UTC).hour) % 24 * 3600)
+    case_id, jane = case_with_channel(world)
+    john = world.workspace.create_user("john.doe", real_name="John Doe")
+    jane.invite(world.channel_of(case_id), john.id)
+    world.settle()
+
+    def clock_time() -> str:
+        return f"{datetime.fromtimestamp(world.now(), UTC):%H:%M}"
+
+    created = clock_time()
+    details = {"execution": "execution-1", "case_id": case_id}
+    audit.append("contained", "ir-router workflow", details)
+    audit.append("contained", "ir-router workflow", {"execution": "execution-2", "case_id": "9999999999"})
+    world.advance(75 * 60)
+    analysed = clock_time()
+    type_command(world, jane, case_id, "update-status In Progress")
+    audit.append("decision_received", "Alice Approver", {"execution": "execution-1", "decision": "approve"})
+    world.advance(75 * 60)
+    resolved = clock_time()
+    type_command(world, john, case_id, "update-status Resolved")
+    type_command(world, jane, case_id, "update-title Stolen key")
+    for number in range(27):
+        world.security_ir.call("CreateCaseComment", {"caseId": case_id, "body": f"Finding {number}"})
+    for number in range(3):
+        jane.post(world.channel_of(case_id), f"Seen {number}")
+    type_command(world, jane, case_id, "comment for AWS alone")
+    world.settle()
+    world.advance(60 * 60)
+    closed = clock_time()
+    type_command(world, jane, case_id, "close")
+    jane.press(world.channel_of(case_id), world.workspace.ephemerals(jane.id)[-1]["ts"], "close_confirm")
+    world.settle()
+    world.advance(3600)
+
+    (answer,) = type_command(world, jane, case_id, "incident-details")
+
+    assert answer == (
+        "📊 Case Summary\n"
+        f"Case ID: {case_id}\n"
+        "Title: Stolen key\n"
+        "Status: Resolved (Post-incident Activities) → Closed\n"
+        "Severity: High\n"
+        "Duration: 3 hours 30 minutes\n"
+        "\n"
+        "Key Events:\n"
+        f"• {created} - Case created\n"
+        f"• {created} - Containment carried out\n"
+        f"• {analysed} - Status updated to In Progress (Detection and Analysis) (Jane Smith)\n"
+        f"• {analysed} - Remediation approved (Alice Approver)\n"
+        f"• {resolved} - Status updated to Resolved (Post-incident Activities) (John Doe)\n"
+        f"• {resolved} - Title updated (Jane Smith)\n"
+        f"• {closed} - Case closed (Jane Smith)\n"
+        "\n"
+        "Comments: 31 total (27 from AWS Security IR, 4 from Slack)\n"
+        "Attachments: 0 files\n"
+        "Watchers: 1 user"
+    )
+
+
+def test_given_more_events_than_are_shown_when_asked_for_details_then_the_newest_ten_and_how_many_more(
+    world: World,
+) -> None:
+    case_id, jane = case_with_channel(world)
+    for number in range(12):
+        world.advance(3 * 3600)
+        world.security_ir.call("UpdateCase", {"caseId": case_id, "title": f"Title {number}"})
+    world.settle()
+
+    (answer,) = type_command(world, jane, case_id, "incident-details")
+
+    events = answer.split("Key Events:\n")[1].split("\n\n")[0].split("\n")
+    assert events[0] == "• … 3 earlier"
+    assert len(events) == 11
+    newest = moment(datetime.fromtimestamp(world.now(), UTC))[:16]
+    assert events[-1] == f"• {newest} - Title updated"

@@ -50,9 +50,9 @@ def handle(payload: Mapping[str, Any], context: Any) -> None:
     command = of_interaction(payload, "close", pressed, context)
     command.case_id = case_of(command.channel_id)
     if action["action_id"] == KEEP:
-        execution.execute(command, lambda _: Answer("", removes=True), changes=False)
+        execution.execute(command, lambda _: Answer("", removes=True), attempted="update")
     else:
-        execution.execute(command, _close, changes=True)
+        execution.execute(command, _close, attempted="update")
 
 
 def _close(command: Command) -> Answer:

@@ -38,12 +38,7 @@ class Answer:
 
 
 class NotPermittedError(InvalidInputError):
-    """The person may not change the case; the message is the specification's. `reason` is for the audit."""
-
-    def __init__(self, message: str, reason: str) -> None:
-        """Keep the reason apart from what is shown."""
-        super().__init__(message)
-        self.reason = reason
+    """The person may not change the case; the message is what they are told."""
 
 
 @dataclass

@@ -35,7 +35,7 @@ def run(command: Command) -> None:
     form = CaseForm(title=command.plain_argument, start=int(clock.now()), watchers=(command.user_id,))
     view_id = _open_form(command, form)
     try:
-        _require_may_create(command)
+        people.require_may_create(command)
     except NotPermittedError as error:
         command.slack.read("views.update", view_id=view_id, view=create_form.refusal(f"❌ {error}"))
         raise
@@ -47,11 +47,11 @@ def handle(payload: Mapping[str, Any], context: Any) -> None:
         origin = create_form.origin_of(payload)
         command = of_interaction(payload, "create", str(payload["view"]["id"]), context, **origin)
         form = forms.read_case(payload)
-        execution.execute(command, lambda command: _create(command, form), changes=True)
+        execution.execute(command, lambda command: _create(command, form), attempted="open")
     else:
         command = of_interaction(payload, "create", str(payload.get("trigger_id") or ""), context)
         submitted = str(payload["actions"][0].get("value") or "")
-        execution.execute(command, lambda command: _open_again(command, submitted), changes=True)
+        execution.execute(command, lambda command: _open_again(command, submitted), attempted="open")
 
 
 def _create(command: Command, form: CaseForm) -> Answer:
@@ -59,7 +59,7 @@ def _create(command: Command, form: CaseForm) -> Answer:
     command.first("typed", asdict(form))
     if wrong := forms.case_errors(form):
         raise InvalidInputError("\n".join(wrong.values()))
-    _require_may_create(command)
+    people.require_may_create(command)
     named = [(user_id, watchers.of_user(command, user_id)) for user_id in form.watchers]
     found = [person for _, person in named if person is not None]
     case_id = security_ir.create_case(
@@ -120,12 +120,6 @@ def _open_form(command: Command, form: CaseForm) -> str:
             raise
         raise InvalidInputError("The form could not be opened within Slack's 3 seconds; please try again") from error
     return str(answer["view"]["id"])
-
-
-def _require_may_create(command: Command) -> None:
-    decision = people.decide(command, ())
-    if not decision.allowed:
-        raise NotPermittedError(rendering.may_not_create(), decision.reason.value)
 
 
 def _again_button(view_id: str) -> dict[str, Any]:

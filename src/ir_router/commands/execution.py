@@ -39,9 +39,10 @@ class StillAtWorkError(LeaseLostError):
     """An earlier attempt's requests may still land; Lambda invokes again later."""
 
 
-def execute(command: Command, work: Work, *, changes: bool) -> None:
+def execute(command: Command, work: Work, *, attempted: str) -> None:
     """Carry `work` out unless it was done before, answer with what it returns (None: nothing to say), report it.
 
+    `attempted` is what an error says was not possible: `update`, `read` or `open`.
     Raises UncertainError, RetryLaterError or OutOfTimeError for Lambda to try again, and StillAtWorkError.
     """
     if not _claim(command):
@@ -60,7 +61,7 @@ def execute(command: Command, work: Work, *, changes: bool) -> None:
     except LeaseLostError:
         raise  # another attempt has taken over, and tells the outcome
     except Exception as error:
-        _finish(command, _failed(command, error, changes=changes), "failed")
+        _finish(command, _failed(command, error, attempted), "failed")
         if not isinstance(error, RefusedError):
             raise  # a mistake of ours: it must be seen as one
         return
@@ -101,13 +102,13 @@ def _give_up(command: Command, error: Exception) -> Answer:
     return command.error(rendering.outcome_unknown(f"{COMMAND} {command.name}", shown))
 
 
-def _failed(command: Command, error: Exception, *, changes: bool) -> Answer:
+def _failed(command: Command, error: Exception, attempted: str) -> Answer:
     shown = error_id("api-error")
     details = {"error_id": shown, "command": command.name, "error": type(error).__name__}
     if isinstance(error, RefusedError):
         details |= {"refused_by": error.service, "operation": error.operation, "code": error.code}
     logger.error("a command failed", extra=details)
-    return command.error(rendering.service_error(shown, changes=changes))
+    return command.error(rendering.service_error(shown, attempted))
 
 
 def _finish(command: Command, answer: Answer | None, outcome: str) -> None:

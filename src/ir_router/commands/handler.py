@@ -25,7 +25,7 @@ def handle(event: Mapping[str, Any], context: Any) -> None:
     def work(command: Command) -> Answer | None:
         return _run(command, entry) if entry else _unknown(name)
 
-    execution.execute(command, work, changes=entry.changes if entry else False)
+    execution.execute(command, work, attempted="update" if entry and entry.changes else "read")
 
 
 def _unknown(name: str) -> Answer:

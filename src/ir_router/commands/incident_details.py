@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from ir_router import clock
 from ir_router.cases import comments
@@ -17,6 +17,11 @@ from ir_router.ledger.table import Row
 from ir_router.security_ir import gateway as security_ir
 from ir_router.sync.run import NO_SEVERITY, SEVERITY_TAG
 
+# A containment comes before the case that it opens, across the end of a month too.
+_BEFORE_THE_CASE = timedelta(hours=1)
+_MONTHS = 12
+_RECORDS_A_MONTH = 1_000
+
 
 def run(command: Command) -> Answer:
     """The case, what happened on it and how much there is on it, from the case, its history and the ledger."""
@@ -25,8 +30,24 @@ def run(command: Command) -> Answer:
     edits = security_ir.edits(command.case_id)
     said = security_ir.comments(command.case_id)
     rows = {str(row["SK"]): row for row in table.query(keys.case(command.case_id).pk)}
-    events = timeline.key_events(case, edits, slack_changes(rows), ())
+    steps = timeline.workflow_steps(audit_records(case), command.case_id)
+    events = timeline.key_events(case, edits, slack_changes(rows), steps)
     return Answer(timeline.summary(case, severity, clock.utc_now(), edits, events, counts(case, said, rows)))
+
+
+def audit_records(case: Case) -> list[Row]:
+    """The audit's records since the case was opened (or the event before it), newest months first, within bounds."""
+    now = case.closed_date or clock.utc_now()
+    month = (case.created_date or now) - _BEFORE_THE_CASE
+    months = []
+    while f"{month:%Y-%m}" <= f"{now:%Y-%m}":
+        months.append(f"{month:%Y-%m}")
+        month = (month.replace(day=1) + timedelta(days=32)).replace(day=1)
+    return [
+        row
+        for name in months[-_MONTHS:]
+        for row in table.query(keys.audit_record(name, 0).pk, descending=True, limit=_RECORDS_A_MONTH)
+    ]
 
 
 def slack_changes(rows: Mapping[str, Row]) -> list[SlackChange]:

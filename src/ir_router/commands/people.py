@@ -11,6 +11,7 @@ from ir_router.commands import permissions, rendering
 from ir_router.commands.command import Command, NotPermittedError
 from ir_router.commands.permissions import Decision, Requester
 from ir_router.errors import RefusedError, RetryLaterError
+from ir_router.ledger import audit
 from ir_router.observability import logger
 from ir_router.settings import settings
 from ir_router.slack.gateway import Slack
@@ -23,11 +24,27 @@ _groups: dict[str, tuple[float, frozenset[str]]] = {}
 
 def require_may_change(command: Command, watchers: Iterable[Person]) -> None:
     """Raises NotPermittedError, with the specification's words, unless the person may change the case."""
-    decision = decide(command, watchers)
+    _require(command, decide(command, watchers), rendering.not_permitted())
+
+
+def require_may_create(command: Command) -> None:
+    """Raises NotPermittedError unless the person may open cases: the response team and the editors may."""
+    _require(command, decide(command, ()), rendering.may_not_create())
+
+
+def _require(command: Command, decision: Decision, refusal: str) -> None:
     if decision.allowed:
         return
+    details = {
+        "command": command.name,
+        "reason": decision.reason.value,
+        "case_id": command.case_id or None,
+        "channel_id": command.channel_id,
+        "slack_user_id": command.user_id,
+    }
+    audit.append("command_refused", command.real_name, details, once=f"command/{command.id}")
     logger.warning("a command was not permitted", extra={"command": command.name, "reason": decision.reason.value})
-    raise NotPermittedError(rendering.not_permitted(), decision.reason.value)
+    raise NotPermittedError(refusal)
 
 
 def decide(command: Command, watchers: Iterable[Person]) -> Decision:

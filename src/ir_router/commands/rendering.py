@@ -221,11 +221,10 @@ def not_permitted() -> str:
     return "You don't have permission to modify this case\nContact your administrator or case owner for access"
 
 
-def service_error(error_id: str, *, changes: bool) -> str:
-    """The specification's error; a command that only reads says so."""
+def service_error(error_id: str, attempted: str) -> str:
+    """The specification's error; `attempted` is its `update`, or `read` or `open`."""
     return (
-        f"❌ Unable to {'update' if changes else 'read'} case due to service error\nError ID: {error_id}\n"
-        "Please try again or contact support"
+        f"❌ Unable to {attempted} case due to service error\nError ID: {error_id}\nPlease try again or contact support"
     )
 
 

@@ -1,0 +1,246 @@
+"""X7: open a case, add and remove watchers, comment to AWS alone, synchronise now."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import pytest
+
+from ir_local.slack.people import Person
+from ir_router import clock
+from tests.support.commands import answers, case, case_with_channel, type_command
+from tests.support.world import World
+
+
+def responder(world: World) -> tuple[Person, str]:
+    """Jane of the response team, in a channel that belongs to no case."""
+    jane = world.workspace.create_user("jane.smith", real_name="Jane Smith")
+    return jane, world.workspace.create_channel("general-talk", [jane]).id
+
+
+def filled(world: World, **changes: Any) -> dict[str, object]:
+    return {
+        "title": "Key in a public repository",
+        "description": "Found by a customer.\n\n  <https://example.com> & more",
+        "type": "Security Incident",
+        "severity": "Critical",
+        "start": int(world.now()) - 3600,
+        "accounts": "123456789012, 000123123123",
+    } | changes
+
+
+def opened_cases(world: World) -> list[str]:
+    return [item["caseId"] for item in world.security_ir.call("ListCases", {}).get("items", [])]
+
+
+def open_form(world: World, person: Person, channel: str, text: str = "create") -> str:
+    person.command(channel, "/security-ir", text)
+    world.settle()
+    (view,) = person.views()
+    return view.id
+
+
+def test_given_a_responder_when_the_form_is_submitted_then_the_case_is_opened_once_as_filled_in(world: World) -> None:
+    jane, channel = responder(world)
+    john = world.workspace.create_user("john.doe", real_name="John Doe")
+    view = open_form(world, jane, channel, 'create "Key in a public repository"')
+    (shown,) = jane.views()
+    titles = [b["element"].get("initial_value") for b in shown.body["blocks"] if b["block_id"] == "title"]
+    assert titles == ["Key in a public repository"]
+
+    fields = filled(world, watchers=[jane.id, john.id])
+    jane.submit(view, fields)
+    world.asynchronous *= 2
+    world.settle()
+
+    (case_id,) = opened_cases(world)
+    made = case(world, case_id)
+    assert made["title"] == "Key in a public repository"
+    assert made["description"] == "Found by a customer.\n\n  <https://example.com> & more"
+    assert made["engagementType"] == "Security Incident"
+    assert made["resolverType"] == "Self"
+    assert int(made["reportedIncidentStartDate"].timestamp()) == fields["start"]
+    assert made["impactedAccounts"] == ["123456789012", "000123123123"]
+    assert [watcher["email"] for watcher in made["watchers"]] == ["jane.smith@example.com", "john.doe@example.com"]
+    assert {jane.id, john.id} <= set(world.workspace.channel(world.channel_of(case_id)).members)
+    (answer,) = answers(world, jane)
+    assert answer.startswith(
+        f"✅ Case opened\nCase ID: {case_id}\nTitle: Key in a public repository\nOpened by: @jane.smith\nTimestamp: 20"
+    )
+    assert f"Channel: #aws-security-incident-response-case-{case_id}" in answer
+    assert "Severity: Critical" in type_command(world, jane, case_id, "status")[0]
+    assert sum("Opened by Jane Smith from Slack." in text for text in world.comments(case_id)) == 1
+
+
+def test_given_a_channel_made_meanwhile_when_a_case_is_opened_then_the_answer_links_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jane, channel = responder(world)
+    view = open_form(world, jane, channel)
+
+    def others_work(seconds: float) -> None:
+        """While this function waits, the others go on."""
+        world.advance(seconds)
+        world._run_hints()
+        world._become("slack")
+
+    monkeypatch.setattr(clock, "sleep", others_work)
+    jane.submit(view, filled(world))
+    world.settle()
+
+    (case_id,) = opened_cases(world)
+    shown = [message for message in world.workspace.ephemerals(jane.id) if message["via"] == "response_url"]
+    assert f"Channel: <#{world.channel_of(case_id)}>" in shown[-1]["blocks"][0]["text"]["text"]
+
+
+def test_given_mistakes_in_the_form_when_submitted_then_they_are_shown_in_place_and_nothing_is_opened(
+    world: World,
+) -> None:
+    jane, channel = responder(world)
+    view = open_form(world, jane, channel)
+
+    _, answer = jane.submit(view, filled(world, title=" ", accounts="12345", start=int(world.now()) + 86400))
+    world.settle()
+
+    assert answer is not None
+    assert answer["response_action"] == "errors"
+    assert set(answer["errors"]) == {"title", "accounts", "start"}
+    assert [one.id for one in jane.views()] == [view]
+    assert opened_cases(world) == []
+
+
+def test_given_a_refusal_by_aws_when_the_form_was_submitted_then_what_was_typed_is_given_back(world: World) -> None:
+    jane, channel = responder(world)
+    view = open_form(world, jane, channel)
+    world.security_ir.faults.refuse("ServiceQuotaExceededException", "CreateCase")
+
+    fields = filled(world)
+    jane.submit(view, fields)
+    world.settle()
+
+    (answer,) = answers(world, jane)
+    assert answer.startswith("❌ Unable to open case due to service error\nError ID: api-error-")
+    assert jane.views() == []
+    error = [message for message in world.workspace.ephemerals(jane.id) if message["via"] == "response_url"][-1]
+    jane.press(channel, error["ts"], "create_again")
+    world.settle()
+    (again,) = jane.views()
+    jane.submit(again.id, {})  # as it was given back
+    world.settle()
+
+    (case_id,) = opened_cases(world)
+    made = case(world, case_id)
+    assert made["title"] == "Key in a public repository"
+    assert made["description"] == "Found by a customer.\n\n  <https://example.com> & more"
+    assert made["impactedAccounts"] == ["123456789012", "000123123123"]
+    assert int(made["reportedIncidentStartDate"].timestamp()) == fields["start"]
+
+
+def test_given_a_lost_answer_of_createcase_when_tried_again_then_there_is_one_case_and_its_id_is_told(
+    world: World,
+) -> None:
+    jane, channel = responder(world)
+    view = open_form(world, jane, channel)
+    world.security_ir.faults.lose_answer("CreateCase", times=None)
+
+    jane.submit(view, filled(world))
+    world._run_asynchronous()
+    assert answers(world, jane)[0].startswith("⚠️ Temporary connectivity issue\n")
+    world.security_ir.faults.clear()
+    world.advance(60)
+    world.settle()
+
+    (case_id,) = opened_cases(world)
+    assert answers(world, jane)[-1].startswith(f"✅ Case opened\nCase ID: {case_id}\n")
+
+
+def test_given_somebody_who_may_not_open_cases_when_they_try_then_the_form_says_so(world: World) -> None:
+    mallory = world.workspace.create_user("mallory")
+    channel = world.workspace.create_channel("general-talk", [mallory]).id
+
+    mallory.command(channel, "/security-ir", "create")
+    world.settle()
+
+    (view,) = mallory.views()
+    refusal = "You don't have permission to open cases\nContact your administrator for access"
+    assert html.unescape(view.body["blocks"][0]["text"]["text"]) == f"❌ {refusal}"
+    assert answers(world, mallory) == [f"❌ {refusal}"]
+
+
+def test_given_a_slow_start_when_the_trigger_has_expired_then_the_person_is_told_to_repeat(world: World) -> None:
+    jane, channel = responder(world)
+    jane.command(channel, "/security-ir", "create")
+    world.advance(4)
+    world.settle()
+
+    assert jane.views() == []
+    assert answers(world, jane) == ["❌ The form could not be opened within Slack's 3 seconds; please try again"]
+
+
+def test_given_people_when_added_and_removed_as_watchers_then_case_channel_and_answers_agree(world: World) -> None:
+    case_id, jane = case_with_channel(world)
+    sam = world.workspace.create_user("sam", real_name="Sam Lee")
+
+    (added,) = type_command(
+        world, jane, case_id, f"add-watcher <@{sam.id}|sam>, <mailto:ghost@example.com|ghost@example.com>"
+    )
+
+    assert added.startswith(
+        "✅ Watchers added\nAdded: Sam Lee (sam@example.com), ghost@example.com\nUpdated by: @jane.smith\nTimestamp: 20"
+    )
+    emails = {watcher["email"] for watcher in case(world, case_id)["watchers"]}
+    assert emails == {"jane.smith@example.com", "sam@example.com", "ghost@example.com"}
+    assert sam.id in world.workspace.channel(world.channel_of(case_id)).members
+    assert type_command(world, jane, case_id, "add-watcher SAM@example.com") == [
+        "✅ Already watching: SAM@example.com\nNothing was changed"
+    ]
+
+    (removed,) = type_command(world, jane, case_id, "remove-watcher Ghost@example.com")
+    assert removed.startswith("✅ Watchers removed\nRemoved: ghost@example.com\n")
+    assert "ghost@example.com" not in str(case(world, case_id)["watchers"])
+    assert type_command(world, jane, case_id, "remove-watcher ghost@example.com") == [
+        "✅ None of these people watches the case\nNothing was changed"
+    ]
+
+
+def test_given_words_that_name_nobody_when_adding_watchers_then_the_answer_says_which(world: World) -> None:
+    case_id, jane = case_with_channel(world, watchers=[{"email": f"w{n}@example.com"} for n in range(30)])
+
+    assert type_command(world, jane, case_id, "add-watcher") == [
+        "❌ Please specify a person. Usage: /security-ir add-watcher <@name or e-mail>"
+    ]
+    assert type_command(world, jane, case_id, "add-watcher sam") == [
+        '❌ "sam" is neither a person chosen with @ nor an e-mail address\nNothing was changed'
+    ]
+    assert type_command(world, jane, case_id, "add-watcher one@example.com") == [
+        "❌ A case has at most 30 watchers and this one has 30\nNothing was changed"
+    ]
+
+
+def test_given_a_comment_for_aws_when_written_then_it_is_on_the_case_and_never_in_the_channel(world: World) -> None:
+    case_id, jane = case_with_channel(world)
+    text = "Please look at i-0abc first.\n\nThe user is *still* active & <watching>"
+
+    (answer,) = type_command(world, jane, case_id, f"comment {text}")
+    for _ in range(3):
+        world.advance(60)
+        world.poll()
+        world.settle()
+
+    assert answer.startswith("✅ Comment added to the case, not to the channel\nAdded by: @jane.smith\nTimestamp: 20")
+    (body,) = [body for body in world.comments(case_id) if "i-0abc" in body]
+    assert body.startswith("[Slack Update] Jane Smith, not in the channel (20")
+    assert text in body
+    assert not any("i-0abc" in message["text"] for message in world.said(case_id))
+
+
+def test_given_a_topic_set_by_hand_when_synchronising_now_then_it_is_mended_at_once(world: World) -> None:
+    case_id, jane = case_with_channel(world)
+    channel = world.channel_of(case_id)
+    jane.set_topic(channel, "lunch?")
+
+    (answer,) = type_command(world, jane, case_id, "sync")
+
+    assert answer.startswith("🔄 Case and channel are being compared\n")
+    assert world.workspace.channel(channel).topic["value"] == "Status: Open (Submitted) | Severity: High"
