@@ -59,7 +59,13 @@ def test_given_a_refusal_when_decided_then_the_reason_is_the_first_that_applies(
 
 
 def person(**changes: object) -> Requester:
-    fields: dict[str, Any] = {"user_id": "U1", "email": "jane@example.com", "is_person": True, "is_guest": False, "is_stranger": False}
+    fields: dict[str, Any] = {
+        "user_id": "U1",
+        "email": "jane@example.com",
+        "is_person": True,
+        "is_guest": False,
+        "is_stranger": False,
+    }
     return Requester(**(fields | changes))
 
 

@@ -58,8 +58,10 @@ def reachable(case_status: str) -> Sequence[str]:
 def way(case_status: str, wanted: str) -> Sequence[str]:
     """The statuses to set, one after the other, to get from one to the other by documented moves.
 
-    Without a documented way it is the wanted one alone: AWS decides.
+    Without a documented way it is the wanted one alone: AWS decides. Empty when it is there already.
     """
+    if case_status == wanted:
+        return ()
     ways: list[tuple[str, ...]] = [(step,) for step in _MOVES.get(case_status, ())]
     seen = {case_status}
     for steps in ways:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from ir_router import clock
 from ir_router.cases.models import Case
 from ir_router.commands import people, rendering
 from ir_router.commands.command import Command
 from ir_router.errors import InvalidInputError, LeaseLostError
 from ir_router.ledger import keys, table
+from ir_router.observability import logger
 from ir_router.security_ir import gateway as security_ir
 from ir_router.sync import hints, system_comments
 
@@ -51,7 +54,10 @@ def must_change(command: Command, label: str, before: str, now: str, wanted: str
 
 
 def remember_person(command: Command, field: str, value: str) -> None:
-    """Keep who changes which field to what, for the channel's message and for `incident-details`."""
+    """Keep who changes which field to what, for the channel's message and for `incident-details`.
+
+    `field` is the ledger's attribute (`slackChannelCaseStatus`), `value` the API's.
+    """
     table.put(keys.note(command.case_id, "actor"), _change(command, field, value))
     record_change(command, field, value)
 
@@ -73,8 +79,11 @@ def write_comment(command: Command, text: str) -> None:
 
 
 def tell_synchronisation(command: Command, detail_type: str = "CaseUpdated") -> None:
-    """A hint, so that the channel follows within a second rather than at the next poll."""
-    hints.publish([hints.Hint(command.case_id, detail_type)])
+    """A hint, so that the channel follows within a second; without it the next poll finds the change."""
+    try:
+        hints.publish([hints.Hint(command.case_id, detail_type)])
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("no hint of a change could be given", extra={"error": type(error).__name__})
 
 
 def name_of(command: Command) -> str:

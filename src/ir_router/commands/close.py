@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ir_router import clock
+from ir_router import clock, observability
 from ir_router.cases import status
 from ir_router.cases.models import Case
-from ir_router.commands import changing, execution, rendering
+from ir_router.commands import changing, execution, rendering, timeline
 from ir_router.commands.command import Answer, Command, case_of, of_interaction
 from ir_router.errors import InvalidInputError, RefusedError, RetryLaterError
 from ir_router.security_ir import gateway as security_ir
@@ -49,6 +49,7 @@ def handle(payload: Mapping[str, Any], context: Any) -> None:
     pressed = f"{action['action_id']}:{container.get('channel_id', '')}:{container.get('message_ts', '')}"
     command = of_interaction(payload, "close", pressed, context)
     command.case_id = case_of(command.channel_id)
+    observability.correlate(command.case_id or command.channel_id)
     if action["action_id"] == KEEP:
         execution.execute(command, lambda _: Answer("", removes=True), attempted="update")
     else:
@@ -63,7 +64,7 @@ def _close(command: Command) -> Answer:
     if was_closed:
         return Answer(rendering.already_closed(case), replaces=True)
     if not case.is_closed:
-        changing.remember_person(command, "status", "Closed")
+        changing.remember_person(command, timeline.STATUS, "Closed")
         # A closed case takes no comments.
         changing.write_comment(command, f"Closed by {command.real_name} from Slack.")
         _close_once(command)

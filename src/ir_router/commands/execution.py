@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from ir_router import clock
 from ir_router.commands import rendering
 from ir_router.commands.catalogue import COMMAND
@@ -122,4 +124,7 @@ def _finish(command: Command, answer: Answer | None, outcome: str) -> None:
 def _report(command: Command, outcome: str) -> None:
     """The event that a command was run: ids only. It is a record for people who watch; nothing depends on it."""
     detail = {"caseId": command.case_id, "channelId": command.channel_id, "userId": command.user_id}
-    publish("CommandExecuted", {"command": command.name, "outcome": outcome, **detail})
+    try:
+        publish("CommandExecuted", {"command": command.name, "outcome": outcome, **detail})
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("the event of a command could not be published", extra={"error": type(error).__name__})

@@ -32,9 +32,13 @@ def handle(event: Mapping[str, Any], context: Any) -> None:
 
 def name_of(payload: Mapping[str, Any]) -> str:
     """The action id of a pressed button or the callback id of a submitted form; empty for anything else."""
-    if payload.get("type") == "block_actions":
-        actions = payload.get("actions") or [{}]
-        return str(actions[0].get("action_id") or "")
-    if payload.get("type") == "view_submission":
-        return str((payload.get("view") or {}).get("callback_id") or "")
+    kind, actions = payload.get("type"), payload.get("actions")
+    if kind == "block_actions" and isinstance(actions, list) and actions:
+        return _member(actions[0], "action_id")
+    if kind == "view_submission":
+        return _member(payload.get("view"), "callback_id")
     return ""
+
+
+def _member(value: object, name: str) -> str:
+    return str(value.get(name) or "") if isinstance(value, Mapping) else ""

@@ -19,6 +19,7 @@ from ir_router.commands import rendering
 from ir_router.slack.text import shorten
 
 SHOWN_EVENTS = 10
+STATUS, TITLE, DESCRIPTION = "slackChannelCaseStatus", "slackChannelCaseTitle", "slackChannelCaseDescription"
 # Between a change from Slack and its edit on the case: two clocks, and the call between them.
 _SAME_CHANGE = timedelta(minutes=2)
 
@@ -59,7 +60,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class SlackChange:
-    """A change that a person made from Slack. `field` is `status`, `title`, `description`...; `value` the new one."""
+    """A change that a person made from Slack: the ledger's attribute of the field, and its new value."""
 
     at: datetime
     field: str
@@ -107,7 +108,7 @@ def key_events(
     events = [Moment(case.created_date, "Case created")] if case.created_date else []
     events += [event for edit in edits if (event := _of_edit(edit, changes))]
     if case.closed_date and not any(event.what == "Case closed" for event in events):
-        events.append(Moment(case.closed_date, "Case closed", _who(changes, case.closed_date, "status", "Closed")))
+        events.append(Moment(case.closed_date, "Case closed", _who(changes, case.closed_date, STATUS, "Closed")))
     return sorted((*events, *steps), key=lambda event: event.at)
 
 
@@ -118,11 +119,11 @@ def _of_edit(edit: CaseEdit, changes: Sequence[SlackChange]) -> Moment | None:
         return None
     named = statuses_of(edit)
     if "closed" in action.casefold() or named[-1:] == ["Closed"]:
-        return Moment(at, "Case closed", _who(changes, at, "status", "Closed"))
+        return Moment(at, "Case closed", _who(changes, at, STATUS, "Closed"))
     if named:
-        return Moment(at, f"Status updated to {status.shown(named[-1])}", _who(changes, at, "status", named[-1]))
+        return Moment(at, f"Status updated to {status.shown(named[-1])}", _who(changes, at, STATUS, named[-1]))
     if "title" in words:
-        return Moment(at, "Title updated", _who(changes, at, "title", None))
+        return Moment(at, "Title updated", _who(changes, at, TITLE, None))
     if "managed" in words or "resolver" in words:
         return Moment(at, action or "Resolver changed")
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ir_router import clock
 from ir_router.cases.limits import DESCRIPTION_LIMIT
-from ir_router.commands import changing, rendering
+from ir_router.commands import changing, rendering, timeline
 from ir_router.commands.command import Answer, Command
 from ir_router.errors import InvalidInputError
 from ir_router.security_ir import gateway as security_ir
@@ -20,7 +20,7 @@ def run(command: Command) -> Answer:
     if before == wanted:
         return Answer(rendering.unchanged("description", wanted))
     if changing.must_change(command, "description", before, case.description, wanted):
-        changing.remember_person(command, "description", wanted)
+        changing.remember_person(command, timeline.DESCRIPTION, wanted)
         security_ir.update_case(command.case_id, description=wanted)
     changing.write_comment(
         command, f"Description changed by {command.real_name} from Slack. It was:\n\n{before or '(empty)'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ir_router import clock
 from ir_router.cases import status
 from ir_router.cases.models import Case
-from ir_router.commands import changing, close, rendering
+from ir_router.commands import changing, close, rendering, timeline
 from ir_router.commands.command import Answer, Command
 from ir_router.errors import InvalidInputError, RefusedError, RetryLaterError
 from ir_router.security_ir import gateway as security_ir
@@ -30,7 +30,7 @@ def run(command: Command) -> Answer:
     if case.resolver_type != "Self":
         return Answer(f"❌ {rendering.aws_supported()}", close.confirmation_blocks(case, rendering.aws_supported()))
     if case.case_status != wanted:
-        changing.remember_person(command, "status", wanted)
+        changing.remember_person(command, timeline.STATUS, wanted)
         _move(command, case, wanted)
     changing.write_comment(
         command,

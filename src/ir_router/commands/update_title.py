@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ir_router import clock
 from ir_router.cases.limits import TITLE_LIMIT
-from ir_router.commands import changing, rendering
+from ir_router.commands import changing, rendering, timeline
 from ir_router.commands.command import Answer, Command
 from ir_router.errors import InvalidInputError
 from ir_router.security_ir import gateway as security_ir
@@ -20,7 +20,7 @@ def run(command: Command) -> Answer:
     if before == wanted:
         return Answer(rendering.unchanged("title", wanted))
     if changing.must_change(command, "title", before, case.title, wanted):
-        changing.remember_person(command, "title", wanted)
+        changing.remember_person(command, timeline.TITLE, wanted)
         security_ir.update_case(command.case_id, title=wanted)
     changing.write_comment(command, f'Title changed from "{before}" to "{wanted}" by {command.real_name} from Slack.')
     changing.tell_synchronisation(command)
