@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -163,5 +164,12 @@ def test_given_the_doors_modules_when_imported_then_nothing_heavy_comes_with_the
         "import sys, ir_router.commands.acknowledgement, ir_router.commands.forms; "
         "print([name for name in ('pydantic', 'boto3', 'botocore', 'slack_sdk') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(Path(__file__).parents[2] / "src")},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
     assert done.stdout.strip() == "[]"
