@@ -1,11 +1,12 @@
 # Alarms, all to the alert topic. Each description says what it means for people and where to look.
 #
 # The system's own metrics come from its log lines (CloudWatch embedded metric format), namespace ir-router, with the one
-# dimension service = name_prefix:
+# dimension deployment = name_prefix:
 #
 #   PollCompleted               Count    one for each poll that ended well                                     -sync
 #   SyncLagSeconds              Seconds  age of the oldest hint not yet synchronised, 0 if none, each poll     -sync
-#   CasesFailing                Count    cases in back-off, 0 if none, each poll                               -sync
+#   CaseSyncFailed              Count    a run of a case that failed and is tried again                        -sync
+#   FailuresTold                Count    a failure that stays, told on the case and in its channel             -sync, -slack
 #   CommentToMessageSeconds     Seconds  from a comment's creation to its Slack message                        -sync
 #   OpenApprovals               Count    approvals that wait for a decision, 0 if none, each poll              -sync
 #   OldestApprovalSeconds       Seconds  how long the oldest of them has waited, 0 if none, each poll          -sync
@@ -17,7 +18,7 @@
 locals {
   alarm_arns = "arn:${local.partition}:cloudwatch:${var.region}:${local.account}:alarm:${var.name_prefix}-*"
 
-  own_metrics = { service = var.name_prefix }
+  own_metrics = { deployment = var.name_prefix }
 
   # Defaults of an entry: Sum over five minutes, one period, above the threshold; without data all is well.
   function_alarms = merge([for function, name in local.function_names : {
@@ -120,13 +121,12 @@ locals {
       threshold   = 360
     }
     case-failing = {
-      description = "At least one case keeps failing to synchronise. It is tried again with growing pauses; its channel and the case say why."
+      description = "Something keeps failing to synchronise. The case and its channel say what, and whether it is tried again; the error id there is in the logs."
       namespace   = local.metrics_namespace
-      metric      = "CasesFailing"
+      metric      = "FailuresTold"
       dimensions  = local.own_metrics
-      statistic   = "Maximum"
       threshold   = 0
-      periods     = 3
+      period      = 3600
     }
     secret-age = {
       description = "Slack token or signing secret is older than 90 days. Run make rotate."

@@ -20,6 +20,7 @@ locals {
         Sid    = "ReadPrincipals"
         Effect = "Allow"
         Action = [
+          "iam:GetAccessKeyLastUsed",
           "iam:GetRole",
           "iam:GetUser",
           "iam:ListAccessKeys",

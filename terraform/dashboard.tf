@@ -7,9 +7,9 @@ locals {
   ] }
 
   own_metric = { for metric in [
-    "OpenApprovals", "OldestApprovalSeconds", "CasesFailing", "SyncLagSeconds", "CommentToMessageSeconds",
+    "OpenApprovals", "OldestApprovalSeconds", "CaseSyncFailed", "FailuresTold", "SyncLagSeconds", "CommentToMessageSeconds",
     "ContainmentSeconds", "ContainmentReactionSeconds", "ContainmentFailed", "SecretAgeDays",
-  ] : metric => [local.metrics_namespace, metric, "service", var.name_prefix] }
+  ] : metric => [local.metrics_namespace, metric, "deployment", var.name_prefix] }
 
   dashboard_rows = [
     {
@@ -30,8 +30,8 @@ locals {
           ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue, { label = queue, region = local.global_events_region }]],
         ) },
         { title = "Function errors and throttles", view = "timeSeries", stat = "Sum", metrics = concat(local.functions_of_metric.Errors, local.functions_of_metric.Throttles) },
-        { title = "Cases failing, containments failed, workflows failed", view = "timeSeries", stat = "Maximum", metrics = [
-          local.own_metric.CasesFailing, local.own_metric.ContainmentFailed,
+        { title = "Failures that stay, containments failed, workflows failed", view = "timeSeries", stat = "Sum", metrics = [
+          local.own_metric.FailuresTold, local.own_metric.CaseSyncFailed, local.own_metric.ContainmentFailed,
           ["AWS/States", "ExecutionsFailed", "StateMachineArn", local.arns.state_machine],
           ["AWS/States", "ExecutionsTimedOut", "StateMachineArn", local.arns.state_machine],
         ] },

@@ -1,6 +1,19 @@
 # A home region other than us-east-1: the events of global services appear in us-east-1 alone, so rules there send them to
 # the home region's default bus, where the detections' rules take them.
 
+locals {
+  forwarding_rule_arns = [
+    for id in keys(local.forwarded_detections) :
+    "arn:${local.partition}:events:${local.global_events_region}:${local.account}:rule/${local.detection_rules[id]}"
+  ]
+
+  forwarding_failures = "${var.name_prefix}-forwarding-failures"
+  forwarding_failures_arns = [
+    for name in [local.forwarding_failures] :
+    "arn:${local.partition}:sqs:${local.global_events_region}:${local.account}:${name}" if length(local.forwarded_detections) > 0
+  ]
+}
+
 resource "aws_cloudwatch_event_rule" "forwarded" {
   for_each = local.forwarded_detections
   provider = aws.global_events
@@ -34,7 +47,7 @@ resource "aws_sqs_queue" "forwarding_failures" {
   count    = length(local.forwarded_detections) > 0 ? 1 : 0
   provider = aws.global_events
 
-  name                      = "${var.name_prefix}-forwarding-failures"
+  name                      = local.forwarding_failures
   message_retention_seconds = local.fourteen_days
   sqs_managed_sse_enabled   = true
 
@@ -45,11 +58,8 @@ resource "aws_sqs_queue" "forwarding_failures" {
       Effect    = "Allow"
       Principal = { Service = "events.amazonaws.com" }
       Action    = "sqs:SendMessage"
-      Resource  = "arn:${local.partition}:sqs:${local.global_events_region}:${local.account}:${var.name_prefix}-forwarding-failures"
-      Condition = { ArnEquals = { "aws:SourceArn" = [
-        for id in keys(local.forwarded_detections) :
-        "arn:${local.partition}:events:${local.global_events_region}:${local.account}:rule/${local.detection_rules[id]}"
-      ] } }
+      Resource  = local.forwarding_failures_arns
+      Condition = { ArnEquals = { "aws:SourceArn" = local.forwarding_rule_arns } }
     }]
   })
 }

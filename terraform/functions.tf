@@ -120,11 +120,9 @@ resource "aws_lambda_function" "this" {
   environment {
     variables = merge(
       {
-        IR_ROUTES                    = join(",", each.value.routes)
-        IR_NAME_PREFIX               = var.name_prefix
-        LOG_LEVEL                    = var.log_level
-        POWERTOOLS_SERVICE_NAME      = var.name_prefix
-        POWERTOOLS_METRICS_NAMESPACE = local.metrics_namespace
+        IR_ROUTES      = join(",", each.value.routes)
+        IR_NAME_PREFIX = var.name_prefix
+        LOG_LEVEL      = var.log_level
       },
       local.environments[each.key],
       var.extra_environment,

@@ -3,7 +3,6 @@
 # read by -approval-handler alone.
 
 locals {
-  ledger_read   = ["dynamodb:GetItem", "dynamodb:Query"]
   ledger_append = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem"]
   ledger_write  = concat(local.ledger_append, ["dynamodb:DeleteItem"])
 
@@ -11,12 +10,12 @@ locals {
   ledger_rights = {
     slack = {
       Rows      = { rows = ["CASE#*", "CHANNEL#*", "COMMAND#*", "DEDUP#*"], actions = local.ledger_write }
-      Approvals = { rows = ["APPROVAL#*"], actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"] }
+      Approvals = { rows = ["APPROVAL#*"], actions = local.ledger_append }
       Audit     = { rows = ["AUDIT#*"], actions = local.ledger_append }
     }
     sync = {
       Rows      = { rows = ["CASE#*", "CHANNEL#*", "DEDUP#*"], actions = local.ledger_write }
-      Approvals = { rows = ["APPROVAL#*"], actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"] }
+      Approvals = { rows = ["APPROVAL#*"], actions = local.ledger_append }
       Audit     = { rows = ["AUDIT#*"], actions = local.ledger_append }
     }
     workflow = {
@@ -96,17 +95,11 @@ locals {
   function_statements = {
     webhook = [
       {
-        Sid      = "ReadParameters"
-        Effect   = "Allow"
-        Action   = ["ssm:GetParameter"]
-        Resource = [local.parameter_arns.signing_secret, local.parameter_arns.workspace_id]
-      },
-      # The secret before the current one, while Slack switches over.
-      {
-        Sid      = "ReadPreviousSigningSecret"
-        Effect   = "Allow"
-        Action   = ["ssm:GetParameterHistory"]
-        Resource = local.parameter_arns.signing_secret
+        Sid    = "ReadParameters"
+        Effect = "Allow"
+        Action = ["ssm:GetParameter"]
+        # With a version: the secret before the current one, while Slack switches over.
+        Resource = [local.parameter_arns.signing_secret, "${local.parameter_arns.signing_secret}:*", local.parameter_arns.workspace_id]
       },
       {
         Sid      = "HandOverWork"
@@ -186,7 +179,6 @@ locals {
             "security-ir:ListCaseEdits",
             "security-ir:ListComments",
             "security-ir:ListTagsForResource",
-            "security-ir:UpdateCaseComment",
           ]
           Resource = local.cases_arn
         },
@@ -215,7 +207,7 @@ locals {
             "sqs:ReceiveMessage",
             "sqs:StartMessageMoveTask",
           ]
-          Resource = [local.arns.slack_events_dlq, local.arns.files_dlq, local.arns.failures_queue]
+          Resource = concat([local.arns.slack_events_dlq, local.arns.files_dlq, local.arns.failures_queue], local.forwarding_failures_arns)
         },
         {
           Sid      = "ReplayIntoQueues"
@@ -249,10 +241,16 @@ locals {
           Resource = [local.arns.slack_events_queue, local.arns.files_queue, local.arns.approval_queue]
         },
         {
+          Sid      = "VerifyConsumers"
+          Effect   = "Allow"
+          Action   = ["lambda:ListEventSourceMappings"]
+          Resource = "*"
+        },
+        {
           Sid      = "VerifyRules"
           Effect   = "Allow"
           Action   = ["events:DescribeRule", "events:ListTargetsByRule"]
-          Resource = local.rule_arns
+          Resource = concat(local.rule_arns, local.forwarding_rule_arns)
         },
         {
           Sid      = "VerifyWorkflow"

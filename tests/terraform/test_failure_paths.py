@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from typing import Any
 
+from ir_local.build.project import PROJECT_ROOT
 from tests.terraform.iam import allows
-from tests.terraform.root import ACCOUNT, Plan
+from tests.terraform.root import ACCOUNT, OwnTests, Plan
 
 FAILURES = f"arn:aws:sqs:us-east-1:{ACCOUNT}:security-incident-failures"
 
@@ -118,6 +122,40 @@ def test_given_each_alarm_when_read_then_it_says_what_it_means_and_tells_somebod
         assert len(alarm["alarm_description"]) > 40, address
     (configuration,) = configured(enforcing, "aws_cloudwatch_metric_alarm")
     assert "aws_sns_topic.alerts" in str(configuration["expressions"]["alarm_actions"])
+
+
+def test_given_a_measurement_when_emitted_then_with_the_one_dimension_that_alarms_look_at(own_tests: OwnTests):
+    alarms = [
+        values
+        for address, values in own_tests.applied.items()
+        if address.startswith("aws_cloudwatch_metric_alarm.") and values["namespace"] == "ir-router"
+    ]
+    assert len(alarms) >= 5
+    (environment,) = own_tests.applied['aws_lambda_function.this["sync"]']["environment"]
+
+    printed = subprocess.run(
+        [sys.executable, "-c", "from ir_router.observability import measure; measure('PollCompleted')"],
+        env={"PYTHONPATH": str(PROJECT_ROOT / "src"), **environment["variables"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    line = json.loads(printed.stdout)
+    (described,) = line["_aws"]["CloudWatchMetrics"]
+    assert described["Namespace"] == "ir-router"
+    ((name,),) = described["Dimensions"]
+    for alarm in alarms:
+        assert alarm["dimensions"] == {name: line[name]}, alarm["alarm_name"]
+
+
+def test_given_the_code_when_it_measures_then_the_name_is_among_those_that_terraform_lists():
+    listed = set(re.findall(r"^#   (\w+) ", (PROJECT_ROOT / "terraform" / "alarms.tf").read_text(), re.MULTILINE))
+    sources = sorted((PROJECT_ROOT / "src" / "ir_router").rglob("*.py"))
+    measured = {name for source in sources for name in re.findall(r'\bmeasure\(\s*"(\w+)"', source.read_text())}
+
+    assert "PollCompleted" in measured
+    assert measured - listed == set()
 
 
 def test_given_logs_of_any_kind_when_planned_then_each_group_has_a_retention_and_the_key(enforcing: Plan):

@@ -18,6 +18,7 @@ FUNCTIONS = {"webhook", "slack", "sync", "workflow", "approval-handler"}
 # AWS's service authorization reference gives these actions no resource type, so no policy can name one.
 NAMELESS = {
     "cloudtrail:DescribeTrails",
+    "lambda:ListEventSourceMappings",
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",
     "logs:DescribeLogGroups",
@@ -62,7 +63,6 @@ def test_given_the_webhook_when_asked_for_all_it_may_do_then_it_hands_over_work_
         "logs:PutLogEvents",
         "sqs:SendMessage",
         "ssm:GetParameter",
-        "ssm:GetParameterHistory",
         "xray:GetSamplingRules",
         "xray:GetSamplingTargets",
         "xray:PutTelemetryRecords",
@@ -95,7 +95,7 @@ def test_given_any_role_when_read_then_no_action_and_no_nameable_resource_is_a_w
         ("DETECTION#event", {"workflow"}, {"workflow"}),
         ("CONTAINMENT#principal", {"workflow"}, {"workflow"}),
         ("ALLOWLIST#IP", {"workflow"}, {"workflow"}),
-        ("APPROVAL#id", {"slack", "sync", "workflow", "approval-handler"}, {"workflow"}),
+        ("APPROVAL#id", {"slack", "sync", "workflow", "approval-handler"}, {"slack", "sync", "workflow"}),
         ("AUDIT#2026-11", FUNCTIONS - {"webhook"}, FUNCTIONS - {"webhook"}),
         ("TOKEN#id", {"approval-handler"}, {"workflow"}),
         ("OTHER#id", set(), set()),
