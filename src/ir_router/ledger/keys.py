@@ -73,6 +73,11 @@ def token(approval_id: str) -> Key:
     return Key(f"TOKEN#{approval_id}", "META")
 
 
+def token_index(token_hash: str) -> Key:
+    """Which approval a task token belongs to: a token given at the command line is found by its hash."""
+    return Key(f"TOKEN#{token_hash}", "META")
+
+
 def detection(event_id: str) -> Key:
     """Which execution handles a CloudTrail event."""
     return Key(f"DETECTION#{event_id}", "META")
@@ -81,6 +86,36 @@ def detection(event_id: str) -> Key:
 def containment(principal: str) -> Key:
     """The open incident of a principal, its recorded state and its lock."""
     return Key(f"CONTAINMENT#{principal}", "META")
+
+
+def recently_contained() -> Key:
+    """Which principals were contained in the last hour (at most as many as the limit allows)."""
+    return Key("CONTAINMENT#recently", "META")
+
+
+def allowlist(kind: str, value: str) -> Key:
+    """An entry of the allowlist; `kind` is `ip` or `principal`."""
+    return Key(f"ALLOWLIST#{kind.upper()}", value)
+
+
+def audit_record(month: str, sequence: int) -> Key:
+    """A record of the audit; `month` is `yyyy-mm`, the sequence begins with 1 in each month."""
+    return Key(f"AUDIT#{month}", f"{sequence:012d}")
+
+
+def audit_head() -> Key:
+    """The newest record of the audit."""
+    return Key("AUDIT#head", "META")
+
+
+def audit_closing(month: str) -> Key:
+    """The last record of a month that is over; kept for ever."""
+    return Key("AUDIT#closing", month)
+
+
+def audit_once(digest: str) -> Key:
+    """That something was recorded, for records that are made once."""
+    return Key(f"AUDIT#once#{digest}", "META")
 
 
 def deduplication(name: str) -> Key:

@@ -1,0 +1,195 @@
+"""Decisions asked of people: pending, decided, delivered or expired.
+
+One row for each execution and kind of question; a retry of the asking state replaces the token and keeps the row.
+The first decision wins by a conditional write. What the workflow itself took is written by the workflow (`receipt`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ir_router import clock
+from ir_router.ledger import audit, keys, table
+from ir_router.ledger.table import ConditionFailedError, Row, TransactionFailedError
+from ir_router.settings import settings
+
+PENDING, DECIDED, DELIVERED, EXPIRED = "pending", "decided", "delivered", "expired"
+WAIT_SECONDS = 86_400
+_DAY = 86_400
+_TOKEN_DAYS = 7
+
+
+def id_of(execution: str, kind: str) -> str:
+    """The approval's id: the same for every attempt of the asking state. `kind` is `contain` or `remediate`."""
+    return hashlib.sha256(f"{execution}|{kind}".encode()).hexdigest()[:20]
+
+
+def request(execution: str, kind: str, token: str, facts: Mapping[str, Any]) -> Row:
+    """Make the approval, or keep it as it is, and remember `token` as the way to answer it. Returns the row.
+
+    `facts` are shown to people; they never hold the token.
+    """
+    approval_id = id_of(execution, kind)
+    now = clock.now()
+    row = {
+        **facts,
+        "approval_id": approval_id,
+        "execution": execution,
+        "kind": kind,
+        "state": PENDING,
+        "created_at": now,
+        "decide_by": now + WAIT_SECONDS,
+        "expires_at": int(now) + max(settings().audit_retention_days, _TOKEN_DAYS) * _DAY,
+        "index_pk": keys.OPEN_APPROVALS_INDEX,
+        "index_sk": approval_id,
+    }
+    try:
+        table.put(keys.approval(approval_id), row, "attribute_not_exists(PK)")
+    except ConditionFailedError as conflict:
+        row = {name: value for name, value in conflict.row.items() if name not in ("PK", "SK")}
+    expires_at = int(now) + _TOKEN_DAYS * _DAY
+    table.put(keys.token(approval_id), {"token": token, "expires_at": expires_at})
+    table.put(keys.token_index(_token_hash(token)), {"approval_id": approval_id, "expires_at": expires_at})
+    return row
+
+
+def find_by_token(token: str) -> str | None:
+    """The id of the approval that the token answers, or None."""
+    row = table.get(keys.token_index(_token_hash(token)))
+    return str(row["approval_id"]) if row and "approval_id" in row else None
+
+
+def token_of(approval_id: str) -> str | None:
+    """The token that answers the approval now, or None when it has expired."""
+    row = table.get(keys.token(approval_id))
+    return str(row["token"]) if row and "token" in row else None
+
+
+def get(approval_id: str) -> Row | None:
+    """The approval's row, or None."""
+    return table.get(keys.approval(approval_id))
+
+
+def open_ids() -> list[str]:
+    """The ids of approvals that wait for a decision or for its delivery."""
+    return [str(row["index_sk"]) for row in table.query_index(keys.OPEN_APPROVALS_INDEX)]
+
+
+def open_approvals() -> Iterator[Row]:
+    """The rows of open approvals, as they are now (the index may lag behind)."""
+    for approval_id in open_ids():
+        row = get(approval_id)
+        if row and row["state"] in (PENDING, DECIDED):
+            yield row
+
+
+def decide(row: Row, decision: str, analyst: Mapping[str, Any], notes: str) -> bool:
+    """Record the decision, with its audit record, in one write. False when the approval is not pending any more."""
+    change = table.update_item(
+        keys.approval(row["approval_id"]),
+        "SET #state = :decided, decision = :decision, analyst = :analyst, notes = :notes, decided_at = :now",
+        "#state = :pending",
+        decided=DECIDED,
+        pending=PENDING,
+        decision=decision,
+        analyst=dict(analyst),
+        notes=notes,
+        now=clock.now(),
+    )
+    details = {
+        "approval_id": row["approval_id"],
+        "execution": row["execution"],
+        "kind": row["kind"],
+        "decision": decision,
+        "principal": row.get("principal"),
+        "via": analyst.get("via"),
+        "notes": notes,
+    }
+    try:
+        audit.append("decision_recorded", str(analyst.get("name", "")), details, together_with=[change])
+    except TransactionFailedError:
+        return False
+    return True
+
+
+def delivered(approval_id: str) -> None:
+    """Step Functions took the decision."""
+    _close(approval_id, DELIVERED, DECIDED)
+
+
+def too_late(approval_id: str, why: str) -> None:
+    """The execution is gone and did not take any decision; `why` is told to people."""
+    _close(approval_id, EXPIRED, PENDING, DECIDED, why=why)
+
+
+def record_receipt(approval_id: str, decision: str, analyst: Mapping[str, Any]) -> None:
+    """The workflow's own word on which decision it took, whoever sent it. Written by the workflow alone.
+
+    A decision sent to Step Functions directly did not pass through the approval handler: the row learns it here.
+    """
+    table.update(
+        keys.approval(approval_id),
+        "SET receipt = :receipt, #state = :delivered, received_at = :now, "
+        "decision = if_not_exists(decision, :receipt), analyst = if_not_exists(analyst, :analyst) "
+        "REMOVE index_pk, index_sk",
+        "attribute_exists(PK)",
+        receipt=decision,
+        analyst=dict(analyst),
+        delivered=DELIVERED,
+        now=clock.now(),
+    )
+
+
+def record_expired(approval_id: str, why: str) -> None:
+    """The workflow's own word that it took no decision and waits no longer. An approval never asked stays unknown."""
+    try:
+        table.update(
+            keys.approval(approval_id),
+            "SET receipt = :expired, #state = :expired, received_at = :now, why = :why REMOVE index_pk, index_sk",
+            "attribute_exists(PK)",
+            expired=EXPIRED,
+            now=clock.now(),
+            why=why,
+        )
+    except ConditionFailedError:
+        return
+
+
+def note_joined(approval_id: str, event: Mapping[str, Any]) -> None:
+    """One more event belongs to the incident that the approval is about; the newest one is kept to show."""
+    try:
+        table.update(
+            keys.approval(approval_id),
+            "ADD joined_events :one SET last_joined = :event",
+            "attribute_exists(PK)",
+            one=1,
+            event=dict(event),
+        )
+    except ConditionFailedError:
+        return  # the approval is about to be asked; it reads the containment's row then
+
+
+def _close(approval_id: str, state: str, *before: str, why: str | None = None) -> None:
+    allowed = " OR ".join(f"#state = :before{number}" for number in range(len(before)))
+    values: dict[str, Any] = {f"before{number}": name for number, name in enumerate(before)}
+    expression = "SET #state = :state, closed_at = :now"
+    if why is not None:
+        expression += ", why = :why"
+        values["why"] = why
+    try:
+        table.update(
+            keys.approval(approval_id),
+            f"{expression} REMOVE index_pk, index_sk",
+            allowed,
+            state=state,
+            now=clock.now(),
+            **values,
+        )
+    except ConditionFailedError:
+        return  # the workflow's own word stands already
+
+
+def _token_hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,133 @@
+"""The audit: records chained by hash, so that changing, removing or inserting one is evident.
+
+Each record holds the hash of the one before it. The head (month, sequence, hash of the newest record) advances in the
+transaction that writes the record, so concurrent writers cannot fork the chain: one of them finds the head moved and
+goes again. When a month ends, its last sequence and hash are kept for ever, also after its records have expired.
+A record's hash is logged as well, a second witness outside the table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ir_router import clock
+from ir_router.errors import IrRouterError
+from ir_router.ledger import keys, table
+from ir_router.ledger.table import Row, TransactionFailedError
+from ir_router.observability import logger
+from ir_router.settings import settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+_TRIES = 25
+_DAY = 86_400
+_ONCE_DAYS = 30
+# What the hash does not cover: the hash itself and the table's own attributes.
+_NOT_HASHED = frozenset({"PK", "SK", "hash"})
+
+
+class AuditContendedError(IrRouterError):
+    """Too many writers at once; nothing was written."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record as it was written. `month` is `yyyy-mm`."""
+
+    month: str
+    sequence: int
+    hash: str
+
+
+def append(
+    action: str,
+    actor: str,
+    details: Mapping[str, Any],
+    *,
+    once: str | None = None,
+    together_with: Sequence[TransactWriteItemTypeDef] = (),
+) -> Record | None:
+    """Write one record: who (`actor`) did what (`action`, for example `key_deleted`), with details as JSON values.
+
+    `once` names what is recorded; a second call with the same name writes nothing and returns None.
+    `together_with` are further items of the same transaction, written with the record or not at all; when a condition
+    of theirs fails, TransactionFailedError has their reasons first, in their order.
+    Details hold no tokens, secrets or message text. Raises AuditContendedError when the head keeps moving.
+    """
+    for attempt in range(_TRIES):
+        head = table.get(keys.audit_head())
+        row = _next(head, action, actor, details)
+        items = [*together_with, *_items(head, row)]
+        if once is not None:
+            items.append(_once(once))
+        try:
+            table.transact(items)
+        except TransactionFailedError as failure:
+            if "ConditionalCheckFailed" in failure.reasons[: len(together_with)]:
+                raise
+            if once is not None and failure.reasons[-1] == "ConditionalCheckFailed":
+                return None
+            # The head moved, or somebody's transaction held it: read it again.
+            clock.sleep(random.uniform(0.005, 0.03) * min(attempt + 1, 10))  # noqa: S311
+            continue
+        logger.info(
+            "audit", extra={"audit": action, "month": row["month"], "sequence": row["sequence"], "hash": row["hash"]}
+        )
+        return Record(row["month"], row["sequence"], row["hash"])
+    raise AuditContendedError("the audit's head kept moving; nothing was written")
+
+
+def digest(row: Mapping[str, Any]) -> str:
+    """The hash of a record: SHA-256 over its JSON with sorted names, without the hash itself."""
+    covered = {name: value for name, value in row.items() if name not in _NOT_HASHED}
+    text = json.dumps(covered, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _next(head: Row | None, action: str, actor: str, details: Mapping[str, Any]) -> Row:
+    now = clock.utc_now()
+    month = f"{now:%Y-%m}"
+    if head and head["month"] > month:
+        month = head["month"]  # a writer with a slow clock around midnight
+    row: Row = {
+        "month": month,
+        "sequence": head["sequence"] + 1 if head and head["month"] == month else 1,
+        "at": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "action": action,
+        "actor": actor,
+        # As text: what DynamoDB gives back is what was hashed, to the digit.
+        "details": json.dumps(details, sort_keys=True, ensure_ascii=False),
+        "previous": head["chain_hash"] if head else None,
+        "previous_expires_at": head["record_expires_at"] if head else None,
+        "expires_at": int(now.timestamp()) + settings().audit_retention_days * _DAY,
+    }
+    return {**row, "hash": digest(row)}
+
+
+def _items(head: Row | None, row: Row) -> list[TransactWriteItemTypeDef]:
+    record = table.put_item(keys.audit_record(row["month"], row["sequence"]), row, "attribute_not_exists(PK)")
+    # Head and closings never expire: `expires_at`, which the table's TTL reads, is the record's alone.
+    new_head = {
+        "month": row["month"],
+        "sequence": row["sequence"],
+        "chain_hash": row["hash"],
+        "record_expires_at": row["expires_at"],
+    }
+    if head is None:
+        return [record, table.put_item(keys.audit_head(), new_head, "attribute_not_exists(PK)")]
+    items = [record, table.put_item(keys.audit_head(), new_head, "chain_hash = :before", before=head["chain_hash"])]
+    if head["month"] != row["month"]:
+        closing = {name: head[name] for name in new_head}
+        items.append(table.put_item(keys.audit_closing(head["month"]), closing, "attribute_not_exists(PK)"))
+    return items
+
+
+def _once(name: str) -> TransactWriteItemTypeDef:
+    key = keys.audit_once(hashlib.sha256(name.encode()).hexdigest()[:32])
+    return table.put_item(key, {"expires_at": int(clock.now()) + _ONCE_DAYS * _DAY}, "attribute_not_exists(PK)")

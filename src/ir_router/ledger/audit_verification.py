@@ -1,0 +1,101 @@
+"""Walking the audit's chain from the oldest record that is kept to the head, and naming the first broken link."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ir_router import clock
+from ir_router.ledger import audit, keys, table
+from ir_router.ledger.table import Row
+
+
+@dataclass(frozen=True)
+class BrokenLink:
+    """Where the chain breaks and how. `month` is `yyyy-mm`."""
+
+    month: str
+    sequence: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How many records were read, the times (ISO 8601) of the first and last, and the first broken link or None."""
+
+    records: int
+    first_at: str | None
+    last_at: str | None
+    broken: BrokenLink | None
+
+
+def verify() -> Verification:
+    """Read the whole audit, a page at a time. Records that have expired may be missing; no others."""
+    walk = _Walk(clock.now())
+    broken = next(walk.breaks(), None)
+    return Verification(walk.records, walk.first_at, walk.last_at, broken)
+
+
+class _Walk:
+    def __init__(self, now: float) -> None:
+        self._now = now
+        self.records = 0
+        self.first_at: str | None = None
+        self.last_at: str | None = None
+
+    def breaks(self) -> Iterator[BrokenLink]:
+        """The broken links, in order."""
+        head = table.get(keys.audit_head())
+        closings = list(table.query(keys.audit_closing("").pk))
+        if head is None:
+            if closings:
+                yield BrokenLink(closings[-1]["month"], closings[-1]["sequence"], "the head is missing")
+            return
+        before: str | None = None
+        for end in [*closings, head]:
+            yield from self._month(end, before)
+            before = end["chain_hash"]
+
+    def _month(self, end: Row, before: str | None) -> Iterator[BrokenLink]:
+        """The records of a month, between the month before (its last hash) and the month's end."""
+        month, sequence, chain_hash = end["month"], 0, before
+        for row in table.query(keys.audit_record(month, 0).pk):
+            if row["sequence"] > end["sequence"]:
+                if not _written_since(row):
+                    yield BrokenLink(month, row["sequence"], "the record stands after the chain's end")
+                break
+            self._count(row)
+            why = self._fault(row, sequence, chain_hash)
+            if why:
+                yield BrokenLink(month, row["sequence"], why)
+            sequence, chain_hash = row["sequence"], row["hash"]
+        if sequence < end["sequence"]:
+            if not self._expired(end["record_expires_at"]):
+                yield BrokenLink(month, sequence + 1, f"records {sequence + 1} to {end['sequence']} are missing")
+        elif chain_hash != end["chain_hash"]:
+            yield BrokenLink(month, sequence, "the chain's end holds another hash than its last record")
+
+    def _fault(self, row: Row, sequence: int, chain_hash: str | None) -> str | None:
+        if audit.digest(row) != row.get("hash"):
+            return "the record was changed after it was written"
+        if row["sequence"] != sequence + 1:
+            if self._expired(row["previous_expires_at"]):
+                return None
+            return f"records {sequence + 1} to {row['sequence'] - 1} are missing"
+        if row["previous"] != chain_hash:
+            return "the record does not follow the one before it"
+        return None
+
+    def _expired(self, moment: float | None) -> bool:
+        return moment is not None and moment <= self._now
+
+    def _count(self, row: Row) -> None:
+        self.records += 1
+        self.first_at = self.first_at or row.get("at")
+        self.last_at = row.get("at")
+
+
+def _written_since(row: Row) -> bool:
+    """Whether the head has moved on to the record or beyond it while we read."""
+    head = table.get(keys.audit_head()) or {"month": "", "sequence": 0}
+    return (head["month"], head["sequence"]) >= (row["month"], row["sequence"])

@@ -1,0 +1,186 @@
+"""The function security-incident-approval-handler: a person's decision reaches the waiting workflow.
+
+Payloads: `{"task_token", "decision", "analyst", "notes"?}` as documented for the command line, or `{"approval_id",
+"decision", "analyst": {"slack_user_id", "email", "name"}, "notes"?}` from the buttons in Slack. Whoever may invoke this
+function is trusted to say who decides.
+
+Every answer is `{"status", "message", ...}`; see docs/containment.md for the statuses.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ir_router import aws, observability
+from ir_router.errors import UncertainError
+from ir_router.ledger import approvals
+from ir_router.ledger.table import Row
+from ir_router.observability import logger
+from ir_router.workflow import notices, wording_decisions
+from ir_router.workflow.incident import Analyst
+
+_DECISIONS = ("approve", "deny")
+_PAST = {"approve": "approved", "deny": "denied"}
+_NOTES_LENGTH = 1_000
+_NAME_LENGTH = 200
+# None of these proves that the decision was lost: the workflow's own word does (approvals, `receipt`).
+_GONE = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
+
+Answer = dict[str, Any]
+
+
+def handle(event: Mapping[str, Any], _context: Any) -> Answer:
+    """Record the decision (the first one wins) and deliver it; one that was not delivered yet is delivered again."""
+    decision = str(event.get("decision", "")).strip().lower()
+    if decision not in _DECISIONS:
+        return {
+            "status": "unknown_decision",
+            "message": f"Nothing was decided: decision is approve or deny, not {str(event.get('decision'))[:50]!r}.",
+        }
+    analyst = _analyst(event.get("analyst"))
+    if analyst is None:
+        return {"status": "analyst_missing", "message": "Nothing was decided: say who decides in the field analyst."}
+    approval_id = _approval_id(event)
+    row = approvals.get(approval_id) if approval_id else None
+    if row is None:
+        return {
+            "status": "unknown_token",
+            "message": "Nothing was decided: no approval belongs to this token. Take taskToken from the body of the "
+            "message in the queue, or ask for what is pending with the task list_approvals.",
+        }
+    observability.correlate(str(row.get("execution_name", row["approval_id"])))
+    if analyst.get("email") and _is_owner(row, str(analyst["email"])):
+        return _answer(
+            row, "not_allowed", "Nothing was decided: the owner of the contained credentials cannot decide about them."
+        )
+    notes = str(event.get("notes") or "")[:_NOTES_LENGTH]
+    won = row["state"] == approvals.PENDING and approvals.decide(row, decision, analyst, notes)
+    row = approvals.get(row["approval_id"]) or row
+    answer = _deliver(row, won=won) if row["state"] == approvals.DECIDED else _told(row, won=won)
+    if won:
+        logger.info("decision recorded", extra={"approval_id": row["approval_id"], "status": answer["status"]})
+        _publish(row)
+    return answer
+
+
+def _deliver(row: Row, *, won: bool) -> Answer:
+    """Send the recorded decision to Step Functions; "approved" or "denied" is said only when it was taken."""
+    token = approvals.token_of(row["approval_id"])
+    if token is None:
+        return _undelivered(row, "the token has expired", won=won)
+    try:
+        aws.client("stepfunctions").send_task_success(taskToken=token, output=json.dumps(_output(row)))
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        logger.warning("the decision was not taken", extra={"approval_id": row["approval_id"], "code": code})
+        return _undelivered(row, code, won=won) if code in _GONE else _told(row, won=won)
+    except BotoCoreError as error:
+        logger.warning("no answer to the decision", extra={"error": type(error).__name__})
+        return _told(row, won=won)
+    approvals.delivered(row["approval_id"])
+    return _told({**row, "state": approvals.DELIVERED}, won=won)
+
+
+def _undelivered(row: Row, why: str, *, won: bool) -> Answer:
+    """Step Functions does not know the token: what the workflow itself says, or whether it runs at all, decides."""
+    status = _execution_status(row)
+    row = approvals.get(row["approval_id"]) or row
+    if row["state"] == approvals.DECIDED and status in ("ABORTED", "TIMED_OUT", "FAILED", "SUCCEEDED"):
+        approvals.too_late(row["approval_id"], f"the workflow ended before ({status.lower().replace('_', ' ')}, {why})")
+        row = approvals.get(row["approval_id"]) or row
+    return _told(row, won=won)
+
+
+def _execution_status(row: Row) -> str:
+    """The execution's status, or UNKNOWN when Step Functions does not tell."""
+    try:
+        return str(aws.client("stepfunctions").describe_execution(executionArn=row["execution"])["status"])
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        return "ABORTED" if code == "ExecutionDoesNotExist" else "UNKNOWN"
+    except BotoCoreError:
+        return "UNKNOWN"
+
+
+def _told(row: Row, *, won: bool) -> Answer:
+    """The answer for the row as it stands; `won`: the decision in it is the caller's own."""
+    state, decision = row["state"], str(row.get("decision", ""))
+    who = (row.get("analyst") or {}).get("name", "somebody")
+    if state == approvals.EXPIRED:
+        stays = "Nothing was contained." if row["kind"] == "contain" else "The containment stays."
+        return _answer(row, "too_late", f"Too late: {row.get('why', 'the workflow waits no longer')}. {stays}")
+    if not decision:
+        return _answer(row, "pending", "Nothing was decided yet.")
+    when = wording_decisions.at(row["decided_at"]) if "decided_at" in row else "already"
+    if state == approvals.DELIVERED:
+        if not won:
+            return _answer(row, "already_decided", f"Already {_PAST[decision]} by {who}, {when}.")
+        does = row.get(f"{decision}_does", "")
+        return _answer(row, _PAST[decision], f"{_PAST[decision].capitalize()} by {who}. The workflow now {does}")
+    return _answer(
+        row,
+        "recorded",
+        f"Recorded: {decision} by {who}, {when}. It has not reached the workflow yet and is delivered again by itself.",
+    )
+
+
+def _answer(row: Row, status: str, message: str) -> Answer:
+    answer: Answer = {"status": status, "message": message, "approval_id": row["approval_id"], "kind": row["kind"]}
+    if row.get("decision"):
+        answer["decision"] = row["decision"]
+        answer["decided_by"] = (row.get("analyst") or {}).get("name")
+    if "decided_at" in row:
+        answer["decided_at"] = wording_decisions.at(row["decided_at"])
+    return answer
+
+
+def _publish(row: Row) -> None:
+    """Tell Slack. A failure must not fail a decision that stands; the workflow's receipt tells once more."""
+    try:
+        notices.publish("ApprovalDecided", {"approval_id": row["approval_id"], "decision": row["decision"]})
+    except (BotoCoreError, ClientError, UncertainError) as error:
+        logger.error("the decision was not announced", extra={"error": type(error).__name__})
+
+
+def _output(row: Row) -> dict[str, Any]:
+    """What the waiting state gets as its result."""
+    return {
+        "approval_id": row["approval_id"],
+        "decision": row["decision"],
+        "analyst": row["analyst"],
+        "notes": row.get("notes", ""),
+        "decided_at": wording_decisions.iso(row["decided_at"]),
+    }
+
+
+def _approval_id(event: Mapping[str, Any]) -> str | None:
+    token = event.get("task_token")
+    if isinstance(token, str) and token:
+        return approvals.find_by_token(token)
+    approval_id = event.get("approval_id")
+    return approval_id if isinstance(approval_id, str) and approval_id else None
+
+
+def _analyst(value: object) -> Analyst | None:
+    """Who decides: a name from the command line, or a person as Slack knows them."""
+    if isinstance(value, str) and value.strip():
+        return {"name": value.strip()[:_NAME_LENGTH], "via": "cli"}
+    if isinstance(value, Mapping):
+        name = str(value.get("name") or value.get("email") or value.get("slack_user_id") or "").strip()
+        if not name:
+            return None
+        analyst: Analyst = {"name": name[:_NAME_LENGTH], "via": "slack" if value.get("slack_user_id") else "cli"}
+        if value.get("slack_user_id"):
+            analyst["slack_user_id"] = str(value["slack_user_id"])
+        if value.get("email"):
+            analyst["email"] = str(value["email"])
+        return analyst
+    return None
+
+
+def _is_owner(row: Row, email: str) -> bool:
+    return email.casefold() in {str(owner).casefold() for owner in row.get("owners", [])}

@@ -1,0 +1,27 @@
+"""State "Delete Key Permanently": approved. The keys that events named are deleted; the containment stays.
+
+The deny policy stays until somebody releases it: temporary credentials outlive the key that made them by up to 36 h.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ir_router.ledger import containments
+from ir_router.ledger.containments import Lock
+from ir_router.workflow import changes, remediation
+from ir_router.workflow.incident import ActionTaken, Principal
+from ir_router.workflow.remediation import RemediationResult
+
+
+def handle(task: Mapping[str, Any], context: Any) -> RemediationResult:
+    """Delete, verify, and mark the containment as approved."""
+    return remediation.for_each_principal(task, context, "approve", _approve)
+
+
+def _approve(lock: Lock, principal: Principal) -> tuple[list[ActionTaken], str]:
+    wanted = [changes.delete(principal, key) for key in lock.row["named_keys"]]
+    actions = changes.make(principal, wanted)
+    lock.save(phase=containments.APPROVED, sealed_keys=sorted(lock.row["recorded"]["keys"]))
+    return actions, "the deny policy stays until someone releases it"

@@ -1,0 +1,229 @@
+"""State "Immediate Containment": stop the principal within seconds, keep what was found, read back.
+
+For a user the deny policy comes first: one call that stops every key, console session and temporary credential of the
+user at once, and that nothing the user may still do can undo. Then the key that the event names, then, by variable, the
+user's other active keys: they stay disabled should somebody detach the policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from ir_router import clock
+from ir_router.ledger import approvals, containments
+from ir_router.ledger.containments import Lock
+from ir_router.observability import logger, measure
+from ir_router.settings import settings
+from ir_router.workflow import changes, iam, invocation, notices, protection, reading, wording
+from ir_router.workflow.changes import ChangeFailedError, State
+from ir_router.workflow.incident import ContainmentResult, Incident, Principal, PrincipalResult
+
+# The outcome of several principals is that of the one that needs most attention.
+_ORDER = ("contained", "limit_reached", "refused", "joined", "dry_run", "off", "gone")
+# After this an incident that still looks open has lost its execution: nobody will decide it.
+_ABANDONED_SECONDS = approvals.WAIT_SECONDS + 7_200
+
+
+def handle(task: Mapping[str, Any], context: Any) -> ContainmentResult:
+    """Contain who must be. Raises ContainmentBusyError, or ChangeFailedError when something is not done or verified."""
+    incident: Incident = task["incident"]
+    permitted = (task.get("permission") or {}).get("decision") == "approve"
+    results: list[PrincipalResult] = []
+    failures: list[ChangeFailedError] = []
+    for principal, key in _targets(incident, context):
+        try:
+            results.append(_contain(incident, principal, key, permitted=permitted, context=context))
+        except ChangeFailedError as failure:
+            failures.append(failure)  # the others are contained all the same
+    if failures:
+        measure("ContainmentFailed")
+        raise failures[0]
+    outcome = min((result["outcome"] for result in results), key=_ORDER.index)
+    contained = outcome in ("contained", "joined")
+    answer: ContainmentResult = {
+        "outcome": outcome,
+        "principals": results,
+        "owners": _owners(results) if outcome in ("contained", "limit_reached") else [],
+        "contained_at": clock.utc_now().isoformat().replace("+00:00", "Z") if contained else None,
+        "seconds_from_event": _seconds_since(incident["event_time"]) if contained else None,
+        "seconds_from_arrival": _seconds_since(incident["execution"]["started_at"]) if contained else None,
+    }
+    if outcome == "contained":
+        _measure(answer)
+    logger.info("containment", extra={"outcome": outcome, "event_id": incident["event_id"]})
+    return answer
+
+
+def _targets(incident: Incident, context: Any) -> list[tuple[Principal, str | None]]:
+    """Whom to contain, with the key that the event names of them: the subject, by variable also the actor."""
+    subject, key = incident["subject"], incident["access_key_id"]
+    if subject["kind"] == "unknown" and key:
+        partition, account = invocation.own_account(context)
+        owner = iam.owner_of(key)
+        subject = reading.user(owner, subject["account"] or account, partition) if owner else subject
+    targets: list[tuple[Principal, str | None]] = [(subject, key)]
+    actor = incident["actor"]
+    if settings().contain_actor and (actor["kind"], actor["name"]) != (subject["kind"], subject["name"]):
+        used = actor["access_key_id"]
+        itself: Principal = {
+            "kind": actor["kind"],
+            "name": actor["name"],
+            "arn": actor["arn"],
+            "account": actor["account"],
+        }
+        targets.append((itself, used if used and used.startswith("AKIA") else None))
+    return targets
+
+
+def _contain(
+    incident: Incident, principal: Principal, key: str | None, *, permitted: bool, context: Any
+) -> PrincipalResult:
+    account = invocation.own_account(context)[1]
+    refused = protection.refusal(principal, account, settings().protected_principals)
+    if refused:
+        return _result(principal, "refused", refused)
+    found = iam.find(principal)
+    if found is None:
+        return _result(principal, "gone", f"IAM has no {wording.name_of(principal)} any more.")
+    refused = protection.refusal(found, account, settings().protected_principals)
+    if refused:
+        return _result(found, "refused", refused)
+    mode = settings().containment_mode
+    if mode == "off":
+        return _result(found, "off", "Containment is switched off (containment_mode is off). Act by hand.")
+    if mode != "enforce":
+        return _dry_run(found, key)
+    with containments.locked(found["arn"], invocation.lock_until(context)) as lock:
+        return _under_lock(lock, incident, found, key, permitted=permitted)
+
+
+def _under_lock(
+    lock: Lock, incident: Incident, principal: Principal, key: str | None, *, permitted: bool
+) -> PrincipalResult:
+    execution = incident["execution"]["id"]
+    row = lock.row
+    joins = "incident" in row and row["incident"] != execution and not _is_abandoned(row)
+    if "incident" not in row and not permitted:
+        limit = settings().max_containments_per_hour
+        if not containments.admit(principal["arn"], limit):
+            why = f"{limit} principals were contained within the last hour; a person decides about this one."
+            return _result(principal, "limit_reached", why)
+    state = changes.read(principal)
+    _remember(lock, execution, principal, key, state, joins=joins)
+    try:
+        actions = changes.make(principal, _changes(principal, key, state))
+    except ChangeFailedError:
+        if not joins:
+            # Should the state machine give up, no decision will be asked: the next event asks anew.
+            lock.save(phase=containments.FAILED)
+        raise
+    if not joins:
+        lock.save(contained_at=clock.now(), phase=containments.OPEN)
+    result = _result(principal, "joined" if joins else "contained", "")
+    result["actions"] = actions
+    result["named_keys"] = list(lock.row["named_keys"])
+    result["recorded"] = dict(lock.row["recorded"])
+    if joins:
+        _tell_open_incident(lock, incident, result)
+    return result
+
+
+def _is_abandoned(row: Mapping[str, Any]) -> bool:
+    """Whether nobody will decide about the row's incident any more, so that this event asks anew."""
+    if row["phase"] != containments.OPEN:
+        return True
+    if clock.now() > row["opened_at"] + _ABANDONED_SECONDS:
+        return True
+    approval = approvals.get(approvals.id_of(row["incident"], "remediate"))
+    return approval is not None and approval["state"] == approvals.EXPIRED
+
+
+def _remember(lock: Lock, execution: str, principal: Principal, key: str | None, state: State, *, joins: bool) -> None:
+    """Incident and recorded state in one write, before anything is changed.
+
+    What was found first stays: a later event adds only keys that were not there then.
+    """
+    row = lock.row
+    recorded = row.get("recorded") or {"deny_attached": state.denied, "keys": {}}
+    keys = {**state.keys, **recorded["keys"]}
+    named = list(dict.fromkeys([*row.get("named_keys", []), *([key] if key else [])]))
+    values: dict[str, Any] = {"recorded": {**recorded, "keys": keys}, "named_keys": named}
+    if joins:
+        values["joined_events"] = int(row.get("joined_events", 0)) + 1
+    elif row.get("incident") != execution:
+        values |= {
+            "incident": execution,
+            "phase": containments.OPEN,
+            "opened_at": clock.now(),
+            "principal": dict(principal),
+            "case_id": None,
+        }
+    lock.save(**values)
+
+
+def _changes(principal: Principal, key: str | None, state: State) -> list[changes.Change]:
+    wanted = [changes.deny(principal)]
+    if key and key in state.keys:
+        wanted.append(changes.disable(principal, key))
+    if settings().contain_other_keys:
+        others = sorted(name for name, status in state.keys.items() if name != key and status == iam.ACTIVE)
+        wanted += [changes.disable(principal, other) for other in others]
+    return wanted
+
+
+def _dry_run(principal: Principal, key: str | None) -> PrincipalResult:
+    state = changes.read(principal)
+    planned = [
+        change.what.format(target=wording.short_key(change.target)) for change in _changes(principal, key, state)
+    ]
+    return _result(principal, "dry_run", f"Would be done: {', '.join(planned)}.")
+
+
+def _tell_open_incident(lock: Lock, incident: Incident, result: PrincipalResult) -> None:
+    """The case and the approval of the open incident are told that this event joined."""
+    row = lock.row
+    result["joined_execution"] = row["incident"]
+    result["case_id"] = row.get("case_id")
+    approval_id = approvals.id_of(row["incident"], "remediate")
+    result["approval_id"] = approval_id
+    approvals.note_joined(
+        approval_id,
+        {"execution": incident["execution"]["id"], "what": wording.what_happened(incident)},
+    )
+    notices.publish("ApprovalRequested", {"approval_id": approval_id, "joined": True})
+
+
+def _owners(results: list[PrincipalResult]) -> list[str]:
+    """The e-mail addresses of the principals' owners, by tag; they may not decide about their own credentials."""
+    owners = []
+    for result in results:
+        if result["outcome"] in ("contained", "limit_reached"):
+            owner = iam.tags(result["principal"]).get(settings().owner_tag, "")
+            owners += [owner.strip()] if owner.strip() else []
+    return owners
+
+
+def _seconds_since(moment: str | None) -> float | None:
+    if moment is None:
+        return None
+    return round(clock.now() - datetime.fromisoformat(moment).timestamp(), 1)
+
+
+def _measure(answer: ContainmentResult) -> None:
+    if answer["seconds_from_event"] is not None:
+        measure("ContainmentSeconds", answer["seconds_from_event"], "Seconds")
+    if answer["seconds_from_arrival"] is not None:
+        measure("ContainmentReactionSeconds", answer["seconds_from_arrival"], "Seconds")
+
+
+def _result(principal: Principal, outcome: str, why: str) -> PrincipalResult:
+    return {
+        "principal": principal,
+        "outcome": outcome,
+        "why": why,
+        "actions": [],
+        "named_keys": [],
+        "recorded": {},
+    }

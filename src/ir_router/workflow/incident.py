@@ -1,0 +1,144 @@
+"""What the states of the workflow pass to one another: plain JSON, typed.
+
+Principals are named by ARN. For an IAM user or role the name is what IAM's operations take.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+PrincipalKind = Literal["user", "role", "root", "service", "account", "unknown"]
+Action = Literal["log", "alert", "contain"]
+
+
+class Principal(TypedDict):
+    """Somebody in IAM. `arn` and `name` may be empty when the event does not tell; `account` is 12 digits or empty."""
+
+    kind: PrincipalKind
+    name: str
+    arn: str
+    account: str
+
+
+class Actor(Principal):
+    """Who made the call: the principal, and with what. `caller_arn` is the ARN in the event (a session's, say)."""
+
+    caller_arn: str
+    access_key_id: str | None
+    identity_type: str
+
+
+class Execution(TypedDict):
+    """The Step Functions execution. `id` is its ARN, `started_at` ISO 8601."""
+
+    id: str
+    name: str
+    started_at: str
+    state_machine: str
+
+
+class AllowlistAnswer(TypedDict):
+    """Whether the actor or its address is expected to do this, by which entry and why."""
+
+    allowlisted: bool
+    lookup_failed: bool
+    entry: NotRequired[str]
+    reason: NotRequired[str]
+
+
+class Facts(TypedDict):
+    """What an event says. Times are ISO 8601 in UTC; `event_time` is None when the event has none.
+
+    `subject` is whose credentials are in danger: the owner of the key that the event names, else the actor.
+    """
+
+    event_id: str
+    event_name: str
+    event_source: str
+    event_time: str | None
+    region: str
+    account: str
+    read_only: bool
+    error_code: str | None
+    source_ip: str | None
+    user_agent: str | None
+    actor: Actor
+    subject: Principal
+    access_key_id: str | None
+
+
+class Incident(Facts):
+    """An event, read, and what the states found out about it."""
+
+    execution: Execution
+    duplicate: bool
+    allowlist: NotRequired[AllowlistAnswer]
+    severity: NotRequired[str]
+    action: NotRequired[Action]
+    title: NotRequired[str]
+    detections: NotRequired[list[str]]
+
+
+class ActionTaken(TypedDict):
+    """One change in IAM. `verified`: reading back shows it."""
+
+    what: str
+    target: str
+    verified: bool
+    error: NotRequired[str]
+
+
+class PrincipalResult(TypedDict):
+    """What became of one principal.
+
+    `outcome`: contained, joined (an open incident has it), dry_run, off, refused, gone (nothing left to contain) or
+    limit_reached. `why` says it in words for a person, with what to do where a person must act.
+    """
+
+    principal: Principal
+    outcome: str
+    why: str
+    actions: list[ActionTaken]
+    named_keys: list[str]
+    recorded: dict[str, Any]
+    joined_execution: NotRequired[str]
+    case_id: NotRequired[str | None]
+    approval_id: NotRequired[str]
+
+
+class ContainmentResult(TypedDict):
+    """What Immediate Containment answers. `outcome` is that of the principal that needs most attention."""
+
+    outcome: str
+    principals: list[PrincipalResult]
+    owners: list[str]
+    contained_at: str | None
+    seconds_from_event: float | None
+    seconds_from_arrival: float | None
+
+
+class CaseResult(TypedDict):
+    """The SIR case of the incident. `failed`: there should be one and there is not."""
+
+    case_id: str | None
+    failed: bool
+    why: NotRequired[str]
+
+
+class Analyst(TypedDict):
+    """Who decided, as told by the caller of the approval function. `via` is `cli`, `slack` or `step_functions`."""
+
+    name: str
+    via: str
+    slack_user_id: NotRequired[str]
+    email: NotRequired[str]
+
+
+class Decision(TypedDict):
+    """What came out of a wait: approve, deny, timed_out or not_asked."""
+
+    decision: str
+    analyst: NotRequired[Analyst]
+    notes: NotRequired[str]
+    decided_at: NotRequired[str]
+    receipt_failed: NotRequired[bool]

@@ -1,0 +1,33 @@
+"""The tasks "list_approvals" and "verify_audit"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from ir_router.ledger import approvals, audit_verification
+from ir_router.workflow import wording_decisions
+
+_SHOWN = ("approval_id", "kind", "state", "severity", "headline", "what", "principal", "case_id", "execution")
+
+
+def list_approvals(_task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
+    """What waits for a decision, oldest first. Never the token: that is in the queue alone."""
+    rows = sorted(approvals.open_approvals(), key=lambda row: float(row["created_at"]))
+    return {
+        "approvals": [
+            {name: row[name] for name in _SHOWN if name in row}
+            | {
+                "asked_at": wording_decisions.at(row["created_at"]),
+                "decide_by": wording_decisions.at(row["decide_by"]),
+            }
+            for row in rows
+        ]
+    }
+
+
+def verify_audit(_task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
+    """Walk the audit's chain. `verified` is False when it is broken; `broken` names the first link that is."""
+    result = audit_verification.verify()
+    return {"verified": result.broken is None, **asdict(result)}

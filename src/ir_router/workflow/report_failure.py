@@ -1,0 +1,133 @@
+"""The states "Report ...": a step failed for good. People are alerted and the audit says what is done and what not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ir_router.errors import IrRouterError, UncertainError
+from ir_router.ledger import approvals, audit, containments
+from ir_router.observability import logger
+from ir_router.workflow import notices, wording
+from ir_router.workflow.incident import Decision, Incident
+
+_MUST = {
+    "Extract Event Context": "The event was not evaluated. Look at it by hand: it is the execution's input.",
+    "Evaluate Severity": "The event was not evaluated and nothing was contained. Look at it by hand.",
+    "Log & Exit": "Nothing needs doing about the event itself; the audit lacks its record.",
+    "Alert Only": "The alert about this event could not be sent the normal way. Look at the event.",
+    "Immediate Containment": (
+        "The principal is NOT or not fully contained. Disable its keys and attach the deny policy by hand now."
+    ),
+    "Wait for Analyst": (
+        "Nobody can be asked in the normal way. The principal stays contained. Decide by hand; the task release "
+        "restores it."
+    ),
+    "Wait for Permission": "Nobody can be asked in the normal way. The principal is NOT contained. Act by hand now.",
+    "Remediation": (
+        "The decision is on record but was not, or not fully, carried out. The principal stays contained as far as the "
+        "details say. Carry the decision out by hand, or run the task release."
+    ),
+}
+_LOOK = "Look at the execution's history."
+
+
+def handle(task: Mapping[str, Any], _context: Any) -> Decision:
+    """Alert and audit record, each tried whatever becomes of the other. Raises UncertainError when one is missing.
+
+    For a failed wait the answer takes the decision's place: nobody was asked.
+    """
+    step = str(task["step"])
+    incident: Incident | None = task.get("incident")
+    execution = incident["execution"]["id"] if incident else str(task.get("execution_id", "unknown"))
+    error, cause = _error(task.get("failure"))
+    _mark(task, step, execution)
+    details = {"execution": execution, "step": step, "error": error, "cause": cause}
+    if incident:
+        details = wording.record(incident) | details
+    _attempt_all(
+        lambda: audit.append("step_failed", wording.AUDIT_ACTOR, details, once=f"{execution}/failed/{step}"),
+        lambda: notices.alert(
+            f"{execution.rpartition(':')[2]}/failed/{step}",
+            incident.get("severity", "HIGH") if incident else "HIGH",
+            f"FAILED: {step} - {wording.alert_subject(incident) if incident else 'event not readable'}",
+            _text(step, error, cause, incident, execution),
+        ),
+    )
+    return {"decision": "not_asked"}
+
+
+def note_failed_branch(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
+    """States "Audit the Failed Alert" and "Alert the Failed Audit": the one that works tells of the other."""
+    incident: Incident = task["incident"]
+    step = str(task["step"])
+    error, cause = _error(task.get("failure"))
+    execution = incident["execution"]["id"]
+    if step == "Send Alert":
+        details = wording.record(incident) | {"step": step, "error": error, "cause": cause}
+        audit.append("step_failed", wording.AUDIT_ACTOR, details, once=f"{execution}/failed/{step}")
+    else:
+        notices.alert(
+            f"{incident['execution']['name']}/failed/{step}",
+            incident["severity"],
+            f"FAILED: {step} - {wording.alert_subject(incident)}",
+            _text(step, error, cause, incident, execution),
+        )
+    logger.error("a branch failed", extra={"step": step, "error": error})
+    return {"done": False, "step": step}
+
+
+def _mark(task: Mapping[str, Any], step: str, execution: str) -> None:
+    """Nobody will decide about this execution's incident: the next event for the principal asks anew."""
+    if step in ("Wait for Analyst", "Wait for Permission"):
+        kind = "remediate" if step == "Wait for Analyst" else "contain"
+        approvals.record_expired(approvals.id_of(execution, kind), "the workflow could not ask")
+    for principal in _principals(task):
+        containments.annotate(principal, execution, phase=containments.FAILED)
+
+
+def _principals(task: Mapping[str, Any]) -> list[str]:
+    containment = task.get("containment")
+    if containment:
+        return [part["principal"]["arn"] for part in containment["principals"]]
+    incident = task.get("incident")
+    return [incident["subject"]["arn"]] if incident and incident["subject"]["arn"] else []
+
+
+def _attempt_all(*attempts: Callable[[], object]) -> None:
+    failed: list[Exception] = []
+    for attempt in attempts:
+        try:
+            attempt()
+        except (IrRouterError, BotoCoreError, ClientError) as error:
+            logger.error("a failure could not be told", extra={"error": type(error).__name__})
+            failed.append(error)
+    if failed:
+        raise UncertainError("AWS", "reporting a failure", type(failed[0]).__name__) from failed[0]
+
+
+def _error(failure: object) -> tuple[str, str]:
+    """Error name and message of a Catch (`{"Error", "Cause"}`); never the stack trace that Lambda adds to the cause."""
+    if not isinstance(failure, Mapping):
+        return "Unknown", ""
+    cause = str(failure.get("Cause") or "")
+    try:
+        parsed = json.loads(cause)
+    except ValueError:
+        parsed = None
+    if isinstance(parsed, Mapping):
+        cause = str(parsed.get("errorMessage") or "")
+    return str(failure.get("Error") or "Unknown"), wording.cut(cause, 500)
+
+
+def _text(step: str, error: str, cause: str, incident: Incident | None, execution: str) -> str:
+    return wording.lines(
+        f"{step} failed and is not tried again. {_MUST.get(step, _LOOK)}",
+        f"Error: {error}" + (f" - {cause}" if cause else ""),
+        "",
+        *(wording.facts(incident) if incident else ()),
+        *(wording.ids(incident) if incident else ("", f"Execution: {execution}")),
+    )

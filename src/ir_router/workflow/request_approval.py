@@ -1,0 +1,97 @@
+"""State "Wait for Analyst" (and "Wait for Permission"): a decision is asked; and what the workflow records after it.
+
+The token goes to the queue security-incident-approval and to the ledger's token rows, nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ir_router import aws, clock
+from ir_router.ledger import approvals, audit
+from ir_router.ledger.table import Row
+from ir_router.observability import logger
+from ir_router.settings import settings
+from ir_router.workflow import notices, wording, wording_decisions
+from ir_router.workflow.incident import Analyst, ContainmentResult, Decision, Incident
+
+_DECISIONS = frozenset({"approve", "deny"})
+
+
+def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
+    """Ask. The state machine waits for the token's answer; what is returned here is not used by it."""
+    incident: Incident = task["incident"]
+    containment: ContainmentResult = task["containment"]
+    facts = wording_decisions.approval_facts(incident, containment, task["case"]["case_id"], task["kind"])
+    row = approvals.request(incident["execution"]["id"], task["kind"], task["task_token"], facts)
+    aws.client("sqs").send_message(
+        QueueUrl=settings().require("approval_queue_url"),
+        MessageBody=json.dumps(_message(task["task_token"], row, incident, containment), ensure_ascii=False),
+    )
+    notices.publish("ApprovalRequested", {"approval_id": row["approval_id"], "case_id": row.get("case_id")})
+    logger.info("approval requested", extra={"approval_id": row["approval_id"], "kind": task["kind"]})
+    return {"approval_id": row["approval_id"]}
+
+
+def record_decision(task: Mapping[str, Any], _context: Any) -> Decision:
+    """State "Record Decision": the workflow's receipt. An answer that is neither approve nor deny decides nothing."""
+    incident: Incident = task["incident"]
+    answer = task["decision"] if isinstance(task["decision"], Mapping) else {}
+    decision = str(answer.get("decision", "")).lower()
+    execution = incident["execution"]["id"]
+    approval_id = approvals.id_of(execution, task["kind"])
+    if decision not in _DECISIONS:
+        # Whoever holds the token may send anything to Step Functions itself; the containment stays.
+        approvals.record_expired(approval_id, "the answer sent to Step Functions was neither approve nor deny")
+        notices.publish("ApprovalTimedOut", {"approval_id": approval_id})
+        return {"decision": "not_asked", "notes": "the answer was neither approve nor deny"}
+    analyst = _analyst(answer.get("analyst"))
+    approvals.record_receipt(approval_id, decision, analyst)
+    details = {"execution": execution, "approval_id": approval_id, "kind": task["kind"], "decision": decision}
+    audit.append("decision_received", analyst["name"], details, once=f"{execution}/{task['kind']}/received")
+    notices.publish("ApprovalDecided", {"approval_id": approval_id, "decision": decision})
+    return {
+        "decision": decision,
+        "analyst": analyst,
+        "notes": str(answer.get("notes") or ""),
+        "decided_at": str(answer.get("decided_at") or clock.utc_now().isoformat().replace("+00:00", "Z")),
+    }
+
+
+def record_timeout(task: Mapping[str, Any], _context: Any) -> Decision:
+    """State "Record Time-out": from now on a decision is too late."""
+    execution = task["incident"]["execution"]["id"]
+    approval_id = approvals.id_of(execution, task["kind"])
+    approvals.record_expired(approval_id, "nobody decided within 24 hours")
+    details = {"execution": execution, "approval_id": approval_id, "kind": task["kind"]}
+    audit.append("approval_timed_out", wording.AUDIT_ACTOR, details, once=f"{execution}/{task['kind']}/timed_out")
+    notices.publish("ApprovalTimedOut", {"approval_id": approval_id})
+    return {"decision": "timed_out"}
+
+
+def _message(token: str, row: Row, incident: Incident, containment: ContainmentResult) -> dict[str, Any]:
+    """The queue's message: what an analyst at the command line needs."""
+    return {
+        "taskToken": token,
+        "approvalId": row["approval_id"],
+        "kind": row["kind"],
+        "summary": row["headline"],
+        "approve": row["approve_does"],
+        "deny": row["deny_does"],
+        "decideBy": wording_decisions.at(row["decide_by"]),
+        "caseId": row.get("case_id"),
+        "incident": wording.record(incident),
+        "containment": wording.record_containment(containment, row.get("case_id")),
+    }
+
+
+def _analyst(value: object) -> Analyst:
+    if isinstance(value, Mapping) and value.get("name"):
+        analyst: Analyst = {"name": str(value["name"]), "via": str(value.get("via") or "step_functions")}
+        if value.get("slack_user_id"):
+            analyst["slack_user_id"] = str(value["slack_user_id"])
+        return analyst
+    name = value if isinstance(value, str) and value else "somebody who answered Step Functions directly"
+    return {"name": name, "via": "step_functions"}

@@ -1,0 +1,139 @@
+"""The words around decisions: what is asked, what each answer does, how it ended. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ir_router.workflow import wording
+from ir_router.workflow.incident import ContainmentResult, Decision, Incident
+from ir_router.workflow.remediation import RemediationResult
+
+_DECIDED = {"approve": "Approved", "deny": "Denied"}
+
+
+def at(seconds: float) -> str:
+    """A time in seconds since the epoch, for people, in UTC."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def iso(seconds: float) -> str:
+    """A time in seconds since the epoch as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+def approval_facts(
+    incident: Incident, containment: ContainmentResult, case_id: str | None, kind: str
+) -> dict[str, Any]:
+    """What an approval shows to people, kept in its row. `kind` is `contain` or `remediate`."""
+    who = " and ".join(wording.name_of(part["principal"]) for part in containment["principals"])
+    contain = kind == "contain"
+    facts: dict[str, Any] = {
+        "headline": f"contain {who}?" if contain else f"{who} contained",
+        "title": incident["title"],
+        "severity": incident["severity"],
+        "what": wording.what_happened(incident),
+        "done": [part["why"] for part in containment["principals"]]
+        if contain
+        else wording.actions(containment["principals"]),
+        "approve_does": _contain_does(who) if contain else approve_does(containment),
+        "deny_does": f"leaves {who} as it is." if contain else deny_does(containment),
+        "principal": containment["principals"][0]["principal"]["arn"],
+        "owners": containment["owners"],
+        "event_id": incident["event_id"],
+        "event_time": incident["event_time"],
+        "seconds_from_event": containment["seconds_from_event"],
+        "execution_name": incident["execution"]["name"],
+        "case_id": case_id,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _contain_does(who: str) -> str:
+    return f"contains {who}: deny policy attached, keys disabled. A second decision is then asked."
+
+
+def approve_does(containment: ContainmentResult) -> str:
+    """What an approval will do."""
+    named = [key for part in containment["principals"] for key in part["named_keys"]]
+    if not named:
+        return "keeps the containment. The deny policy stays until someone releases it."
+    shown = ", ".join(wording.short_key(key) for key in named)
+    return f"deletes {shown} for good. The deny policy stays until someone releases it."
+
+
+def deny_does(containment: ContainmentResult) -> str:
+    """What a denial will do."""
+    told = []
+    for part in containment["principals"]:
+        recorded: Mapping[str, Any] = part["recorded"]
+        active = sum(status == "Active" for status in recorded.get("keys", {}).values())
+        keys = "" if part["principal"]["kind"] != "user" else f"{active} key{'' if active == 1 else 's'} active, "
+        policy = "deny policy as before" if recorded.get("deny_attached") else "no deny policy"
+        told.append(f"restores {wording.name_of(part['principal'])} as found: {keys}{policy}")
+    return "; ".join(told) + "."
+
+
+def asked(containment: ContainmentResult) -> list[str]:
+    """Both answers, for the alert."""
+    return [
+        f"Approve: {approve_does(containment)}",
+        f"Deny: {deny_does(containment)}",
+        "How: the buttons in Slack, or aws lambda invoke with the token from the queue (docs/containment.md).",
+    ]
+
+
+def decided_by(decision: Decision) -> str:
+    """Who decided and how, for example `Approved by Jane Smith`."""
+    analyst = decision.get("analyst")
+    who = analyst["name"] if analyst else "somebody"
+    # At the command line anybody may type any name: say so.
+    stated = " (name as given at the command line)" if analyst and analyst["via"] == "cli" else ""
+    return f"{_DECIDED[decision['decision']]} by {who}{stated}"
+
+
+def outcome(containment: ContainmentResult, decision: Decision | None, done: RemediationResult | None) -> str:
+    """How the incident ended, in one line: what happened to whom, and whether somebody must act."""
+    who = " and ".join(wording.name_of(part["principal"]) for part in containment["principals"])
+    if containment["outcome"] == "limit_reached":
+        return _not_permitted(who, decision)
+    if containment["outcome"] != "contained" or decision is None:
+        return wording.containment_headline(containment)
+    if decision["decision"] in _DECIDED:
+        changed = " · ".join(wording.action(taken) for taken in done["actions"]) if done else ""
+        notes = "; ".join(done["notes"]) if done else ""
+        tail = ". ".join(part for part in (changed, notes) if part)
+        return f"{decided_by(decision)}: {who}" + (f" - {tail}" if tail else "")
+    why = "Nobody decided within 24 hours" if decision["decision"] == "timed_out" else "Nobody could be asked"
+    return f"{why}: {who} stays contained until someone releases it. Somebody must decide and run the task release."
+
+
+def _not_permitted(who: str, decision: Decision | None) -> str:
+    if decision is not None and decision["decision"] == "deny":
+        return f"{decided_by(decision)}: {who} was not contained."
+    why = "Nobody could be asked" if decision is None or decision["decision"] != "timed_out" else "Nobody decided"
+    return f"{why}: {who} was NOT contained. Somebody must act now."
+
+
+def final(
+    incident: Incident,
+    containment: ContainmentResult,
+    decision: Decision | None,
+    done: RemediationResult | None,
+    case_id: str | None,
+    missing: list[str],
+) -> str:
+    """The text of the final alert."""
+    notes = decision.get("notes") if decision else None
+    return wording.lines(
+        f"{outcome(containment, decision, done)}",
+        f"Reason given: {wording.cut(notes)}" if notes else "",
+        "",
+        wording.alert_subject(incident),
+        *wording.facts(incident),
+        *([] if decision else [part["why"] for part in containment["principals"] if part["why"]]),
+        f"Missing: {'; '.join(missing)}" if missing else "",
+        f"Case: {case_id}" if case_id else "",
+        *wording.ids(incident),
+    )

@@ -1,0 +1,18 @@
+"""State "Write Audit Log": detection and containment become a record of the audit's chain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ir_router.ledger import audit
+from ir_router.workflow import wording
+from ir_router.workflow.incident import Incident
+
+
+def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
+    """Write the record, once for each execution."""
+    incident: Incident = task["incident"]
+    details = wording.record(incident) | wording.record_containment(task["containment"], task["case"]["case_id"])
+    audit.append("contained", wording.AUDIT_ACTOR, details, once=f"{incident['execution']['id']}/contained")
+    return {"done": True, "step": "Write Audit Log"}

@@ -1,0 +1,214 @@
+"""Events, principals and looks at the other side, for tests of containment."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+
+from tests.support.state_machine import Execution, StateMachine
+from tests.support.world import ACCOUNT, REGION, World
+
+ATTACKER = {"name": "mallory", "key": "AKIAMALLORY000000001"}
+
+
+@dataclass(frozen=True)
+class IamState:
+    """A user as IAM shows it."""
+
+    keys: dict[str, str]
+    denied: bool
+
+
+def event(detail: dict[str, Any], *, source: str = "aws.iam", detail_type: str = "AWS API Call via CloudTrail") -> Any:
+    """An EventBridge event around a detail."""
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": detail_type,
+        "source": source,
+        "account": ACCOUNT,
+        "time": detail.get("eventTime", "2026-01-15T18:05:00Z"),
+        "region": REGION,
+        "resources": [],
+        "detail": detail,
+    }
+
+
+def call(world: World, name: str, *, service: str = "iam", **changes: Any) -> dict[str, Any]:
+    """A CloudTrail record of a call by a long-term key."""
+    moment = datetime.fromtimestamp(world.now(), UTC)
+    return {
+        "eventVersion": "1.09",
+        "userIdentity": user_identity(ATTACKER["name"], ATTACKER["key"]),
+        "eventTime": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
+        "eventSource": f"{service}.amazonaws.com",
+        "eventName": name,
+        "awsRegion": REGION,
+        "sourceIPAddress": "198.51.100.7",
+        "userAgent": "aws-cli/2.27.0",
+        "requestParameters": None,
+        "responseElements": None,
+        "requestID": str(uuid.uuid4()),
+        "eventID": str(uuid.uuid4()),
+        "readOnly": False,
+        "eventType": "AwsApiCall",
+        "managementEvent": True,
+        "recipientAccountId": ACCOUNT,
+        "eventCategory": "Management",
+        **changes,
+    }
+
+
+def user_identity(name: str, key: str) -> dict[str, Any]:
+    """A caller with a long-term key."""
+    return {
+        "type": "IAMUser",
+        "principalId": "AIDAEXAMPLEEXAMPLE000",
+        "arn": f"arn:aws:iam::{ACCOUNT}:user/{name}",
+        "accountId": ACCOUNT,
+        "accessKeyId": key,
+        "userName": name,
+    }
+
+
+def role_identity(role: str, session: str = "session") -> dict[str, Any]:
+    """A caller with a role's session."""
+    issuer = {"type": "Role", "arn": f"arn:aws:iam::{ACCOUNT}:role/{role}", "accountId": ACCOUNT, "userName": role}
+    return {
+        "type": "AssumedRole",
+        "principalId": f"AROAEXAMPLE:{session}",
+        "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{session}",
+        "accountId": ACCOUNT,
+        "accessKeyId": "ASIAEXAMPLE000000001",
+        "sessionContext": {"sessionIssuer": issuer, "attributes": {"mfaAuthenticated": "false"}},
+    }
+
+
+def user(name: str, keys: int = 1) -> list[str]:
+    """A user of IAM with so many active keys; the keys' ids."""
+    iam = boto3.client("iam")
+    iam.create_user(UserName=name)
+    return [iam.create_access_key(UserName=name)["AccessKey"]["AccessKeyId"] for _ in range(keys)]
+
+
+def key_created(world: World, name: str, key: str | None = None, **changes: Any) -> Any:
+    """The event that mallory created an access key for the user; a new key unless one is given."""
+    key = key or boto3.client("iam").create_access_key(UserName=name)["AccessKey"]["AccessKeyId"]
+    created = {"accessKey": {"accessKeyId": key, "status": "Active", "userName": name}}
+    record = {"requestParameters": {"userName": name}, "responseElements": created, **changes}
+    return event(call(world, "CreateAccessKey", **record))
+
+
+def named_key(created: Any) -> str:
+    """The key that an event names."""
+    return str(created["detail"]["responseElements"]["accessKey"]["accessKeyId"])
+
+
+def finding(world: World, name: str, severity: float, *, user_type: str = "IAMUser", **changes: Any) -> Any:
+    """A GuardDuty finding about a key."""
+    details = {"accessKeyId": "AKIAGUARDDUTY0000001", "principalId": "AIDA", "userName": name, "userType": user_type}
+    detail = {
+        "schemaVersion": "2.0",
+        "accountId": ACCOUNT,
+        "region": REGION,
+        "id": uuid.uuid4().hex,
+        "type": "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS",
+        "severity": severity,
+        "resource": {"resourceType": "AccessKey", "accessKeyDetails": details},
+        "service": {"action": {"awsApiCallAction": {"remoteIpDetails": {"ipAddressV4": "203.0.113.9"}}}},
+        **changes,
+    }
+    return event(detail, source="aws.guardduty", detail_type="GuardDuty Finding")
+
+
+def exposed(*keys: str) -> Any:
+    """AWS Health's event that keys were found in public."""
+    detail = {
+        "eventArn": f"arn:aws:health:us-east-1::event/RISK/AWS_RISK_CREDENTIALS_EXPOSED/{uuid.uuid4()}",
+        "service": "RISK",
+        "eventTypeCode": "AWS_RISK_CREDENTIALS_EXPOSED",
+        "eventTypeCategory": "issue",
+        "affectedAccount": ACCOUNT,
+        "affectedEntities": [{"entityValue": key} for key in keys],
+    }
+    return event(detail, source="aws.health", detail_type="AWS Health Abuse Event")
+
+
+def iam_state(world: World, name: str) -> IamState:
+    """The user in IAM now."""
+    iam = boto3.client("iam")
+    keys = iam.list_access_keys(UserName=name)["AccessKeyMetadata"]
+    policies = iam.list_attached_user_policies(UserName=name)["AttachedPolicies"]
+    denied = any(policy["PolicyArn"] == world.environment["IR_DENY_POLICY_ARN"] for policy in policies)
+    return IamState({key["AccessKeyId"]: key["Status"] for key in keys}, denied)
+
+
+def role_is_denied(world: World, name: str) -> bool:
+    """Whether the deny policy is attached to the role."""
+    policies = boto3.client("iam").list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+    return any(policy["PolicyArn"] == world.environment["IR_DENY_POLICY_ARN"] for policy in policies)
+
+
+def role(name: str, path: str = "/") -> str:
+    """A role of IAM; its ARN."""
+    trust = {"Version": "2012-10-17", "Statement": []}
+    created = boto3.client("iam").create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(trust))
+    return created["Role"]["Arn"]
+
+
+def alerts(world: World) -> list[dict[str, Any]]:
+    """What the alert topic sent, oldest first; each is told once."""
+    sqs = boto3.client("sqs")
+    told = []
+    while messages := sqs.receive_message(QueueUrl=world.environment["ALERTS_SEEN"], MaxNumberOfMessages=10).get(
+        "Messages", []
+    ):
+        for message in messages:
+            told.append(json.loads(message["Body"]))
+            sqs.delete_message(QueueUrl=world.environment["ALERTS_SEEN"], ReceiptHandle=message["ReceiptHandle"])
+    return sorted(told, key=lambda alert: str(alert.get("Timestamp")))
+
+
+def asked(world: World) -> list[dict[str, Any]]:
+    """The bodies in the queue security-incident-approval, each taken out."""
+    sqs = boto3.client("sqs")
+    bodies = []
+    while messages := sqs.receive_message(
+        QueueUrl=world.environment["IR_APPROVAL_QUEUE_URL"], MaxNumberOfMessages=10
+    ).get("Messages", []):
+        for message in messages:
+            bodies.append(json.loads(message["Body"]))
+            sqs.delete_message(
+                QueueUrl=world.environment["IR_APPROVAL_QUEUE_URL"], ReceiptHandle=message["ReceiptHandle"]
+            )
+    return bodies
+
+
+def decide(world: World, token: str, decision: str, analyst: Any = "jane", **more: Any) -> dict[str, Any]:
+    """The documented `aws lambda invoke` of the approval handler."""
+    payload = {"task_token": token, "decision": decision, "analyst": analyst, **more}
+    return world.invoke("approval-handler", payload)
+
+
+def audit_actions(world: World) -> list[str]:
+    """The actions of the audit's records, oldest first."""
+    return [row["action"] for row in audit_rows(world)]
+
+
+def audit_rows(world: World) -> list[dict[str, Any]]:
+    """The audit's records, oldest first, read from the table itself."""
+    items: list[dict[str, Any]] = list(boto3.resource("dynamodb").Table("ledger").scan()["Items"])
+    rows = [row for row in items if row["PK"].startswith("AUDIT#2")]
+    return sorted(rows, key=lambda row: (row["PK"], row["SK"]))
+
+
+def contain(world: World, machine: StateMachine, name: str = "backdoor", keys: int = 1) -> tuple[Execution, str]:
+    """A user with keys, one of them reported as new; the execution that waits, and the key's id."""
+    created = user(name, keys)
+    execution = machine.start(key_created(world, name, created[-1]))
+    return execution, created[-1]
