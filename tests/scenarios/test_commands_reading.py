@@ -43,13 +43,16 @@ def test_given_an_incident_with_a_history_when_asked_for_details_then_the_specif
         return f"{datetime.fromtimestamp(world.now(), UTC):%H:%M}"
 
     created = clock_time()
-    details = {"execution": "execution-1", "case_id": case_id}
-    audit.append("contained", "ir-router workflow", details)
-    audit.append("contained", "ir-router workflow", {"execution": "execution-2", "case_id": "9999999999"})
+    user = "arn:aws:iam::123456789012:user/backdoor-user"
+    contained = {"execution": "execution-1", "outcome": "contained", "principals": [{"principal": user}]}
+    audit.append("contained", "ir-router workflow", {**contained, "case_id": case_id})
+    audit.append("contained", "ir-router workflow", {**contained, "execution": "other", "case_id": "9999999999"})
     world.advance(75 * 60)
     analysed = clock_time()
     type_command(world, jane, case_id, "update-status In Progress")
-    audit.append("decision_received", "Alice Approver", {"execution": "execution-1", "decision": "approve"})
+    decision = {"execution": "execution-1", "kind": "remediate", "decision": "approve"}
+    audit.append("decision_received", "Alice Approver", decision)
+    audit.append("decision_received", "Alice Approver", {**decision, "execution": "other"})
     world.advance(75 * 60)
     resolved = clock_time()
     type_command(world, john, case_id, "update-status Resolved")
@@ -79,7 +82,7 @@ def test_given_an_incident_with_a_history_when_asked_for_details_then_the_specif
         "\n"
         "Key Events:\n"
         f"• {created} - Case created\n"
-        f"• {created} - Containment carried out\n"
+        f"• {created} - Contained: backdoor-user\n"
         f"• {analysed} - Status updated to In Progress (Detection and Analysis) (Jane Smith)\n"
         f"• {analysed} - Remediation approved (Alice Approver)\n"
         f"• {resolved} - Status updated to Resolved (Post-incident Activities) (John Doe)\n"

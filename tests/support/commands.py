@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ir_local.slack.people import Person
+from ir_router.commands import people
 from tests.support.world import World
 
 WATCHERS = [{"email": "jane.smith@example.com", "name": "Jane Smith"}]
@@ -14,6 +15,7 @@ WATCHERS = [{"email": "jane.smith@example.com", "name": "Jane Smith"}]
 
 def case_with_channel(world: World, **changes: Any) -> tuple[str, Person]:
     """A case whose channel Jane, its watcher, is in."""
+    people.forget_groups()
     jane = world.workspace.create_user("jane.smith", email="jane.smith@example.com", real_name="Jane Smith")
     case_id = world.create_case(**{"watchers": WATCHERS, **changes})
     world.settle()

@@ -68,6 +68,7 @@ def record_change(command: Command, field: str, value: str) -> None:
 
 
 def _change(command: Command, field: str, value: str) -> table.Row:
+    command.deadline.check()  # the change itself comes next
     return {"name": command.real_name, "field": field, "value": value, "at": command.first("at", clock.now())}
 
 

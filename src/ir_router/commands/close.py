@@ -44,16 +44,18 @@ def confirmation_blocks(case: Case, text: str) -> list[dict[str, Any]]:
 
 def handle(payload: Mapping[str, Any], context: Any) -> None:
     """A button of the question was pressed; pressed twice, it closes once."""
-    action = payload["actions"][0]
+    action_id = str(payload["actions"][0]["action_id"])
     container = payload.get("container") or {}
-    pressed = f"{action['action_id']}:{container.get('channel_id', '')}:{container.get('message_ts', '')}"
-    command = of_interaction(payload, "close", pressed, context)
+    pressed = f"{action_id}:{container.get('channel_id', '')}:{container.get('message_ts', '')}"
+    command = of_interaction(payload, "close" if action_id == CONFIRM else "keep-open", pressed, context)
     command.case_id = case_of(command.channel_id)
     observability.correlate(command.case_id or command.channel_id)
-    if action["action_id"] == KEEP:
-        execution.execute(command, lambda _: Answer("", removes=True), attempted="update")
-    else:
-        execution.execute(command, _close, attempted="update")
+    work = _close if action_id == CONFIRM else _keep
+    execution.execute(command, work, attempted="update")
+
+
+def _keep(_command: Command) -> Answer:
+    return Answer("", removes=True)
 
 
 def _close(command: Command) -> Answer:

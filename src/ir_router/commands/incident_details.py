@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from ir_router import clock
 from ir_router.cases import comments
 from ir_router.cases.models import Case, Comment
-from ir_router.commands import timeline
+from ir_router.commands import containment_steps, timeline
 from ir_router.commands.changing import CHANGE_PREFIX
 from ir_router.commands.command import Answer, Command
 from ir_router.commands.timeline import Counts, SlackChange
@@ -30,7 +30,7 @@ def run(command: Command) -> Answer:
     edits = security_ir.edits(command.case_id)
     said = security_ir.comments(command.case_id)
     rows = {str(row["SK"]): row for row in table.query(keys.case(command.case_id).pk)}
-    steps = timeline.workflow_steps(audit_records(case), command.case_id)
+    steps = containment_steps.moments(audit_records(case), command.case_id)
     events = timeline.key_events(case, edits, slack_changes(rows), steps)
     return Answer(timeline.summary(case, severity, clock.utc_now(), edits, events, counts(case, said, rows)))
 

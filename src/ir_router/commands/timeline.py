@@ -6,12 +6,10 @@ names, else by its action as it is.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from ir_router.cases import status
 from ir_router.cases.models import Case, CaseEdit
@@ -34,19 +32,6 @@ _STATUSES = (
 )
 _STATUS = re.compile("|".join(map(re.escape, _STATUSES)))
 _LINE_LENGTH = 150
-
-# The audit's actions (`ledger/audit.py`) that are steps of a containment, in people's words.
-_STEPS: Mapping[str, str] = {
-    "contained": "Containment carried out",
-    "containment_limit_reached": "Containment stopped: too many within the hour",
-    "decision_received": "{decision}",
-    "approval_timed_out": "No decision within 24 hours: containment stays",
-    "key_deleted": "Access key deleted for good",
-    "restored": "State before the containment restored",
-    "released": "Deny policy lifted",
-}
-_DECISIONS = {"approve": "Remediation approved", "deny": "Remediation denied"}
-_WORKFLOW = "ir-router workflow"
 
 
 @dataclass(frozen=True)
@@ -75,24 +60,6 @@ class Counts:
     from_aws: int
     from_slack: int
     attachments: int
-
-
-def workflow_steps(records: Iterable[Mapping[str, Any]], case_id: str) -> list[Moment]:
-    """What the audit has of the containment that the case is about.
-
-    `records` are rows of the audit. Those that name the case give the executions; all of these executions count.
-    """
-    read = [(record, json.loads(record["details"])) for record in records if record.get("action") in _STEPS]
-    executions = {details.get("execution") for _, details in read if details.get("case_id") == case_id} - {None}
-    return [
-        Moment(
-            datetime.fromisoformat(record["at"]),
-            _STEPS[record["action"]].format(decision=_DECISIONS.get(str(details.get("decision")), "Decided")),
-            None if record["actor"] == _WORKFLOW else record["actor"],
-        )
-        for record, details in read
-        if details.get("execution") in executions
-    ]
 
 
 def statuses_of(edit: CaseEdit) -> list[str]:
