@@ -1,0 +1,90 @@
+"""SQS as AWS carries it to Lambda: moto keeps the messages, this adds the world's clock and FIFO de-duplication."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import boto3
+from moto.sqs import models
+
+from ir_local.world.deployment import ACCOUNT, REGION, arn
+from ir_router.sync.queue import MAX_RECEIVE_COUNT
+
+DEDUPLICATION_SECONDS = 300.0
+
+
+@contextmanager
+def on_clock(now: Callable[[], float]) -> Iterator[None]:
+    """Let moto's queues read this clock, and take a de-duplication id once in five minutes, as SQS does.
+
+    moto itself forgets the id of a message that was deleted.
+    """
+    seen: dict[tuple[str, str], float] = {}
+    add_message = models.Queue.add_message
+
+    def add_once(queue: Any, message: Any) -> None:
+        if queue.fifo_queue and message.deduplication_id:
+            key = (queue.name, message.deduplication_id)
+            if now() - seen.get(key, -DEDUPLICATION_SECONDS) < DEDUPLICATION_SECONDS:
+                return
+            seen[key] = now()
+        add_message(queue, message)
+
+    def now_millis(_: Any = None) -> float:
+        return now() * 1000
+
+    with (
+        mock.patch.object(models, "unix_time", now),
+        mock.patch.object(models, "unix_time_millis", now_millis),
+        mock.patch.object(models.Queue, "add_message", add_once),
+    ):
+        yield
+
+
+def receive(url: str, name: str, batch_size: int) -> list[dict[str, Any]]:
+    """The next records for Lambda, in the shape of its SQS events; empty when nothing is visible."""
+    messages = (
+        boto3.client("sqs")
+        .receive_message(QueueUrl=url, MaxNumberOfMessages=batch_size, AttributeNames=["All"])
+        .get("Messages", [])
+    )
+    return [
+        {
+            "messageId": message["MessageId"],
+            "receiptHandle": message["ReceiptHandle"],
+            "body": message["Body"],
+            "attributes": message["Attributes"],
+            "messageAttributes": {},
+            "md5OfBody": message["MD5OfBody"],
+            "eventSource": "aws:sqs",
+            "eventSourceARN": arn("sqs", f"security-incident-{name}.fifo"),
+            "awsRegion": REGION,
+        }
+        for message in messages
+    ]
+
+
+def done(url: str, records: list[dict[str, Any]], failed: set[str]) -> None:
+    """Delete what was handled; what failed comes again when its visibility time is over."""
+    for record in records:
+        if record["messageId"] not in failed:
+            boto3.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=record["receiptHandle"])
+
+
+def due(name: str) -> float | None:
+    """When the next message becomes visible (seconds since the epoch), or None when the queue is empty."""
+    queue = models.sqs_backends[ACCOUNT][REGION].queues[f"{name}.fifo"]
+    return min((max(message.visible_at, message.delayed_until) / 1000 for message in queue._messages), default=None)  # noqa: SLF001
+
+
+def dead_letters(url: str) -> list[dict[str, Any]]:
+    """What is in a dead-letter queue."""
+    answer = boto3.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+    return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+
+__all__ = ["MAX_RECEIVE_COUNT", "dead_letters", "done", "due", "on_clock", "receive"]
