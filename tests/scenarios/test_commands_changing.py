@@ -164,7 +164,7 @@ def test_given_an_open_case_when_closed_then_it_asks_first_and_the_button_closes
     topic = world.workspace.channel(world.channel_of(case_id)).topic["value"]
     assert topic == "Status: Closed | Severity: High"
     assert "[AWS Security IR Update] *Status*: Open (Submitted) → Closed, by Jane Smith" in said(world, case_id)
-    assert sum("Closed by Jane Smith from Slack." in text for text in world.comments(case_id)) == 1
+    assert sum("Closing asked for by Jane Smith from Slack." in text for text in world.comments(case_id)) == 1
 
 
 def test_given_the_question_when_kept_open_then_it_goes_away_and_nothing_is_closed(world: World) -> None:

@@ -140,6 +140,22 @@ def test_given_a_close_whose_answer_is_lost_when_botocore_repeats_it_then_it_cou
     assert answers(world, jane)[-1].startswith("🔒 Case closed successfully\n")
 
 
+def test_given_a_close_that_aws_refuses_when_the_button_was_pressed_then_the_error_takes_the_questions_place(
+    world: World,
+) -> None:
+    case_id, jane = case_with_channel(world)
+    type_command(world, jane, case_id, "close")
+    world.security_ir.faults.refuse("AccessDeniedException", "CloseCase")
+
+    jane.press(world.channel_of(case_id), world.workspace.ephemerals(jane.id)[-1]["ts"], "close_confirm")
+    world.settle()
+
+    (answer,) = answers(world, jane)
+    assert API_ERROR.fullmatch(answer)
+    assert "close_confirm" not in str(world.workspace.ephemerals(jane.id)[-1]["blocks"])
+    assert case(world, case_id)["caseStatus"] == "Submitted"
+
+
 def test_given_somebody_elses_later_change_when_a_command_is_tried_again_then_theirs_is_kept(world: World) -> None:
     case_id, jane = case_with_channel(world)
     world.security_ir.faults.reset_connection("UpdateCase", times=None)

@@ -48,6 +48,7 @@ def handle(payload: Mapping[str, Any], context: Any) -> None:
     container = payload.get("container") or {}
     pressed = f"{action_id}:{container.get('channel_id', '')}:{container.get('message_ts', '')}"
     command = of_interaction(payload, "close" if action_id == CONFIRM else "keep-open", pressed, context)
+    command.replaces = True
     command.case_id = case_of(command.channel_id)
     observability.correlate(command.case_id or command.channel_id)
     work = _close if action_id == CONFIRM else _keep
@@ -67,8 +68,8 @@ def _close(command: Command) -> Answer:
         return Answer(rendering.already_closed(case), replaces=True)
     if not case.is_closed:
         changing.remember_person(command, timeline.STATUS, "Closed")
-        # A closed case takes no comments.
-        changing.write_comment(command, f"Closed by {command.real_name} from Slack.")
+        # Before the call, since a closed case takes no comments; true also when AWS refuses to close.
+        changing.write_comment(command, f"Closing asked for by {command.real_name} from Slack.")
         _close_once(command)
     changing.tell_synchronisation(command)
     return Answer(rendering.closed(command.case_id, command.by, clock.utc_now()), replaces=True)

@@ -45,6 +45,7 @@ class NotPermittedError(InvalidInputError):
 class Command:
     """`id` makes it once: the `trigger_id` of a slash command, the id of a form or of a pressed button.
 
+    `replaces`: errors take the place of the message whose button was pressed, since the button is used up.
     `mend` are blocks shown below an error: a button that gives back what was typed.
     `case_id` is empty where the command needs no case. `claim` is there while it is carried out.
     """
@@ -63,6 +64,7 @@ class Command:
     slack: Slack
     names: Names
     case_id: str = ""
+    replaces: bool = False
     mend: list[dict[str, Any]] = field(default_factory=list, repr=False)
     claim: Claim | None = field(default=None, repr=False)
 
@@ -101,7 +103,8 @@ class Command:
 
     def error(self, text: str) -> Answer:
         """An error, with what mends it below."""
-        return Answer(text, [section(escape(text)), *self.mend] if self.mend else None)
+        blocks = [section(escape(text)), *self.mend] if self.mend else None
+        return Answer(text, blocks, replaces=self.replaces)
 
     def answer(self, answer: Answer) -> None:
         """Tell the person: at the `response_url`, or else by an ephemeral message. A failure of both is logged.

@@ -95,7 +95,7 @@ def _postpone(command: Command, error: Exception) -> None:
         return
     claims.note(command.claim, settle_after=clock.now() + settings().settle_seconds)
     if command.claim.attempt == 1:
-        command.answer(Answer(rendering.connectivity(shown)))
+        command.answer(command.error(rendering.connectivity(shown)))
 
 
 def _give_up(command: Command, error: Exception) -> Answer:
