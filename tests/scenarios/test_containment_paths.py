@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import boto3
 import pytest
 
+from ir_router.errors import UncertainError
 from tests.support import containment as support
-from tests.support.containment import IamState, alerts, asked, audit_actions, contain, decide, iam_state, key_created
+from tests.support.containment import (
+    IamState,
+    alerts,
+    asked,
+    audit_actions,
+    audit_rows,
+    call,
+    contain,
+    decide,
+    event,
+    iam_state,
+    key_created,
+)
 from tests.support.state_machine import StateMachine
 from tests.support.world import World
 
@@ -13,6 +29,19 @@ from tests.support.world import World
 @pytest.fixture
 def machine(world: World) -> StateMachine:
     return StateMachine(world)
+
+
+def fail_task(machine: StateMachine, name: str) -> None:
+    """Let every attempt of a task fail."""
+
+    def fault(task: str, _after: bool) -> None:
+        if task == name:
+            raise UncertainError("AWS", task, "ReadTimeout")
+
+    machine.fault = fault
+
+
+# HIGH
 
 
 def test_given_a_new_key_when_approved_by_the_documented_payload_then_the_key_is_gone(
@@ -25,10 +54,10 @@ def test_given_a_new_key_when_approved_by_the_documented_payload_then_the_key_is
     (message,) = asked(world)
     assert message["incident"]["access_key_id"] == key
     answer = decide(world, message["taskToken"], "approve", "your-name")
-    assert answer["status"] == "approved", answer
+    assert answer["status"] == "approved"
     machine.advance()
 
-    assert execution.status == "SUCCEEDED", execution
+    assert execution.status == "SUCCEEDED"
     assert "Delete Key Permanently" in execution.path
     assert iam_state(world, "backdoor") == IamState({other: "Inactive"}, denied=True)
     contained, ended = alerts(world)
@@ -41,8 +70,6 @@ def test_given_a_new_key_when_approved_by_the_documented_payload_then_the_key_is
 def test_given_a_contained_user_when_denied_then_exactly_the_former_state_returns(
     world: World, machine: StateMachine
 ) -> None:
-    import boto3
-
     first, second = support.user("backdoor", 2)
     boto3.client("iam").update_access_key(UserName="backdoor", AccessKeyId=first, Status="Inactive")
     before = iam_state(world, "backdoor")
@@ -57,3 +84,360 @@ def test_given_a_contained_user_when_denied_then_exactly_the_former_state_return
     assert execution.status == "SUCCEEDED"
     assert iam_state(world, "backdoor") == before
     assert notes in alerts(world)[-1]["Message"]
+
+
+def test_given_a_new_key_when_contained_then_the_seconds_since_event_and_arrival_are_on_record(
+    world: World, machine: StateMachine
+) -> None:
+    (key,) = support.user("backdoor")
+    created = key_created(world, "backdoor", key)
+    world.advance(240)
+
+    machine.start(created)
+
+    details = audit_rows(world)[0]["details"]
+    assert '"seconds_from_event": 24' in details
+    assert "Contained 4 min after the event." in alerts(world)[0]["Message"]
+
+
+def test_given_a_contained_user_when_nobody_decides_for_a_day_then_it_stays_and_people_are_told(
+    world: World, machine: StateMachine
+) -> None:
+    execution, key = contain(world, machine)
+    (message,) = asked(world)
+
+    world.advance(86_401)
+    machine.advance()
+
+    assert execution.status == "SUCCEEDED"
+    assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
+    assert "Nobody decided within 24 hours" in alerts(world)[-1]["Message"]
+    assert "approval_timed_out" in audit_actions(world)
+    late = decide(world, message["taskToken"], "approve")
+    assert late["status"] == "too_late"
+    assert "nobody decided within 24 hours" in late["message"]
+
+
+def test_given_the_same_event_twice_when_started_again_then_the_second_ends_as_duplicate(
+    world: World, machine: StateMachine
+) -> None:
+    (key,) = support.user("backdoor")
+    created = key_created(world, "backdoor", key)
+    machine.start(created)
+
+    again = machine.start(created)
+
+    assert (again.status, again.path[-1]) == ("SUCCEEDED", "Duplicate")
+    assert len(asked(world)) == 1
+
+
+def test_given_a_lost_answer_when_the_first_state_is_retried_then_it_is_no_duplicate_of_itself(
+    world: World, machine: StateMachine
+) -> None:
+    attempts: list[str] = []
+
+    def lose_first_answer(task: str, after: bool) -> None:
+        if task == "extract_event_context" and after:
+            attempts.append(task)
+            if len(attempts) == 1:
+                raise UncertainError("Lambda", "Invoke", "answer lost")
+
+    machine.fault = lose_first_answer
+    execution, _key = contain(world, machine)
+
+    assert len(attempts) == 2
+    assert execution.path[-1] == "Wait for Analyst"
+
+
+@pytest.mark.parametrize(
+    "malformed",
+    [
+        "not an object",
+        {},
+        {"detail": []},
+        event({"eventName": "CreateAccessKey"}),
+        event({"id": "f", "type": "t"}, source="aws.guardduty"),
+    ],
+)
+def test_given_a_malformed_event_when_started_then_it_fails_visibly_with_alert_and_record(
+    world: World, machine: StateMachine, malformed: Any
+) -> None:
+    execution = machine.start(malformed)
+
+    assert (execution.status, execution.error) == ("FAILED", "EventNotReadable")
+    (alert,) = alerts(world)
+    assert "Extract Event Context failed and is not tried again" in alert["Message"]
+    assert audit_actions(world) == ["step_failed"]
+
+
+# Other severities
+
+
+def test_given_reconnaissance_when_it_repeats_then_one_alert_and_the_count_after_an_hour(
+    world: World, machine: StateMachine
+) -> None:
+    first = machine.start(event(call(world, "ListUsers"), source="aws.iam"))
+    for _ in range(3):
+        later = machine.start(event(call(world, "GetCallerIdentity", service="sts"), source="aws.sts"))
+        assert (later.status, later.path[-1]) == ("SUCCEEDED", "Alerted")
+    (alert,) = alerts(world)
+    assert alert["Subject"].startswith("MEDIUM: Reconnaissance")
+    assert first.status == "RUNNING"
+
+    world.advance(3_601)
+    machine.advance()
+
+    (count,) = alerts(world)
+    assert first.status == "SUCCEEDED"
+    assert "4 events within the hour" in count["Message"]
+
+
+def test_given_a_group_that_ended_when_the_next_event_comes_before_its_count_then_no_count_is_lost(
+    world: World, machine: StateMachine
+) -> None:
+    first = machine.start(event(call(world, "ListUsers")))
+    machine.start(event(call(world, "ListUsers")))
+    world.advance(3_601)
+    machine.start(event(call(world, "ListUsers")))
+
+    machine.advance(first)
+
+    assert any("2 events within the hour" in alert["Message"] for alert in alerts(world))
+
+
+def test_given_one_reconnaissance_event_when_the_hour_ends_then_nothing_more_is_told(
+    world: World, machine: StateMachine
+) -> None:
+    execution = machine.start(event(call(world, "ListUsers")))
+    world.advance(3_601)
+    machine.advance()
+
+    assert execution.status == "SUCCEEDED"
+    assert len(alerts(world)) == 1
+
+
+def test_given_reconnaissance_by_a_role_when_started_then_it_is_only_logged(
+    world: World, machine: StateMachine
+) -> None:
+    execution = machine.start(event(call(world, "ListUsers", userIdentity=support.role_identity("app"))))
+
+    assert execution.path[-2:] == ["Log & Exit", "Logged"]
+    assert alerts(world) == []
+
+
+def test_given_a_denied_call_by_a_role_when_started_then_people_are_alerted(
+    world: World, machine: StateMachine
+) -> None:
+    record = call(world, "GetPasswordData", service="ec2", errorCode="Client.UnauthorizedOperation")
+    machine.start(event(record | {"userIdentity": support.role_identity("app")}, source="aws.ec2"))
+
+    (alert,) = alerts(world)
+    assert "API call denied - role app" in alert["Subject"]
+
+
+def root(world: World, name: str, **changes: Any) -> Any:
+    identity = {"type": "Root", "arn": f"arn:aws:iam::{support.ACCOUNT}:root", "accountId": support.ACCOUNT}
+    return event(call(world, name, userIdentity=identity, **changes))
+
+
+def test_given_root_at_work_when_it_changes_things_then_every_change_is_alerted_and_reading_is_grouped(
+    world: World, machine: StateMachine
+) -> None:
+    machine.start(root(world, "CreateUser"))
+    machine.start(root(world, "CreateUser"))
+    machine.start(root(world, "ListUsers", readOnly=True))
+    machine.start(root(world, "ListRoles", readOnly=True))
+
+    told = alerts(world)
+    assert len(told) == 3
+    assert all(alert["Subject"].startswith("CRITICAL: Root user active") for alert in told)
+    assert "Root cannot be contained" in told[0]["Message"]
+
+
+def test_given_root_when_it_makes_a_key_for_a_user_then_the_user_is_contained_all_the_same(
+    world: World, machine: StateMachine
+) -> None:
+    (key,) = support.user("backdoor")
+    identity = {"type": "Root", "arn": f"arn:aws:iam::{support.ACCOUNT}:root", "accountId": support.ACCOUNT}
+    machine.start(key_created(world, "backdoor", key, userIdentity=identity))
+
+    assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
+    assert alerts(world)[0]["Subject"].startswith("CRITICAL")
+
+
+def test_given_root_when_it_makes_a_key_for_itself_then_people_are_alerted_at_once(
+    world: World, machine: StateMachine
+) -> None:
+    created = {"accessKey": {"accessKeyId": "AKIAROOT000000000001", "userName": "my-account-alias"}}
+    execution = machine.start(root(world, "CreateAccessKey", responseElements=created))
+
+    assert execution.path[-1] == "Alerted"
+    assert "Root cannot be contained" in alerts(world)[0]["Message"]
+
+
+def test_given_a_low_finding_when_started_then_it_is_logged_and_nobody_is_told(
+    world: World, machine: StateMachine
+) -> None:
+    execution = machine.start(support.finding(world, "bob", 2.0))
+
+    assert execution.path[-2:] == ["Log & Exit", "Logged"]
+    assert alerts(world) == []
+    assert audit_actions(world) == ["event_logged"]
+
+
+# GuardDuty and AWS Health
+
+
+def test_given_a_grave_finding_about_a_role_when_approved_and_released_then_the_denial_stays_until_then(
+    world: World, machine: StateMachine
+) -> None:
+    arn = support.role("app", "/service/")
+    execution = machine.start(support.finding(world, "app", 8.0, user_type="AssumedRole"))
+    assert support.role_is_denied(world, "app")
+
+    decide(world, asked(world)[0]["taskToken"], "approve")
+    machine.advance()
+    assert execution.status == "SUCCEEDED"
+    assert support.role_is_denied(world, "app")
+
+    task = {"task": "release", "principal": arn, "released_by": "Jane", "reason": "role was rebuilt"}
+    assert world.invoke("workflow", task)["status"] == "released"
+    assert not support.role_is_denied(world, "app")
+
+
+def test_given_a_grave_finding_about_a_role_when_denied_then_the_denial_is_lifted(
+    world: World, machine: StateMachine
+) -> None:
+    support.role("app")
+    machine.start(support.finding(world, "app", 8.0, user_type="AssumedRole"))
+
+    decide(world, asked(world)[0]["taskToken"], "deny")
+    machine.advance()
+
+    assert not support.role_is_denied(world, "app")
+
+
+def test_given_exposed_keys_of_two_users_when_told_by_aws_health_then_both_are_contained_and_asked_about(
+    world: World, machine: StateMachine
+) -> None:
+    (first,), (second,) = support.user("alice"), support.user("bob")
+
+    machine.start(support.exposed(first, second))
+
+    assert iam_state(world, "alice") == IamState({first: "Inactive"}, denied=True)
+    assert iam_state(world, "bob") == IamState({second: "Inactive"}, denied=True)
+    assert len(asked(world)) == 2
+
+
+# Steps that fail
+
+
+def test_given_no_deny_policy_when_containing_then_the_key_is_disabled_and_the_failure_is_told_exactly(
+    world: World, machine: StateMachine
+) -> None:
+    boto3.client("iam").delete_policy(PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
+    execution, key = contain(world, machine)
+
+    assert (execution.status, execution.error) == ("FAILED", "ContainmentFailed")
+    assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=False)
+    (alert,) = alerts(world)
+    assert "not done or not verified: deny policy attached" in alert["Message"]
+    assert "NOT or not fully contained" in alert["Message"]
+    assert audit_actions(world) == ["step_failed"]
+    assert asked(world) == []
+
+
+def test_given_a_containment_that_failed_when_the_next_event_comes_then_it_is_contained_and_asked_about(
+    world: World, machine: StateMachine
+) -> None:
+    arn = world.environment["IR_DENY_POLICY_ARN"]
+    world.environment["IR_DENY_POLICY_ARN"] = arn + "-missing"
+    _failed, key = contain(world, machine)
+    world.environment["IR_DENY_POLICY_ARN"] = arn
+
+    execution = machine.start(key_created(world, "backdoor"))
+    assert execution.path[-1] == "Wait for Analyst"
+    decide(world, asked(world)[0]["taskToken"], "deny")
+    machine.advance()
+
+    state = iam_state(world, "backdoor")
+    assert (state.keys[key], state.denied) == ("Active", False)
+
+
+def test_given_a_topic_that_refuses_when_contained_then_the_approval_is_asked_and_the_end_is_red(
+    world: World, machine: StateMachine
+) -> None:
+    fail_task(machine, "send_alert")
+    execution, key = contain(world, machine)
+    assert execution.status == "RUNNING"
+    assert "step_failed" in audit_actions(world)
+
+    decide(world, asked(world)[0]["taskToken"], "approve")
+    machine.advance()
+
+    assert (execution.status, execution.error) == ("FAILED", "SomethingUndone")
+    assert key not in iam_state(world, "backdoor").keys
+    assert "Missing: Send Alert" in alerts(world)[-1]["Message"]
+
+
+def test_given_an_audit_that_fails_when_contained_then_people_are_alerted_and_the_end_is_red(
+    world: World, machine: StateMachine
+) -> None:
+    fail_task(machine, "write_audit_log")
+    execution, _key = contain(world, machine)
+    assert any("Write Audit Log failed" in alert["Message"] for alert in alerts(world))
+
+    decide(world, asked(world)[0]["taskToken"], "deny")
+    machine.advance()
+
+    assert (execution.status, execution.error) == ("FAILED", "SomethingUndone")
+
+
+def test_given_a_question_that_cannot_be_asked_when_contained_then_it_stays_and_people_are_told(
+    world: World, machine: StateMachine
+) -> None:
+    fail_task(machine, "request_approval")
+    execution, key = contain(world, machine)
+
+    assert (execution.status, execution.error) == ("FAILED", "SomethingUndone")
+    assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
+    assert any("Nobody can be asked in the normal way" in alert["Message"] for alert in alerts(world))
+
+
+@pytest.mark.parametrize(
+    ("decision", "task"), [("approve", "delete_key_permanently"), ("deny", "reenable_key_remove_deny_policy")]
+)
+def test_given_a_remediation_that_fails_when_decided_then_the_failure_is_told_and_red(
+    world: World, machine: StateMachine, decision: str, task: str
+) -> None:
+    fail_task(machine, task)
+    execution, key = contain(world, machine)
+    decide(world, asked(world)[0]["taskToken"], decision)
+    machine.advance()
+
+    assert (execution.status, execution.error) == ("FAILED", "RemediationFailed")
+    assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
+    assert "Remediation failed and is not tried again" in alerts(world)[-1]["Message"]
+    assert audit_actions(world)[-1] == "step_failed"
+
+
+def test_given_an_alert_that_fails_when_a_medium_event_comes_then_it_is_on_record_and_red(
+    world: World, machine: StateMachine
+) -> None:
+    fail_task(machine, "alert_only")
+    execution = machine.start(event(call(world, "ListUsers")))
+
+    assert (execution.status, execution.error) == ("FAILED", "AlertFailed")
+    assert audit_actions(world) == ["step_failed"]
+
+
+def test_given_a_receipt_that_cannot_be_written_when_approved_then_the_decision_counts_and_the_end_is_red(
+    world: World, machine: StateMachine
+) -> None:
+    fail_task(machine, "record_decision")
+    execution, key = contain(world, machine)
+    decide(world, asked(world)[0]["taskToken"], "approve")
+    machine.advance()
+
+    assert (execution.status, execution.error) == ("FAILED", "SomethingUndone")
+    assert key not in iam_state(world, "backdoor").keys

@@ -192,7 +192,8 @@ def asked(world: World) -> list[dict[str, Any]]:
 def decide(world: World, token: str, decision: str, analyst: Any = "jane", **more: Any) -> dict[str, Any]:
     """The documented `aws lambda invoke` of the approval handler."""
     payload = {"task_token": token, "decision": decision, "analyst": analyst, **more}
-    return world.invoke("approval-handler", payload)
+    answer: dict[str, Any] = world.invoke("approval-handler", payload)
+    return answer
 
 
 def audit_actions(world: World) -> list[str]:

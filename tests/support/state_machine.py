@@ -285,8 +285,8 @@ def _names(errors: list[str], error: str) -> bool:
 def _chosen(rule: Mapping[str, Any], data: Any) -> bool:
     value = _path(rule["Variable"], data, {})
     if "BooleanEquals" in rule:
-        return value is rule["BooleanEquals"]
-    return value == rule["StringEquals"]
+        return bool(value is rule["BooleanEquals"])
+    return bool(value == rule["StringEquals"])
 
 
 def _path(path: str, data: Any, context: Mapping[str, Any]) -> Any:

@@ -1,0 +1,341 @@
+"""W2, W4, W9, X12: whom the workflow leaves alone, and what it does not do in each mode."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.support import containment as support
+from tests.support.containment import ACCOUNT, IamState, alerts, asked, audit_rows, contain, decide, iam_state
+from tests.support.state_machine import StateMachine
+from tests.support.world import World
+
+
+@pytest.fixture
+def machine(world: World) -> StateMachine:
+    return StateMachine(world)
+
+
+def add(world: World, kind: str, value: str, **more: Any) -> Any:
+    task = {"task": "allowlist_add", "kind": kind, "value": value, "reason": "deploys", "added_by": "Jane", **more}
+    return world.invoke("workflow", task)
+
+
+# Allowlist
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "address"),
+    [
+        ("ip", "198.51.100.0/24", "198.51.100.7"),
+        ("ip", "2001:db8::/32", "2001:db8::7"),
+        ("ip", "198.51.100.7", "::ffff:198.51.100.7"),
+        ("ip", "cloudformation.amazonaws.com", "cloudformation.amazonaws.com"),
+        ("principal", f"arn:aws:iam::{ACCOUNT}:user/mal*", "203.0.113.1"),
+    ],
+)
+def test_given_an_entry_that_people_added_when_it_matches_then_nothing_is_touched(
+    world: World, machine: StateMachine, kind: str, value: str, address: str
+) -> None:
+    add(world, kind, value)
+    (key,) = support.user("backdoor")
+
+    execution = machine.start(support.key_created(world, "backdoor", key, sourceIPAddress=address))
+
+    assert execution.path[-3:] == ["Allowlisted?", "Log & Exit", "Logged"]
+    assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
+    assert alerts(world) == []
+    assert audit_rows(world)[-1]["action"] == "event_allowlisted"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "address"),
+    [
+        ("ip", "198.51.100.0/28", "198.51.100.77"),
+        ("ip", "cloudformation.amazonaws.com", "cloudformation.amazonaws.com.evil.example"),
+        ("principal", f"arn:aws:iam::{ACCOUNT}:user/mall", "203.0.113.1"),
+        ("principal", f"arn:aws:iam::{ACCOUNT}:user/backdoor", "203.0.113.1"),
+        ("principal", "arn:aws:iam::210987654321:user/mallory", "203.0.113.1"),
+    ],
+)
+def test_given_an_entry_that_does_not_match_when_a_key_is_made_then_it_is_contained(
+    world: World, machine: StateMachine, kind: str, value: str, address: str
+) -> None:
+    add(world, kind, value)
+    (key,) = support.user("backdoor")
+
+    machine.start(support.key_created(world, "backdoor", key, sourceIPAddress=address))
+
+    assert iam_state(world, "backdoor").denied
+
+
+def test_given_a_session_when_its_role_is_allowlisted_then_nothing_is_touched(
+    world: World, machine: StateMachine
+) -> None:
+    world.environment["IR_ALLOWED_PRINCIPALS"] = json.dumps([f"arn:aws:iam::{ACCOUNT}:role/deploy-*"])
+    (key,) = support.user("backdoor")
+
+    machine.start(support.key_created(world, "backdoor", key, userIdentity=support.role_identity("deploy-app")))
+
+    assert not iam_state(world, "backdoor").denied
+
+
+def test_given_an_entry_that_expired_when_a_key_is_made_then_it_is_contained(
+    world: World, machine: StateMachine
+) -> None:
+    add(world, "ip", "198.51.100.0/24", expires_at="2099-01-01T00:00:00Z")
+    (key,) = support.user("backdoor")
+    world.advance(80 * 365 * 86_400)
+
+    machine.start(support.key_created(world, "backdoor", key))
+
+    assert iam_state(world, "backdoor").denied
+
+
+def test_given_an_allowlist_that_cannot_be_read_when_a_key_is_made_then_it_is_contained_and_told(
+    world: World, machine: StateMachine
+) -> None:
+    def refuse(params: Any, **_: Any) -> None:
+        if "ALLOWLIST" in json.dumps(params.get("ExpressionAttributeValues", {})):
+            raise ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, "Query")
+
+    boto3.DEFAULT_SESSION.events.register("before-parameter-build.dynamodb.Query", refuse)  # type: ignore[union-attr]
+    (key,) = support.user("backdoor")
+
+    machine.start(support.key_created(world, "backdoor", key))
+
+    assert iam_state(world, "backdoor").denied
+    assert "The allowlist could not be read" in alerts(world)[0]["Message"]
+
+
+# Modes
+
+
+def test_given_dry_run_when_a_key_is_made_then_everything_is_decided_and_nothing_changed_or_asked(
+    world: World, machine: StateMachine
+) -> None:
+    world.environment["IR_CONTAINMENT_MODE"] = "dry_run"
+    execution, key = contain(world, machine)
+
+    assert execution.status == "SUCCEEDED"
+    assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
+    (alert,) = alerts(world)
+    assert "Dry run: user backdoor would have been contained" in alert["Message"]
+    assert f"Would be done: deny policy attached, key {key[:4]}...{key[-4:]} disabled." in alert["Message"]
+    assert asked(world) == []
+    assert world.security_ir.call("ListCases", {"maxResults": 25})["items"] == []
+
+
+def test_given_off_when_a_key_is_made_then_people_are_only_alerted(world: World, machine: StateMachine) -> None:
+    world.environment["IR_CONTAINMENT_MODE"] = "off"
+    execution, key = contain(world, machine)
+
+    assert execution.status == "SUCCEEDED"
+    assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
+    assert "containment is switched off" in alerts(world)[0]["Message"]
+
+
+def test_given_other_keys_are_left_alone_when_contained_then_only_the_named_key_is_disabled(
+    world: World, machine: StateMachine
+) -> None:
+    world.environment["IR_CONTAIN_OTHER_KEYS"] = "false"
+    _execution, key = contain(world, machine, keys=2)
+
+    state = iam_state(world, "backdoor")
+    assert state.denied
+    assert {name for name, status in state.keys.items() if status == "Inactive"} == {key}
+
+
+def test_given_the_actor_is_contained_too_when_denied_then_both_are_as_before(
+    world: World, machine: StateMachine
+) -> None:
+    world.environment["IR_CONTAIN_ACTOR"] = "true"
+    (own,) = support.user("mallory")
+    (key,) = support.user("backdoor")
+    machine.start(support.key_created(world, "backdoor", key, userIdentity=support.user_identity("mallory", own)))
+    assert iam_state(world, "mallory") == IamState({own: "Inactive"}, denied=True)
+    assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
+
+    decide(world, asked(world)[0]["taskToken"], "deny")
+    machine.advance()
+
+    assert iam_state(world, "mallory") == IamState({own: "Active"}, denied=False)
+    assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
+
+
+def test_given_the_actor_is_only_named_when_contained_then_it_is_untouched_and_in_the_alert(
+    world: World, machine: StateMachine
+) -> None:
+    (own,) = support.user("mallory")
+    contain(world, machine)
+
+    assert iam_state(world, "mallory") == IamState({own: "Active"}, denied=False)
+    assert "CreateAccessKey for user backdoor by user mallory" in alerts(world)[0]["Message"]
+
+
+# Whom nobody may touch
+
+
+def refused(world: World, machine: StateMachine, started: Any) -> str:
+    """Start, expect a red end and one alert; its text."""
+    execution = machine.start(started)
+    assert (execution.status, execution.error) == ("FAILED", "NotContained")
+    (alert,) = alerts(world)
+    assert "NOT contained. Somebody must act now." in alert["Message"]
+    return str(alert["Message"])
+
+
+@pytest.mark.parametrize("pattern", ["user/backdoor", "user/break-glass/*", "user/break-glass/backdoor"])
+def test_given_a_protected_user_when_a_key_is_made_then_it_is_refused_and_people_must_act(
+    world: World, machine: StateMachine, pattern: str
+) -> None:
+    world.environment["IR_PROTECTED_PRINCIPALS"] = json.dumps([f"arn:aws:iam::{ACCOUNT}:{pattern}"])
+    iam = boto3.client("iam")
+    iam.create_user(UserName="backdoor", Path="/break-glass/")
+    key = iam.create_access_key(UserName="backdoor")["AccessKey"]["AccessKeyId"]
+
+    message = refused(world, machine, support.key_created(world, "backdoor", key))
+
+    assert "It is protected" in message
+    assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("AWSServiceRoleForSupport", "/aws-service-role/support.amazonaws.com/"),
+        ("AWSReservedSSO_Admin_0123456789abcdef", "/aws-reserved/sso.amazonaws.com/"),
+    ],
+)
+def test_given_a_role_that_nobody_can_change_when_found_then_the_alert_says_what_to_do(
+    world: World, machine: StateMachine, name: str, path: str
+) -> None:
+    support.role(name, path)
+
+    message = refused(world, machine, support.finding(world, name, 8.0, user_type="AssumedRole"))
+
+    assert "IAM does not let anybody change this role" in message
+    assert not support.role_is_denied(world, name)
+
+
+def test_given_an_event_of_another_account_when_grave_then_it_is_alerted_and_never_contained(
+    world: World, machine: StateMachine
+) -> None:
+    (key,) = support.user("backdoor")
+
+    message = refused(world, machine, support.finding(world, "backdoor", 8.0, accountId="210987654321"))
+
+    assert "It belongs to account 210987654321" in message
+    assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
+
+
+def test_given_an_exposed_key_that_iam_does_not_know_when_told_then_people_must_act(
+    world: World, machine: StateMachine
+) -> None:
+    message = refused(world, machine, support.exposed("AKIAUNKNOWN000000001"))
+
+    assert "AKIAUNKNOWN000000001" in message
+
+
+def test_given_a_user_that_is_gone_when_its_event_arrives_then_there_is_nothing_to_contain(
+    world: World, machine: StateMachine
+) -> None:
+    execution = machine.start(support.key_created(world, "backdoor", "AKIAGONE000000000001"))
+
+    assert execution.status == "SUCCEEDED"
+    assert "IAM has no user backdoor any more" in alerts(world)[0]["Message"]
+
+
+def test_given_a_key_that_is_gone_when_its_event_arrives_then_the_user_is_contained_all_the_same(
+    world: World, machine: StateMachine
+) -> None:
+    (key,) = support.user("backdoor")
+
+    execution = machine.start(support.key_created(world, "backdoor", "AKIAGONE000000000001"))
+
+    assert execution.path[-1] == "Wait for Analyst"
+    assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
+
+
+# The limit
+
+
+def over_the_limit(world: World, machine: StateMachine) -> Any:
+    """Three users contained with a limit of two; the third's execution waits for permission."""
+    world.environment["IR_MAX_CONTAINMENTS_PER_HOUR"] = "2"
+    for name in ("one", "two"):
+        contain(world, machine, name)
+    alerts(world)
+    asked(world)
+    execution, _key = contain(world, machine, "three")
+    assert execution.path[-1] == "Wait for Permission"
+    return execution
+
+
+def test_given_too_many_principals_within_the_hour_when_permitted_then_the_next_is_contained_and_asked_about(
+    world: World, machine: StateMachine
+) -> None:
+    execution = over_the_limit(world, machine)
+    assert not iam_state(world, "three").denied
+    (page,) = alerts(world)
+    assert "NOT contained yet: too many principals within the hour" in page["Message"]
+    (question,) = asked(world)
+    assert question["kind"] == "contain"
+
+    answer = decide(world, question["taskToken"], "approve")
+    machine.advance()
+
+    assert "contains user three" in answer["message"]
+    assert iam_state(world, "three").denied
+    assert execution.path[-1] == "Wait for Analyst"
+    decide(world, asked(world)[0]["taskToken"], "deny")
+    machine.advance()
+    assert execution.status == "SUCCEEDED"
+    assert not iam_state(world, "three").denied
+
+
+def test_given_too_many_principals_when_permission_is_refused_then_nothing_is_contained(
+    world: World, machine: StateMachine
+) -> None:
+    execution = over_the_limit(world, machine)
+    decide(world, asked(world)[0]["taskToken"], "deny")
+    machine.advance()
+
+    assert execution.status == "SUCCEEDED"
+    assert not iam_state(world, "three").denied
+    assert "Denied by jane" in alerts(world)[-1]["Message"]
+
+
+def test_given_too_many_principals_when_nobody_answers_then_the_end_is_red_and_people_must_act(
+    world: World, machine: StateMachine
+) -> None:
+    execution = over_the_limit(world, machine)
+    world.advance(86_401)
+    machine.advance()
+
+    assert (execution.status, execution.error) == ("FAILED", "NotContained")
+    assert any("user three was NOT contained" in alert["Message"] for alert in alerts(world))
+
+
+def test_given_the_limit_is_reached_when_a_contained_principal_has_another_event_then_it_joins_unasked(
+    world: World, machine: StateMachine
+) -> None:
+    over_the_limit(world, machine)
+    execution = machine.start(support.key_created(world, "one"))
+
+    assert execution.status == "SUCCEEDED"
+    assert set(iam_state(world, "one").keys.values()) == {"Inactive"}
+
+
+def test_given_the_limit_when_an_hour_has_passed_then_the_next_is_contained_unasked(
+    world: World, machine: StateMachine
+) -> None:
+    over_the_limit(world, machine)
+    world.advance(3_601)
+    execution, _key = contain(world, machine, "four")
+
+    assert execution.path[-1] == "Wait for Analyst"
