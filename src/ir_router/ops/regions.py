@@ -1,0 +1,30 @@
+"""Clients that the rest of the package does not need: of another region, where the events of global services and so
+their trail and rules live, and of CloudWatch Logs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudtrail import CloudTrailClient
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_sqs import SQSClient
+
+_CONFIG = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "max_attempts": 3})
+
+
+@overload
+def client(name: Literal["cloudtrail"], region: str) -> CloudTrailClient: ...
+@overload
+def client(name: Literal["events"], region: str) -> EventBridgeClient: ...
+@overload
+def client(name: Literal["logs"], region: str) -> CloudWatchLogsClient: ...
+@overload
+def client(name: Literal["sqs"], region: str) -> SQSClient: ...
+def client(name: Literal["cloudtrail", "events", "logs", "sqs"], region: str) -> Any:
+    """A client of a service in a region. Operations are rare, so none is kept."""
+    return boto3.client(name, region_name=region, config=_CONFIG)

@@ -1,0 +1,166 @@
+"""Verification of what Terraform made: table, queues, functions, workflow, topic, deny policy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ir_router import aws
+from ir_router.ops import names, regions
+from ir_router.ops.checks import APPLY, Check, failed, ok, run, warning
+from ir_router.settings import settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+_REPLAY = "Mend the cause (the function's log group says it), then run make replay."
+
+
+def checks() -> Iterator[Check]:
+    """A line for each resource."""
+    yield from run("ledger", _ledger)
+    for queue in ("slack-events", "files"):
+        yield from run(f"queue {queue}", partial(_fifo, queue))
+    yield from run("queue approval", _approval_queue)
+    yield from run("queue failures", partial(_failures, "failures", names.failures_queue(), settings().region))
+    if names.forwards():
+        queue, region = names.forwarding_failures_queue(), names.GLOBAL_EVENTS_REGION
+        yield from run("queue forwarding-failures", partial(_failures, "forwarding-failures", queue, region))
+    yield from run("functions", _functions)
+    yield from run("workflow", _workflow)
+    yield from run("alert topic", _topic)
+    yield from run("deny policy", _deny_policy)
+
+
+def _ledger() -> Iterator[Check]:
+    table = aws.client("dynamodb").describe_table(TableName=settings().require("table_name"))["Table"]
+    status = table.get("TableStatus", "UNKNOWN")
+    if status not in ("ACTIVE", "UPDATING"):
+        yield failed("ledger", f"the table is {status}", "Wait until the table is active; if it stays so, " + APPLY)
+        return
+    indexes = [index.get("IndexName") for index in table.get("GlobalSecondaryIndexes", [])]
+    if "index" not in indexes:
+        yield failed("ledger", "the table has no index for the poller", APPLY)
+        return
+    yield ok("ledger", f"table {table.get('TableName')} is active")
+
+
+def _fifo(name: str) -> Iterator[Check]:
+    """A queue with its consumer, and its dead letters."""
+    label = f"queue {name}"
+    url = settings().require(f"{name.replace('-', '_')}_queue_url")
+    sqs = aws.client("sqs")
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    redrive = json.loads(attributes.get("RedrivePolicy", "{}"))
+    if not redrive.get("deadLetterTargetArn"):
+        yield failed(label, "it has no dead-letter queue: what fails for good would be lost", APPLY)
+        return
+    yield from _consumer(label, attributes)
+    dead = redrive["deadLetterTargetArn"].rpartition(":")[2]
+    yield from run(f"dead letters of {name}", partial(_dead_letters, name, dead, sqs))
+
+
+def _consumer(label: str, attributes: dict[Any, str]) -> Iterator[Check]:
+    arn = attributes["QueueArn"]
+    found = aws.client("lambda").list_event_source_mappings(EventSourceArn=arn)["EventSourceMappings"]
+    waiting = int(attributes.get("ApproximateNumberOfMessages", 0))
+    if not found:
+        yield failed(label, f"no function takes from it; {waiting} entries wait", APPLY)
+        return
+    states = sorted({mapping.get("State", "unknown") for mapping in found})
+    if "Enabled" not in states:
+        yield failed(label, f"its consumer is {', '.join(states)}; {waiting} entries wait", APPLY)
+        return
+    yield ok(label, f"{waiting} entries wait")
+
+
+def _dead_letters(name: str, queue: str, sqs: SQSClient) -> Iterator[Check]:
+    label = f"dead letters of {name}"
+    count = _depth(queue, sqs)
+    if count:
+        yield failed(label, f"{count} entries failed for good and wait in {queue}", _REPLAY)
+        return
+    yield ok(label, "none")
+
+
+def _approval_queue() -> Iterator[Check]:
+    url = settings().require("approval_queue_url")
+    attributes = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    yield ok("queue approval", f"{attributes.get('ApproximateNumberOfMessages', 0)} messages, kept for four days each")
+
+
+def _failures(label: str, queue: str, region: str) -> Iterator[Check]:
+    count = _depth(queue, regions.client("sqs", region))
+    if count:
+        yield failed(f"queue {label}", f"{count} events were not delivered, or given up on", _REPLAY)
+        return
+    yield ok(f"queue {label}", "empty")
+
+
+def _depth(queue: str, sqs: SQSClient) -> int:
+    url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    return int(attributes.get("ApproximateNumberOfMessages", 0))
+
+
+def _functions() -> Iterator[Check]:
+    versions: dict[str, list[str]] = {}
+    for part in names.FUNCTIONS:
+        yield from run(f"function {part}", partial(_function, part, versions))
+    if len(versions) > 1:
+        shown = "; ".join(f"{', '.join(parts)} run {digest[:8]}" for digest, parts in versions.items())
+        yield warning("one version", f"not all functions run the same zip: {shown}", APPLY)
+
+
+def _function(part: str, versions: dict[str, list[str]]) -> Iterator[Check]:
+    label = f"function {part}"
+    found = aws.client("lambda").get_function_configuration(FunctionName=names.function(part))
+    versions.setdefault(found.get("CodeSha256", ""), []).append(part)
+    # An idle function may be Inactive: it wakes with the next invocation.
+    state, update = found.get("State", "Active"), found.get("LastUpdateStatus", "Successful")
+    if state not in ("Active", "Inactive") or update == "Failed":
+        reason = found.get("StateReason") or found.get("LastUpdateStatusReason") or "no reason given"
+        yield failed(label, f"{state}, last update {update}: {reason}", APPLY)
+        return
+    yield ok(label, f"{state.lower()}, {found.get('Runtime')}")
+
+
+def _workflow() -> Iterator[Check]:
+    arn = settings().require("state_machine_arn")
+    found = aws.client("stepfunctions").describe_state_machine(stateMachineArn=arn)
+    if found.get("status", "ACTIVE") != "ACTIVE":
+        yield failed("workflow", f"the state machine is {found.get('status')}", APPLY)
+        return
+    yield ok("workflow", f"{arn.rpartition(':')[2]} is active; containment mode {settings().containment_mode}")
+
+
+def _topic() -> Iterator[Check]:
+    arn = settings().require("alert_topic_arn")
+    aws.client("sns").get_topic_attributes(TopicArn=arn)
+    pages = aws.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)
+    arns = [subscription["SubscriptionArn"] for page in pages for subscription in page["Subscriptions"]]
+    confirmed = [one for one in arns if one.startswith("arn:")]
+    pending = len(arns) - len(confirmed)
+    if not confirmed:
+        yield warning(
+            "alert topic",
+            f"nobody gets alerts: no confirmed subscription, {pending} not confirmed yet",
+            "Give alert_emails and run make deploy; then open the confirmation that AWS sends to each address.",
+        )
+    elif pending:
+        yield warning(
+            "alert topic",
+            f"{len(confirmed)} subscriptions, {pending} not confirmed yet",
+            "Open the confirmation that AWS sent to the address.",
+        )
+    else:
+        yield ok("alert topic", f"{len(confirmed)} subscriptions")
+
+
+def _deny_policy() -> Iterator[Check]:
+    arn = settings().require("deny_policy_arn")
+    policy = aws.client("iam").get_policy(PolicyArn=arn)["Policy"]
+    attached = policy.get("AttachmentCount", 0)
+    yield ok("deny policy", f"attached to {attached} principals" if attached else "attached to nobody")
