@@ -21,6 +21,7 @@ import pytest
 from ir_local.build import contents, package
 from ir_local.build.__main__ import main
 from ir_local.build.dependencies import Target, installed
+from ir_local.build.errors import SourceError, UnpackedServiceError
 from ir_local.build.package import build_package
 from ir_local.build.project import PROJECT_ROOT, SOURCES, local_interpreter
 
@@ -278,7 +279,14 @@ def test_given_a_client_of_an_unpacked_service_when_checked_then_it_is_refused_a
 ) -> None:
     (tmp_path / "module.py").write_text(f"def use():\n    return {line}\n")
 
-    with pytest.raises(contents.UnpackedServiceError, match=r"module\.py:2 .*'ec2'.*AWS_SERVICES in contents\.py"):
+    with pytest.raises(UnpackedServiceError, match=r"module\.py:2 .*'ec2'.*AWS_SERVICES in contents\.py"):
+        contents.check_services(tmp_path)
+
+
+def test_given_a_module_that_is_not_python_when_checked_then_its_place_is_told(tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text("def use(:\n")
+
+    with pytest.raises(SourceError, match=r"module\.py:1: "):
         contents.check_services(tmp_path)
 
 

@@ -7,9 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-from ir_local.build.contents import UnpackedServiceError
-from ir_local.build.dependencies import PLATFORMS, DependencyError, Target
-from ir_local.build.package import PackageTooLargeError, build_package
+from ir_local.build.dependencies import PLATFORMS, Target
+from ir_local.build.errors import BuildError
+from ir_local.build.package import build_package
 from ir_local.build.project import BUILD
 
 
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     start = time.monotonic()
     try:
         package = build_package(Target(None if local else options.architecture), output)
-    except (DependencyError, UnpackedServiceError, PackageTooLargeError) as error:
+    except BuildError as error:
         print(f"failed   {error}", file=sys.stderr)
         return 1
     state = f"built in {time.monotonic() - start:.1f} s" if package.built else "unchanged"

@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from ir_local.build.errors import SourceError, UnpackedServiceError
+
 AWS_SERVICES = frozenset(
     {
         "apigateway",
@@ -27,10 +29,6 @@ AWS_SERVICES = frozenset(
 """The services whose botocore data is packed, by their names in `boto3.client`: 14 of more than 400, or the zip
 would be three times as large. botocore's data that belongs to no service (endpoints, partitions, defaults, retries)
 is packed always."""
-
-
-class UnpackedServiceError(Exception):
-    """The package makes a client for a service whose data is not packed; the message tells the mend."""
 
 
 def is_packed_dependency_file(path: PurePosixPath) -> bool:
@@ -65,6 +63,8 @@ def source_files(package: Path) -> Iterator[Path]:
 def check_services(package: Path) -> None:
     """Raise UnpackedServiceError if the package makes a boto3 client for a service that is not in AWS_SERVICES.
 
+    Raises SourceError if a module is not Python.
+
     A client is a call of anything named `client` or `..._client` whose first argument is written as a string.
     """
     for path in source_files(package):
@@ -79,7 +79,11 @@ def check_services(package: Path) -> None:
 
 
 def _clients(path: Path) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"), str(path))):
+    try:
+        tree = ast.parse(path.read_text("utf-8"), str(path))
+    except SyntaxError as error:
+        raise SourceError(f"{path}:{error.lineno}: {error.msg}") from error
+    for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")

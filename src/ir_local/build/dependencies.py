@@ -11,15 +11,12 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
+from ir_local.build.errors import DependencyError
 from ir_local.build.project import LAMBDA_PYTHON, LOCAL, PROJECT_ROOT, interpreter_version, local_interpreter
 
 PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
 """Lambda's architectures as uv's platforms. The runtime python3.13 is Amazon Linux 2023 with glibc 2.34
 (docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html): wheels for 2.28 and older run on it."""
-
-
-class DependencyError(Exception):
-    """The locked dependencies cannot be installed; the message is uv's."""
 
 
 @dataclass(frozen=True)

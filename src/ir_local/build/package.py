@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from ir_local.build import contents
 from ir_local.build.dependencies import Target, installed, locked_requirements
+from ir_local.build.errors import PackageTooLargeError
 from ir_local.build.project import PROJECT_ROOT, SOURCES
 
 MAXIMUM_SIZE = 12 * 1024 * 1024
@@ -23,10 +24,6 @@ EARLIEST_TIME = (1980, 1, 1, 0, 0, 0)
 """The time of every entry: the earliest that a zip can hold."""
 
 REPORT_NAME = "package.json"
-
-
-class PackageTooLargeError(Exception):
-    """The zip is larger than MAXIMUM_SIZE; the message names the largest parts."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +41,7 @@ def build_package(target: Target, output: Path) -> Package:
 
     The same sources and lock give the same bytes (with the same zlib, which compresses). `package.json` holds for each
     zip by its file name: sha256, bytes, Python, architecture, and for each distribution version, number of files,
-    bytes, and compressed bytes. Raises DependencyError, UnpackedServiceError or PackageTooLargeError; then the output
-    is as it was.
+    bytes, and compressed bytes. Raises BuildError; then the output is as it was.
     """
     contents.check_services(SOURCES)
     inputs = _hash_of_inputs(target)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,8 @@ USUAL_MIRRORS = (
 )
 """Terraform's own implied mirrors (developer.hashicorp.com/terraform/cli/config/config-file), and where machines
 without a network commonly have one."""
+
+READ_BESIDE_ROOT = re.compile(r"\$\{path\.module\}/\.\./([\w./-]+)")
 
 PARALLELISM = 30
 """Resources at a time: most of an apply is waiting."""
@@ -80,9 +83,9 @@ class Terraform:
                 event = json.loads(line)
                 match event.get("type"):
                     case "planned_change":
-                        total += 1
+                        total += event["change"]["action"] != "read"
                     case "apply_complete":
-                        done += 1
+                        done += event["hook"]["action"] != "read"
                     case "diagnostic" if event["diagnostic"]["severity"] == "error":
                         errors.append(diagnostic_text(event["diagnostic"]))
                 if total:
@@ -212,20 +215,19 @@ def own_environment() -> dict[str, str]:
 
 
 def working_copy(root: Path, folder: Path) -> Path:
-    """A root in `folder` that is `root` by links, so that Terraform writes nothing beside the sources.
+    """A copy of a root in `folder`, with the files beside it that it reads as `${path.module}/../...`.
 
-    What is beside `root` is linked too, since modules refer to it as `../`. Inputs and state of other deployments are
-    left out.
+    Terraform so writes nothing beside the sources, and what changes there does not change a cloud that runs. Inputs
+    and state of other deployments are left out.
     """
     copy = folder / root.name
-    copy.mkdir(parents=True)
-    for beside in root.parent.iterdir():
-        if beside.name != root.name and not beside.name.startswith("."):
-            (folder / beside.name).symlink_to(beside)
-    for part in root.iterdir():
-        is_input = part.name == "terraform.tfvars" or part.name.endswith((".auto.tfvars", ".auto.tfvars.json"))
-        if not is_input and ".tfstate" not in part.name and not part.name.startswith("."):
-            (copy / part.name).symlink_to(part)
+    others = shutil.ignore_patterns(".*", "*.tfstate", "*.tfstate.*", "terraform.tfvars", "*.auto.tfvars*")
+    shutil.copytree(root, copy, ignore=others)
+    for source in root.glob("*.tf"):
+        for reference in READ_BESIDE_ROOT.findall(source.read_text("utf-8")):
+            target = folder / reference
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(root.parent / reference, target)
     return copy
 
 
