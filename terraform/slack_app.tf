@@ -4,21 +4,8 @@
 locals {
   webhook_url = "${aws_api_gateway_stage.prod.invoke_url}/slack/events"
 
-  slack_scopes = [
-    "channels:history", # message.channels; looking before posting again
-    "channels:manage",  # public case channels: create, topic, invite
-    "channels:read",    # find a channel by its name, its members
-    "chat:write",       # post, update
-    "commands",         # /security-ir
-    "files:read",       # files to the case
-    "files:write",      # files from the case
-    "groups:history",   # as channels:history, for private channels
-    "groups:read",      # as channels:read, for private channels
-    "groups:write",     # as channels:manage, for private channels
-    "usergroups:read",  # approvers and editors given as a user group
-    "users:read",       # real names, guests
-    "users:read.email", # watchers to members, members to permissions
-  ]
+  # With what each is for: the same list that `make verify` holds the installed app to.
+  slack_scopes = keys(jsondecode(file("${path.module}/../src/ir_router/slack/scopes.json")))
 
   slack_app_manifest = {
     display_information = {

@@ -102,6 +102,12 @@ variable "slack_bot_token" {
     condition     = var.slack_bot_token == null || can(regex("^xoxb-[0-9]+-[0-9]+-[a-zA-Z0-9]+$", var.slack_bot_token))
     error_message = "slack_bot_token must look like xoxb-NUMBERS-NUMBERS-ALPHANUMERIC: copy the Bot User OAuth Token from OAuth & Permissions in the Slack app's settings."
   }
+
+  # All three are written at once: the one that is left out would be overwritten with nothing.
+  validation {
+    condition     = (var.slack_bot_token == null) == (var.slack_signing_secret == null) && (var.slack_bot_token == null || var.slack_workspace_id != null)
+    error_message = "Give slack_bot_token, slack_signing_secret and slack_workspace_id together: all three are written when slack_credentials_version changes."
+  }
 }
 
 variable "slack_signing_secret" {
@@ -131,7 +137,7 @@ variable "slack_workspace_id" {
 
 variable "slack_credentials_version" {
   type        = number
-  description = "Token, signing secret and workspace id are written when this number changes, and only then: raise it by one whenever you give other ones, the first time included."
+  description = "Token, signing secret and workspace id are written when this number changes, and only then: raise it by one whenever you give other ones, also when you give them for the first time after an apply without. Raised without them, it removes them."
   default     = 1
 
   validation {

@@ -49,7 +49,6 @@ run "given_slack_values_of_the_wrong_form_when_planned_then_each_is_refused" {
   command = plan
 
   variables {
-    slack_bot_token           = "xoxp-1111111111-2222222222-aaaa"
     slack_signing_secret      = "0123456789abcdef"
     slack_workspace_id        = "my-workspace"
     slack_credentials_version = 1.5
@@ -61,7 +60,6 @@ run "given_slack_values_of_the_wrong_form_when_planned_then_each_is_refused" {
   }
 
   expect_failures = [
-    var.slack_bot_token,
     var.slack_signing_secret,
     var.slack_workspace_id,
     var.slack_credentials_version,
@@ -71,6 +69,37 @@ run "given_slack_values_of_the_wrong_form_when_planned_then_each_is_refused" {
     var.slack_case_editors,
     var.security_channel_id,
   ]
+}
+
+run "given_a_user_token_when_planned_then_refused" {
+  command = plan
+
+  variables {
+    slack_bot_token      = "xoxp-1111111111-2222222222-aaaa"
+    slack_signing_secret = "0123456789abcdef0123456789abcdef"
+    slack_workspace_id   = "T1234567890"
+  }
+
+  expect_failures = [var.slack_bot_token]
+}
+
+run "given_a_token_without_its_signing_secret_when_planned_then_refused" {
+  command = plan
+
+  variables {
+    slack_bot_token    = "xoxb-1111111111-2222222222-aaaaBBBB3333"
+    slack_workspace_id = "T1234567890"
+  }
+
+  expect_failures = [var.slack_bot_token]
+}
+
+run "given_the_workspace_alone_when_planned_then_it_is_taken" {
+  command = plan
+
+  variables {
+    slack_workspace_id = "T1234567890"
+  }
 }
 
 run "given_containment_values_of_the_wrong_form_when_planned_then_each_is_refused" {
