@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ir_router import clock
-from ir_router.commands import acknowledgement, forms, parser
+from ir_router.commands import acknowledgement, create_form, forms, parser
 from ir_router.commands.catalogue import SUB_COMMANDS
 from ir_router.commands.parser import Invocation
 
@@ -131,6 +131,17 @@ def test_given_a_mistake_in_a_field_when_checked_then_the_error_is_under_that_fi
 
 def test_given_a_start_a_moment_ahead_of_our_clock_when_checked_then_it_is_taken() -> None:
     assert forms.errors(submission(start={"selected_date_time": NOW + 299})) == {}
+
+
+def test_given_a_form_as_it_was_opened_when_title_and_description_are_filled_in_then_nothing_is_wrong() -> None:
+    opened = create_form.view(forms.CaseForm(start=NOW), {})
+    initial = {
+        block["block_id"]: {"selected_option": block["element"]["initial_option"]}
+        for block in opened["blocks"]
+        if "initial_option" in block["element"]
+    }
+    assert set(initial) == {"type", "severity"}
+    assert forms.errors(submission(**initial)) == {}
 
 
 def test_given_a_form_of_another_module_when_checked_then_it_passes() -> None:

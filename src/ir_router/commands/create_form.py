@@ -14,12 +14,11 @@ from ir_router.slack.text import escape
 
 # Slack's own limit of a text field; AWS takes 8,000 characters (https://api.slack.com/reference/block-kit/block-elements).
 _TEXT_LENGTH = 3_000
-_NO_SEVERITY = "Not set"
 
 
 def view(form: CaseForm, origin: Mapping[str, str]) -> dict[str, Any]:
     """The form, filled with what is known. `origin` comes back with the submission, and nobody sees it."""
-    severities = (*forms.SEVERITIES, _NO_SEVERITY)
+    severities = (*forms.SEVERITIES, forms.NO_SEVERITY)
     return {
         "type": "modal",
         "callback_id": forms.CREATE_CASE,
@@ -36,7 +35,7 @@ def view(form: CaseForm, origin: Mapping[str, str]) -> dict[str, Any]:
                 hint="What was seen, where, and what was done about it so far.",
             ),
             _input(forms.KIND, "Type", _select(forms.KINDS, form.kind or forms.KINDS[0])),
-            _input(forms.SEVERITY, "Severity", _select(severities, form.severity or _NO_SEVERITY)),
+            _input(forms.SEVERITY, "Severity", _select(severities, form.severity or forms.NO_SEVERITY)),
             _input(
                 forms.START,
                 "Began",

@@ -22,6 +22,7 @@ ACCOUNTS, WATCHERS = "accounts", "watchers"
 
 KINDS = ("Security Incident", "Investigation")
 SEVERITIES = ("Critical", "High", "Medium", "Low")
+NO_SEVERITY = "Not set"
 # Clocks differ: a start that is a moment ahead of ours is not a mistake.
 _CLOCK_SKEW_SECONDS = 300
 
@@ -54,7 +55,7 @@ def case_errors(form: CaseForm) -> dict[str, str]:
         TITLE: _length(form.title, "title", TITLE_LIMIT),
         DESCRIPTION: _length(form.description, "description", DESCRIPTION_LIMIT),
         KIND: None if form.kind in KINDS else "Choose what kind of case it is.",
-        SEVERITY: None if form.severity in ("", *SEVERITIES) else "Choose one of the severities.",
+        SEVERITY: None if form.severity in ("", NO_SEVERITY, *SEVERITIES) else "Choose one of the severities.",
         START: _start(form.start),
         ACCOUNTS: _accounts(form.accounts),
         WATCHERS: None if len(form.watchers) <= WATCHER_LIMIT else f"A case has at most {WATCHER_LIMIT} watchers.",
