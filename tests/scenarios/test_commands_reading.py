@@ -111,3 +111,31 @@ def test_given_more_events_than_are_shown_when_asked_for_details_then_the_newest
     assert len(events) == 11
     newest = moment(datetime.fromtimestamp(world.now(), UTC))[:16]
     assert events[-1] == f"• {newest} - Title updated"
+
+
+def test_given_a_warm_function_when_commands_run_then_they_stay_within_their_budget_of_calls(world: World) -> None:
+    case_id, jane = case_with_channel(world)
+    type_command(world, jane, case_id, "status")
+    type_command(world, jane, case_id, "update-title Warm")
+
+    def calls_of(text: str) -> list[str]:
+        world.wire.calls.clear()
+        type_command(world, jane, case_id, text)
+        return [f"{call.service} {call.operation}" for call in world.wire.calls if call.deployment == "slack"]
+
+    assert calls_of("status") == [
+        "dynamodb PutItem",  # the command's claim
+        "dynamodb GetItem",  # channel to case
+        "security-ir GetCase",
+        "security-ir ListTagsForResource",
+        "slack response_url",
+        "events PutEvents",
+        "dynamodb UpdateItem",  # done
+    ]
+    changing = calls_of("update-title Warmer")
+    assert [call for call in changing if call.startswith("security-ir")] == [
+        "security-ir GetCase",
+        "security-ir UpdateCase",
+        "security-ir CreateCaseComment",
+    ]
+    assert len(changing) <= 16
