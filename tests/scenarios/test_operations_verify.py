@@ -2,21 +2,222 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
 import pytest
 
-from tests.support.operations import Deployed
-from tests.support.world import World
+from ir_local.slack.faults import Fault
+from ir_router.errors import UnknownEventError
+from ir_router.ops import handler, slack_app
+from tests.support.operations import Deployed, deployed_in
+from tests.support.world import HttpAnswer, World, forget_everything
+
+ROOT = "/SecurityIncidentResponse/"
 
 
 @pytest.fixture
-def deployed(world: World) -> Deployed:
-    return Deployed(world)
+def deployed(world: World) -> Iterator[Deployed]:
+    with deployed_in(world) as deployed:
+        yield deployed
+
+
+def put(name: str, value: str) -> None:
+    boto3.client("ssm").put_parameter(Name=ROOT + name, Value=value, Overwrite=True)
 
 
 def test_given_a_whole_deployment_when_verified_then_every_line_is_ok(deployed: Deployed) -> None:
     answer = deployed.verify()
 
-    for line in answer["checks"]:
-        print(line)
     assert deployed.red() == {}
     assert answer["ok"] is True
+    assert {line["state"] for line in answer["checks"]} == {"ok"}
+
+
+def test_given_a_whole_deployment_when_verified_then_nothing_is_changed(deployed: Deployed, world: World) -> None:
+    world.wire.calls.clear()
+
+    deployed.verify()
+
+    verbs = {call.operation for call in world.wire.calls if call.service != "slack"}
+    assert all(verb.startswith(("Get", "Describe", "List", "Filter")) for verb in verbs), verbs
+    assert {call.operation for call in world.wire.calls if call.service == "slack"} <= {
+        "auth.test",
+        "conversations.info",
+        "users.lookupByEmail",
+    }
+
+
+def test_given_a_whole_deployment_when_verified_then_no_secret_is_in_the_answer(
+    deployed: Deployed, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = json.dumps(deployed.verify()) + capsys.readouterr().out
+
+    assert "SecretAgeDays" in shown, "what is printed is looked at"
+    assert world.app.token not in shown
+    assert world.app.signing_secret not in shown
+
+
+def test_given_requests_signed_with_another_secret_when_verified_then_the_secret_is_said_to_be_wrong(
+    deployed: Deployed, world: World
+) -> None:
+    case_id = world.create_case()
+    world.settle()
+    channel = world.channel_of(case_id)
+    person = deployed.team[0]
+    right = world.app.signing_secret
+    put("slackSigningSecret", "0" * 32)
+    world.advance(25 * 3600)  # the secret before it is accepted for a day
+    forget_everything()
+
+    person.post(channel, "does anybody see this?")
+    world.workspace.deliveries.deliver_due()
+    deployed.poll()
+
+    line = deployed.lines()["Slack's requests"]
+    assert line["state"] == "failed"
+    assert "the signing secret is not this app's" in line["detail"]
+    assert "make rotate" in line["mend"]
+
+    put("slackSigningSecret", right)
+    world.advance(25 * 3600)
+    forget_everything()
+    person.post(channel, "and this?")
+    world.workspace.deliveries.deliver_due()
+    deployed.poll()
+
+    assert deployed.red() == {}
+    assert "accepted" in deployed.lines()["Slack's requests"]["detail"]
+
+
+def test_given_a_fresh_rotation_when_slack_still_signs_with_the_old_secret_then_until_when_that_works_is_said(
+    deployed: Deployed, world: World
+) -> None:
+    put("slackSigningSecret", "0" * 32)
+    forget_everything()
+
+    assert world.workspace.verify_request_url(world.app)
+
+    line = deployed.lines()["Slack's requests"]
+    assert line["ok"]
+    assert "the signing secret before this one is as well" in line["detail"]
+
+
+def test_given_secrets_older_than_90_days_when_verified_then_it_warns_and_stays_green(
+    deployed: Deployed, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.advance(91 * 86_400)
+    deployed.poll()
+    capsys.readouterr()
+
+    answer = deployed.verify()
+
+    line = next(line for line in answer["checks"] if line["name"] == "age of secrets")
+    assert (line["state"], answer["ok"]) == ("warning", True)
+    assert "91 days old" in line["detail"]
+    assert "make rotate" in line["mend"]
+    metric = next(json.loads(text) for text in capsys.readouterr().out.splitlines() if '"SecretAgeDays"' in text)
+    assert metric["SecretAgeDays"] == pytest.approx([91], abs=0.1)
+
+
+def test_given_no_slack_app_yet_when_verified_then_its_lines_wait_and_nothing_is_red(deployed: Deployed) -> None:
+    for name in ("slackBotToken", "slackSigningSecret", "slackWorkspaceId"):
+        put(name, "not-configured")
+    forget_everything()
+
+    answer = deployed.verify()
+
+    states = {line["name"]: line["state"] for line in answer["checks"]}
+    assert {name for name, state in states.items() if state == "waiting"} == {
+        "bot token",
+        "signing secret",
+        "workspace id",
+        "Slack token",
+    }
+    assert "failed" not in states.values()
+    assert answer["ok"] is False
+    assert answer["probe"] is None
+
+
+def test_given_slack_out_of_reach_when_verified_then_that_is_said_and_not_a_wrong_token(
+    deployed: Deployed, world: World
+) -> None:
+    world.workspace.faults.add(Fault("auth.test", "status", status=503))
+
+    line = deployed.lines()["Slack token"]
+
+    assert line["state"] == "failed"
+    assert "HTTP 503" in line["detail"]
+    assert "make rotate" not in line["mend"]
+
+
+def test_given_no_membership_when_verified_then_it_says_so(deployed: Deployed, world: World) -> None:
+    client = boto3.client("security-ir")
+    membership = client.list_memberships()["items"][0]["membershipId"]
+    client.cancel_membership(membershipId=membership)
+
+    lines = deployed.lines()
+
+    assert lines["membership"]["state"] == "failed"
+    assert "Cancelled" in lines["membership"]["detail"]
+
+
+def test_given_dry_run_and_nobody_to_decide_when_verified_then_it_only_warns(deployed: Deployed, world: World) -> None:
+    world.environment.update(IR_CONTAINMENT_MODE="dry_run", IR_APPROVERS='["gone@example.com"]')
+
+    assert deployed.lines()["approvers"]["state"] == "warning"
+
+
+def test_given_a_user_group_as_approvers_when_verified_then_its_members_count(deployed: Deployed, world: World) -> None:
+    somebody = world.workspace.create_user("somebody")
+    group = world.workspace.create_user_group("responders", [somebody.id])
+    world.environment["IR_APPROVERS"] = json.dumps([group.id, somebody.id, "gone@example.com"])
+
+    line = deployed.lines()["approvers"]
+
+    assert line["state"] == "warning"
+    assert line["detail"].startswith("2 of slack_approvers; 1 cannot be found")
+
+
+def test_given_functions_of_two_versions_when_verified_then_it_warns(deployed: Deployed) -> None:
+    boto3.client("lambda").delete_function(FunctionName="security-incident-slack")
+    deployed.put_function("slack", "another version")
+
+    line = deployed.lines()["one version"]
+
+    assert line["state"] == "warning"
+    assert "slack run" in line["detail"]
+
+
+def test_given_a_trail_of_writes_only_when_verified_then_reads_are_said_to_be_missed(deployed: Deployed) -> None:
+    deployed.select(ReadWriteType="WriteOnly", IncludeManagementEvents=True)
+
+    line = deployed.lines()["trail in us-east-1"]
+
+    assert line["state"] == "warning"
+    assert "reconnaissance" in line["detail"]
+
+
+def test_given_a_role_without_a_right_when_verified_then_the_line_names_the_call(deployed: Deployed) -> None:
+    def refuse(**_: Any) -> Any:
+        return HttpAnswer(403), {"Error": {"Code": "AccessDeniedException", "Message": "no"}}
+
+    boto3.DEFAULT_SESSION.events.register("before-call.cloudtrail.DescribeTrails", refuse)  # type: ignore[union-attr]
+
+    line = deployed.lines()["trail"]
+
+    assert line["state"] == "failed"
+    assert "may not call DescribeTrails" in line["detail"]
+
+
+def test_given_an_operation_that_is_none_when_asked_then_the_answer_names_those_there_are(world: World) -> None:
+    with pytest.raises(UnknownEventError, match="verify, replay, resync"):
+        handler.handle({"task": "reboot"}, None)
+
+
+def test_given_the_scopes_when_compared_then_the_specifications_that_are_used_are_among_them() -> None:
+    assert {"channels:manage", "chat:write", "commands", "files:read", "users:read.email"} <= set(
+        slack_app.wanted_scopes()
+    )

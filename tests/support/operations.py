@@ -6,10 +6,14 @@ import contextlib
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
+from unittest import mock
 
 import boto3
+from moto.logs import models as logs
+from moto.sqs.models import sqs_backends
 
 from ir_router.ops import names
 from ir_router.settings import settings
@@ -21,14 +25,29 @@ SYNC_LOG = "/aws/lambda/security-incident-sync"
 TEAM = ("on.call", "deputy")
 
 
+@contextlib.contextmanager
+def deployed_in(world: World) -> Iterator[Deployed]:
+    """The deployment, with logs on the world's clock."""
+
+    def utc_now() -> datetime:
+        return datetime.fromtimestamp(world.now(), UTC).replace(tzinfo=None)
+
+    with mock.patch.object(logs, "utcnow", utc_now):
+        yield Deployed(world)
+
+
 class Deployed:
     """The rest of the deployment, in moto. `break_...` and `mend_...` are what a person may do to it."""
 
     def __init__(self, world: World) -> None:
+        """Make it; `deployed_in` is the way to it."""
         self.world = world
-        world.environment["IR_SECURITY_CHANNEL_ID"] = self._security_channel()
-        for name in TEAM:
-            world.workspace.create_user(name)
+        self.boss = world.workspace.create_user("boss")
+        channel = world.workspace.create_channel("security", [self.boss])
+        self.security_channel = channel.id
+        self.boss.invite(channel.id, world.app.bot_user_id)
+        world.environment["IR_SECURITY_CHANNEL_ID"] = channel.id
+        self.team = [world.workspace.create_user(name) for name in TEAM]
         world.security_ir.set_response_team(
             [{"name": name, "jobTitle": "Analyst", "email": f"{name}@example.com"} for name in TEAM]
         )
@@ -67,12 +86,6 @@ class Deployed:
 
     # What Terraform makes
 
-    def _security_channel(self) -> str:
-        boss = self.world.workspace.create_user("boss")
-        channel = self.world.workspace.create_channel("security", [boss], is_private=False)
-        boss.invite(channel.id, self.world.app.bot_user_id)
-        return str(channel.id)
-
     def _functions(self) -> None:
         boto3.client("iam").create_role(
             RoleName="any",
@@ -89,32 +102,36 @@ class Deployed:
                 }
             ),
         )
-        package = io.BytesIO()
-        with zipfile.ZipFile(package, "w") as archive:
-            archive.writestr("handler.py", "")
         client = boto3.client("lambda")
         for part in names.FUNCTIONS:
-            client.create_function(
-                FunctionName=f"security-incident-{part}",
-                Runtime="python3.13",
-                Role=ROLE,
-                Handler="ir_router.handler.lambda_handler",
-                Code={"ZipFile": package.getvalue()},
-                Environment={"Variables": self._environment_of(part)},
-            )
+            self.put_function(part)
         for queue, part in (("slack-events", "slack"), ("files", "sync")):
             arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}.fifo"
             client.create_event_source_mapping(FunctionName=f"security-incident-{part}", EventSourceArn=arn)
+            # The world carries messages to the functions; moto would try to run them in Docker.
+            sqs_backends[ACCOUNT][REGION].queues[f"{queue}.fifo"].lambda_event_source_mappings.clear()
 
-    def _environment_of(self, part: str) -> dict[str, str]:
-        """What a person finds in a function's configuration."""
+    def put_function(self, part: str, content: str = "") -> None:
+        """A function as Terraform makes it; `content` stands for the version of the zip."""
+        package = io.BytesIO()
+        with zipfile.ZipFile(package, "w") as archive:
+            archive.writestr(zipfile.ZipInfo("handler.py"), content)
         root = "/SecurityIncidentResponse/"
-        return {
-            "IR_NAME_PREFIX": "security-incident",
-            "IR_BOT_TOKEN_PARAMETER": f"{root}slackBotToken",
-            "IR_SIGNING_SECRET_PARAMETER": f"{root}slackSigningSecret",
-            "IR_WORKSPACE_ID_PARAMETER": f"{root}slackWorkspaceId",
-        }
+        boto3.client("lambda").create_function(
+            FunctionName=f"security-incident-{part}",
+            Runtime="python3.13",
+            Role=ROLE,
+            Handler="ir_router.handler.lambda_handler",
+            Code={"ZipFile": package.getvalue()},
+            Environment={
+                "Variables": {
+                    "IR_NAME_PREFIX": "security-incident",
+                    "IR_BOT_TOKEN_PARAMETER": f"{root}slackBotToken",
+                    "IR_SIGNING_SECRET_PARAMETER": f"{root}slackSigningSecret",
+                    "IR_WORKSPACE_ID_PARAMETER": f"{root}slackWorkspaceId",
+                }
+            },
+        )
 
     def _workflow(self) -> None:
         definition = {"StartAt": "Any", "States": {"Any": {"Type": "Pass", "End": True}}}
@@ -145,6 +162,10 @@ class Deployed:
         client = boto3.client("cloudtrail")
         client.create_trail(Name="everything", S3BucketName="trail-of-the-account", IsMultiRegionTrail=True)
         client.start_logging(Name="everything")
+
+    def select(self, **selector: Any) -> None:
+        """The one event selector of the trail."""
+        boto3.client("cloudtrail").put_event_selectors(TrailName="everything", EventSelectors=[selector])  # type: ignore[list-item]
 
     # Asking
 

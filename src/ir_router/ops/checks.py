@@ -60,6 +60,11 @@ def failed(name: str, detail: str, mend: str) -> Check:
     return Check(name, "failed", detail, mend)
 
 
+def count(number: int, one: str, many: str) -> str:
+    """`1 entry`, `2 entries`."""
+    return f"{number} {one if number == 1 else many}"
+
+
 def run(name: str, look: Callable[[], Iterable[Check]], *, missing: str = APPLY) -> Iterator[Check]:
     """The lines that `look` makes; a call that fails becomes a failed line called `name`.
 

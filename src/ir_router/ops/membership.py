@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ir_router import aws
 from ir_router.cases.models import Person
 from ir_router.errors import RefusedError
-from ir_router.ops.checks import Check, failed, ok, run, warning
+from ir_router.ops.checks import Check, count, failed, ok, run, warning
 from ir_router.security_ir import gateway as security_ir
 from ir_router.settings import settings
 
@@ -31,7 +31,7 @@ def _membership(team: list[Person]) -> Iterator[Check]:
     yield ok("membership", "active")
     team += security_ir.response_team()
     if team:
-        yield ok("response team", f"{len(team)} people")
+        yield ok("response team", count(len(team), "person", "people"))
     else:
         yield warning("response team", "nobody: only a case's watchers are invited to its channel", _TEAM)
 

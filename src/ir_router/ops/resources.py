@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ir_router import aws
 from ir_router.ops import names, regions
-from ir_router.ops.checks import APPLY, Check, failed, ok, run, warning
+from ir_router.ops.checks import APPLY, Check, count, failed, ok, run, warning
 from ir_router.settings import settings
 
 if TYPE_CHECKING:
@@ -65,22 +65,22 @@ def _fifo(name: str) -> Iterator[Check]:
 def _consumer(label: str, attributes: dict[Any, str]) -> Iterator[Check]:
     arn = attributes["QueueArn"]
     found = aws.client("lambda").list_event_source_mappings(EventSourceArn=arn)["EventSourceMappings"]
-    waiting = int(attributes.get("ApproximateNumberOfMessages", 0))
+    waiting = count(int(attributes.get("ApproximateNumberOfMessages", 0)), "entry", "entries")
     if not found:
-        yield failed(label, f"no function takes from it; {waiting} entries wait", APPLY)
+        yield failed(label, f"no function takes from it; {waiting} waiting", APPLY)
         return
     states = sorted({mapping.get("State", "unknown") for mapping in found})
     if "Enabled" not in states:
-        yield failed(label, f"its consumer is {', '.join(states)}; {waiting} entries wait", APPLY)
+        yield failed(label, f"its consumer is {', '.join(states)}; {waiting} waiting", APPLY)
         return
-    yield ok(label, f"{waiting} entries wait")
+    yield ok(label, f"{waiting} waiting")
 
 
 def _dead_letters(name: str, queue: str, sqs: SQSClient) -> Iterator[Check]:
     label = f"dead letters of {name}"
-    count = _depth(queue, sqs)
-    if count:
-        yield failed(label, f"{count} entries failed for good and wait in {queue}", _REPLAY)
+    depth = _depth(queue, sqs)
+    if depth:
+        yield failed(label, f"{count(depth, 'entry', 'entries')} in {queue}: given up on after many tries", _REPLAY)
         return
     yield ok(label, "none")
 
@@ -88,13 +88,16 @@ def _dead_letters(name: str, queue: str, sqs: SQSClient) -> Iterator[Check]:
 def _approval_queue() -> Iterator[Check]:
     url = settings().require("approval_queue_url")
     attributes = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-    yield ok("queue approval", f"{attributes.get('ApproximateNumberOfMessages', 0)} messages, kept for four days each")
+    yield ok(
+        "queue approval",
+        f"{count(int(attributes['ApproximateNumberOfMessages']), 'message', 'messages')}, kept for four days",
+    )
 
 
 def _failures(label: str, queue: str, region: str) -> Iterator[Check]:
-    count = _depth(queue, regions.client("sqs", region))
-    if count:
-        yield failed(f"queue {label}", f"{count} events were not delivered, or given up on", _REPLAY)
+    depth = _depth(queue, regions.client("sqs", region))
+    if depth:
+        yield failed(f"queue {label}", f"{count(depth, 'event', 'events')} not delivered, or given up on", _REPLAY)
         return
     yield ok(f"queue {label}", "empty")
 
@@ -152,15 +155,15 @@ def _topic() -> Iterator[Check]:
     elif pending:
         yield warning(
             "alert topic",
-            f"{len(confirmed)} subscriptions, {pending} not confirmed yet",
+            f"{count(len(confirmed), 'subscription', 'subscriptions')}, {pending} not confirmed yet",
             "Open the confirmation that AWS sent to the address.",
         )
     else:
-        yield ok("alert topic", f"{len(confirmed)} subscriptions")
+        yield ok("alert topic", count(len(confirmed), "subscription", "subscriptions"))
 
 
 def _deny_policy() -> Iterator[Check]:
     arn = settings().require("deny_policy_arn")
     policy = aws.client("iam").get_policy(PolicyArn=arn)["Policy"]
     attached = policy.get("AttachmentCount", 0)
-    yield ok("deny policy", f"attached to {attached} principals" if attached else "attached to nobody")
+    yield ok("deny policy", f"attached to {count(attached, 'principal', 'principals')}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -74,10 +75,11 @@ def authenticate(token: str, base_url: str | None) -> Installation:
         answer = client.auth_test()
     except SlackApiError as error:
         data = error.response.data
-        code = data.get("error") if isinstance(data, dict) else None
-        if not code:
+        code = str(data.get("error")) if isinstance(data, dict) else ""
+        # What is no answer of Slack's own stands in `error` too, as slack_sdk's words with the body.
+        if error.response.status_code != 200 or re.fullmatch("[a-z_]+", code) is None:
             raise SlackSilentError(f"Slack answers HTTP {error.response.status_code}") from error
-        raise TokenRefusedError(str(code)) from error
+        raise TokenRefusedError(code) from error
     except (OSError, http.client.HTTPException, SlackClientError, ValueError) as error:
         raise SlackSilentError(f"Slack cannot be reached: {type(error).__name__}") from error
     headers = {str(name).lower(): value for name, value in answer.headers.items()}
