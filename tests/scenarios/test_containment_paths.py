@@ -23,7 +23,7 @@ from tests.support.containment import (
     key_created,
 )
 from tests.support.state_machine import StateMachine
-from tests.support.world import World
+from tests.support.world import ACCOUNT, World
 
 
 @pytest.fixture
@@ -236,7 +236,7 @@ def test_given_a_denied_call_by_a_role_when_started_then_people_are_alerted(
 
 
 def root(world: World, name: str, **changes: Any) -> Any:
-    identity = {"type": "Root", "arn": f"arn:aws:iam::{support.ACCOUNT}:root", "accountId": support.ACCOUNT}
+    identity = {"type": "Root", "arn": f"arn:aws:iam::{ACCOUNT}:root", "accountId": ACCOUNT}
     return event(call(world, name, userIdentity=identity, **changes))
 
 
@@ -258,7 +258,7 @@ def test_given_root_when_it_makes_a_key_for_a_user_then_the_user_is_contained_al
     world: World, machine: StateMachine
 ) -> None:
     (key,) = support.user("backdoor")
-    identity = {"type": "Root", "arn": f"arn:aws:iam::{support.ACCOUNT}:root", "accountId": support.ACCOUNT}
+    identity = {"type": "Root", "arn": f"arn:aws:iam::{ACCOUNT}:root", "accountId": ACCOUNT}
     machine.start(key_created(world, "backdoor", key, userIdentity=identity))
 
     assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)

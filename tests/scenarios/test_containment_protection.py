@@ -10,9 +10,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.support import containment as support
-from tests.support.containment import ACCOUNT, IamState, alerts, asked, audit_rows, contain, decide, iam_state
+from tests.support.containment import IamState, alerts, asked, audit_rows, contain, decide, iam_state
 from tests.support.state_machine import StateMachine
-from tests.support.world import World
+from tests.support.world import ACCOUNT, World
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from typing import Any
 
 import boto3
 
-from tests.support.world import ACCOUNT, REGION, World, _HttpAnswer
+from tests.support.world import ACCOUNT, REGION, World, HttpAnswer
 
 DEFINITION = Path(__file__).parents[2] / "state-machine.asl.json"
 MACHINE_ARN = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:security-incident"
@@ -113,21 +113,24 @@ class StateMachine:
     # Step Functions' API, for the functions
 
     def _send_task_success(self, params: Mapping[str, Any], **_: Any) -> Any:
-        body = json.loads(params["body"])
+        with self.world.wire.call("stepfunctions", "SendTaskSuccess"):
+            return self._take_answer(json.loads(params["body"]))
+
+    def _take_answer(self, body: Mapping[str, Any]) -> Any:
         token = self.tokens.get(body["taskToken"])
         if token is None:
             return _refusal("InvalidToken")
         if not token.open or token.answered or token.execution.status != "RUNNING":
             return _refusal("TaskTimedOut" if token.execution.status == "RUNNING" else "TaskDoesNotExist")
         token.answered, token.output = True, json.loads(body["output"])
-        return _HttpAnswer(200), {"ResponseMetadata": {"HTTPStatusCode": 200}}
+        return HttpAnswer(200), {"ResponseMetadata": {"HTTPStatusCode": 200}}
 
     def _describe_execution(self, params: Mapping[str, Any], **_: Any) -> Any:
         execution = self.executions.get(json.loads(params["body"])["executionArn"])
         if execution is None:
             return _refusal("ExecutionDoesNotExist")
         answer = {"status": execution.status, "ResponseMetadata": {"HTTPStatusCode": 200}}
-        return _HttpAnswer(200), answer
+        return HttpAnswer(200), answer
 
     def _start_execution(self, params: Mapping[str, Any], **_: Any) -> Any:
         body = json.loads(params["body"])
@@ -135,7 +138,7 @@ class StateMachine:
             return _refusal("ExecutionAlreadyExists")
         execution = self.start(json.loads(body["input"]), body["name"])
         self.world._become("workflow")
-        return _HttpAnswer(200), {"executionArn": execution.arn, "ResponseMetadata": {"HTTPStatusCode": 200}}
+        return HttpAnswer(200), {"executionArn": execution.arn, "ResponseMetadata": {"HTTPStatusCode": 200}}
 
     # The interpreter
 
@@ -271,9 +274,9 @@ class _CaughtError(Exception):
         self.next = following
 
 
-def _refusal(code: str) -> tuple[_HttpAnswer, dict[str, Any]]:
+def _refusal(code: str) -> tuple[HttpAnswer, dict[str, Any]]:
     metadata = {"HTTPStatusCode": 400}
-    return _HttpAnswer(400), {"Error": {"Code": code, "Message": code}, "ResponseMetadata": metadata}
+    return HttpAnswer(400), {"Error": {"Code": code, "Message": code}, "ResponseMetadata": metadata}
 
 
 def _names(errors: list[str], error: str) -> bool:

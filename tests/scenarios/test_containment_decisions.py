@@ -1,0 +1,378 @@
+"""W6, W7, X3, E1-E5: decisions, first and second, late and lost; and incidents that events join."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from tests.support import containment as support
+from tests.support.containment import IamState, alerts, asked, audit_actions, contain, decide, iam_state
+from tests.support.state_machine import Execution, StateMachine
+from tests.support.world import ACCOUNT, World
+
+
+@pytest.fixture
+def machine(world: World) -> StateMachine:
+    return StateMachine(world)
+
+
+@pytest.fixture
+def waiting(world: World, machine: StateMachine) -> tuple[Execution, str, str]:
+    """An execution that waits, the contained key, and the token from the queue."""
+    execution, key = contain(world, machine)
+    return execution, key, asked(world)[0]["taskToken"]
+
+
+def pending(world: World) -> list[dict[str, Any]]:
+    return list(world.invoke("workflow", {"task": "list_approvals"})["approvals"])
+
+
+# Answers
+
+
+@pytest.mark.parametrize("token", ["AQC-not-a-token", "TOKEN_FROM_SQS", ""])
+def test_given_a_bad_token_when_deciding_then_nothing_is_decided_and_the_answer_says_where_tokens_are(
+    world: World, waiting: Any, token: str
+) -> None:
+    answer = decide(world, token, "approve")
+
+    assert answer["status"] == "unknown_token"
+    assert "taskToken" in answer["message"]
+    assert len(pending(world)) == 1
+
+
+@pytest.mark.parametrize("decision", ["yes", "", "approve!", None, 1])
+def test_given_an_unknown_decision_when_deciding_then_it_is_refused(world: World, waiting: Any, decision: Any) -> None:
+    answer = decide(world, waiting[2], decision)
+
+    assert answer["status"] == "unknown_decision"
+    assert "approve or deny" in answer["message"]
+    assert len(pending(world)) == 1
+
+
+@pytest.mark.parametrize("analyst", [None, "", {}, {"name": " "}])
+def test_given_nobody_when_deciding_then_it_is_refused(world: World, waiting: Any, analyst: Any) -> None:
+    assert decide(world, waiting[2], "approve", analyst)["status"] == "analyst_missing"
+
+
+def test_given_a_used_token_when_another_analyst_decides_then_the_first_is_named(
+    world: World, machine: StateMachine, waiting: Any
+) -> None:
+    _execution, key, token = waiting
+    decide(world, token, "deny", "jane")
+    machine.advance()
+
+    answer = decide(world, token, "approve", "john")
+
+    assert answer["status"] == "already_decided"
+    assert "Already denied by jane" in answer["message"]
+    assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
+
+
+def test_given_an_aborted_execution_when_deciding_then_it_is_too_late_and_why(
+    world: World, machine: StateMachine, waiting: Any
+) -> None:
+    execution, key, token = waiting
+    machine.abort(execution)
+
+    answer = decide(world, token, "approve")
+
+    assert answer["status"] == "too_late"
+    assert "aborted" in answer["message"]
+    assert pending(world) == []
+    assert key in iam_state(world, "backdoor").keys
+
+
+def test_given_the_owner_of_the_credentials_when_deciding_in_slack_then_it_is_refused(
+    world: World, machine: StateMachine
+) -> None:
+    support.user("backdoor")
+    boto3.client("iam").tag_user(UserName="backdoor", Tags=[{"Key": "slack-email", "Value": "Owner@example.com"}])
+    machine.start(support.key_created(world, "backdoor"))
+    token = asked(world)[0]["taskToken"]
+
+    owner = {"slack_user_id": "U1", "email": "owner@example.com", "name": "The Owner"}
+    assert decide(world, token, "deny", owner)["status"] == "not_allowed"
+    colleague = {"slack_user_id": "U2", "email": "jane@example.com", "name": "Jane"}
+    assert decide(world, token, "deny", colleague)["status"] == "denied"
+
+
+def test_given_pending_approvals_when_listed_then_all_is_there_but_the_token(world: World, waiting: Any) -> None:
+    execution, _key, token = waiting
+
+    (row,) = pending(world)
+
+    assert row["execution"] == execution.arn
+    assert row["headline"] == "user backdoor contained"
+    assert row["state"] == "pending"
+    assert token not in str(row)
+
+
+def test_given_an_approval_when_everything_is_searched_then_the_token_is_in_queue_and_token_rows_alone(
+    world: World, machine: StateMachine, waiting: Any
+) -> None:
+    token = waiting[2]
+    decide(world, token, "approve")
+    machine.advance()
+
+    rows = boto3.resource("dynamodb").Table("ledger").scan()["Items"]
+    assert {str(row["PK"]).split("#")[0] for row in rows if token in str(row)} == {"TOKEN"}
+    assert token not in str(world.bus)
+    assert token not in str(alerts(world))
+    assert token not in str(world.security_ir.call("ListCases", {"maxResults": 25}))
+
+
+# Delivery
+
+
+def lose_answers(monkeypatch: pytest.MonkeyPatch, operation: str, times: int, *, before: bool) -> None:
+    """The next answers of Step Functions never arrive; `before`: nor do the requests."""
+    left = [times]
+
+    def lost(**kwargs: Any) -> None:
+        if left[0]:
+            left[0] -= 1
+            raise EndpointConnectionError(endpoint_url="https://states")
+
+    hook = "before-parameter-build" if before else "after-call"
+    boto3.DEFAULT_SESSION.events.register(f"{hook}.stepfunctions.{operation}", lost)  # type: ignore[union-attr]
+
+
+def test_given_no_way_to_step_functions_when_deciding_then_it_is_recorded_and_delivered_by_the_next_call(
+    world: World, machine: StateMachine, waiting: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution, key, token = waiting
+    lose_answers(monkeypatch, "SendTaskSuccess", 1, before=True)
+
+    first = decide(world, token, "approve", "jane")
+    assert first["status"] == "recorded"
+    assert pending(world)[0]["state"] == "decided"
+    machine.advance()
+    assert execution.status == "RUNNING"
+
+    second = decide(world, token, "deny", "john")
+    machine.advance()
+
+    assert second["status"] == "already_decided"
+    assert "approved by jane" in second["message"]
+    assert execution.status == "SUCCEEDED"
+    assert key not in iam_state(world, "backdoor").keys
+
+
+def test_given_a_lost_answer_when_the_decision_arrived_then_the_next_call_says_so(
+    world: World, machine: StateMachine, waiting: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution, _key, token = waiting
+    lose_answers(monkeypatch, "SendTaskSuccess", 1, before=False)
+
+    assert decide(world, token, "deny", "jane")["status"] == "recorded"
+    # The state after the wait has not run yet: the token is used, and nothing proves what became of it.
+    assert decide(world, token, "deny", "jane")["status"] == "recorded"
+    machine.advance()
+
+    assert execution.status == "SUCCEEDED"
+    assert decide(world, token, "deny", "jane")["status"] == "already_decided"
+
+
+def test_given_a_retry_of_the_question_when_deciding_with_either_token_then_the_decision_arrives(
+    world: World, machine: StateMachine
+) -> None:
+    attempts: list[str] = []
+
+    def lose_first_answer(task: str, after: bool) -> None:
+        if task == "request_approval" and after:
+            attempts.append(task)
+            if len(attempts) == 1:
+                raise ClientError({"Error": {"Code": "answer lost"}}, "Invoke")
+
+    machine.fault = lose_first_answer
+    execution, key = contain(world, machine)
+    tokens = [message["taskToken"] for message in asked(world)]
+    assert len(set(tokens)) == 2
+    assert len(pending(world)) == 1
+
+    assert decide(world, tokens[0], "approve")["status"] == "approved"
+    machine.advance()
+
+    assert execution.status == "SUCCEEDED"
+    assert key not in iam_state(world, "backdoor").keys
+
+
+def test_given_a_decision_before_the_retried_question_when_asked_again_then_it_stands_and_is_delivered(
+    world: World, machine: StateMachine
+) -> None:
+    answers: list[Any] = []
+
+    def decide_between(task: str, after: bool) -> None:
+        if task == "request_approval" and after and not answers:
+            answers.append(decide(world, asked(world)[0]["taskToken"], "deny", "jane"))
+            for token in machine.tokens.values():
+                token.answered = False
+            raise ClientError({"Error": {"Code": "answer lost"}}, "Invoke")
+
+    machine.fault = decide_between
+    execution, key = contain(world, machine)
+    token = asked(world)[-1]["taskToken"]
+
+    answer = decide(world, token, "approve", "john")
+
+    assert "denied by jane" in answer["message"].lower()
+    assert key in iam_state(world, "backdoor").keys
+    assert execution.status == "RUNNING"
+
+
+@pytest.mark.parametrize("output", ["approve", {"decision": "maybe"}, None, {}])
+def test_given_a_token_when_somebody_answers_step_functions_with_nonsense_then_the_containment_stays(
+    world: World, machine: StateMachine, waiting: Any, output: Any
+) -> None:
+    execution, key, token = waiting
+    machine.send(token, output)
+
+    assert (execution.status, execution.error) == ("FAILED", "SomethingUndone")
+    assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
+    assert decide(world, token, "deny")["status"] == "too_late"
+
+
+def test_given_a_token_when_somebody_approves_by_step_functions_itself_then_it_counts_and_says_so(
+    world: World, machine: StateMachine, waiting: Any
+) -> None:
+    execution, key, token = waiting
+    machine.send(token, {"decision": "approve"})
+
+    assert execution.status == "SUCCEEDED"
+    assert key not in iam_state(world, "backdoor").keys
+    assert "Approved by somebody who answered Step Functions directly" in alerts(world)[-1]["Message"]
+    assert decide(world, token, "deny")["status"] == "already_decided"
+
+
+# Events that join
+
+
+def test_given_an_open_incident_when_another_key_is_made_then_it_is_disabled_and_no_second_question_asked(
+    world: World, machine: StateMachine, waiting: Any
+) -> None:
+    _execution, _key, token = waiting
+    later = support.key_created(world, "backdoor")
+    joined = machine.start(later)
+
+    assert joined.status == "SUCCEEDED"
+    state = iam_state(world, "backdoor")
+    assert state.keys[support.named_key(later)] == "Inactive"
+    assert asked(world) == []
+    assert any("this event joined the open incident" in alert["Message"] for alert in alerts(world))
+    (case,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
+    assert len(world.comments(case["caseId"])) == 1
+
+    decide(world, token, "approve")
+    machine.advance()
+    assert iam_state(world, "backdoor") == IamState({}, denied=True)
+
+
+def test_given_an_event_that_joined_when_denied_then_both_keys_are_as_they_were(
+    world: World, machine: StateMachine, waiting: Any
+) -> None:
+    _execution, key, token = waiting
+    later = support.key_created(world, "backdoor")
+    machine.start(later)
+
+    decide(world, token, "deny")
+    machine.advance()
+
+    expected = {key: "Active", support.named_key(later): "Active"}
+    assert iam_state(world, "backdoor") == IamState(expected, denied=False)
+
+
+def test_given_an_approved_incident_when_the_next_is_denied_then_only_its_own_key_returns(
+    world: World, machine: StateMachine
+) -> None:
+    _first, key = contain(world, machine, keys=2)
+    (other,) = set(iam_state(world, "backdoor").keys) - {key}
+    decide(world, asked(world)[0]["taskToken"], "approve")
+    machine.advance()
+    later = support.key_created(world, "backdoor")
+    second = machine.start(later)
+    assert second.path[-1] == "Wait for Analyst"
+
+    decide(world, asked(world)[0]["taskToken"], "deny")
+    machine.advance()
+
+    expected = {other: "Inactive", support.named_key(later): "Active"}
+    assert iam_state(world, "backdoor") == IamState(expected, denied=True)
+    release = {"task": "release", "principal": f"arn:aws:iam::{ACCOUNT}:user/backdoor"}
+    world.invoke("workflow", {**release, "released_by": "Jane", "reason": "user rebuilt"})
+    assert iam_state(world, "backdoor") == IamState(dict.fromkeys(expected, "Active"), denied=False)
+    assert audit_actions(world)[-1] == "released"
+
+
+def test_given_an_incident_that_nobody_decided_when_the_next_is_denied_then_the_first_state_returns(
+    world: World, machine: StateMachine, waiting: Any
+) -> None:
+    _execution, key, _token = waiting
+    world.advance(86_401)
+    machine.advance()
+
+    later = support.key_created(world, "backdoor")
+    machine.start(later)
+    decide(world, asked(world)[0]["taskToken"], "deny")
+    machine.advance()
+
+    expected = {key: "Active", support.named_key(later): "Active"}
+    assert iam_state(world, "backdoor") == IamState(expected, denied=False)
+
+
+def test_given_an_aborted_incident_that_somebody_tried_to_decide_when_the_next_comes_then_it_asks_anew(
+    world: World, machine: StateMachine, waiting: Any
+) -> None:
+    execution, _key, token = waiting
+    machine.abort(execution)
+    decide(world, token, "deny")
+
+    machine.start(support.key_created(world, "backdoor"))
+
+    assert len(asked(world)) == 1
+
+
+def test_given_two_events_at_once_when_both_are_evaluated_then_one_asks_and_the_other_joins(
+    world: World, machine: StateMachine
+) -> None:
+    first, second = support.user("backdoor", 2)
+    inner: list[Execution] = []
+    started: list[str] = []
+
+    def start_another(task: str, after: bool) -> None:
+        if task == "immediate_containment" and not after and not started:
+            started.append(task)
+            inner.append(machine.start(support.key_created(world, "backdoor", second)))
+
+    machine.fault = start_another
+    outer = machine.start(support.key_created(world, "backdoor", first))
+
+    assert {outer.path[-1], inner[0].path[-1]} == {"Wait for Analyst", "Done"}
+    assert len(asked(world)) == 1
+
+
+def test_given_a_holder_that_died_when_another_event_comes_then_it_waits_until_the_lock_may_be_taken(
+    world: World, machine: StateMachine
+) -> None:
+    died: list[float] = []
+
+    def kill(task: str, after: bool) -> None:
+        if task == "immediate_containment" and not after and not died:
+            died.append(world.now())
+            arn = f"arn:aws:iam::{ACCOUNT}:user/backdoor"
+            row: dict[str, Any] = {
+                "PK": f"CONTAINMENT#{arn}",
+                "SK": "META",
+                "lock_holder": "dead",
+                "lock_until": int(world.now()) + 65,
+            }
+            boto3.resource("dynamodb").Table("ledger").put_item(Item=row)
+
+    machine.fault = kill
+    execution, _key = contain(world, machine)
+
+    assert execution.path[-1] == "Wait for Analyst"
+    assert world.now() - died[0] >= 64
