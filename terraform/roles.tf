@@ -194,8 +194,8 @@ locals {
           Action   = ["sqs:SendMessage"]
           Resource = local.arns.files_queue
         },
-        # replay: dead letters of the FIFO queues go back by SQS's own move task, which acts with the caller's rights;
-        # what EventBridge or Lambda gave up on goes back to the target that its envelope names.
+        # replay: dead letters of the FIFO queues go back into them; what EventBridge or Lambda gave up on goes back to
+        # the target that its envelope names.
         {
           Sid    = "ReplayDeadLetters"
           Effect = "Allow"
@@ -203,9 +203,7 @@ locals {
             "sqs:DeleteMessage",
             "sqs:GetQueueAttributes",
             "sqs:GetQueueUrl",
-            "sqs:ListMessageMoveTasks",
             "sqs:ReceiveMessage",
-            "sqs:StartMessageMoveTask",
           ]
           Resource = concat([local.arns.slack_events_dlq, local.arns.files_dlq, local.arns.failures_queue], local.forwarding_failures_arns)
         },
@@ -219,7 +217,7 @@ locals {
           Sid      = "ReplayIntoFunctions"
           Effect   = "Allow"
           Action   = ["lambda:InvokeFunction"]
-          Resource = [local.function_arns.slack, local.function_arns.sync]
+          Resource = [local.function_arns.slack, local.function_arns.sync, local.function_arns["approval-handler"]]
         },
         {
           Sid      = "ReplayIntoWorkflow"
@@ -277,6 +275,15 @@ locals {
           Resource = local.arns.deny_policy
         },
         {
+          Sid    = "VerifyActivity"
+          Effect = "Allow"
+          Action = ["logs:FilterLogEvents"]
+          Resource = [
+            for group in [aws_cloudwatch_log_group.access.name, aws_cloudwatch_log_group.function["sync"].name] :
+            "arn:${local.partition}:logs:${var.region}:${local.account}:log-group:${group}:*"
+          ]
+        },
+        {
           Sid      = "FindTrails"
           Effect   = "Allow"
           Action   = ["cloudtrail:DescribeTrails"]
@@ -305,6 +312,13 @@ locals {
           Resource = local.arns.topic
         },
         {
+          # An event that names several keys: each gets an execution of its own.
+          Sid      = "StartForOtherKeys"
+          Effect   = "Allow"
+          Action   = ["states:StartExecution"]
+          Resource = local.arns.state_machine
+        },
+        {
           Sid      = "AskAnalyst"
           Effect   = "Allow"
           Action   = ["sqs:SendMessage"]
@@ -330,6 +344,12 @@ locals {
           Effect   = "Allow"
           Action   = ["states:SendTaskSuccess", "states:SendTaskFailure"]
           Resource = "*"
+        },
+        {
+          Sid      = "SeeWhatBecameOfIt"
+          Effect   = "Allow"
+          Action   = ["states:DescribeExecution"]
+          Resource = "arn:${local.partition}:states:${var.region}:${local.account}:execution:${local.names.state_machine}:*"
         },
       ],
       local.publish_events,

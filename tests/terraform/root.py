@@ -23,6 +23,9 @@ from ir_local.http import RunningServer
 
 ACCOUNT = "123456789012"
 
+# The file among the root's own tests that applies.
+APPLIED = "tests/applied.tftest.hcl"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -51,12 +54,12 @@ class Plan:
 class OwnTests:
     """The root's own tests (`terraform/tests`), run with a mocked provider.
 
-    `printed` is everything that Terraform said; `results` the outcome of each run; `applied` the resources of the state
-    after the one test that applies, by address.
+    `passed` are their names. Of the one that applies: `printed` is everything that Terraform wrote, `applied` the
+    resources of its state by address.
     """
 
+    passed: frozenset[str]
     printed: str
-    results: Mapping[str, str]
     applied: Mapping[str, Mapping[str, Any]]
 
 
@@ -77,7 +80,7 @@ class TerraformRoot:
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=500,
         )
 
     def plan(self, **variables: object) -> Plan:
@@ -93,23 +96,31 @@ class TerraformRoot:
         return Plan(json.loads(shown.stdout), file.read_bytes())
 
     def own_tests(self) -> OwnTests:
-        """Run the root's own tests, failures included."""
-        answer = self.run("test", "-json", "-verbose")
-        messages = [json.loads(line) for line in answer.stdout.splitlines()]
-        states = [message["test_state"] for message in messages if message["type"] == "test_state"]
+        """Run the root's own tests. Raises AssertionError with Terraform's diagnostics when one fails.
+
+        Only the one that applies is asked for all that it writes: with each plan Terraform prints the provider's whole
+        schema, of some ten megabytes.
+        """
+        tests = [f"tests/{file.name}" for file in self.folder.glob("tests/*.tftest.hcl")]
+        _, planned = self._test("-json", *[f"-filter={test}" for test in tests if test != APPLIED])
+        printed, applied = self._test("-json", "-verbose", f"-filter={APPLIED}")
+        (state,) = [message["test_state"] for message in applied if message["type"] == "test_state"]
         return OwnTests(
-            answer.stdout + answer.stderr,
-            {
-                message["test_run"]["run"]: message["test_run"]["status"]
-                for message in messages
-                if message["type"] == "test_run" and message["test_run"].get("progress") == "complete"
-            },
-            {
-                resource["address"]: resource["values"]
-                for state in states
-                for resource in state["root_module"]["resources"]
-            },
+            frozenset(
+                message["test_run"]["run"]
+                for message in planned + applied
+                if message["type"] == "test_run" and message["test_run"].get("status") == "pass"
+            ),
+            printed,
+            {resource["address"]: resource["values"] for resource in state["root_module"]["resources"]},
         )
+
+    def _test(self, *options: str) -> tuple[str, list[dict[str, Any]]]:
+        answer = self.run("test", *options)
+        messages = [json.loads(line) for line in answer.stdout.splitlines()]
+        failures = [message.get("diagnostic", message) for message in messages if message["@level"] == "error"]
+        assert answer.returncode == 0, (failures, answer.stderr)
+        return answer.stdout + answer.stderr, messages
 
 
 @contextmanager

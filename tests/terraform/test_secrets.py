@@ -7,23 +7,8 @@ import json
 import re
 import zipfile
 
-import pytest
-
+from tests.terraform.conftest import CHANNEL_PREFIX, SECRETS
 from tests.terraform.root import OwnTests, Plan, TerraformRoot
-
-# Built from parts, so that no scanner takes them for real ones.
-BOT_TOKEN = "-".join(["xoxb", "4815162342", "2342161584", "CanaryToken0123456789abcd"])
-SIGNING_SECRET = "c0ffee" * 5 + "42"
-CHANNEL_PREFIX = "canary-of-the-channel-prefix-"
-
-SECRETS = {"slack_bot_token": BOT_TOKEN, "slack_signing_secret": SIGNING_SECRET}
-
-
-@pytest.fixture(scope="module")
-def plan(root: TerraformRoot) -> Plan:
-    return root.plan(
-        **SECRETS, slack_workspace_id="T0CANARY1", slack_credentials_version=2, slack_channel_prefix=CHANNEL_PREFIX
-    )
 
 
 def unpacked(plan_file: bytes) -> bytes:
@@ -31,16 +16,16 @@ def unpacked(plan_file: bytes) -> bytes:
         return b"".join(archive.read(name) for name in archive.namelist())
 
 
-def test_given_secrets_when_planned_then_the_plan_file_holds_what_is_no_secret_only(plan: Plan):
-    content = unpacked(plan.file)
+def test_given_secrets_when_planned_then_the_plan_file_holds_what_is_no_secret_only(enforcing: Plan):
+    content = unpacked(enforcing.file)
 
     assert CHANNEL_PREFIX.encode() in content, "the search finds what is there"
     for secret in SECRETS.values():
         assert secret.encode() not in content
 
 
-def test_given_secrets_when_the_plan_is_shown_then_they_are_absent(plan: Plan):
-    shown = json.dumps(plan.content)
+def test_given_secrets_when_the_plan_is_shown_then_they_are_absent(enforcing: Plan):
+    shown = json.dumps(enforcing.content)
 
     assert CHANNEL_PREFIX in shown, "the search finds what is there"
     for secret in SECRETS.values():
@@ -58,8 +43,8 @@ def test_given_secrets_when_applied_then_neither_state_nor_output_nor_log_holds_
         assert secret not in own_tests.printed
 
 
-def test_given_secrets_when_planned_then_each_parameter_is_written_by_version(plan: Plan):
-    parameters = plan.resources("aws_ssm_parameter")
+def test_given_secrets_when_planned_then_each_parameter_is_written_by_version(enforcing: Plan):
+    parameters = enforcing.resources("aws_ssm_parameter")
 
     for name in ("bot_token", "signing_secret", "workspace_id"):
         assert parameters[f"aws_ssm_parameter.{name}"]["value_wo_version"] == 2
