@@ -38,7 +38,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TerraformRoot]:
 
 @pytest.fixture(scope="session")
 def enforcing(root: TerraformRoot) -> Plan:
-    """A deployment that contains, with secrets. The key is brought, so that the policies about it are in the plan too."""
+    """A deployment that contains, with secrets; the key is brought, so that policies about it stand in the plan."""
     return root.plan(
         **SECRETS,
         slack_workspace_id="T0CANARY1",
