@@ -22,7 +22,7 @@ locals {
         url           = local.webhook_url
         description   = "Manage AWS Security Incident Response cases"
         usage_hint    = "[status|update-status|update-description|update-title|close|incident-details] [args]"
-        should_escape = false
+        should_escape = true
       }]
     }
     oauth_config = {

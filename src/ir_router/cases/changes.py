@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from ir_router.cases import status
-from ir_router.cases.models import Case, CaseRow, Comment
+from ir_router.cases.models import Case, CaseEdit, CaseRow, Comment, Person
 
 
 def digest(value: Any) -> str:
@@ -29,22 +29,36 @@ def row_digest(row: CaseRow) -> str:
     return digest({name: _plain(value) for name, value in row})
 
 
-def fingerprint(case: Case, comments: Iterable[Comment]) -> str:
-    """What a deep check compares: `<case>.<comments>.<attachments>`, each a digest."""
+def fingerprint(case: Case, comments: Iterable[Comment], team: Iterable[Person]) -> str:
+    """What a deep check compares: `<case>.<comments>.<attachments>.<response team>`, each a digest."""
     fields = case.model_dump(mode="json", exclude={"case_attachments", "last_updated_date"})
     said = [(comment.comment_id, digest(comment.body)) for comment in comments]
     attached = sorted((item.attachment_id, item.attachment_status) for item in case.case_attachments)
-    return ".".join((digest(fields), digest(sorted(said)), digest(attached)))
+    people = sorted(person.email.lower() for person in team)
+    return ".".join((digest(fields), digest(sorted(said)), digest(attached), digest(people)))
 
 
 def what_differs(before: str | None, after: str) -> str | None:
     """The event that a deep check publishes: AttachmentAdded, CommentAdded, CaseUpdated, or None."""
     if before == after:
         return None
-    old, new = (before or "..").split("."), after.split(".")
-    if len(old) != len(new) or old[0] != new[0]:
+    old, new = (before or "").split("."), after.split(".")
+    if len(old) != len(new) or (old[0], old[3]) != (new[0], new[3]):
         return "CaseUpdated"
     return "CommentAdded" if old[1] != new[1] else "AttachmentAdded"
+
+
+def changed_by(edits: Iterable[CaseEdit]) -> str | None:
+    """The principal of the last change of the case itself; `edits` oldest first.
+
+    The API's actions are free texts; those of comments and attachments name them.
+    """
+    principals = [
+        edit.principal
+        for edit in edits
+        if edit.principal and not any(word in (edit.action or "").casefold() for word in ("comment", "attachment"))
+    ]
+    return principals[-1] if principals else None
 
 
 def _plain(value: Any) -> Any:

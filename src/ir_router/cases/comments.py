@@ -15,13 +15,15 @@ from datetime import datetime
 from ir_router.cases.limits import COMMENT_LIMIT
 
 SLACK_TAG = "[Slack Update]"
+# The ledger's origin of a comment that was written for AWS alone: it never reaches the channel.
+PRIVATE = "private"
 SYSTEM_TAG = "[AWS Security IR Update]"
 DELETED = "(This message was deleted in Slack.)"
 
 _SLACK_REFERENCE = re.compile(r"\(Slack ([A-Z0-9]+)/(\d+\.\d+)(?: part (\d+))?\)\s*\Z")
 _SYSTEM_REFERENCE = re.compile(r"\(ir-router ([A-Za-z0-9._:-]+)\)\s*\Z")
-# Room for the tag, the name, the time and the reference around a part of a long message.
-_FRAME_LENGTH = 400
+# Room for the tag, the name, what it answers, the time and the reference around a part of a long message.
+_FRAME_LENGTH = 600
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def body_hash(body: str) -> str:
 
 def system_comment(text: str, name: str) -> str:
     """A comment of the system about itself; `name` is the ledger's, of letters, digits and `._:-`."""
-    return f"{SYSTEM_TAG} {text[: COMMENT_LIMIT - _FRAME_LENGTH]}\n\n(ir-router {name})"
+    return f"{SYSTEM_TAG} {text[: part_length() // 2]}\n\n(ir-router {name})"
 
 
 def private_comment(text: str, author: str, sent_at: datetime, name: str) -> str:
@@ -94,9 +96,12 @@ def marked_deleted(body: str) -> str:
     if DELETED in body:
         return body
     first, line_end, rest = body.partition("\n")
-    return f"{first}\n{DELETED}{line_end}{rest}"
+    marked = f"{first}\n{DELETED}{line_end}{rest}"
+    # Only a comment that somebody made longer on the case has no room for the remark.
+    over = len(marked.encode("utf-16-le", "surrogatepass")) // 2 - COMMENT_LIMIT
+    return marked[: len(marked) - over] if over > 0 else marked
 
 
 def part_length() -> int:
-    """How many characters of a message fit into one comment."""
+    """How much of a message fits into one comment, in UTF-16 units (see `slack.text.length_of`)."""
     return COMMENT_LIMIT - _FRAME_LENGTH

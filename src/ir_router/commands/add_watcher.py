@@ -23,7 +23,7 @@ def run(command: Command) -> Answer:
     if len(present) + len(missing) > WATCHER_LIMIT:
         raise InvalidInputError(rendering.too_many_watchers(len(present), WATCHER_LIMIT))
     if missing:
-        changing.record_change(command, "watchers", watchers.shown(missing))
+        changing.remember_person(command, "watchers", watchers.shown(missing))
         security_ir.update_case(command.case_id, watchersToAdd=watchers.as_parameter(missing))
     changing.write_comment(command, f"Watchers added by {command.real_name} from Slack: {watchers.shown(new)}.")
     changing.tell_synchronisation(command)

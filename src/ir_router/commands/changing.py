@@ -20,8 +20,8 @@ from ir_router.ledger import keys, table
 from ir_router.observability import logger
 from ir_router.security_ir import gateway as security_ir
 from ir_router.sync import hints, system_comments
+from ir_router.sync.fields import SLACK_CHANGE
 
-CHANGE_PREFIX = "slack-change-"
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._:-]")
 
 
@@ -58,18 +58,9 @@ def remember_person(command: Command, field: str, value: str) -> None:
 
     `field` is the ledger's attribute (`slackChannelCaseStatus`), `value` the API's.
     """
-    table.put(keys.note(command.case_id, "actor"), _change(command, field, value))
-    record_change(command, field, value)
-
-
-def record_change(command: Command, field: str, value: str) -> None:
-    """Keep it for `incident-details` alone."""
-    table.put(keys.note(command.case_id, CHANGE_PREFIX + name_of(command)), _change(command, field, value))
-
-
-def _change(command: Command, field: str, value: str) -> table.Row:
     command.deadline.check()  # the change itself comes next
-    return {"name": command.real_name, "field": field, "value": value, "at": command.first("at", clock.now())}
+    change = {"name": command.real_name, "field": field, "value": value, "at": command.first("at", clock.now())}
+    table.put(keys.note(command.case_id, SLACK_CHANGE + name_of(command)), change)
 
 
 def write_comment(command: Command, text: str) -> None:

@@ -12,9 +12,6 @@ from ir_router.errors import InvalidInputError
 from ir_router.ledger import claims
 from ir_router.sync import comment_claims, system_comments
 
-# The ledger's origin of such a comment: neither it nor an edit of it is ever carried into the channel.
-ORIGIN = "private"
-
 
 def run(command: Command) -> Answer:
     """Write the comment, once, signed with the person's name."""
@@ -25,8 +22,8 @@ def run(command: Command) -> Answer:
     at = datetime.fromtimestamp(float(command.first("at", clock.now())), UTC)
     name = changing.name_of(command)
     body = comments.private_comment(text, str(command.first("author", command.real_name)), at, name)
-    token = comment_claims.token_for(command.case_id, "private", name)
-    taken = comment_claims.take(system_comments.key_of(command.case_id, name), body, token, origin=ORIGIN)
+    token = comment_claims.token_for(command.case_id, comments.PRIVATE, name)
+    taken = comment_claims.take(system_comments.key_of(command.case_id, name), body, token, origin=comments.PRIVATE)
     if isinstance(taken, claims.Claim):
-        comment_claims.settle(command.case_id, taken, ORIGIN)
+        comment_claims.settle(command.case_id, taken, comments.PRIVATE)
     return Answer(rendering.commented(command.by, clock.utc_now()))

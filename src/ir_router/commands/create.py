@@ -74,7 +74,7 @@ def _create(command: Command, form: CaseForm) -> Answer:
         tags={SEVERITY_TAG: form.severity} if form.severity in forms.SEVERITIES else {},
     )
     command.case_id = case_id
-    changing.record_change(command, "case", "created")
+    changing.remember_person(command, "case", "created")
     changing.write_comment(command, f"Opened by {command.real_name} from Slack.")
     changing.tell_synchronisation(command, "CaseCreated")
     unreachable = [command.names.real_name(user_id) for user_id, person in named if person is None]

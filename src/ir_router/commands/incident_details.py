@@ -9,12 +9,12 @@ from ir_router import clock
 from ir_router.cases import comments
 from ir_router.cases.models import Case, Comment
 from ir_router.commands import containment_steps, timeline
-from ir_router.commands.changing import CHANGE_PREFIX
 from ir_router.commands.command import Answer, Command
 from ir_router.commands.timeline import Counts, SlackChange
 from ir_router.ledger import keys, table
 from ir_router.ledger.table import Row
 from ir_router.security_ir import gateway as security_ir
+from ir_router.sync.fields import SLACK_CHANGE
 from ir_router.sync.run import NO_SEVERITY, SEVERITY_TAG
 
 # A containment comes before the case that it opens, across the end of a month too.
@@ -52,7 +52,7 @@ def audit_records(case: Case) -> list[Row]:
 
 def slack_changes(rows: Mapping[str, Row]) -> list[SlackChange]:
     """The changes made from Slack, as the ledger keeps them."""
-    prefix = keys.note("", CHANGE_PREFIX).sk
+    prefix = keys.note("", SLACK_CHANGE).sk
     return [
         SlackChange(
             datetime.fromtimestamp(float(row["at"]), UTC), str(row["field"]), str(row["value"]), str(row["name"])

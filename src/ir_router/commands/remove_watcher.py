@@ -17,7 +17,7 @@ def run(command: Command) -> Answer:
     if not gone:
         return Answer(rendering.not_watching())
     if present:
-        changing.record_change(command, "watchers", gone)
+        changing.remember_person(command, "watchers", gone)
         security_ir.update_case(command.case_id, watchersToDelete=watchers.as_parameter(present))
     changing.write_comment(command, f"Watchers removed by {command.real_name} from Slack: {gone}.")
     changing.tell_synchronisation(command)

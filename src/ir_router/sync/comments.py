@@ -5,16 +5,26 @@ from __future__ import annotations
 from ir_router import clock
 from ir_router.cases import comments
 from ir_router.cases.models import Comment
+from ir_router.errors import RefusedError, RetryLaterError
 from ir_router.ledger import claims, keys, table
 from ir_router.ledger.keys import Key
 from ir_router.ledger.table import Row
+from ir_router.observability import logger
 from ir_router.slack import messages
+from ir_router.slack.messages import Message
 from ir_router.sync import comment_claims, posting, system_comments
 from ir_router.sync.run import Run
 
 # A young claim's own run is probably still at work.
 _LEFT_ALONE_SECONDS = 60
 _EDITED_AWAY = "This part of the comment was removed by an edit."
+_NOT_SHOWN = "A comment by {} cannot be shown in Slack; read it on the case."
+# Slack's answers when a message of ours is gone, or the workspace lets nobody edit it any more.
+_CANNOT_BE_EDITED = frozenset({"message_not_found", "edit_window_closed", "cant_update_message"})
+# Slack's answers to what a message holds: the same again would be refused again.
+_CANNOT_BE_SHOWN = frozenset(
+    {"invalid_blocks", "invalid_blocks_format", "msg_too_long", "msg_blocks_too_long", "no_text"}
+)
 
 
 def synchronise(run: Run) -> None:
@@ -31,18 +41,18 @@ def synchronise(run: Run) -> None:
 
 def resume_open_claims(run: Run) -> None:
     """Finish comments of ours that an earlier run claimed and did not confirm (a crash, or an event given up)."""
-    for sk, row in sorted(run.rows.items(), key=lambda item: float(item[1].get("claimed_at", 0))):
-        if row.get("state") != "claimed" or "client_token" not in row or "body" not in row:
+    for row in sorted(run.rows.values(), key=lambda row: (float(row.get("claimed_at", 0)), str(row["SK"]))):
+        if row.get("state") != "claimed" or "client_token" not in row or row.get("given_up"):
             continue
         due = float(row["claimed_at"]) + _LEFT_ALONE_SECONDS
         if clock.now() < due:
             run.revisit(due)
             continue
-        key = Key(keys.case(run.case_id).pk, sk)
         run.deadline.check()
-        taken = claims.take(key, settle_after=clock.now())
+        taken = claims.take(Key(row["PK"], row["SK"]), settle_after=clock.now())
         if isinstance(taken, claims.Claim):
-            comment_claims.settle(run.case_id, taken, "system" if sk.startswith("NOTE#") else "slack")
+            origin = system_comments.ORIGIN if str(row["SK"]).startswith("NOTE#") else "slack"
+            comment_claims.settle(run.case_id, taken, origin)
 
 
 def _recognise(run: Run, comment: Comment) -> bool:
@@ -68,37 +78,80 @@ def _carry(run: Run, comment: Comment, row: Row | None) -> None:
     """Post what is new, replace what was edited."""
     parts = messages.comment_parts(comment)
     now = comments.body_hash(comment.body)
+    edited = row is not None and row["hash"] != now
     for number, part in enumerate(parts):
         key = keys.comment(run.case_id, comment.comment_id, number)
         known = run.row(key)
-        if known is not None and known["state"] == "done":
-            if row is not None and row["hash"] != now:
-                run.deadline.check()
-                posting.replace(run.slack, str(known["channel_id"]), str(known["ts"]), part)
-            continue
-        claim = run.claim(key, origin="aws", hash=now)
-        if claim is not None:
-            posting.post(run.slack, run.channel_id, claim, part)
-    if row is None or row["hash"] == now:
+        if known is None or known["state"] != "done":
+            _post(run, comment, key, part, now)
+        elif edited and not _replace(run, known, part):
+            _post_edit(run, comment, now)
+            break
+    if row is None or not edited:
         return
     _clear_surplus(run, comment, len(parts))
     table.update(keys.comment(run.case_id, comment.comment_id), "SET #hash = :hash", hash=now)
+
+
+def _post(run: Run, comment: Comment, key: Key, part: Message, now: str) -> None:
+    claim = run.claim(key, origin="aws", hash=now)
+    if claim is None:
+        return
+    try:
+        ts = posting.post(run.slack, run.channel_id, claim, part)
+    except RetryLaterError:
+        raise
+    except RefusedError as error:
+        if error.code not in _CANNOT_BE_SHOWN:
+            raise
+        # One comment must not hold up all that come after it.
+        logger.error("Slack does not take a comment", extra={"comment_id": comment.comment_id, "code": error.code})
+        again = run.claim(key)
+        if again is not None:
+            message = messages.line(_NOT_SHOWN.format(messages.author(comment.creator)))
+            posting.post(run.slack, run.channel_id, again, message)
+        return
+    if claim.row["hash"] != now:
+        # An earlier run may have posted it as it was then: it was edited before that could be settled.
+        posting.replace(run.slack, run.channel_id, ts, part)
+
+
+def _replace(run: Run, known: Row, message: Message) -> bool:
+    """Set a message's text; False when it can no longer be edited."""
+    run.deadline.check()
+    try:
+        posting.replace(run.slack, str(known["channel_id"]), str(known["ts"]), message)
+    except RetryLaterError:
+        raise
+    except RefusedError as error:
+        if error.code not in _CANNOT_BE_EDITED:
+            raise
+        logger.warning("a message can no longer be edited", extra={"code": error.code})
+        return False
+    return True
 
 
 def _clear_surplus(run: Run, comment: Comment, parts: int) -> None:
     number = parts
     while (known := run.row(keys.comment(run.case_id, comment.comment_id, number))) is not None:
         if known["state"] == "done":
-            posting.replace(run.slack, str(known["channel_id"]), str(known["ts"]), messages.line(_EDITED_AWAY))
+            _replace(run, known, messages.line(_EDITED_AWAY))
         number += 1
 
 
 def _tell_foreign_edit(run: Run, comment: Comment, row: Row) -> None:
     """A comment that came from Slack (or from us) was edited on the case: show what it says now."""
     now = comments.body_hash(comment.body)
-    if now in (row.get("hash"), row.get("pending_hash")):
+    if now == row.get("hash") or now in row.get("pending_hashes", ()):
         return
-    claim = run.claim(keys.note(run.case_id, f"edited-{comment.comment_id}-{now[:16]}"))
-    if claim is not None:
-        posting.post(run.slack, run.channel_id, claim, messages.comment_parts(comment)[0])
+    _post_edit(run, comment, now)
     table.update(keys.comment(run.case_id, comment.comment_id), "SET #hash = :hash", hash=now)
+
+
+def _post_edit(run: Run, comment: Comment, now: str) -> None:
+    """Show an edited comment as a message of its own, once for each edit."""
+    at = int(comment.last_updated_date.timestamp()) if comment.last_updated_date else 0
+    for number, part in enumerate(messages.comment_parts(comment)):
+        claim = run.claim(keys.note(run.case_id, f"edited-{comment.comment_id}-{now[:16]}-{at}-{number}"))
+        if claim is not None:
+            posting.post(run.slack, run.channel_id, claim, part)

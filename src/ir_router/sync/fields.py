@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ir_router import clock
 from ir_router.cases import changes
-from ir_router.cases.models import CaseEdit
+from ir_router.cases.changes import FieldChange
 from ir_router.ledger import keys, leases
 from ir_router.security_ir import gateway as security_ir
 from ir_router.slack import messages
 from ir_router.sync import posting
 from ir_router.sync.run import Run
 
-# A person who changes the case from Slack is named for this long; the API knows only our own role.
-ACTOR_REMEMBERED_SECONDS = 600
+# Rows of who set which field to what from Slack: the API knows only our own role.
+SLACK_CHANGE = "slack-change-"
 
 
 def set_topic(run: Run, channel: dict[str, Any]) -> None:
@@ -46,16 +46,23 @@ def tell_changes(run: Run) -> None:
         differences = changes.differences(stored, after)
         if not differences and row is None:
             return
-        claim = run.claim(key, fields=after)
-        if claim is not None:
-            posting.post(run.slack, run.channel_id, claim, messages.changes(differences, _who(run)))
+        if differences:
+            by = row.get("by") if row else _who(run, differences, after)
+            claim = run.claim(key, fields=after, by=by)
+            if claim is not None:
+                posting.post(run.slack, run.channel_id, claim, messages.changes(differences, by))
         leases.save(run.lease, change_count=count + 1, **after)
 
 
-def _who(run: Run) -> str | None:
-    """Who changed the case last: the person who did it from Slack, else the last edit's principal."""
-    actor = run.row(keys.note(run.case_id, "actor"))
-    if actor and clock.now() - float(actor.get("at", 0)) < ACTOR_REMEMBERED_SECONDS:
-        return str(actor["name"])
-    edits: list[CaseEdit] = security_ir.edits(run.case_id)
-    return messages.author(edits[-1].principal) if edits and edits[-1].principal else None
+def _who(run: Run, differences: Sequence[FieldChange], after: Mapping[str, str]) -> str | None:
+    """The person who set one of these very values from Slack, else the principal of the last edit."""
+    changed = {difference.name for difference in differences}
+    from_slack = [
+        row
+        for sk, row in run.rows.items()
+        if sk.startswith(f"NOTE#{SLACK_CHANGE}") and row["field"] in changed and row["value"] == after[row["field"]]
+    ]
+    if from_slack:
+        return str(max(from_slack, key=lambda row: float(row["at"]))["name"])
+    principal = changes.changed_by(security_ir.edits(run.case_id))
+    return messages.author(principal) if principal else None
