@@ -6,8 +6,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import types
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import pytest
 from ir_local.cloud.emulator import Emulator, EmulatorError, free_port
 from ir_local.cloud.ministack_patches import originals
 from tests.local_cloud.emulator_stack import Stack, wait_for
+from tests.local_cloud.processes import is_alive, is_listening, lines_of, program
 
 OWNER = """
 import sys, time
@@ -34,20 +33,6 @@ with Emulator() as emulator:
     print(emulator.pid, answer["pid"], emulator.port, flush=True)
     time.sleep(60)
 """
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    status = Path(f"/proc/{pid}/stat")
-    return not status.exists() or status.read_text().rsplit(")", 1)[1].split()[0] != "Z"
-
-
-def is_listening(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.mark.local_cloud
@@ -69,17 +54,8 @@ def test_given_an_emulator_when_closed_then_its_processes_port_and_folders_are_g
 @pytest.mark.local_cloud
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_given_an_emulator_at_work_when_its_owner_dies_then_it_and_its_functions_end(end: signal.Signals) -> None:
-    root = Path(__file__).parents[2]
-    with subprocess.Popen(
-        [sys.executable, "-c", OWNER],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}"},
-    ) as owner:
-        assert owner.stdout is not None
-        emulator, function, port = map(int, owner.stdout.readline().split())
+    with program("-c", OWNER) as owner:
+        emulator, function, port = map(int, next(lines_of(owner)).split())
         assert is_alive(emulator)
 
         owner.send_signal(end)

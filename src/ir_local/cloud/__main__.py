@@ -5,13 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ir_local.build.errors import BuildError
 from ir_local.cloud import background
 from ir_local.cloud.background import DESCRIPTION, Description
-from ir_local.cloud.emulator import EmulatorError
-from ir_local.cloud.environment import EnvironmentFailedError
+from ir_local.cloud.launcher import ERRORS
 from ir_local.cloud.progress import Progress
-from ir_local.cloud.terraform import TerraformError
 
 INTERRUPTED = 130
 """The code of a program that was ended by Ctrl-C, as shells have it."""
@@ -38,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
                 return status()
             case _:
                 return background.hold(options.answers)
-    except (BuildError, EmulatorError, EnvironmentFailedError, TerraformError) as error:
+    except ERRORS as error:
         print(f"failed   {error}", file=sys.stderr)
         return 1
     except background.NotStartedError:

@@ -100,7 +100,12 @@ def hold(answers: int) -> int:
 
 def _lock_patiently(lock: IO[str]) -> bool:
     """Lock a file, with patience for those who only look whether it is locked; whether it is ours now."""
-    return any(try_lock(lock) or time.sleep(0.1) for _ in range(10))
+    deadline = time.monotonic() + 1
+    while not try_lock(lock):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def _end_with_starter(is_ready: threading.Event) -> None:

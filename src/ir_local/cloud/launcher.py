@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import boto3
+import urllib3
 from botocore.config import Config
 
 from ir_local.build.dependencies import Target
+from ir_local.build.errors import BuildError
 from ir_local.build.package import build_package
 from ir_local.build.project import BUILD, LOCAL
 from ir_local.cloud.deployment import TEAM_ID, Deployer
-from ir_local.cloud.emulator import Emulator, free_port
-from ir_local.cloud.environment import emulator_python
+from ir_local.cloud.emulator import Emulator, EmulatorError, free_port
+from ir_local.cloud.environment import EnvironmentFailedError, emulator_python
 from ir_local.cloud.progress import Progress
 from ir_local.cloud.run_folder import RunFolder
 from ir_local.cloud.saved import Addresses, SlackCredentials, Variables
-from ir_local.cloud.terraform import terraform_program
+from ir_local.cloud.terraform import TerraformError, terraform_program
 from ir_local.security_ir import AdjustableClock, PutEventsPublisher, SecurityIrService
 from ir_local.security_ir import serve as serve_security_ir
 from ir_local.security_ir.events import Event
@@ -31,7 +33,18 @@ from ir_local.slack import serve as serve_slack
 FAILURE_LOG = LOCAL / "last-failure.log"
 """What the emulator printed in a run that ended by an exception."""
 
+COLD_SECONDS = 60
+"""How long the first answer of the webhook may take on a busy machine."""
+
 INVOKE_URL = re.compile(r"https://(?P<api>\w+)\.execute-api\.[\w-]+\.amazonaws\.com/(?P<stage>\w+)(?P<path>/.*)")
+
+
+class NotAnsweringError(Exception):
+    """The deployed API does not answer Slack as it must."""
+
+
+ERRORS = (BuildError, EmulatorError, EnvironmentFailedError, NotAnsweringError, TerraformError)
+"""Why a cloud does not start; each message is for people."""
 
 
 class LocalCloud:
@@ -61,11 +74,12 @@ class LocalCloud:
         self._progress = progress or Progress()
         self._running = ExitStack()
         self._publisher: PutEventsPublisher | None = None
+        self._folder: RunFolder | None = None
 
     def start(self) -> None:
         """Build, deploy if need be, and start everything; if that fails, nothing is left running.
 
-        Raises TerraformError, EmulatorError, EnvironmentFailedError, DependencyError or UnpackedServiceError.
+        Raises one of ERRORS.
         """
         try:
             terraform_program()
@@ -73,8 +87,8 @@ class LocalCloud:
                 package = build_package(Target(None), BUILD / "ir_router-local.zip")
             with self._progress.step("Installing the AWS emulator"):
                 emulator_python()
-            folder = RunFolder("cloud")
-            self._running.callback(folder.close)
+            self._folder = RunFolder("cloud")
+            self._running.callback(self._folder.close)
             self._start_security_ir()
             self._start_slack()
             addresses = Addresses(
@@ -83,14 +97,13 @@ class LocalCloud:
                 slack=self.slack.base_url.removeprefix("http://"),
             )
             variables = {"security_channel_id": self.security_channel.id, **self._variables}
-            self._log = folder.path / "emulator.log"
-            self._deployer = Deployer(folder.path, addresses, package, variables)
+            self._deployer = Deployer(self._folder.path, addresses, package, variables)
             self.credentials = self._deployer.bring(self._progress)
             with self._progress.step("Starting the local cloud"):
-                self._start_aws(addresses)
+                self._start_aws(addresses, self._folder.path / "emulator.log")
                 self._join()
-        except BaseException:
-            self.close(failed=True)
+        except BaseException as error:
+            self.close(error)
             raise
 
     def _start_security_ir(self) -> None:
@@ -113,8 +126,8 @@ class LocalCloud:
         self.security_channel = self.slack.create_channel("security", [jane, john], is_private=True)
         jane.invite(self.security_channel.id, self.slack_app.bot_user_id)
 
-    def _start_aws(self, addresses: Addresses) -> None:
-        self.emulator = Emulator(state=self._deployer.state, log=self._log)
+    def _start_aws(self, addresses: Addresses, log: Path) -> None:
+        self.emulator = Emulator(state=self._deployer.state, log=log)
         self._running.callback(self.emulator.close)
         self.emulator.start(int(addresses.aws.rpartition(":")[2]))
         self._publisher = PutEventsPublisher(self.emulator.url)
@@ -125,6 +138,10 @@ class LocalCloud:
         self.slack.issue_token(self.slack_app, self.credentials.bot_token)
         self.slack_app.signing_secret = self.credentials.signing_secret
         self.slack_app.request_url = self.webhook_url
+        # A first request, which may take longer than Slack waits; then what Slack does when an address is entered.
+        answer = urllib3.request("POST", self.webhook_url, body=b"", timeout=COLD_SECONDS, retries=False)
+        if not self.slack.verify_request_url(self.slack_app):
+            raise NotAnsweringError(f"{self.webhook_url} does not answer Slack's verification ({answer.status})")
 
     @property
     def webhook_url(self) -> str:
@@ -160,11 +177,20 @@ class LocalCloud:
         """What another `terraform apply` would change now; [] if the deployed cloud is as the root describes it."""
         return self._deployer.terraform(self.emulator, self.credentials).changes()
 
-    def close(self, *, failed: bool = False) -> None:
-        """End everything; nothing runs, listens or stays on disk afterwards but what is kept for the next start."""
-        if failed and hasattr(self, "_log") and self._log.exists():
-            shutil.copy(self._log, FAILURE_LOG)
-        self._running.close()
+    def close(self, error: BaseException | None = None) -> None:
+        """End everything; nothing runs, listens or stays on disk afterwards but what is kept for the next start.
+
+        If an exception ends the cloud, what the emulator printed is kept as FAILURE_LOG.
+        """
+        folder, self._folder = self._folder, None
+        try:
+            if isinstance(error, Exception) and folder is not None:
+                logs = sorted(folder.path.glob("*.log"))
+                FAILURE_LOG.write_bytes(b"".join(log.read_bytes() for log in logs))
+                self._progress.say(f"         what the emulator printed: {FAILURE_LOG}")
+        finally:
+            # Whatever is wrong with our output (a reader that is gone, a full disk), everything ends.
+            self._running.close()
 
     def __enter__(self) -> Self:
         """Start."""
@@ -175,4 +201,4 @@ class LocalCloud:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End everything, whatever happened."""
-        self.close(failed=error is not None)
+        self.close(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,9 @@ from ir_local.build.project import LOCAL
 RUNS = LOCAL / "run"
 OWNER_LOCK = "owner.lock"
 """Held locked by the process that a folder belongs to; the system unlocks it whatever way that process ends."""
+
+
+LET_GO_SECONDS = 5
 
 
 class RunFolder:
@@ -30,8 +34,10 @@ class RunFolder:
             fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def close(self) -> None:
-        """Remove the folder and all that is in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Remove the folder and all that is in it, even while killed processes of ours are still letting go of it."""
+        deadline = time.monotonic() + LET_GO_SECONDS
+        while self.path.exists() and time.monotonic() < deadline:
+            shutil.rmtree(self.path, ignore_errors=True)
         self._lock.close()
 
 

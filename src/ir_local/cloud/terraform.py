@@ -149,10 +149,12 @@ class Terraform:
             )
             sign_of_life, output = cast("IO[str]", process.stdin), cast("IO[str]", process.stdout)
             # Closing its standard input kills it and all that it started, so leaving this block early leaves nothing.
-            with sign_of_life, output:
-                yield iter(output)
-                code = process.wait()
-            process.wait()
+            try:
+                with sign_of_life, output:
+                    yield iter(output)
+                    code = process.wait()
+            finally:
+                process.wait()
             errors.seek(0)
             failure = errors.read().strip()
         streams_errors = "-json" in arguments

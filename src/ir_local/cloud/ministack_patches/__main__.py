@@ -1,16 +1,15 @@
 """Run the patched emulator: `python -m ir_local.cloud.ministack_patches`, settings in ministack's own variables.
 
-It ends when its standard input ends, so that it never outlives who started it, and takes its temporary folder
-(`TMPDIR`) and the processes of its functions with it. `LOCAL_CLOUD_SCHEDULES=off` keeps scheduled rules from firing.
+It ends when its standard input ends, so that it never outlives who started it, and takes the processes of its functions
+with it. It removes no folder: that is for who made it (`run_folder`), who knows which one it is.
+`LOCAL_CLOUD_SCHEDULES=off` keeps scheduled rules from firing.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 
@@ -33,7 +32,6 @@ def main() -> None:
         module("app").main()
     finally:
         module("core.lambda_runtime").reset()
-        shutil.rmtree(tempfile.gettempdir(), ignore_errors=True)
 
 
 def do_not_start() -> None:

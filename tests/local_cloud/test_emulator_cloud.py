@@ -1,0 +1,169 @@
+"""The launcher of the local cloud: the deployed root on the emulator, joined to Slack and Security IR; and its end."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ir_local.cloud import background
+from ir_local.cloud.launcher import LocalCloud
+from ir_local.cloud.progress import Progress
+from ir_local.cloud.run_folder import RUNS, try_lock
+from ir_local.cloud.saved import SAVED
+from tests.local_cloud.emulator_stack import wait_for
+from tests.local_cloud.processes import descendants, is_alive, is_listening, lines_of, program
+
+pytestmark = [pytest.mark.local_cloud, pytest.mark.timeout(400)]
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[LocalCloud]:
+    with LocalCloud() as cloud:
+        yield cloud
+
+
+def port_of(url: str) -> int:
+    return int(url.split(":")[2].split("/")[0])
+
+
+def test_given_the_deployed_root_when_planned_again_then_nothing_would_change(cloud: LocalCloud) -> None:
+    assert cloud.pending_changes() == []
+
+
+def test_given_the_slack_app_when_slack_verifies_its_request_url_then_the_deployed_function_answers(
+    cloud: LocalCloud,
+) -> None:
+    assert cloud.slack_app.request_url == cloud.webhook_url
+    assert wait_for(lambda: cloud.slack.verify_request_url(cloud.slack_app))
+
+
+def test_given_the_functions_when_described_then_they_know_the_services_of_this_run(cloud: LocalCloud) -> None:
+    functions = cloud.client("lambda")
+    for name in cloud.outputs["function_names"].values():
+        variables = functions.get_function(FunctionName=name)["Configuration"]["Environment"]["Variables"]
+        assert variables["AWS_ENDPOINT_URL_SECURITY_IR"] == cloud.security_ir_url
+        assert variables["SLACK_API_BASE_URL"] == cloud.slack_api_base_url
+    for url in cloud.outputs["queue_urls"].values():
+        assert port_of(url) == cloud.emulator.port
+        cloud.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+
+
+def test_given_an_event_of_security_ir_when_a_case_is_created_then_it_reaches_the_default_bus(
+    cloud: LocalCloud,
+) -> None:
+    sqs, events = cloud.client("sqs"), cloud.client("events")
+    url = sqs.create_queue(QueueName="seen-by-the-test")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(Name="seen-by-the-test", EventPattern=json.dumps({"source": ["aws.security-ir"]}))
+    events.put_targets(Rule="seen-by-the-test", Targets=[{"Id": "queue", "Arn": arn}])
+
+    case_id = cloud.security_ir.create_case_as(
+        {
+            "resolverType": "Self",
+            "title": "Key of a test",
+            "description": "Made by a test of the launcher.",
+            "engagementType": "Security Incident",
+            "reportedIncidentStartDate": int(time.time()),
+            "impactedAccounts": ["000000000000"],
+            "watchers": [],
+        }
+    )
+
+    def look() -> dict[str, Any] | None:
+        answer = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1)
+        return next(iter(answer.get("Messages", [])), None)
+
+    event = json.loads(wait_for(look)["Body"])
+    assert (event["detail-type"], event["detail"]["caseId"]) == ("Case Created", case_id)
+
+
+def test_given_a_kept_cloud_when_started_again_beside_the_first_then_it_is_quick_and_has_its_own_addresses(
+    cloud: LocalCloud,
+) -> None:
+    shown = io.StringIO()
+    start = time.monotonic()
+
+    with LocalCloud(progress=Progress(shown)) as second:
+        seconds = time.monotonic() - start
+        assert second.emulator.port != cloud.emulator.port
+        assert wait_for(lambda: second.slack.verify_request_url(second.slack_app))
+        ports = [port_of(url) for url in (second.emulator.url, second.security_ir_url, second.slack_api_base_url)]
+        pids = {second.emulator.pid}
+
+    assert seconds < 30
+    assert "Terraform" not in shown.getvalue()
+    assert not any(is_listening(port) for port in ports)
+    assert not any(is_alive(pid) for pid in pids)
+
+
+DEPLOYING = """
+from ir_local.cloud.launcher import LocalCloud
+from ir_local.cloud.signals import end_in_order
+
+with end_in_order(), LocalCloud(variables={"log_retention_days": 7}) as cloud:
+    print("deployed though it should have been ended")
+"""
+
+
+@pytest.mark.parametrize("end", ["SIGINT", "SIGTERM", "SIGKILL", "SIGINT without a reader"])
+def test_given_a_deployment_under_way_when_ended_then_nothing_is_left(end: str) -> None:
+    kept_before = set(SAVED.iterdir())
+    with program("-c", DEPLOYING) as owner:
+        for line in lines_of(owner):
+            if line.startswith("waiting  Deploying") and " of " in line:
+                break
+        started = descendants(owner.pid)
+        assert len(started) >= 4, "the emulator, the lifeline, Terraform and its provider run"
+
+        if end.endswith("without a reader") and owner.stdout is not None:
+            owner.stdout.close()
+        owner.send_signal(signal.Signals[end.split()[0]])
+        owner.wait(60)
+
+    wait_for(lambda: not any(is_alive(pid) for pid in started), 30)
+    assert set(SAVED.iterdir()) == kept_before
+    if end != "SIGKILL":
+        assert not [folder for folder in RUNS.iterdir() if belongs_to_nobody(folder)]
+
+
+def belongs_to_nobody(folder: Path) -> bool:
+    """Whether a run folder was left behind by a process that is gone."""
+    lock = folder / "owner.lock"
+    if not lock.exists():
+        return True
+    with lock.open("r+") as file:
+        return try_lock(file)
+
+
+def test_given_make_up_when_it_has_ended_then_the_cloud_runs_until_make_down() -> None:
+    if background.holder_pid() is not None:
+        pytest.skip("somebody uses the cloud of `make up`: this test would end it")
+    with program("-m", "ir_local.cloud", "up") as up:
+        output = "".join(lines_of(up))
+    assert up.returncode == 0, output
+    try:
+        assert "ok       the local cloud runs" in output
+        description = background.find()
+        assert description is not None
+        processes = {description["pid"], *descendants(description["pid"])}
+        ports = [port_of(description[name]) for name in ("webhook_url", "security_ir_url", "slack_api_base_url")]
+        assert all(is_listening(port) for port in ports)
+        assert background.DESCRIPTION.stat().st_mode & 0o077 == 0
+        with program("-m", "ir_local.cloud", "status") as status:
+            assert description["webhook_url"] in "".join(lines_of(status))
+        assert status.returncode == 0
+    finally:
+        with program("-m", "ir_local.cloud", "down") as down:
+            output = "".join(lines_of(down))
+    assert down.returncode == 0, output
+    assert not any(is_alive(pid) for pid in processes)
+    assert not any(is_listening(port) for port in ports)
+    assert background.find() is None
+    assert not background.DESCRIPTION.exists()
