@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import types
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from typing import Any
 import pytest
 
 from ir_local.cloud.emulator import Emulator, EmulatorError, free_port
+from ir_local.cloud.environment import emulator_python
 from ir_local.cloud.ministack_patches import originals
 from tests.local_cloud.emulator_stack import Stack, wait_for
-from tests.local_cloud.processes import is_alive, is_listening, lines_of, program
+from tests.local_cloud.processes import PROJECT_ROOT, is_alive, is_listening, lines_of, program
 
 OWNER = """
 import sys, time
@@ -79,6 +81,40 @@ def test_given_an_emulator_that_is_killed_when_a_function_is_at_work_then_the_fu
 
         wait_for(lambda: not is_alive(answer["pid"]), 10)
         assert not emulator.is_running()
+
+
+@pytest.mark.local_cloud
+def test_given_an_emulator_whose_temporary_folder_is_gone_when_it_ends_then_it_removes_no_other(tmp_path: Path) -> None:
+    next_best = tmp_path / "next-best"
+    next_best.mkdir()
+    (next_best / "somebody-elses").touch()
+    port = free_port()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(PROJECT_ROOT / "src"),
+        # What `tempfile` looks at, in its order.
+        "TMPDIR": str(tmp_path / "gone"),
+        "TEMP": str(next_best),
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "SFTP_ENABLED": "0",
+        "IOT_MTLS_ENABLED": "0",
+    }
+
+    with subprocess.Popen(
+        [emulator_python(), "-m", "ir_local.cloud.ministack_patches"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        cwd=tmp_path,
+    ) as emulator:
+        wait_for(lambda: is_listening(port))
+        assert emulator.stdin is not None
+        emulator.stdin.close()
+        assert emulator.wait(30) == 0
+
+    assert (next_best / "somebody-elses").exists()
 
 
 @pytest.mark.local_cloud
