@@ -163,7 +163,7 @@ def test_given_make_up_when_it_has_ended_then_the_cloud_runs_until_make_down() -
         with program("-m", "ir_local.cloud", "down") as down:
             output = "".join(lines_of(down))
     assert down.returncode == 0, output
-    assert not any(is_alive(pid) for pid in processes)
+    wait_for(lambda: not any(is_alive(pid) for pid in processes), 2)
     assert not any(is_listening(port) for port in ports)
     assert background.find() is None
     assert not background.DESCRIPTION.exists()

@@ -74,7 +74,9 @@ def hold(answers: int) -> int:
     LOCAL.mkdir(exist_ok=True)
     is_ready = threading.Event()
     threading.Thread(target=_end_with_starter, args=(is_ready,), daemon=True).start()
-    with HOLDER_LOCK.open("a+") as lock, os.fdopen(answers, "wb", buffering=0) as starter, end_in_order():
+    # Not closed by us: it is unlocked when this process is gone, and not before.
+    lock = HOLDER_LOCK.open("a+")
+    with os.fdopen(answers, "wb", buffering=0) as starter, end_in_order():
         if not _lock_patiently(lock):
             print("failed   another start of the local cloud is under way", file=sys.stderr)
             return 1
