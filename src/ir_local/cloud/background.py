@@ -30,6 +30,9 @@ STARTED = b"started"
 
 Description = dict[str, Any]
 
+_until_the_end: list[IO[str]] = []
+"""Files that stay open as long as this process: the lock is given back when it is gone, and not before."""
+
 
 class NotStartedError(Exception):
     """The cloud in the background did not start; what went wrong has been printed by its process."""
@@ -74,8 +77,8 @@ def hold(answers: int) -> int:
     LOCAL.mkdir(exist_ok=True)
     is_ready = threading.Event()
     threading.Thread(target=_end_with_starter, args=(is_ready,), daemon=True).start()
-    # Not closed by us: it is unlocked when this process is gone, and not before.
     lock = HOLDER_LOCK.open("a+")
+    _until_the_end.append(lock)
     with os.fdopen(answers, "wb", buffering=0) as starter, end_in_order():
         if not _lock_patiently(lock):
             print("failed   another start of the local cloud is under way", file=sys.stderr)
