@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from ir_router.cases.models import Person
@@ -58,11 +58,15 @@ def decide(command: Command, watchers: Iterable[Person]) -> Decision:
     )
 
 
-def requester(command: Command) -> Requester:
-    """The person as Slack knows them, as of at most some minutes ago."""
+def requester(command: Command, listed: Collection[str] | None = None) -> Requester:
+    """The person as Slack knows them, as of at most some minutes ago.
+
+    `listed` names the people whose user groups (S...) count; None: the configured editors of cases.
+    """
+    listed = settings().case_editors if listed is None else listed
     user = command.names.user(command.user_id)
     profile = user.get("profile") or {}
-    groups = [editor for editor in settings().case_editors if editor.startswith("S") and "@" not in editor]
+    groups = [name for name in listed if name.startswith("S") and "@" not in name]
     return Requester(
         user_id=command.user_id,
         email=str(profile.get("email") or "") if user.get("is_email_confirmed") is not False else None,

@@ -157,6 +157,15 @@ def record_expired(approval_id: str, why: str) -> None:
         return
 
 
+def note_result(approval_id: str, result: str) -> bool:
+    """What became of the decision, in words, once it is carried out. False for an approval that was never asked."""
+    try:
+        table.update(keys.approval(approval_id), "SET #result = :result", "attribute_exists(PK)", result=result)
+    except ConditionFailedError:
+        return False
+    return True
+
+
 def note_joined(approval_id: str, event: Mapping[str, Any]) -> None:
     """One more event belongs to the incident that the approval is about; the newest one is kept to show."""
     try:

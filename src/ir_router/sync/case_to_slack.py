@@ -29,7 +29,18 @@ from ir_router.ledger.leases import Lease
 from ir_router.observability import correlate, logger, measure
 from ir_router.settings import settings
 from ir_router.slack import messages
-from ir_router.sync import attachments, channel, comments, failures, fields, hints, members, posting, system_comments
+from ir_router.sync import (
+    approvals,
+    attachments,
+    channel,
+    comments,
+    failures,
+    fields,
+    hints,
+    members,
+    posting,
+    system_comments,
+)
 from ir_router.sync.channel import ChannelUnavailableError
 from ir_router.sync.run import ClaimHeldError, Run, begin
 
@@ -146,6 +157,7 @@ def _reconcile(run: Run) -> None:
         lambda: comments.synchronise(run),
         lambda: attachments.synchronise(run),
         lambda: attachments.resume_slack_files(run),
+        lambda: approvals.synchronise(run),
     ]
     problems: list[Exception] = []
     for step in steps:

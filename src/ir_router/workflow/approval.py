@@ -63,7 +63,7 @@ def handle(event: Mapping[str, Any], _context: Any) -> Answer:
     answer = _deliver(row, won=won) if row["state"] == approvals.DECIDED else _told(row, won=won)
     if won:
         logger.info("decision recorded", extra={"approval_id": row["approval_id"], "status": answer["status"]})
-        _publish(row)
+        _publish("ApprovalDecided", row)
     return answer
 
 
@@ -92,6 +92,7 @@ def _undelivered(row: Row, why: str, *, won: bool) -> Answer:
     if row["state"] == approvals.DECIDED and status in ("ABORTED", "TIMED_OUT", "FAILED", "SUCCEEDED"):
         approvals.too_late(row["approval_id"], f"the workflow ended before ({status.lower().replace('_', ' ')}, {why})")
         row = approvals.get(row["approval_id"]) or row
+        _publish("ApprovalTimedOut", row)
     return _told(row, won=won)
 
 
@@ -132,16 +133,19 @@ def _answer(row: Row, status: str, message: str) -> Answer:
     answer: Answer = {"status": status, "message": message, "approval_id": row["approval_id"], "kind": row["kind"]}
     if row.get("decision"):
         answer["decision"] = row["decision"]
-        answer["decided_by"] = (row.get("analyst") or {}).get("name")
+        analyst = row.get("analyst") or {}
+        answer["decided_by"] = analyst.get("name")
+        if analyst.get("slack_user_id"):
+            answer["slack_user_id"] = analyst["slack_user_id"]
     if "decided_at" in row:
         answer["decided_at"] = wording_decisions.at(row["decided_at"])
     return answer
 
 
-def _publish(row: Row) -> None:
+def _publish(detail_type: str, row: Row) -> None:
     """Tell Slack. A failure must not fail a decision that stands; the workflow's receipt tells once more."""
     try:
-        notices.publish("ApprovalDecided", {"approval_id": row["approval_id"], "decision": row["decision"]})
+        notices.publish(detail_type, {"approval_id": row["approval_id"], "decision": row["decision"]})
     except (BotoCoreError, ClientError, UncertainError) as error:
         logger.error("the decision was not announced", extra={"error": type(error).__name__})
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ir_router.errors import RefusedError
-from ir_router.ledger import audit
+from ir_router.ledger import approvals, audit
 from ir_router.observability import logger
 from ir_router.workflow import notices, wording, wording_decisions
 from ir_router.workflow.incident import ContainmentResult, Decision, Incident
@@ -38,6 +38,7 @@ def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
         wording_decisions.outcome(containment, decision, done),
         wording_decisions.final(incident, containment, decision, done, case_id, missing),
     )
+    _tell_approval(state, containment, decision, done)
     if case_id and containment["outcome"] != "joined":  # a joined event told the case when it joined
         missing += _comment(
             case_id, incident, wording_decisions.final(incident, containment, decision, done, None, missing)
@@ -45,6 +46,18 @@ def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     result = _result(containment, decision, missing)
     logger.info("ended", extra={"result": result, "missing": missing, "event_id": incident["event_id"]})
     return {"result": result, "missing": missing}
+
+
+def _tell_approval(
+    state: Mapping[str, Any], containment: ContainmentResult, decision: Decision | None, done: RemediationResult | None
+) -> None:
+    """The question that was decided shows what became of the decision."""
+    if decision is None or decision["decision"] not in ("approve", "deny"):
+        return
+    kind = "remediate" if "response" in state else "contain"
+    approval_id = approvals.id_of(state["incident"]["execution"]["id"], kind)
+    if approvals.note_result(approval_id, wording_decisions.result(containment, done)):
+        notices.publish("ApprovalDecided", {"approval_id": approval_id, "decision": decision["decision"]})
 
 
 def _decision(state: Mapping[str, Any]) -> Decision | None:

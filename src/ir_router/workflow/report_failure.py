@@ -44,11 +44,11 @@ def handle(task: Mapping[str, Any], _context: Any) -> Decision:
     incident: Incident | None = task.get("incident")
     execution = incident["execution"]["id"] if incident else str(task.get("execution_id", "unknown"))
     error, cause = _error(task.get("failure"))
-    _mark(task, step, execution)
     details = {"execution": execution, "step": step, "error": error, "cause": cause}
     if incident:
         details = wording.record(incident) | details
     _attempt_all(
+        lambda: _mark(task, step, execution),
         lambda: audit.append("step_failed", wording.AUDIT_ACTOR, details, once=f"{execution}/failed/{step}"),
         lambda: notices.alert(
             f"{execution.rpartition(':')[2]}/failed/{step}",
@@ -85,6 +85,11 @@ def _mark(task: Mapping[str, Any], step: str, execution: str) -> None:
     if step in ("Wait for Analyst", "Wait for Permission"):
         kind = "remediate" if step == "Wait for Analyst" else "contain"
         approvals.record_expired(approvals.id_of(execution, kind), "the workflow could not ask")
+    decided = (task.get("decision") or {}).get("decision")
+    if step == "Remediation" and decided in ("approve", "deny"):
+        approval_id = approvals.id_of(execution, "remediate")
+        if approvals.note_result(approval_id, "NOT carried out: it failed, and somebody must act (see the alert)"):
+            notices.publish("ApprovalDecided", {"approval_id": approval_id, "decision": decided})
     for principal in _principals(task):
         containments.annotate(principal, execution, phase=containments.FAILED)
 

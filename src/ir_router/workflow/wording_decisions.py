@@ -101,12 +101,19 @@ def outcome(containment: ContainmentResult, decision: Decision | None, done: Rem
     if containment["outcome"] != "contained" or decision is None:
         return wording.containment_headline(containment)
     if decision["decision"] in _DECIDED:
-        changed = " · ".join(wording.action(taken) for taken in done["actions"]) if done else ""
-        notes = "; ".join(done["notes"]) if done else ""
-        tail = ". ".join(part for part in (changed, notes) if part)
-        return f"{decided_by(decision)}: {who}" + (f" - {tail}" if tail else "")
+        return f"{decided_by(decision)}: {result(containment, done)}"
     why = "Nobody decided within 24 hours" if decision["decision"] == "timed_out" else "Nobody could be asked"
     return f"{why}: {who} stays contained until someone releases it. Somebody must decide and run the task release."
+
+
+def result(containment: ContainmentResult, done: RemediationResult | None) -> str:
+    """What became of a decision: for whom, each change and whether it is verified."""
+    who = " and ".join(wording.name_of(part["principal"]) for part in containment["principals"])
+    if done is None:
+        return f"{who} was not contained"
+    changed = " · ".join(wording.action(taken) for taken in done["actions"])
+    tail = "; ".join(part for part in (changed, *done["notes"]) if part)
+    return f"{who} - {tail}" if tail else who
 
 
 def _not_permitted(who: str, decision: Decision | None) -> str:

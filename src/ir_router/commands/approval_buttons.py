@@ -1,0 +1,150 @@
+"""Approve and Deny in Slack: who pressed, may they decide, and the decision handed to the approval function.
+
+Approvers are the configured people, e-mail addresses and user groups, or else the membership's response team. The owner
+of the contained credentials is refused by the approval function, whoever lists them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ir_router import aws, observability
+from ir_router.commands import execution, people, permissions
+from ir_router.commands.command import Answer, Command, NotPermittedError, of_interaction
+from ir_router.errors import InvalidInputError, RefusedError, RetryLaterError, UncertainError
+from ir_router.ledger import approvals, audit
+from ir_router.ledger.table import Row
+from ir_router.observability import logger
+from ir_router.settings import settings
+from ir_router.slack.messages import section
+from ir_router.slack.text import escape
+from ir_router.sync import approval_message, members
+
+_NOT_PERMITTED = (
+    "Only approvers may decide about containments: the people of the variable slack_approvers, or without it the "
+    "incident response team of AWS Security Incident Response. Ask one of them."
+)
+# The message itself shows these moments later; saying it twice would only be noise.
+_SHOWN_ELSEWHERE = frozenset({"approved", "denied"})
+
+
+def handle(payload: Mapping[str, Any], context: Any) -> None:
+    """A button of an approval was pressed, or the form with the reason was submitted."""
+    if payload.get("type") == "view_submission":
+        view = payload["view"]
+        origin = json.loads(view["private_metadata"])
+        known = {"channel_id": str(origin["channel_id"]), "response_url": str(origin["response_url"])}
+        command = of_interaction(payload, "deny", str(view["id"]), context, **known)
+        reason = str(view["state"]["values"][approval_message.REASON][approval_message.REASON].get("value") or "")
+        approval_id = str(origin["approval_id"])
+        _execute(command, approval_id, lambda command: _deny(command, approval_id, reason.strip()))
+        return
+    action = payload["actions"][0]
+    approval_id = str(action.get("value") or "")
+    approve = action["action_id"] == approval_message.APPROVE
+    command = of_interaction(payload, "approve" if approve else "deny", str(payload.get("trigger_id")), context)
+    if approve:
+        _execute(command, approval_id, lambda command: _decide(command, approval_id, "approve", ""))
+    else:
+        _execute(command, approval_id, lambda command: _ask_reason(command, approval_id))
+
+
+def _execute(command: Command, approval_id: str, work: execution.Work) -> None:
+    observability.correlate(approval_id)
+    execution.execute(command, work, attempted="update")
+
+
+def _ask_reason(command: Command, approval_id: str) -> None:
+    """Open the form at once, since a `trigger_id` lives 3 s; then see whether the person may decide."""
+    row = _approval(approval_id)
+    origin = {"approval_id": approval_id, "channel_id": command.channel_id, "response_url": command.response_url}
+    form = approval_message.reason_form(json.dumps(origin), row)
+    try:
+        view = command.slack.post("views.open", trigger_id=command.trigger_id, view=form)["view"]
+    except RetryLaterError:
+        raise
+    except RefusedError as error:
+        if error.code not in ("expired_trigger_id", "exchanged_trigger_id", "trigger_expired", "trigger_exchanged"):
+            raise
+        raise InvalidInputError("The form could not be opened in time. Press Deny again.") from error
+    try:
+        _require_approver(command, row)
+    except NotPermittedError as error:
+        refusal = {
+            "type": "modal",
+            "title": form["title"],
+            "close": {"type": "plain_text", "text": "Close"},
+            "blocks": [section(escape(f"❌ {error}"))],
+        }
+        command.slack.read("views.update", view_id=str(view["id"]), view=refusal)
+        raise
+
+
+def _deny(command: Command, approval_id: str, reason: str) -> Answer | None:
+    if not reason:
+        raise InvalidInputError("Nothing was decided: say why it is denied.")
+    return _decide(command, approval_id, "deny", reason)
+
+
+def _decide(command: Command, approval_id: str, decision: str, reason: str) -> Answer | None:
+    row = _approval(approval_id)
+    _require_approver(command, row)
+    user = command.names.user(command.user_id)
+    analyst = {
+        "slack_user_id": command.user_id,
+        "email": str((user.get("profile") or {}).get("email") or ""),
+        "name": command.real_name,
+    }
+    answer = _invoke({"approval_id": approval_id, "decision": decision, "analyst": analyst, "notes": reason})
+    status = str(answer["status"])
+    logger.info("decision handed over", extra={"approval_id": approval_id, "status": status})
+    own = answer.get("slack_user_id") == command.user_id and answer.get("decision") == decision
+    if status in _SHOWN_ELSEWHERE or (command.is_repeated and status == "already_decided" and own):
+        return None
+    return Answer(str(answer["message"]))
+
+
+def _approval(approval_id: str) -> Row:
+    row = approvals.get(approval_id) if approval_id else None
+    if row is None:
+        raise InvalidInputError("This approval is not known any more; nothing was decided.")
+    return row
+
+
+def _require_approver(command: Command, row: Row) -> None:
+    """Raises NotPermittedError, and leaves it in the audit, when the person is no approver."""
+    approvers = settings().approvers
+    decision = permissions.decide(
+        people.requester(command, approvers),
+        watchers=(),
+        response_team=() if approvers else [person.email for person in members.response_team()],
+        editors=approvers,
+    )
+    if decision.allowed:
+        return
+    details = {
+        "approval_id": row["approval_id"],
+        "execution": row["execution"],
+        "reason": decision.reason.value,
+        "slack_user_id": command.user_id,
+    }
+    audit.append("decision_refused", command.real_name, details, once=f"command/{command.id}")
+    raise NotPermittedError(_NOT_PERMITTED)
+
+
+def _invoke(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """The approval function's answer. Raises UncertainError when there is none; asking again does no harm."""
+    try:
+        answer = aws.client("lambda").invoke(
+            FunctionName=settings().require("approval_function"), Payload=json.dumps(payload).encode()
+        )
+        body = json.loads(answer["Payload"].read())
+    except (BotoCoreError, ClientError, ValueError) as error:
+        raise UncertainError("Lambda", "Invoke", type(error).__name__) from error
+    if answer.get("FunctionError") or not isinstance(body, dict) or "status" not in body:
+        raise UncertainError("Lambda", "Invoke", str(answer.get("FunctionError") or "no answer"))
+    return body

@@ -1,0 +1,153 @@
+"""An approval as Slack shows it: what is asked, what each answer does, and in its place what became of it. Pure.
+
+Texts come from the approval's row; what events and people said in them is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ir_router.ledger.approvals import DECIDED, DELIVERED, EXPIRED
+from ir_router.slack.messages import Message, context, section
+from ir_router.slack.text import SECTION_LENGTH, escape, shorten, slack_date
+
+APPROVE, DENY = "approval_approve", "approval_deny"
+REASON_FORM, REASON = "approval_reason", "reason"
+REASON_LENGTH = 1_000
+
+_LINE_LENGTH = 600
+_CONFIRM_LENGTH = 300
+_PAST = {"approve": "Approved", "deny": "Denied"}
+
+Row = Mapping[str, Any]
+
+
+def message(row: Row) -> Message:
+    """The message for the approval as it stands now."""
+    head = _head(row)
+    lines = [f"*{head}*", f"*What*  {_line(row['what'])}", f"*Done*  {' · '.join(_line(done) for done in row['done'])}"]
+    if row.get("joined_events"):
+        count = int(row["joined_events"])
+        last = _line((row.get("last_joined") or {}).get("what", ""))
+        lines.append(
+            f"*Joined*  {count} more {'event' if count == 1 else 'events'} of the same principal; last: {last}"
+        )
+    blocks: list[dict[str, Any]] = []
+    if _is_open(row):
+        lines += [f"*Approve*  {_line(row['approve_does'])}", f"*Deny*  {_line(row['deny_does'])}"]
+        blocks.append({"type": "actions", "block_id": "approval", "elements": [_approve(row), _deny(row)]})
+    elif row.get("notes"):
+        lines.append(f"*Reason*  {_line(row['notes'])}")
+    text = f"{head}. {_line(row['what'])}"
+    if _is_open(row):
+        text += f" Approve {_line(row['approve_does'])} Deny {_line(row['deny_does'])}"
+    body = section("\n".join(lines)[:SECTION_LENGTH])
+    return Message(text=text, blocks=[body, *blocks, context(_small_print(row))])
+
+
+def reminder(row: Row, hours: int) -> Message:
+    """Nobody has decided yet; the question itself is further up."""
+    text = (
+        f"Still waiting for a decision, {hours} h after it was asked: {_line(row['headline'])}. "
+        f"Approve or deny by {_at(row['decide_by'])}, or the containment stays as it is. The buttons are further up."
+    )
+    return Message(text=text, blocks=[section(text), context(_small_print(row))])
+
+
+def reason_form(origin: str, row: Row) -> dict[str, Any]:
+    """The form that asks why it is denied. `origin` comes back with the submission, and nobody sees it."""
+    return {
+        "type": "modal",
+        "callback_id": REASON_FORM,
+        "private_metadata": origin,
+        "title": _plain("Deny and restore"),
+        "submit": _plain("Deny"),
+        "close": _plain("Cancel"),
+        "blocks": [
+            section(f"*{_line(row['headline'])}*\nDeny {_line(row['deny_does'])}"),
+            {
+                "type": "input",
+                "block_id": REASON,
+                "label": _plain("Reason"),
+                "hint": _plain("It is kept in the audit and on the case."),
+                "element": {
+                    "type": "plain_text_input",
+                    "action_id": REASON,
+                    "multiline": True,
+                    "max_length": REASON_LENGTH,
+                },
+            },
+        ],
+    }
+
+
+def _head(row: Row) -> str:
+    headline = _line(row["headline"])
+    state = row["state"]
+    if state == DECIDED:
+        return f"Recorded, on its way to the workflow: {row['decision']} by {_who(row)} - {headline}"
+    if state == DELIVERED:
+        result = f" - {_line(row['result'])}" if row.get("result") else f" - {headline}, being carried out"
+        return f"{_PAST[row['decision']]} by {_who(row)}, {_at(row.get('decided_at') or row['received_at'])}{result}"
+    if state == EXPIRED:
+        kept = (
+            "nothing was contained" if row["kind"] == "contain" else "the containment stays until someone releases it"
+        )
+        return f"Not decided: {_line(str(row.get('why', '')))} - {headline}; {kept}"
+    return f"🔐 Approval needed by {_at(row['decide_by'])} - {headline}"
+
+
+def _is_open(row: Row) -> bool:
+    return row["state"] not in (DECIDED, DELIVERED, EXPIRED)
+
+
+def _who(row: Row) -> str:
+    analyst = row.get("analyst") or {}
+    stated = " (name as given at the command line)" if analyst.get("via") == "cli" else ""
+    return f"{_line(str(analyst.get('name', 'somebody')))}{stated}"
+
+
+def _small_print(row: Row) -> str:
+    parts = [f"case {escape(str(row['case_id']))}"] if row.get("case_id") else []
+    parts += [f"{escape(str(row['severity']))}: {escape(str(row['title']))}", f"event {escape(str(row['event_id']))}"]
+    parts += [f"execution {escape(str(row['execution_name']))}", f"approval {row['approval_id']}"]
+    return " · ".join(parts)
+
+
+def _approve(row: Row) -> dict[str, Any]:
+    confirm = {
+        "title": _plain("Approve?"),
+        "text": _plain(shorten(f"This {row['approve_does']}", _CONFIRM_LENGTH)),
+        "confirm": _plain("Approve"),
+        "deny": _plain("Not yet"),
+    }
+    return _button(row, APPROVE, "Approve ...", "danger") | {"confirm": confirm}
+
+
+def _deny(row: Row) -> dict[str, Any]:
+    # Its confirmation is the form that asks for the reason.
+    return _button(row, DENY, "Deny ...", None)
+
+
+def _button(row: Row, action_id: str, text: str, style: str | None) -> dict[str, Any]:
+    return {
+        "type": "button",
+        "action_id": action_id,
+        "text": _plain(text),
+        "value": str(row["approval_id"]),
+        **({"style": style} if style else {}),
+    }
+
+
+def _plain(text: str) -> dict[str, Any]:
+    return {"type": "plain_text", "text": text}
+
+
+def _line(text: str) -> str:
+    return escape(shorten(" ".join(str(text).split()), _LINE_LENGTH, "in the audit"))
+
+
+def _at(seconds: float) -> str:
+    return slack_date(float(seconds), f"{datetime.fromtimestamp(float(seconds), UTC):%Y-%m-%d %H:%M:%S} UTC")

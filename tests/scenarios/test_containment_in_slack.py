@@ -1,0 +1,284 @@
+"""X2, X3: the approval where people talk: asked, answered by buttons, reminded of, and kept as it stands."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+
+from ir_local.slack.people import Person
+from ir_router.commands import people
+from tests.support import containment as support
+from tests.support.commands import answers
+from tests.support.containment import IamState, asked, audit_actions, decide, iam_state
+from tests.support.state_machine import Execution, StateMachine
+from tests.support.world import World
+
+
+@pytest.fixture
+def machine(world: World) -> StateMachine:
+    return StateMachine(world)
+
+
+@pytest.fixture
+def jane(world: World) -> Person:
+    """A member of the response team."""
+    people.forget_groups()
+    team = [{"name": name, "jobTitle": "Analyst", "email": f"{name}@example.com"} for name in ("jane", "ann")]
+    world.security_ir.set_response_team(team)
+    return world.workspace.create_user("jane.smith", email="jane@example.com", real_name="Jane Smith")
+
+
+@pytest.fixture
+def security_channel(world: World, jane: Person) -> str:
+    """The channel of everybody who watches, the app in it."""
+    channel = jane.create_channel("security")
+    jane.invite(channel, world.app.bot_user_id)
+    world.environment["IR_SECURITY_CHANNEL_ID"] = channel
+    return channel
+
+
+@pytest.fixture
+def contained(world: World, machine: StateMachine, jane: Person, security_channel: str) -> tuple[Execution, str]:
+    found = support.contain(world, machine)
+    world.settle()
+    return found
+
+
+def approvals_in(world: World, channel: str) -> list[dict[str, Any]]:
+    """The app's messages about approvals in a channel."""
+    messages = world.workspace.channel_messages(channel)
+    return [message for message in messages if "approval " in json.dumps(message.get("blocks", []))]
+
+
+def case_channel(world: World) -> str:
+    (case,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
+    return world.channel_of(case["caseId"])
+
+
+def buttons(message: dict[str, Any]) -> list[str]:
+    found = [block for block in message["blocks"] if block["type"] == "actions"]
+    return [element["action_id"] for block in found for element in block["elements"]]
+
+
+def press(world: World, machine: StateMachine, person: Person, channel: str, action: str) -> None:
+    (message,) = approvals_in(world, channel)
+    person.press(channel, message["ts"], action)
+    world.settle()
+    machine.advance()
+    world.settle()
+
+
+def test_given_a_contained_user_when_asked_then_case_channel_and_security_channel_show_all_and_two_buttons(
+    world: World, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    key = contained[1]
+    for channel in (case_channel(world), security_channel):
+        (message,) = approvals_in(world, channel)
+        assert buttons(message) == ["approval_approve", "approval_deny"]
+        shown = json.dumps(message["blocks"], ensure_ascii=False)
+        assert "user backdoor contained" in shown
+        assert "CreateAccessKey for user backdoor by user mallory from 198.51.100.7" in shown
+        assert "deny policy attached (verified)" in shown
+        assert f"deletes {key[:4]}...{key[-4:]} for good" in shown
+        assert "restores user backdoor as found: 1 key active, no deny policy" in shown
+        assert "Approval needed by" in message["text"]
+
+
+def test_given_an_approver_when_approving_by_button_then_the_key_is_gone_and_both_messages_say_by_whom(
+    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    execution, key = contained
+    press(world, machine, jane, security_channel, "approval_approve")
+
+    assert execution.status == "SUCCEEDED"
+    assert key not in iam_state(world, "backdoor").keys
+    for channel in (case_channel(world), security_channel):
+        (message,) = approvals_in(world, channel)
+        assert buttons(message) == []
+        assert "Approved by Jane Smith" in message["text"]
+        assert "deleted (verified)" in message["text"]
+    assert answers(world, jane) == []
+
+
+def test_given_an_approver_when_denying_with_a_reason_then_all_is_restored_and_the_reason_is_kept(
+    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    execution, key = contained
+    press(world, machine, jane, case_channel(world), "approval_deny")
+    assert execution.status == "RUNNING"
+    (view,) = jane.views()
+    jane.submit(view.id, {"reason": "planned <!channel> rotation"})
+    world.settle()
+    machine.advance()
+    world.settle()
+
+    assert execution.status == "SUCCEEDED"
+    assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
+    (message,) = approvals_in(world, security_channel)
+    assert "Denied by Jane Smith" in message["text"]
+    shown = json.dumps(message["blocks"], ensure_ascii=False)
+    assert "planned &lt;!channel&gt; rotation" in shown
+
+
+def test_given_somebody_who_is_no_approver_when_pressing_then_nothing_happens_and_they_are_told_who_may(
+    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    bob = world.workspace.create_user("bob", email="bob@example.com", real_name="Bob")
+    jane.invite(security_channel, bob.id)
+
+    press(world, machine, bob, security_channel, "approval_approve")
+    press(world, machine, bob, security_channel, "approval_deny")
+
+    assert contained[0].status == "RUNNING"
+    assert all("Only approvers may decide" in answer for answer in answers(world, bob))
+    (view,) = bob.views()
+    assert "Only approvers may decide" in json.dumps(view.body)
+    assert "decision_refused" in audit_actions(world)
+
+
+def test_given_configured_approvers_when_somebody_of_the_response_team_presses_then_they_are_refused(
+    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    world.environment["IR_APPROVERS"] = json.dumps(["boss@example.com"])
+    press(world, machine, jane, security_channel, "approval_approve")
+    assert contained[0].status == "RUNNING"
+
+    boss = world.workspace.create_user("boss", email="boss@example.com", real_name="The Boss")
+    jane.invite(security_channel, boss.id)
+    press(world, machine, boss, security_channel, "approval_approve")
+    assert contained[0].status == "SUCCEEDED"
+
+
+def test_given_a_user_group_of_approvers_when_a_member_presses_then_it_counts(
+    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    group = world.workspace.create_user_group("responders", [jane.id])
+    world.environment["IR_APPROVERS"] = json.dumps([group.id])
+
+    press(world, machine, jane, security_channel, "approval_approve")
+
+    assert contained[0].status == "SUCCEEDED"
+
+
+def test_given_the_owner_of_the_credentials_when_pressing_then_they_are_refused_though_an_approver(
+    world: World, machine: StateMachine, jane: Person, security_channel: str
+) -> None:
+    (key,) = support.user("backdoor")
+    boto3.client("iam").tag_user(UserName="backdoor", Tags=[{"Key": "slack-email", "Value": "jane@example.com"}])
+    execution = machine.start(support.key_created(world, "backdoor", key))
+    world.settle()
+
+    press(world, machine, jane, security_channel, "approval_approve")
+
+    assert execution.status == "RUNNING"
+    assert "owner of the contained credentials cannot decide" in answers(world, jane)[-1]
+
+
+def test_given_two_who_press_when_the_first_has_decided_then_the_second_is_told_who(
+    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    (message,) = approvals_in(world, security_channel)
+    token = asked(world)[0]["taskToken"]
+    decide(world, token, "deny", "john")
+    machine.advance()
+
+    jane.press(security_channel, message["ts"], "approval_approve")
+    world.settle()
+
+    assert "Already denied by john" in answers(world, jane)[-1]
+
+
+def test_given_an_event_that_joins_when_asked_then_the_message_says_so(
+    world: World, machine: StateMachine, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    machine.start(support.key_created(world, "backdoor"))
+    world.settle()
+
+    (message,) = approvals_in(world, security_channel)
+    assert "1 more event of the same principal" in json.dumps(message["blocks"])
+
+
+def test_given_nobody_answers_when_hours_pass_then_each_reminder_comes_once_and_at_last_the_end(
+    world: World, machine: StateMachine, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    def reminders() -> list[str]:
+        said = world.workspace.channel_messages(security_channel)
+        return [message["text"] for message in said if "Still waiting for a decision" in message.get("text", "")]
+
+    counts = []
+    for hours in (0.5, 1, 7, 12):
+        world.advance(hours * 3600)
+        for _ in range(2):
+            world.poll()
+            world.settle()
+        counts.append(len(reminders()))
+    assert counts == [0, 1, 2, 3]
+    assert "20 h after it was asked" in reminders()[-1]
+
+    world.advance(4 * 3600)
+    machine.advance()
+    world.settle()
+    (message, *_rest) = approvals_in(world, security_channel)
+    assert buttons(message) == []
+    assert "Not decided: nobody decided within 24 hours" in message["text"]
+
+
+def test_given_a_decision_that_was_not_delivered_when_polled_then_it_is_delivered_again(
+    world: World, machine: StateMachine, contained: tuple[Execution, str]
+) -> None:
+    execution, key = contained
+    (row,) = world.invoke("workflow", {"task": "list_approvals"})["approvals"]
+    world.invoke("sync", {"task": "poll"})
+    table = boto3.resource("dynamodb").Table("ledger")
+    table.update_item(
+        Key={"PK": f"APPROVAL#{row['approval_id']}", "SK": "META"},
+        UpdateExpression="SET #s = :d, decision = :a, analyst = :w, decided_at = :t",
+        ExpressionAttributeNames={"#s": "state"},
+        ExpressionAttributeValues={":d": "decided", ":a": "approve", ":w": {"name": "Jane", "via": "slack"}, ":t": 1},
+    )
+
+    world.poll()
+    world.settle()
+    machine.advance()
+
+    assert execution.status == "SUCCEEDED"
+    assert key not in iam_state(world, "backdoor").keys
+
+
+def test_given_no_membership_when_contained_then_the_security_channel_asks_all_the_same(
+    world: World, machine: StateMachine, jane: Person, security_channel: str
+) -> None:
+    memberships = world.security_ir.call("ListMemberships", {})["items"]
+    world.security_ir.call("CancelMembership", {"membershipId": memberships[0]["membershipId"]})
+    world.environment["IR_APPROVERS"] = json.dumps([jane.id])
+
+    execution, _key = support.contain(world, machine)
+    world.settle()
+    press(world, machine, jane, security_channel, "approval_approve")
+
+    assert execution.status == "SUCCEEDED"
+
+
+def test_given_a_form_that_is_late_when_deny_was_pressed_then_the_person_is_told_to_press_again(
+    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    (message,) = approvals_in(world, security_channel)
+    jane.press(security_channel, message["ts"], "approval_deny")
+    world.advance(10)
+    world.settle()
+
+    assert "Press Deny again" in answers(world, jane)[-1]
+    assert contained[0].status == "RUNNING"
+
+
+def test_given_the_token_when_everything_in_slack_is_searched_then_it_is_nowhere(
+    world: World, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    token = asked(world)[0]["taskToken"]
+
+    shown = [world.workspace.channel_messages(channel) for channel in (case_channel(world), security_channel)]
+
+    assert token not in json.dumps(shown)
