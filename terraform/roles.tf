@@ -342,7 +342,7 @@ locals {
         {
           Sid      = "AnswerWorkflow"
           Effect   = "Allow"
-          Action   = ["states:SendTaskSuccess", "states:SendTaskFailure"]
+          Action   = ["states:SendTaskSuccess"]
           Resource = "*"
         },
         {

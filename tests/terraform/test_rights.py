@@ -30,7 +30,6 @@ NAMELESS = {
     "security-ir:CreateCase",
     "security-ir:ListCases",
     "security-ir:ListMemberships",
-    "states:SendTaskFailure",
     "states:SendTaskSuccess",
     "xray:GetSamplingRules",
     "xray:GetSamplingTargets",
