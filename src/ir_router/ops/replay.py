@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 LIMIT = 100
+# Long polling asks all of SQS's servers: a short poll may miss what is there.
+WAIT_SECONDS = 1
 _MOST = 1000
 _RESERVE_SECONDS = 60
 # An entry that is kept is seen again this soon; handing ten over takes a few seconds.
@@ -120,7 +122,7 @@ def _drain(source: Source, limit: int, deadline: Deadline) -> Iterator[Outcome]:
             AttributeNames=["All"],
             MessageAttributeNames=["All"],
             VisibilityTimeout=_VISIBILITY_SECONDS,
-            WaitTimeSeconds=1,
+            WaitTimeSeconds=WAIT_SECONDS,
         ).get("Messages", [])
         fresh = [message for message in messages if message["MessageId"] not in seen]
         if not fresh:
