@@ -1,0 +1,67 @@
+"""Runs the demo; ends with 0 only when every claim was seen."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ir_local.build.errors import BuildError
+from ir_local.cloud.emulator import EmulatorError
+from ir_local.cloud.environment import EnvironmentFailedError
+from ir_local.cloud.launcher import LocalCloud
+from ir_local.cloud.terraform import TerraformError
+from ir_local.demo import page
+from ir_local.demo.case_job import CaseJob
+from ir_local.demo.containment_job import ContainmentJob
+from ir_local.demo.report import Report
+
+FOLDER = Path("build") / "demo"
+
+
+def main() -> int:
+    """Start the local cloud, carry out both jobs, write the results, take everything down."""
+    report = Report()
+    try:
+        with LocalCloud() as cloud:
+            cases = CaseJob(cloud, report)
+            containment = ContainmentJob(cloud, report)
+            cases.run()
+            containment.run()
+            report.title("What Terraform deployed")
+            report.check("a second plan shows no changes", lambda: not cloud.pending_changes(), within=0)
+            report.write(FOLDER / "result.json")
+            (FOLDER / "index.html").write_text(_page(cloud, report, containment), encoding="utf-8")
+            report.title("Taking the local cloud down")
+    except (TerraformError, EmulatorError, EnvironmentFailedError, BuildError) as error:
+        print(f"\nThe demo could not run: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted; the local cloud was taken down.", file=sys.stderr)
+        return 130
+    return _verdict(report)
+
+
+def _verdict(report: Report) -> int:
+    print(f"\nSee it: {FOLDER / 'index.html'}")
+    total = len(report.checks)
+    if report.failed:
+        print(f"FAILED: {report.failed} of {total} checks failed.")
+        return 1
+    print(f"ok: all {total} checks passed.")
+    return 0
+
+
+def _page(cloud: LocalCloud, report: Report, containment: ContainmentJob) -> str:
+    store = cloud.slack.store
+    channels = [
+        (channel.name, str(channel.topic.get("value", "")), cloud.slack.channel_messages(channel.id))
+        for channel in store.channels.values()
+        if channel.name
+    ]
+    names = {user.id: user.real_name for user in store.users.values()}
+    ephemerals = cloud.slack.ephemerals()
+    return page.render(report.checks, channels, ephemerals, containment.executions, names)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

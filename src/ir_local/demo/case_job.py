@@ -1,0 +1,207 @@
+"""The first job: a case and its channel in step, both ways."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import urllib3
+
+from ir_local.cloud.launcher import LocalCloud
+from ir_local.demo.report import Report
+from ir_local.slack.model import Json
+from ir_local.slack.people import Person
+from ir_router.slack.signature import sign
+
+PREFIX = "aws-security-incident-response-case-"
+
+
+class CaseJob:
+    """Acts as the person at the AWS console, as an AWS responder and as Jane in Slack; looks at Slack and the case."""
+
+    def __init__(self, cloud: LocalCloud, report: Report) -> None:
+        """`cloud` runs."""
+        self._cloud = cloud
+        self._report = report
+        self._client = cloud.client("security-ir")
+        self.case_id = ""
+
+    @property
+    def channel_name(self) -> str:
+        """The case's channel."""
+        return f"{PREFIX}{self.case_id}"
+
+    def run(self) -> None:
+        """Carry out the job, in the order in which people would."""
+        self._report.title("A case and its Slack channel")
+        jane = self._cloud.slack.person("jane.smith")
+        self._case_becomes_channel(jane)
+        self._comments_both_ways(jane)
+        self._files_both_ways(jane)
+        self._commands(jane)
+        self._what_must_have_no_effect()
+        self._closing(jane)
+
+    def _case_becomes_channel(self, jane: Person) -> None:
+        answer = self._client.create_case(
+            resolverType="Self",
+            title="Suspicious API activity detected",
+            description="Unusual API calls from unknown IP addresses. <!channel> is only text here.",
+            engagementType="Security Incident",
+            reportedIncidentStartDate=datetime.now(UTC),
+            impactedAccounts=["123456789012"],
+            watchers=[{"email": "jane.smith@example.com", "name": "Jane Smith"}],
+            tags={"severity": "High"},
+        )
+        self.case_id = answer["caseId"]
+        check = self._report.check
+        check("CreateCase: a private channel named after the case", lambda: self._channel().is_private)
+        check("its first message shows title, severity, status and description", self._notice)
+        check("its topic shows status and severity", lambda: "Severity: High" in self._channel().topic["value"])
+        check("the watcher Jane Smith is in the channel", lambda: jane.id in self._channel().members)
+        check("the case has a comment that names the channel", lambda: self._comment(f"#{self.channel_name}"))
+
+    def _comments_both_ways(self, jane: Person) -> None:
+        check = self._report.check
+        self._cloud.security_ir.add_comment_as(self.case_id, body="We see the same key used from two countries.")
+        check("a comment of an AWS responder is in the channel", lambda: self._message("two countries"))
+        ts = jane.post(self._channel().id, "I am lookin at the key")
+        check("Jane's message is a comment on the case, with her name", lambda: self._comment("Jane Smith", "lookin"))
+        jane.edit(self._channel().id, ts, "I am looking at the key")
+        check("her edit is in that comment", lambda: self._comment("Jane Smith", "looking at the key"))
+        delivery = next(
+            one for one in self._cloud.slack.deliveries.log if one.event_type == "message" and b"lookin at" in one.body
+        )
+        status = self._post(delivery.body, {"X-Slack-Retry-Num": "1", "X-Slack-Retry-Reason": "http_timeout"})
+        check("the same event delivered again is accepted", lambda: status == 200)
+        self._report.stays(
+            "and makes no second comment", lambda: self._count_comments("looking at the key") == 1, seconds=3
+        )
+
+    def _files_both_ways(self, jane: Person) -> None:
+        check = self._report.check
+        jane.upload(self._channel().id, "key usage.csv", b"time,key,country\n" * 2000)
+        check("a file that Jane shares is an attachment of the case", lambda: self._attachment("key_usage-"))
+        check("and the channel says so", lambda: self._message("📎 File uploaded to AWS Security IR case"))
+        self._cloud.security_ir.add_attachment_as(
+            self.case_id, file_name="report.txt", content=b"what AWS found\n" * 100
+        )
+        check(
+            "an attachment of the case is a file in the channel, found by the poll",
+            lambda: self._message("📎 New attachment from AWS Security IR case"),
+            within=150,
+        )
+
+    def _commands(self, jane: Person) -> None:
+        check = self._report.check
+        channel = self._channel().id
+        for text, expected in (
+            ("status", "📋 Case Status"),
+            ('update-status "In Progress"', '✅ Case status updated to "In Progress"'),
+            ("incident-details", "📊 Case Summary"),
+        ):
+            jane.command(channel, "/security-ir", text)
+            check(f"/security-ir {text}: answered at the response_url", partial(self._answer, jane, expected))
+        check(
+            "the case's status is Detection and Analysis",
+            lambda: self._case()["caseStatus"] == "Detection and Analysis",
+        )
+        check("the channel tells the change, and the topic shows it", self._status_told)
+
+    def _what_must_have_no_effect(self) -> None:
+        before = len(self._comments())
+        body = b'{"type":"event_callback","team_id":"T0","event":{"type":"message","text":"forged"}}'
+        check = self._report.check
+        check("an unsigned request is refused", lambda: self._send(body, {}) == 401)
+        old = str(int(time.time()) - 600)
+        signature = sign(self._cloud.slack_app.signing_secret, old, body)
+        headers = {"X-Slack-Request-Timestamp": old, "X-Slack-Signature": signature}
+        check("a replayed request, signed ten minutes ago, is refused", lambda: self._send(body, headers) == 401)
+        self._report.stays("and neither has an effect on the case", lambda: len(self._comments()) == before, seconds=2)
+
+    def _closing(self, jane: Person) -> None:
+        check = self._report.check
+        channel = self._channel().id
+        jane.command(channel, "/security-ir", "close")
+        asked = check("/security-ir close asks first", lambda: self._confirmation(jane))
+        if asked is None:
+            return
+        jane.press(channel, str(asked["ts"]), str(asked["action_id"]))
+        check("pressed: the case is closed", lambda: self._case()["caseStatus"] == "Closed")
+        check("the topic shows it", lambda: "Closed" in self._channel().topic["value"])
+
+    # Looking
+
+    def _channel(self) -> Any:
+        return self._cloud.slack.channel(self.channel_name)
+
+    def messages(self) -> list[Json]:
+        """What people see in the channel."""
+        return self._cloud.slack.channel_messages(self._channel().id)
+
+    def _message(self, text: str) -> Json:
+        return next(message for message in self.messages() if text in message["text"])
+
+    def _notice(self) -> bool:
+        text = str(self.messages())
+        shown = (
+            "Suspicious API activity detected",
+            "High",
+            "Open (Submitted)",
+            "Unusual API calls",
+            "&lt;!channel&gt;",
+        )
+        return all(part in text for part in shown)
+
+    def _status_told(self) -> bool:
+        told = any("In Progress (Detection and Analysis)" in str(message) for message in self.messages())
+        return told and "In Progress" in self._channel().topic["value"]
+
+    def _answer(self, jane: Person, text: str) -> bool:
+        return any(text in str(message) for message in self._cloud.slack.ephemerals(jane.id))
+
+    def _confirmation(self, jane: Person) -> Json | None:
+        for message in self._cloud.slack.ephemerals(jane.id):
+            for block in message.get("blocks") or []:
+                for element in block.get("elements") or []:
+                    if element.get("type") == "button" and element.get("style") == "danger":
+                        return {"ts": message["ts"], "action_id": element["action_id"]}
+        return None
+
+    def _case(self) -> Any:
+        return self._client.get_case(caseId=self.case_id)
+
+    def _comments(self) -> list[str]:
+        bodies: list[str] = []
+        more: dict[str, Any] = {}
+        while True:
+            answer = self._client.list_comments(caseId=self.case_id, **more)
+            bodies += [item.get("body", "") for item in answer["items"]]
+            if not answer.get("nextToken"):
+                return bodies
+            more = {"nextToken": answer["nextToken"]}
+
+    def _comment(self, *parts: str) -> bool:
+        return any(all(part in body for part in parts) for body in self._comments())
+
+    def _count_comments(self, text: str) -> int:
+        return sum(text in body for body in self._comments())
+
+    def _attachment(self, name: str) -> bool:
+        attachments = self._case().get("caseAttachments", [])
+        return any(attachment["fileName"].startswith(name) for attachment in attachments)
+
+    # Asking at the door
+
+    def _post(self, body: bytes, headers: dict[str, str]) -> int:
+        now = str(int(time.time()))
+        signature = sign(self._cloud.slack_app.signing_secret, now, body)
+        return self._send(body, {"X-Slack-Request-Timestamp": now, "X-Slack-Signature": signature, **headers})
+
+    def _send(self, body: bytes, headers: dict[str, str]) -> int:
+        answer = urllib3.request(
+            "POST", self._cloud.webhook_url, body=body, headers={"Content-Type": "application/json", **headers}
+        )
+        return answer.status
