@@ -79,9 +79,9 @@ def _line(region: str, trails: list[Trail]) -> Check:
 
 def _logging(region: str) -> Iterator[Trail]:
     """The trails that are logging, as seen from a region: those of other regions show there if they cover it."""
-    client = regions.client("cloudtrail", region)
-    for trail in client.describe_trails(includeShadowTrails=True)["trailList"]:
+    for trail in regions.client("cloudtrail", region).describe_trails(includeShadowTrails=True)["trailList"]:
         arn = trail["TrailARN"]
+        client = regions.client("cloudtrail", trail.get("HomeRegion", region))
         try:
             logging = client.get_trail_status(Name=arn)["IsLogging"]
         except ClientError as error:

@@ -1,0 +1,97 @@
+"""What the verification takes for granted of names and formats is what Terraform says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ir_router.ops import formats, names, slack_app
+from ir_router.settings import settings
+from tests.terraform.root import Plan, TerraformRoot, terraform_root
+
+TERRAFORM = Path(__file__).parents[2] / "terraform"
+
+pytestmark = pytest.mark.timeout(600)
+
+DEPLOYMENTS = {
+    "alone, at home in us-east-1": {"name_prefix": "security-incident", "region": "us-east-1"},
+    "beside another, at home elsewhere": {"name_prefix": "acme-security", "region": "eu-west-1"},
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TerraformRoot]:
+    with terraform_root(tmp_path_factory.mktemp("names")) as initialised:
+        yield initialised
+
+
+@pytest.fixture(scope="module", params=DEPLOYMENTS)
+def deployment(request: pytest.FixtureRequest, root: TerraformRoot) -> Iterator[tuple[Plan, dict[str, str]]]:
+    """A plan, with the environment that it gives -sync."""
+    variables = DEPLOYMENTS[request.param]
+    environment = {
+        "IR_NAME_PREFIX": variables["name_prefix"],
+        "AWS_REGION": variables["region"],
+        "IR_EVENT_BUS_NAME": f"{variables['name_prefix']}-events",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        settings.cache_clear()
+        yield root.plan(**variables), environment
+    settings.cache_clear()
+
+
+def test_given_a_plan_when_compared_then_its_rules_are_the_verified_ones(
+    deployment: tuple[Plan, dict[str, str]],
+) -> None:
+    plan, environment = deployment
+    planned = {
+        (rule["name"], rule["event_bus_name"] or "default", rule["state"] or "ENABLED", "forwarded" in address)
+        for address, rule in plan.resources("aws_cloudwatch_event_rule").items()
+    }
+
+    expected = {(rule.name, rule.bus, rule.state, rule.region != environment["AWS_REGION"]) for rule in names.rules()}
+    assert expected == planned
+    assert any(forwarded for *_, forwarded in planned) is names.forwards()
+
+
+def test_given_a_plan_when_compared_then_functions_queues_and_logs_are_the_verified_ones(
+    deployment: tuple[Plan, dict[str, str]],
+) -> None:
+    plan, _ = deployment
+    functions = {function["function_name"] for function in plan.resources("aws_lambda_function").values()}
+    queues = {queue["name"] for queue in plan.resources("aws_sqs_queue").values()}
+    groups = {group["name"] for group in plan.resources("aws_cloudwatch_log_group").values()}
+
+    assert {names.function(part) for part in names.FUNCTIONS} == functions
+    assert names.failures_queue() in queues
+    assert (names.forwarding_failures_queue() in queues) is names.forwards()
+    assert {names.log_group("sync"), names.access_log_group()} <= groups
+
+
+def test_given_the_variables_when_compared_then_formats_are_the_verified_ones() -> None:
+    text = (TERRAFORM / "variables.tf").read_text("utf-8")
+    for variable, wanted in (
+        ("slack_bot_token", formats.BOT_TOKEN),
+        ("slack_signing_secret", formats.SIGNING_SECRET),
+        ("slack_workspace_id", formats.WORKSPACE_ID),
+        ("slack_channel_prefix", formats.CHANNEL_PREFIX),
+    ):
+        found = re.search(rf'can\(regex\("\^(.*)\$", var\.{variable}\)\)', text)
+        assert found, variable
+        assert found[1] == wanted.pattern
+
+
+def test_given_the_manifest_when_compared_then_its_scopes_are_the_verified_ones(
+    deployment: tuple[Plan, dict[str, str]],
+) -> None:
+    source = (TERRAFORM / "slack_app.tf").read_text("utf-8")
+    listed = re.search(r"slack_scopes = \[(.*?)\]", source, re.DOTALL)
+    # Terraform reads scopes.json, or lists the very same.
+    assert "scopes.json" in source or (
+        listed and set(re.findall(r'"([a-z:.]+)"', listed[1])) == set(slack_app.wanted_scopes())
+    )
