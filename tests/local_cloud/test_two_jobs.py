@@ -1,0 +1,33 @@
+"""Both main jobs on the local cloud: the deployed zip, the real Terraform root, each claim seen from the other side."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ir_local.cloud.launcher import LocalCloud
+from ir_local.demo import page
+from ir_local.demo.case_job import CaseJob
+from ir_local.demo.containment_job import ContainmentJob
+from ir_local.demo.report import Report
+
+pytestmark = [pytest.mark.local_cloud, pytest.mark.timeout(600)]
+
+
+def test_given_the_deployed_system_when_both_jobs_run_then_every_claim_is_seen(tmp_path) -> None:
+    report = Report()
+    with LocalCloud() as cloud:
+        cases, containment = CaseJob(cloud, report), ContainmentJob(cloud, report)
+        cases.run()
+        containment.run()
+        assert cloud.pending_changes() == []
+        channels = [("channel", "topic", cases.messages())]
+        shown = page.render(report.checks, channels, [], containment.executions, {})
+
+    report.write(tmp_path / "result.json")
+    result = json.loads((tmp_path / "result.json").read_text("utf-8"))
+    assert [check for check in result["checks"] if not check["ok"]] == []
+    assert result["passed"] == len(report.checks) > 40
+    assert "Immediate Containment" in shown
+    assert "<script" not in shown
