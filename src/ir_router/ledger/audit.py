@@ -3,7 +3,7 @@
 Each record holds the hash of the one before it. The head (month, sequence, hash of the newest record) advances in the
 transaction that writes the record, so concurrent writers cannot fork the chain: one of them finds the head moved and
 goes again. When a month ends, its last sequence and hash are kept for ever, also after its records have expired.
-A record's hash is logged as well, a second witness outside the table.
+At log level info each hash is logged too, a second witness outside the table.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def handle(task: Mapping[str, Any], _context: Any) -> AlertAnswer:
     """Alert, or count the event in the group that is open."""
     incident: Incident = task["incident"]
     execution = incident["execution"]["id"]
-    group = _group(incident)
+    group = group_of(incident)
     if group is not None and not _opens(group, execution):
         logger.info("counted in an open group", extra={"event_id": incident["event_id"], "group": group})
         return {"alerted": False, "group_opened": False, "group": None}
@@ -67,7 +67,7 @@ def count(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     return {"count": counted}
 
 
-def _group(incident: Incident) -> str | None:
+def group_of(incident: Incident) -> str | None:
     """The group that this event counts in, or None when it alerts for itself."""
     found = detections.by_ids(incident["detections"])
     if not found:

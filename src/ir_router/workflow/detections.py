@@ -51,7 +51,7 @@ def _detection(entry: Mapping[str, Any]) -> Detection:
 def matching(event: Mapping[str, Any]) -> list[Detection]:
     """The detections that an EventBridge event matches, gravest first, else in the table's order."""
     found = [detection for detection in table() if detection.matches(event)]
-    return sorted(found, key=lambda detection: -SEVERITIES.index(detection.severity))
+    return sorted(found, key=lambda detection: -SEVERITIES.index(detection.severity)) if len(found) > 1 else found
 
 
 def by_ids(ids: Sequence[str]) -> list[Detection]:

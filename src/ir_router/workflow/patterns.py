@@ -27,11 +27,16 @@ class PatternError(ValueError):
 
 def compiled(pattern: Mapping[str, Any]) -> Predicate:
     """A function from event to whether it matches. Raises PatternError when the pattern cannot be evaluated."""
-    fields = [(name, _field(entry, name)) for name, entry in pattern.items()]
+    # Values before objects: what most events lack is then found out first (the back-test reads millions).
+    names = sorted(pattern, key=lambda name: isinstance(pattern[name], Mapping))
+    fields = [(name, _field(pattern[name], name)) for name in names]
 
     def matches(value: Any) -> bool:
-        if isinstance(value, Mapping):
-            return all(field(value.get(name, _MISSING)) for name, field in fields)
+        if isinstance(value, dict):
+            for name, field in fields:  # noqa: SIM110 - a generator costs more than all the comparisons
+                if not field(value.get(name, _MISSING)):
+                    return False
+            return True
         if isinstance(value, list) and value:
             return any(matches(element) for element in value)
         return all(field(_MISSING) for _name, field in fields)
@@ -44,15 +49,22 @@ def _field(entry: Any, name: str) -> Predicate:
         return compiled(entry)
     if not isinstance(entry, list) or not entry:
         raise PatternError(f"{name}: a pattern's field holds an object or a list with at least one entry")
-    exact = frozenset(_typed(option) for option in entry if not isinstance(option, Mapping))
+    texts = frozenset(option for option in entry if isinstance(option, str))
+    exact = frozenset(_typed(option) for option in entry if not isinstance(option, Mapping | str))
     operators = [_operator(option, name) for option in entry if isinstance(option, Mapping)]
 
     def matches(value: Any) -> bool:
-        if isinstance(value, list):
+        if isinstance(value, str):
+            if value in texts:
+                return True
+        elif isinstance(value, list):
             return any(matches(element) for element in value) if value else matches(_MISSING)
-        if isinstance(value, str | int | float | None) and _typed(value) in exact:
+        elif exact and isinstance(value, int | float | None) and _typed(value) in exact:
             return True
-        return any(operator(value) for operator in operators)
+        for operator in operators:  # noqa: SIM110 - as above
+            if operator(value):
+                return True
+        return False
 
     return matches
 
