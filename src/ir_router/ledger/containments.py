@@ -2,7 +2,7 @@
 
 Recorded state and incident are one write; one exists if and only if the other does. Whoever contains, decides,
 restores or releases holds the lock until the hard end of its invocation plus the settling time, so that an expired
-lock proves its holder dead and its requests landed (docs/architecture.md, "Containment").
+lock proves its holder dead and its requests landed (docs/containment.md, "Rules that make it safe").
 """
 
 from __future__ import annotations
