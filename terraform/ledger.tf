@@ -43,6 +43,7 @@ resource "aws_dynamodb_table" "ledger" {
       "created_at",
       "due_at",
       "fingerprint",
+      "hinted_at",
       "hints",
       "kind",
       "lease_until",

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Protocol
 
 from ir_router import clock
-from ir_router.errors import OutOfTimeError
+from ir_router.errors import IrRouterError, OutOfTimeError
 from ir_router.settings import settings
 
 
@@ -61,13 +61,17 @@ def of_invocation(context: LambdaContext, *, reserve: float, at_most: float | No
     return Deadline(soft=hard - reserve, hard=hard)
 
 
-class RunEndedError(BaseException):
-    """The hard end of a run has come. Not an Exception: no handler of ordinary errors may carry the run on."""
+class RunEndedError(IrRouterError):
+    """The hard end of a run came while it was at work; what it claimed is settled by a later one."""
+
+
+class _HardEndError(BaseException):
+    """Not an Exception: inside the run no handler of ordinary errors may carry it on."""
 
 
 @contextmanager
 def enforced(deadline: Deadline) -> Iterator[None]:
-    """End the run at its hard deadline, wherever it is.
+    """End the run at its hard deadline, wherever it is. Raises RunEndedError then.
 
     Others may settle what this run claimed as soon as the deadline and the settling time have passed, so nothing of
     it may go on after them. Lambda itself ends an invocation at the function's time-out, which comes later.
@@ -78,12 +82,14 @@ def enforced(deadline: Deadline) -> Iterator[None]:
         return
 
     def end(_number: int, _frame: FrameType | None) -> None:
-        raise RunEndedError("the run's hard deadline has come")
+        raise _HardEndError
 
     before = signal.signal(signal.SIGALRM, end)
     signal.setitimer(signal.ITIMER_REAL, max(0.001, deadline.hard - clock.now()))
     try:
         yield
+    except _HardEndError:
+        raise RunEndedError("the run's hard deadline came while it was at work") from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

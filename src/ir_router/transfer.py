@@ -1,15 +1,13 @@
 """Bytes from one address to another, streamed: memory stays the same whatever the size.
 
-Raises RefusedError (an answer of 4xx) or UncertainError (no answer, or 5xx).
+Raises RefusedError (an answer of 3xx or 4xx) or UncertainError (no answer, 5xx, or not the bytes that were announced).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
@@ -20,15 +18,31 @@ from ir_router.settings import settings
 # https://api.slack.com/types/file: `url_private_download` and upload addresses are on these hosts.
 _SLACK_FILE_HOSTS = frozenset({"files.slack.com", "slack-files.com", "files-origin.slack.com"})
 _TIMEOUT = urllib3.Timeout(connect=5, read=60)
+_DOWNLOAD, _UPLOAD = "a download", "an upload"
 
 
-@dataclass(frozen=True)
 class Download:
-    """An open download. `length` in bytes, None when the other side did not say."""
+    """An open download: a file object for `upload`. `length` in bytes, None when the other side did not say."""
 
-    length: int | None
-    content_type: str
-    body: Any
+    def __init__(self, service: str, response: urllib3.BaseHTTPResponse) -> None:
+        """Nothing of the body is read yet."""
+        length = response.headers.get("Content-Length")
+        self.service = service
+        self.length = int(length) if length and length.isdigit() else None
+        self.content_type = response.headers.get("Content-Type", "application/octet-stream")
+        self._response = response
+        self._taken = 0
+
+    def read(self, amount: int = 65_536) -> bytes:
+        """At most `amount` bytes; empty at the end. Raises UncertainError when it ends early or too late."""
+        try:
+            piece: bytes = self._response.read(amount, decode_content=False)
+        except urllib3.exceptions.HTTPError as error:
+            raise UncertainError(self.service, _DOWNLOAD, type(error).__name__) from error
+        self._taken += len(piece)
+        if self.length is not None and (self._taken > self.length or (not piece and self._taken < self.length)):
+            raise UncertainError(self.service, _DOWNLOAD, "another length than announced")
+        return piece
 
 
 @cache
@@ -55,15 +69,14 @@ def check_slack_host(url: str) -> None:
 @contextmanager
 def download(service: str, url: str, headers: Mapping[str, str] | None = None) -> Iterator[Download]:
     """GET an address and stream its body."""
+    wanted = {"Accept-Encoding": "identity", **(headers or {})}
     try:
-        response = _pool().request("GET", url, headers=dict(headers or {}), preload_content=False, redirect=False)
+        response = _pool().request("GET", url, headers=wanted, preload_content=False, redirect=False)
     except urllib3.exceptions.HTTPError as error:
-        raise UncertainError(service, "a download", type(error).__name__) from error
+        raise UncertainError(service, _DOWNLOAD, type(error).__name__) from error
     try:
-        _check(service, "a download", response.status)
-        length = response.headers.get("Content-Length")
-        content_type = response.headers.get("Content-Type", "application/octet-stream")
-        yield Download(int(length) if length and length.isdigit() else None, content_type, response)
+        _check(service, _DOWNLOAD, response.status)
+        yield Download(service, response)
     finally:
         response.close()
 
@@ -72,10 +85,10 @@ def upload(service: str, method: str, url: str, source: Download, length: int, c
     """PUT or POST `length` bytes that are read from `source` as they are sent."""
     headers = {"Content-Length": str(length), "Content-Type": content_type}
     try:
-        response = _pool().request(method, url, body=source.body, headers=headers, redirect=False)
+        response = _pool().request(method, url, body=source, headers=headers, redirect=False)  # type: ignore[arg-type]
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise UncertainError(service, "an upload", type(error).__name__) from error
-    _check(service, "an upload", response.status)
+        raise UncertainError(service, _UPLOAD, type(error).__name__) from error
+    _check(service, _UPLOAD, response.status)
 
 
 def _check(service: str, operation: str, status: int) -> None:

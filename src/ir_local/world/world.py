@@ -225,13 +225,14 @@ class World:
         self.wire.after()
         return HttpAnswer(200), body
 
-    def settle(self, rounds: int = 200) -> None:
+    def settle(self, rounds: int = 400, *, patience: float = _PATIENCE_SECONDS) -> None:
         """Carry all that is under way until nothing is; the clock moves on to what comes again by itself.
 
-        That is a queue's message after its visibility time and an asynchronous invocation after Lambda's pause, not
-        the schedule: see `live`. Raises AssertionError when the system does not come to rest.
+        That is a queue's message after its visibility time and an asynchronous invocation after Lambda's pause, if
+        they come within `patience` seconds; the schedule is not carried: see `live`.
+        Raises AssertionError when the system does not come to rest.
         """
-        until = self.now() + _PATIENCE_SECONDS
+        until = self.now() + patience
         carriers = (self._deliver, self._carry_asynchronous, self._run_hints, self._run_retries, self._run_queues)
         for _ in range(rounds):
             self.security_ir.events.wait_until_idle()
@@ -248,7 +249,7 @@ class World:
         for _ in range(minutes):
             before = self.now()
             self.poll()
-            self.settle()
+            self.settle(patience=max(0.0, before + 59 - self.now()))
             self.advance(max(1.0, before + 60 - self.now()))
 
     def _next_due(self) -> float | None:
@@ -387,7 +388,7 @@ def running_world(
             world.environment["AWS_ENDPOINT_URL_SECURITY_IR"] = security_ir.url
             world.environment["SLACK_API_BASE_URL"] = f"{slack.url}/api/"
             os.environ.update(world.environment)
-            with mock_aws(), queues.on_clock(world.now):
+            with mock_aws(), deployment.isolated_tables(), queues.on_clock(world.now):
                 boto3.setup_default_session()
                 forget_everything()
                 set_clock(world.now, world.sleep)

@@ -29,23 +29,30 @@ def row_digest(row: CaseRow) -> str:
     return digest({name: _plain(value) for name, value in row})
 
 
-def fingerprint(case: Case, comments: Iterable[Comment], team: Iterable[Person]) -> str:
-    """What a deep check compares: `<case>.<comments>.<attachments>.<response team>`, each a digest."""
+# In the place of a digest: not looked at.
+_NOT_READ = "-"
+
+
+def fingerprint(case: Case, comments: Iterable[Comment] | None, team: Iterable[Person]) -> str:
+    """What a deep check compares: `<case>.<comments>.<attachments>.<response team>`, each a digest.
+
+    `comments` None: they were not read, and are equal to any.
+    """
     fields = case.model_dump(mode="json", exclude={"case_attachments", "last_updated_date"})
-    said = [(comment.comment_id, digest(comment.body)) for comment in comments]
+    said = _NOT_READ if comments is None else digest(sorted((one.comment_id, digest(one.body)) for one in comments))
     attached = sorted((item.attachment_id, item.attachment_status) for item in case.case_attachments)
     people = sorted(person.email.lower() for person in team)
-    return ".".join((digest(fields), digest(sorted(said)), digest(attached), digest(people)))
+    return ".".join((digest(fields), said, digest(attached), digest(people)))
 
 
 def what_differs(before: str | None, after: str) -> str | None:
     """The event that a deep check publishes: AttachmentAdded, CommentAdded, CaseUpdated, or None."""
-    if before == after:
-        return None
     old, new = (before or "").split("."), after.split(".")
     if len(old) != len(new) or (old[0], old[3]) != (new[0], new[3]):
         return "CaseUpdated"
-    return "CommentAdded" if old[1] != new[1] else "AttachmentAdded"
+    if old[1] != new[1] and new[1] != _NOT_READ:
+        return "CommentAdded"
+    return "AttachmentAdded" if old[2] != new[2] else None
 
 
 def changed_by(edits: Iterable[CaseEdit]) -> str | None:

@@ -8,7 +8,7 @@ conditional on `attempt`.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,11 @@ from ir_router import clock
 from ir_router.errors import LeaseLostError
 from ir_router.ledger import table
 from ir_router.ledger.keys import Key
-from ir_router.ledger.table import ConditionFailedError, Row
+from ir_router.ledger.table import ConditionFailedError, Row, TransactionFailedError
+
+
+class ClaimLostError(LeaseLostError):
+    """Another run has taken a claim over, and makes its effect. Says nothing about the lease of the case."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,32 @@ def take(key: Key, *, settle_after: float, **frozen: Any) -> Claim | Done | Held
     return Claim(key, 1, must_look=False, row=fresh)
 
 
+def take_together(frozen: Sequence[tuple[Key, Mapping[str, Any]]], *, settle_after: float) -> list[Claim] | None:
+    """Claim several effects in one write, each with what it freezes; None when any of them was claimed before."""
+    holder, now = uuid.uuid4().hex, clock.now()
+    rows: list[Row] = [
+        {**values, "state": "claimed", "attempt": 1, "holder": holder, "settle_after": settle_after}
+        for _, values in frozen
+    ]
+    absent = "attribute_not_exists(PK)"
+    try:
+        if len(frozen) == 1:  # a transaction costs twice as much
+            table.put(frozen[0][0], {**rows[0], "claimed_at": now}, absent)
+        else:
+            table.transact(
+                [
+                    table.put_item(key, {**row, "claimed_at": now}, absent)
+                    for (key, _), row in zip(frozen, rows, strict=True)
+                ]
+            )
+    except TransactionFailedError:
+        return None
+    except ConditionFailedError as conflict:
+        if conflict.row.get("holder") != holder:
+            return None
+    return [Claim(key, 1, must_look=False, row=row) for (key, _), row in zip(frozen, rows, strict=True)]
+
+
 def _take_over(key: Key, row: Row, holder: str, settle_after: float) -> Claim | Done | Held:
     if row["state"] == "done":
         return Done(row)
@@ -74,7 +104,7 @@ def _take_over(key: Key, row: Row, holder: str, settle_after: float) -> Claim | 
     try:
         taken = table.update(
             key,
-            "SET attempt = :next, holder = :holder, settle_after = :settle_after REMOVE refused",
+            "SET attempt = :next, holder = :holder, settle_after = :settle_after REMOVE refused, given_up",
             "#state = :claimed AND (attempt = :attempt OR holder = :holder)",
             next=row["attempt"] + 1,
             attempt=row["attempt"],
@@ -89,12 +119,12 @@ def _take_over(key: Key, row: Row, holder: str, settle_after: float) -> Claim | 
 
 
 def confirm(claim: Claim, **result: Any) -> None:
-    """Record that the effect was made, and what it became. Raises LeaseLostError when another run took over."""
+    """Record that the effect was made, and what it became. Raises ClaimLostError when another run took over."""
     assignments = "".join(f", #{name} = :{name}" for name in result)
     try:
         table.update(
             claim.key,
-            f"SET #state = :done{assignments} REMOVE refused",
+            f"SET #state = :done{assignments} REMOVE refused, given_up",
             "#state = :claimed AND attempt = :attempt",
             done="done",
             claimed="claimed",
@@ -104,7 +134,7 @@ def confirm(claim: Claim, **result: Any) -> None:
     except ConditionFailedError as conflict:
         if conflict.row.get("state") == "done" and conflict.row.get("attempt") == claim.attempt:
             return
-        raise LeaseLostError("another run has taken this claim over") from conflict
+        raise ClaimLostError("another run has taken this claim over") from conflict
 
 
 def confirm_item(claim: Claim, result: Mapping[str, Any]) -> Any:
@@ -112,7 +142,7 @@ def confirm_item(claim: Claim, result: Mapping[str, Any]) -> Any:
     assignments = "".join(f", #{name} = :{name}" for name in result)
     return table.update_item(
         claim.key,
-        f"SET #state = :done{assignments}",
+        f"SET #state = :done{assignments} REMOVE refused, given_up",
         "#state = :claimed AND attempt = :attempt",
         done="done",
         claimed="claimed",
@@ -122,7 +152,7 @@ def confirm_item(claim: Claim, result: Mapping[str, Any]) -> Any:
 
 
 def note(claim: Claim, **values: Any) -> None:
-    """Keep something in the open claim that settling will need (a file id). Raises LeaseLostError as `confirm`."""
+    """Keep something in the open claim that settling will need (a file id). Raises ClaimLostError as `confirm`."""
     assignments = ", ".join(f"#{name} = :{name}" for name in values)
     try:
         table.update(
@@ -134,19 +164,23 @@ def note(claim: Claim, **values: Any) -> None:
             **values,
         )
     except ConditionFailedError as conflict:
-        raise LeaseLostError("another run has taken this claim over") from conflict
+        raise ClaimLostError("another run has taken this claim over") from conflict
 
 
-def refused(claim: Claim) -> None:
-    """The other side refused for certain: the claim may be taken over at once, without looking."""
+def refused(claim: Claim, given_up: str | None = None) -> None:
+    """The other side refused for certain. `given_up` is its code when trying again would be refused again.
+
+    Raises ClaimLostError as `confirm`.
+    """
     try:
         table.update(
             claim.key,
-            "SET refused = :yes",
+            "SET refused = :yes" + (", given_up = :given_up" if given_up else ""),
             "#state = :claimed AND attempt = :attempt",
             yes=True,
             claimed="claimed",
             attempt=claim.attempt,
+            **({"given_up": given_up} if given_up else {}),
         )
     except ConditionFailedError as conflict:
-        raise LeaseLostError("another run has taken this claim over") from conflict
+        raise ClaimLostError("another run has taken this claim over") from conflict

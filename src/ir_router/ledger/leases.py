@@ -15,6 +15,9 @@ from ir_router.errors import LeaseLostError
 from ir_router.ledger import keys, table
 from ir_router.ledger.table import ConditionFailedError, Row
 
+# What a case that is in step has not.
+_ENDED_WITH_SUCCESS = ("lease_until", "lease_holder", "hinted_at", "next_try", "failures")
+
 
 @dataclass
 class Lease:
@@ -31,13 +34,18 @@ class Lease:
 
 
 def add_hint(case_id: str) -> Row:
-    """Count one more hint that the case may have changed; the row is made when it is the first."""
+    """Count one more hint that the case may have changed; the row is made when it is the first.
+
+    `hinted_at` is the time of the oldest hint that no run has finished.
+    """
     return table.update(
         keys.case(case_id),
-        "ADD hints :one SET index_pk = :index, index_sk = :case_id, case_id = :case_id",
+        "ADD hints :one SET index_pk = :index, index_sk = :case_id, case_id = :case_id, "
+        "hinted_at = if_not_exists(hinted_at, :now)",
         one=1,
         index=keys.CASES_INDEX,
         case_id=case_id,
+        now=clock.now(),
     )
 
 
@@ -84,7 +92,7 @@ def release_synced(lease: Lease, **values: Any) -> bool:
         _write(
             lease,
             "synced_hints = :remembered",
-            {**values, "lease_until": None, "lease_holder": None, "next_try": None, "failures": None},
+            {**values, **dict.fromkeys(_ENDED_WITH_SUCCESS)},
             " AND hints = :remembered",
             remembered=lease.hints,
         )

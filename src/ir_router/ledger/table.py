@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
-from ir_router import aws
+from ir_router import aws, clock
 from ir_router.ledger.keys import Key
 from ir_router.settings import settings
 
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 Row = dict[str, Any]
+_Answer = TypeVar("_Answer")
+
+# A write that meets a transaction on the same row is refused; boto3 does not repeat it, and a few moments are enough.
+_CONFLICT_TRIES = 6
+_CONFLICT = "TransactionConflict"
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
@@ -107,14 +113,11 @@ def transact(items: Sequence[TransactWriteItemTypeDef], token: str | None = None
     Raises TransactionFailedError with a reason for each item.
     """
     client = aws.client("dynamodb")
+    request: dict[str, Any] = {"TransactItems": items} | ({"ClientRequestToken": token} if token else {})
     try:
-        if token is None:
-            client.transact_write_items(TransactItems=items)
-        else:
-            client.transact_write_items(TransactItems=items, ClientRequestToken=token)
+        _past_conflicts(lambda: client.transact_write_items(**request))
     except client.exceptions.TransactionCanceledException as error:
-        reasons = cast("list[dict[str, str]]", error.response.get("CancellationReasons", []))
-        raise TransactionFailedError([reason.get("Code", "None") for reason in reasons]) from error
+        raise TransactionFailedError(_reasons(error)) from error
 
 
 def put_item(key: Key, row: Mapping[str, Any], condition: str | None = None, **values: Any) -> TransactWriteItemTypeDef:
@@ -156,11 +159,36 @@ def _conditional(
         if names:
             request["ExpressionAttributeNames"] = request.get("ExpressionAttributeNames", {}) | names
     try:
-        return cast("dict[str, Any]", getattr(aws.client("dynamodb"), operation)(**request))
+        return cast("dict[str, Any]", _past_conflicts(lambda: getattr(aws.client("dynamodb"), operation)(**request)))
     except ClientError as error:
         if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
             raise
         raise ConditionFailedError(_row(cast("dict[str, Any]", error.response).get("Item", {}))) from error
+
+
+def _past_conflicts(call: Callable[[], _Answer]) -> _Answer:
+    for attempt in range(1, _CONFLICT_TRIES):
+        try:
+            return call()
+        except ClientError as error:
+            if not _is_conflict(error):
+                raise
+            clock.sleep(random.uniform(0.02, 0.05) * 2**attempt)  # noqa: S311
+    return call()
+
+
+def _is_conflict(error: ClientError) -> bool:
+    """Whether nothing but another transaction on the same rows was in the way."""
+    if error.response["Error"]["Code"] == "TransactionConflictException":
+        return True
+    reasons = set(_reasons(error))
+    return _CONFLICT in reasons and reasons <= {_CONFLICT, "None"}
+
+
+def _reasons(error: ClientError) -> list[str]:
+    """The code of each item of a cancelled transaction."""
+    reasons = cast("list[dict[str, str]]", cast("dict[str, Any]", error.response).get("CancellationReasons", []))
+    return [reason.get("Code", "None") for reason in reasons]
 
 
 def _with_condition(request: dict[str, Any], condition: str | None, values: Mapping[str, Any]) -> dict[str, Any]:

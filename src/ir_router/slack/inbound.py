@@ -30,6 +30,8 @@ _MESSAGE_FIELDS = (
     "source_team",
 )
 _FILE_FIELDS = ("id", "name", "title", "mimetype", "size", "mode", "file_access")
+# Of an attachment: what was shared from elsewhere in Slack; apps put their text there too.
+_ATTACHMENT_FIELDS = ("text", "fallback", "author_name", "is_share")
 
 
 def is_wanted(event: Mapping[str, Any], own_app_id: str) -> bool:
@@ -44,9 +46,25 @@ def is_wanted(event: Mapping[str, Any], own_app_id: str) -> bool:
         return False
     subtype = event.get("subtype") or ""
     said = event.get("message") or event.get("previous_message") or event if subtype in _CHANGES else event
+    if subtype == "message_changed" and not _says_something_else(event):
+        return False
     if own_app_id and own_app_id in (said.get("app_id"), (said.get("bot_profile") or {}).get("app_id")):
         return False
     return subtype in _SPOKEN or subtype in _CHANGES
+
+
+def _says_something_else(event: Mapping[str, Any]) -> bool:
+    """Whether a change is an edit, not a link that unfolded or a reply that was counted."""
+    before, after = event.get("previous_message"), event.get("message")
+    if not isinstance(before, Mapping) or not isinstance(after, Mapping):
+        return True
+    return _content(before) != _content(after)
+
+
+def _content(message: Mapping[str, Any]) -> tuple[object, ...]:
+    files = message.get("files")
+    ids = [file.get("id") for file in files if isinstance(file, Mapping)] if isinstance(files, list) else []
+    return message.get("subtype") == "tombstone", message.get("text"), ids
 
 
 def trimmed(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,9 +72,11 @@ def trimmed(event: Mapping[str, Any]) -> dict[str, Any]:
     if event.get("type") != "message":
         return {name: value for name, value in event.items() if isinstance(value, str)}
     kept = _message(event)
-    for inner in ("message", "previous_message"):
-        if isinstance(event.get(inner), Mapping):
-            kept[inner] = _message(event[inner])
+    if isinstance(event.get("message"), Mapping):
+        kept["message"] = _message(event["message"])
+    if isinstance(event.get("previous_message"), Mapping):
+        ts = event["previous_message"].get("ts")
+        kept["previous_message"] = {"ts": ts} if isinstance(ts, str) else {}
     return kept
 
 
@@ -71,6 +91,13 @@ def _message(message: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(files, list):
         kept["files"] = [
             {name: file[name] for name in _FILE_FIELDS if name in file} for file in files if isinstance(file, Mapping)
+        ]
+    attachments = message.get("attachments")
+    if isinstance(attachments, list):
+        kept["attachments"] = [
+            {name: one[name] for name in _ATTACHMENT_FIELDS if isinstance(one.get(name), str | bool)}
+            for one in attachments
+            if isinstance(one, Mapping)
         ]
     if isinstance(message.get("edited"), Mapping):
         kept["edited"] = {"ts": str(message["edited"].get("ts", ""))}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Callable, Sequence
 
@@ -13,6 +12,10 @@ TOPIC_LENGTH = 250
 _MARKUP = re.compile(r"<([^<>\n]*)>")
 # C0 and C1 controls but for tab and line feed: the API refuses some of them and no terminal should get any.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Halves of characters (JSON can carry them) and non-characters: neither UTF-8 nor SQS has them.
+_NO_CHARACTERS = re.compile("[\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+# They turn the text behind them round, ours included.
+_OVERRIDES = re.compile("[\u202d\u202e]")
 
 
 def escape(text: str) -> str:
@@ -20,21 +23,41 @@ def escape(text: str) -> str:
 
     https://api.slack.com/reference/surfaces/formatting#escaping: `&`, `<`, `>`, in this order.
     """
-    return clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    shown = _OVERRIDES.sub("", clean(text))
+    return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def clean(text: str) -> str:
-    """Text without control characters, with one kind of line end."""
-    return _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    """Text without control characters and halves of characters, with one kind of line end."""
+    return _NO_CHARACTERS.sub("\ufffd", _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
+
+
+def length_of(text: str) -> int:
+    """Its length in UTF-16 units, in which an emoji counts two.
+
+    Neither Slack nor AWS says how its limits are counted; no usual count is larger than this one.
+    """
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def shorten(text: str, length: int, where: str = "") -> str:
-    """At most `length` characters; what is cut is counted, with a word on `where` the rest is."""
-    if len(text) <= length:
+    """At most `length` units; what is cut is counted, with a word on `where` the rest is."""
+    if length_of(text) <= length:
         return text
     rest = f"; the rest is {where}" if where else ""
     ending = f"… ({len(text)} characters in all{rest})"
-    return text[: max(0, length - len(ending))].rstrip() + ending
+    return text[: _fitting(text, max(0, length - len(ending)))].rstrip() + ending
+
+
+def quoted(text: str, length: int, where: str = "") -> str:
+    """Text from outside on one line: escaped, and cut so that it is at most `length` units with its escapes.
+
+    `length` is 100 or more, so that there is room to say how much was cut.
+    """
+    line, room = " ".join(clean(text).split()), length
+    while length_of(shown := escape(shorten(line, room, where))) > length:
+        room = room * length // length_of(shown)
+    return shown
 
 
 def to_plain(text: str, user_name: Callable[[str], str], channel_name: Callable[[str], str]) -> str:
@@ -55,7 +78,8 @@ def to_plain(text: str, user_name: Callable[[str], str], channel_name: Callable[
         link = target.removeprefix("mailto:").removeprefix("tel:")
         return link if not label or label == link else f"{label} ({link})"
 
-    return clean(html.unescape(_MARKUP.sub(replace, text)))
+    plain = _MARKUP.sub(replace, text)
+    return clean(plain.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
 
 
 def _special(command: str, label: str) -> str:
@@ -68,30 +92,38 @@ def _special(command: str, label: str) -> str:
 
 
 def split(text: str, length: int) -> Sequence[str]:
-    """The text in parts of at most `length` characters, cut at line ends or spaces where there are any; none lost."""
+    """The text in parts of at most `length` (2 or more) units, cut at line ends or spaces where it can; none lost."""
     parts: list[str] = []
-    while len(text) > length:
-        cut = max(text.rfind("\n", 1, length), 0) or max(text.rfind(" ", 1, length), 0)
+    while length_of(text) > length:
+        fits = max(1, _fitting(text, length))
+        cut = max(text.rfind("\n", 1, fits), 0) or max(text.rfind(" ", 1, fits), 0)
         # A cut that leaves most of a part empty would make many small messages of one long word.
-        cut = cut + 1 if cut > length // 2 else length
+        cut = cut + 1 if cut > fits // 2 else fits
         parts.append(text[:cut])
         text = text[cut:]
     parts.append(text)
     return parts
 
 
+def _fitting(text: str, length: int) -> int:
+    """How many characters from the beginning are at most `length` units."""
+    fits = min(len(text), length)
+    while (over := length_of(text[:fits]) - length) > 0:
+        fits -= max(1, over // 2)
+    return fits
+
+
 def split_escaped(text: str, length: int) -> Sequence[str]:
-    """Text from outside, escaped, in parts of at most `length` characters; no escape is cut in two."""
+    """Text from outside, escaped, in parts of at most `length` units; no escape is cut in two."""
     parts: list[str] = []
-    for part in split(clean(text), length):
-        pending = [part]
-        while pending:
-            piece = pending.pop(0)
-            escaped = escape(piece)
-            if len(escaped) <= length:
-                parts.append(escaped)
-            else:
-                pending[:0] = list(split(piece, max(1, len(piece) * length // len(escaped) - 1)))
+    pending = list(split(clean(text), length))
+    while pending:
+        piece = pending.pop(0)
+        escaped = escape(piece)
+        if length_of(escaped) <= length:
+            parts.append(escaped)
+        else:
+            pending[:0] = split(piece, max(1, length_of(piece) * length // length_of(escaped) - 1))
     return parts
 
 

@@ -6,9 +6,11 @@ that fails does not stop those that do not need it.
 
 from __future__ import annotations
 
-import random
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from ir_router import clock
 from ir_router.cases import changes
@@ -18,20 +20,21 @@ from ir_router.errors import (
     InvalidInputError,
     IrRouterError,
     LeaseLostError,
-    NotConfiguredError,
     OutOfTimeError,
     RefusedError,
     RetryLaterError,
-    error_id,
 )
 from ir_router.ledger import keys, leases, table
+from ir_router.ledger.claims import ClaimLostError
 from ir_router.ledger.leases import Lease
-from ir_router.observability import correlate, logger, measure
+from ir_router.observability import correlate, logger
 from ir_router.settings import settings
 from ir_router.slack import messages
 from ir_router.sync import (
     approvals,
     attachments,
+    back_off,
+    catch_up,
     channel,
     comments,
     failures,
@@ -47,10 +50,10 @@ from ir_router.sync.run import ClaimHeldError, Run, begin
 # A slice: a crash delays a case by at most this and the settling time. A call begun in time ends before it.
 SLICE_SECONDS = 60
 _RESERVE_SECONDS = 12
-_LONGEST_BACK_OFF = 3600.0
-_FIRST_BACK_OFF = 30.0
-# An outage shorter than this many tries is nobody's business.
-_TOLD_AFTER_FAILURES = 3
+# botocore's model of `security-ir`: a case's id; the length is ours.
+_CASE_ID = re.compile(r"\d{10,32}.{0,96}")
+# GetCase's answers when there is no such case in this account.
+_NO_SUCH_CASE = frozenset({"ResourceNotFoundException", "ValidationException"})
 
 
 def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -61,13 +64,16 @@ def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def case_id_of(event: Mapping[str, Any]) -> str:
-    """The case that an event is about: from its detail, else from the ARN in `resources`."""
+    """The case that an event is about: from its detail, else from the ARN in `resources`.
+
+    Raises InvalidInputError when there is none, or one that no case can have.
+    """
     detail = event.get("detail")
     case_id = detail.get("caseId") if isinstance(detail, Mapping) else None
     if not case_id:
         arns = event.get("resources") or [""]
         case_id = str(arns[0]).rpartition("case/")[2]
-    if not isinstance(case_id, str) or not case_id:
+    if not isinstance(case_id, str) or not _CASE_ID.fullmatch(case_id):
         raise InvalidInputError("The event names no case: neither detail.caseId nor a case ARN in resources.")
     return case_id
 
@@ -77,45 +83,59 @@ def synchronise(case_id: str, context: LambdaContext, row_digest: str | None = N
 
     Returns `{"case_id", "outcome"}`: `synced`, `held` (another run works on it), `deferred` (back-off), `continues`,
     `waiting` (a claim or a rate limit), `failed`, `lost`, `unknown case`, `not imported`.
+    Raises what is a fault of ours, after the case has its back-off, and RunEndedError.
     """
     correlate(case_id)
     row = leases.add_hint(case_id)
     if float(row.get("next_try") or 0) > clock.now():
+        # The hint is kept: the poller publishes the case again when its time has come.
         return _outcome(case_id, "deferred")
     deadline = of_invocation(context, reserve=_RESERVE_SECONDS, at_most=SLICE_SECONDS)
     lease = leases.take(case_id, until=deadline.settle_after)
     if lease is None:
         return _outcome(case_id, "held")
-    with enforced(deadline):
-        try:
-            return _outcome(case_id, _work(lease, deadline, row_digest))
-        except LeaseLostError:
-            return _outcome(case_id, "lost")
-        except OutOfTimeError:
-            leases.release_unfinished(lease, next_try=clock.now())
-            hints.publish([hints.Hint(case_id, "CaseUpdated")])
-            return _outcome(case_id, "continues")
-        except RetryLaterError as error:
-            leases.release_unfinished(lease, next_try=clock.now() + error.seconds)
-            return _outcome(case_id, "waiting")
-        except ClaimHeldError as error:
-            leases.release_unfinished(lease, next_try=error.until)
-            return _outcome(case_id, "waiting")
-        except IrRouterError as error:
-            _record_failure(lease, error, deadline)
-            return _outcome(case_id, "failed")
-        except Exception as error:
-            # A fault of ours: the case gets its back-off, and the invocation counts as failed.
-            _record_failure(lease, error, deadline)
-            raise
+    try:
+        with enforced(deadline):
+            return _outcome(case_id, _run(lease, deadline, row_digest))
+    except LeaseLostError:
+        return _outcome(case_id, "lost")
+
+
+def _run(lease: Lease, deadline: Deadline, row_digest: str | None) -> str:
+    """Work, and end the lease whatever comes of it. Raises LeaseLostError."""
+    try:
+        return _work(lease, deadline, row_digest)
+    except OutOfTimeError:
+        leases.release_unfinished(lease, next_try=clock.now())
+        hints.publish([hints.Hint(lease.case_id, "CaseUpdated")])
+        return "continues"
+    except RetryLaterError as error:
+        leases.release_unfinished(lease, next_try=clock.now() + error.seconds)
+        return "waiting"
+    except ClaimHeldError as error:
+        leases.release_unfinished(lease, next_try=error.until)
+        return "waiting"
+    except ClaimLostError:
+        # Another function makes one of the effects: the next poll finds it made.
+        leases.release_unfinished(lease, next_try=clock.now())
+        return "waiting"
+    except LeaseLostError:
+        raise
+    except (IrRouterError, ClientError, BotoCoreError) as error:
+        back_off.record(lease, error, deadline)
+        return "failed"
+    except Exception as error:
+        back_off.record(lease, error, deadline)
+        raise
 
 
 def _work(lease: Lease, deadline: Deadline, row_digest: str | None) -> str:
     while True:
+        deadline.check()
         try:
             run = begin(lease, deadline)
         except RefusedError as error:
-            if error.code == "ResourceNotFoundException" and "slackChannelId" not in lease.row:
+            if error.code in _NO_SUCH_CASE and "slackChannelId" not in lease.row:
                 table.delete(keys.case(lease.case_id), "fence = :fence", fence=lease.fence)
                 return "unknown case"
             raise
@@ -125,11 +145,12 @@ def _work(lease: Lease, deadline: Deadline, row_digest: str | None) -> str:
         released = leases.release_synced(
             lease,
             row_digest=row_digest or changes.row_digest(changes.row_of(run.case)),
-            fingerprint=changes.fingerprint(run.case, run.comments),
+            fingerprint=changes.fingerprint(run.case, run.comments, members.response_team()) if imported else None,
             severity=run.severity,
             closed=run.case.is_closed or None,
             due_at=min(run.revisit_at, default=None) if imported else None,
             failing_since=None,
+            channel_away_since=None,
         )
         if released:
             return "synced" if imported else "not imported"
@@ -146,7 +167,11 @@ def _is_ours(run: Run) -> bool:
 
 
 def _reconcile(run: Run) -> None:
-    found = channel.ensure(run)
+    try:
+        found = channel.ensure(run)
+    except ChannelUnavailableError:
+        comments.resume_open_claims(run)  # the case still takes what was said
+        raise
     _notice(run)
     steps: list[Callable[[], None]] = [
         lambda: _announce(run, str(found.get("name", ""))),
@@ -158,19 +183,22 @@ def _reconcile(run: Run) -> None:
         lambda: attachments.synchronise(run),
         lambda: attachments.resume_slack_files(run),
         lambda: approvals.synchronise(run),
+        lambda: catch_up.synchronise(run),
     ]
     problems: list[Exception] = []
     for step in steps:
         try:
             step()
-        except (LeaseLostError, OutOfTimeError):
+        except OutOfTimeError:
             raise
-        except IrRouterError as error:
-            logger.warning("a step failed", extra={"reason": str(error)})
+        except (IrRouterError, ClientError, BotoCoreError) as error:
+            if isinstance(error, LeaseLostError) and not isinstance(error, ClaimLostError):
+                raise
+            logger.warning("a step failed", extra=failures.described(error))
             problems.append(error)
     if problems:
         # What only needs time comes last: a failure that stays must not hide behind it.
-        raise min(problems, key=lambda error: isinstance(error, ClaimHeldError | RetryLaterError))
+        raise min(problems, key=lambda error: isinstance(error, ClaimHeldError | ClaimLostError | RetryLaterError))
 
 
 def _notice(run: Run) -> None:
@@ -187,47 +215,6 @@ def _announce(run: Run, name: str) -> None:
         return
     text = f"Slack channel #{name} was created for this case. Messages and files there are copied here, and back."
     system_comments.write(run.case_id, "channel", text)
-
-
-def _record_failure(lease: Lease, error: Exception, deadline: Deadline) -> None:
-    """Give the case its own back-off, and tell people once when the failure stays."""
-    count = int(lease.row.get("failures") or 0) + 1
-    since = float(lease.row.get("failing_since") or clock.now())
-    pause = min(_LONGEST_BACK_OFF, _FIRST_BACK_OFF * 2 ** (count - 1)) * random.uniform(0.8, 1.2)  # noqa: S311
-    logger.error("a case could not be synchronised", extra={"reason": type(error).__name__, "failures": count})
-    measure("CaseSyncFailed")
-    if count >= _TOLD_AFTER_FAILURES or _is_permanent(error):
-        name = f"sync-{int(since)}"
-        failure = failures.Failure(
-            name=name,
-            what=f"This case and its Slack channel are not in step: {_reason(error)}.",
-            mend=_mend(error),
-            retried=True,
-            error_id=failures.first_error_id(lease.case_id, name, error_id("sync-error")),
-        )
-        failures.tell(lease.case_id, str(lease.row.get("slackChannelId") or ""), failure, deadline)
-    leases.release_unfinished(lease, next_try=clock.now() + pause, failures=count, failing_since=since)
-
-
-def _is_permanent(error: Exception) -> bool:
-    return isinstance(error, RefusedError | NotConfiguredError | ChannelUnavailableError)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, RefusedError):
-        return f"{error.service} answers {error.code} to {error.operation}"
-    if isinstance(error, IrRouterError):
-        return str(error)
-    return "an unexpected error of the integration"
-
-
-def _mend(error: Exception) -> str:
-    if isinstance(error, ChannelUnavailableError):
-        how = "unarchive the channel" if error.reason == "archived" else "invite the app to the channel again"
-        return f"To mend it, {how}; what was missed is then brought over."
-    if isinstance(error, NotConfiguredError):
-        return "To mend it, finish the set-up as the message says."
-    return "Ask whoever operates the integration, with the error id; nothing is lost."
 
 
 def _outcome(case_id: str, outcome: str) -> dict[str, Any]:

@@ -9,8 +9,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from ir_router.errors import IrRouterError, RefusedError, RetryLaterError
+from ir_router.errors import IrRouterError, LeaseLostError, RefusedError, RetryLaterError
 from ir_router.ledger import claims, keys, table
+from ir_router.ledger.table import TransactionFailedError
 from ir_router.observability import logger
 from ir_router.settings import settings
 from ir_router.slack import credentials
@@ -70,21 +71,25 @@ def _make(run: Run) -> str:
     except RefusedError:
         claims.refused(claim)
         raise
-    channel_id = str(channel["id"])
-    table.transact(
-        [
-            claims.confirm_item(claim, {"channel_id": channel_id}),
-            table.put_item(keys.channel(channel_id), {"case_id": run.case_id}),
-            table.update_item(
-                keys.case(run.case_id),
-                "SET slackChannelId = :channel, channel_id = :channel, slackChannelName = :name",
-                "fence = :fence",
-                channel=channel_id,
-                name=str(channel.get("name", "")),
-                fence=run.lease.fence,
-            ),
-        ]
-    )
+    channel_id, name = str(channel["id"]), str(channel.get("name", ""))
+    try:
+        table.transact(
+            [
+                claims.confirm_item(claim, {"channel_id": channel_id}),
+                table.put_item(keys.channel(channel_id), {"case_id": run.case_id}),
+                table.update_item(
+                    keys.case(run.case_id),
+                    "SET slackChannelId = :channel, channel_id = :channel, slackChannelName = :name",
+                    "fence = :fence",
+                    channel=channel_id,
+                    name=name,
+                    fence=run.lease.fence,
+                ),
+            ]
+        )
+    except TransactionFailedError as error:
+        raise LeaseLostError(f"the lease of case {run.case_id} was taken over") from error
+    run.lease.row |= {"slackChannelId": channel_id, "channel_id": channel_id, "slackChannelName": name}
     return channel_id
 
 

@@ -9,7 +9,7 @@ from ir_router.errors import RefusedError, RetryLaterError
 from ir_router.ledger import claims, keys, table
 from ir_router.ledger.keys import Key
 from ir_router.ledger.table import Row
-from ir_router.observability import logger
+from ir_router.observability import logger, measure
 from ir_router.slack import messages
 from ir_router.slack.messages import Message
 from ir_router.sync import comment_claims, posting, system_comments
@@ -31,10 +31,11 @@ def synchronise(run: Run) -> None:
     """Bring every comment over, oldest first; the first that cannot be posted now stops those after it."""
     for comment in run.comments:
         row = run.row(keys.comment(run.case_id, comment.comment_id))
-        if row is not None and row.get("origin") != "aws":
-            _tell_foreign_edit(run, comment, row)
-        elif row is None and _recognise(run, comment):
+        origin = row.get("origin") if row is not None else None
+        if origin == comments.PRIVATE or (row is None and _recognise(run, comment)):
             continue
+        if row is not None and origin != "aws":
+            _tell_foreign_edit(run, comment, row)
         else:
             _carry(run, comment, row)
 
@@ -51,8 +52,7 @@ def resume_open_claims(run: Run) -> None:
         run.deadline.check()
         taken = claims.take(Key(row["PK"], row["SK"]), settle_after=clock.now())
         if isinstance(taken, claims.Claim):
-            origin = system_comments.ORIGIN if str(row["SK"]).startswith("NOTE#") else "slack"
-            comment_claims.settle(run.case_id, taken, origin)
+            comment_claims.settle(run.case_id, taken, _origin(row))
 
 
 def _recognise(run: Run, comment: Comment) -> bool:
@@ -60,18 +60,24 @@ def _recognise(run: Run, comment: Comment) -> bool:
     slack_reference = comments.slack_reference(comment.body)
     name = comments.system_reference(comment.body)
     if slack_reference is not None and slack_reference.channel_id == run.channel_id:
-        key, origin = keys.slack_message(run.case_id, slack_reference.row), "slack"
+        key = keys.slack_message(run.case_id, slack_reference.row)
     elif name is not None:
-        key, origin = system_comments.key_of(run.case_id, name), system_comments.ORIGIN
+        key = system_comments.key_of(run.case_id, name)
     else:
         return False
     row = run.row(key)
     if row is None or not comment_claims.belongs_to(row, comment):
         return False
     if row["state"] == "claimed":
-        comment_claims.confirm(run.case_id, key, int(row["attempt"]), row, comment.comment_id, origin)
+        comment_claims.confirm(run.case_id, key, int(row["attempt"]), row, comment.comment_id, _origin(row))
         row |= {"state": "done", "comment_id": comment.comment_id}
     return True
+
+
+def _origin(row: Row) -> str:
+    """The origin of the comment that a claim of ours makes."""
+    default = system_comments.ORIGIN if str(row["SK"]).startswith("NOTE#") else "slack"
+    return str(row.get("origin") or default)
 
 
 def _carry(run: Run, comment: Comment, row: Row | None) -> None:
@@ -111,6 +117,8 @@ def _post(run: Run, comment: Comment, key: Key, part: Message, now: str) -> None
             message = messages.line(_NOT_SHOWN.format(messages.author(comment.creator)))
             posting.post(run.slack, run.channel_id, again, message)
         return
+    if run.lease.row.get("synced_hints") and comment.created_date:  # not while a case is first brought over
+        measure("CommentToMessageSeconds", clock.now() - comment.created_date.timestamp(), "Seconds")
     if claim.row["hash"] != now:
         # An earlier run may have posted it as it was then: it was edited before that could be settled.
         posting.replace(run.slack, run.channel_id, ts, part)

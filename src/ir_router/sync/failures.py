@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from ir_router.deadline import Deadline
 from ir_router.errors import IrRouterError
@@ -24,10 +26,21 @@ class Failure:
     error_id: str
 
 
+def described(error: BaseException) -> dict[str, str]:
+    """What a log line may hold of an error that nobody expected: its type and where it was raised.
+
+    Its message and a traceback may hold texts, names and addresses.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown"
+    ours = [frame for frame in frames if "ir_router" in frame.filename]
+    line = f"{PurePath(ours[-1].filename).name}:{ours[-1].lineno}" if ours else where
+    return {"error": type(error).__name__, "raised_at": where, "called_at": line}
+
+
 def tell(case_id: str, channel_id: str, failure: Failure, deadline: Deadline) -> None:
-    """Tell people once. What cannot be told now is told when it fails again; the log and the metric never fail."""
+    """Tell people once. What cannot be told now is told when it fails again; the log never fails."""
     logger.error("a failure stays", extra={"case_id": case_id, "failure": failure.name, "error_id": failure.error_id})
-    measure("FailuresTold")
     again = "It is tried again by itself." if failure.retried else "It is not tried again by itself."
     sentence = f"{failure.what} {again} {failure.mend} Error ID: {failure.error_id}"
     try:
@@ -50,8 +63,12 @@ def _post(case_id: str, channel_id: str, failure: Failure, deadline: Deadline) -
 
 
 def first_error_id(case_id: str, name: str, error_id: str) -> str:
-    """The id under which this failure was first logged: the case, the channel and the logs must show the same one."""
-    row = table.update(
-        keys.note(case_id, f"failing-{name}"), "SET error_id = if_not_exists(error_id, :error_id)", error_id=error_id
-    )
+    """The id under which this failure was first logged: the case, the channel and the logs must show the same one.
+
+    The first time is measured as well: one failure, one alarm.
+    """
+    key = keys.note(case_id, f"failing-{name}")
+    row = table.update(key, "SET error_id = if_not_exists(error_id, :error_id)", error_id=error_id)
+    if row["error_id"] == error_id:
+        measure("FailuresTold")
     return str(row["error_id"])

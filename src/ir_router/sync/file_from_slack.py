@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from ir_router import transfer
 from ir_router.cases.files import safe_name
 from ir_router.cases.limits import ATTACHMENT_LIMIT, FILE_SIZE_LIMIT
-from ir_router.errors import RefusedError, UncertainError
+from ir_router.errors import RefusedError, RetryLaterError, UncertainError
 from ir_router.ledger import claims, keys
+from ir_router.ledger.claims import Claim
 from ir_router.security_ir import gateway as security_ir
 from ir_router.slack import credentials, messages
 from ir_router.sync import comment_claims, slack_to_case
@@ -16,7 +17,9 @@ from ir_router.sync import comment_claims, slack_to_case
 if TYPE_CHECKING:
     from ir_router.sync.files import Transfer
 
+_SLACK = "Slack"
 _MEGABYTE = 1_048_576
+_TOKEN_REFUSED = frozenset({"token_refused", "HTTP 302", "HTTP 401", "HTTP 403"})
 
 
 class FileFromSlack:
@@ -36,9 +39,9 @@ class FileFromSlack:
         if claim is None:
             return
         try:
-            outcome = self._make()
-        except RefusedError:
-            claims.refused(claim)
+            outcome = self._make(claim)
+        except RefusedError as error:
+            self._run.refused(claim, error)
             raise
         claims.confirm(claim, outcome=outcome)
         if outcome == "copied":
@@ -46,37 +49,67 @@ class FileFromSlack:
                 "FileSynchronized", {"caseId": self._case_id, "channelId": self._channel_id, "fileId": self._file_id}
             )
 
-    def _make(self) -> str:
-        file = self._run.slack.read("files.info", file=self._file_id)["file"]
+    def _make(self, claim: Claim) -> str:
+        file = self._file()
         name = str(file.get("name") or file.get("title") or self._file_id)
         stored_name = safe_name(name, self._file_id)
         case = security_ir.get_case(self._case_id)
         # The name carries the Slack file's id: what has it is this file, whoever got so far.
-        present = any(attachment.file_name == stored_name for attachment in case.case_attachments)
-        if not present:
+        present = next((one for one in case.case_attachments if one.file_name == stored_name), None)
+        if present is None:
             reason = _cannot_be_copied(file, len(case.case_attachments), closed=case.is_closed)
             if reason:
                 self._run.say(f"file-refused-{self._file_id}", messages.file_not_copied(name, reason))
                 return "not copied"
-            self._stream(file, stored_name)
+            self._stream(claim, file, stored_name, again=False)
+        elif claim.must_look and present.attachment_status == "Pending":
+            # AWS does not say whether it lists an attachment before its bytes have come.
+            self._stream(claim, file, stored_name, again=True)
         self._run.say(f"file-{self._file_id}", messages.file_uploaded(name, stored_name))
         return "copied"
 
-    def _stream(self, file: dict[str, Any], stored_name: str) -> None:
+    def _file(self) -> dict[str, Any]:
+        try:
+            file: dict[str, Any] = self._run.slack.read("files.info", file=self._file_id)["file"]
+        except RetryLaterError:
+            raise
+        except RefusedError as error:
+            if error.code not in ("file_not_found", "file_deleted"):
+                raise
+            return {"id": self._file_id, "mode": "tombstone"}
+        return file
+
+    def _stream(self, claim: Claim, file: dict[str, Any], stored_name: str, *, again: bool) -> None:
+        """Bring the bytes over. `again`: to the address of the attempt before, where they replace what came of it."""
         url = str(file["url_private_download"])
         transfer.check_slack_host(url)
+        number = int(claim.row.get("upload", 1)) if again else claim.attempt
+        if number != int(claim.row.get("upload", 1)):
+            claims.note(claim, upload=number)
+        client_token = comment_claims.token_for(self._case_id, "file", self._file_id, str(number))
+        try:
+            self._send(url, credentials.bot_token(), file, stored_name, client_token)
+        except RefusedError as error:
+            if error.service != _SLACK or error.code not in _TOKEN_REFUSED:
+                raise
+            # The token may have been rotated since it was read.
+            self._send(url, credentials.bot_token(fresh=True), file, stored_name, client_token)
+
+    def _send(self, url: str, bot_token: str, file: dict[str, Any], stored_name: str, client_token: str) -> None:
         size = int(file["size"])
-        token = comment_claims.token_for(self._case_id, "file", self._file_id)
-        authorization = {"Authorization": f"Bearer {credentials.bot_token()}"}
-        with transfer.download("Slack", url, authorization) as source:
-            media_type = str(file.get("mimetype") or "application/octet-stream")
-            if source.content_type.startswith("text/html") and not media_type.startswith("text/html"):
-                # https://api.slack.com/types/file#authentication: without a good token Slack shows its sign-in page.
-                raise RefusedError("Slack", "the download of a file", "token_refused")
+        media_type = str(file.get("mimetype") or "application/octet-stream")
+        with transfer.download(_SLACK, url, {"Authorization": f"Bearer {bot_token}"}) as source:
+            if _is_sign_in_page(source, media_type):
+                raise RefusedError(_SLACK, "the download of a file", "token_refused")
             if source.length is not None and source.length != size:
-                raise UncertainError("Slack", "the download of a file", "another length than announced")
-            target = security_ir.upload_url(self._case_id, stored_name, size, token)
+                raise UncertainError(_SLACK, "the download of a file", "another length than announced")
+            target = security_ir.upload_url(self._case_id, stored_name, size, client_token)
             transfer.upload("AWS Security Incident Response", "PUT", target, source, size, media_type)
+
+
+def _is_sign_in_page(source: transfer.Download, media_type: str) -> bool:
+    """https://api.slack.com/types/file#authentication: without a good token Slack shows its sign-in page."""
+    return source.content_type.startswith("text/html") and not media_type.startswith("text/html")
 
 
 def _cannot_be_copied(file: dict[str, Any], attachments: int, *, closed: bool) -> str | None:

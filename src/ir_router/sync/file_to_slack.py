@@ -42,27 +42,28 @@ class FileToSlack:
         if claim is None:
             return
         try:
-            file_id = self._made_before(claim) or self._make(claim, attachment)
-        except RefusedError:
-            claims.refused(claim)
+            # Files are known by the id that is kept in the claim before they can be seen.
+            is_shared = self._is_in_channel(str(claim.row.get("slack_file_id") or ""))
+            outcome = "copied" if is_shared else self._make(claim, attachment)
+        except RefusedError as error:
+            self._run.refused(claim, error)
             raise
-        claims.confirm(claim, slack_file_id=file_id)
+        claims.confirm(claim, outcome=outcome)
 
-    def _made_before(self, claim: Claim) -> str | None:
-        """The file of an earlier attempt, if it is in the channel; files are known by the id kept in the claim."""
-        file_id = str(claim.row.get("slack_file_id") or "")
+    def _is_in_channel(self, file_id: str) -> bool:
+        """Whether the file of an earlier attempt was shared in the channel."""
         if not file_id:
-            return None
+            return False
         try:
             file = self._run.slack.read("files.info", file=file_id)["file"]
         except RefusedError as error:
             if error.code in ("file_not_found", "file_deleted"):
-                return None
+                return False
             raise
-        channels = {*file.get("channels", []), *file.get("groups", []), *file.get("ims", [])}
         shares = file.get("shares") or {}
+        channels = {*file.get("channels", []), *file.get("groups", [])}
         channels |= {channel for kind in ("public", "private") for channel in shares.get(kind) or {}}
-        return file_id if self._run.channel_id in channels else None
+        return self._run.channel_id in channels
 
     def _make(self, claim: Claim, attachment: Attachment) -> str:
         source_url = security_ir.download_url(self._case_id, self._attachment_id)
@@ -74,6 +75,11 @@ class FileToSlack:
                 message = messages.attachment_too_large(attachment.file_name, source.length, link)
                 self._run.say(f"attachment-too-large-{self._attachment_id}", message)
                 return "too large"
+            if source.length < 1:
+                self._run.say(
+                    f"attachment-empty-{self._attachment_id}", messages.attachment_empty(attachment.file_name)
+                )
+                return "empty"
             answer = self._run.slack.read(
                 "files.getUploadURLExternal", filename=attachment.file_name, length=source.length
             )
@@ -92,4 +98,4 @@ class FileToSlack:
             channel_id=self._run.channel_id,
             initial_comment=messages.new_attachment(attachment),
         )
-        return file_id
+        return "copied"

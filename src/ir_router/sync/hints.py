@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from ir_router import aws
 from ir_router.observability import logger
 from ir_router.settings import settings
@@ -27,9 +29,9 @@ class Hint(NamedTuple):
 
 
 def publish(hints: Sequence[Hint]) -> int:
-    """Put the hints on the bus; the number of those that EventBridge refused.
+    """Put the hints on the bus; the number of those that EventBridge did not take.
 
-    PutEvents answers 200 with FailedEntryCount > 0. A refused hint is not lost: the next poll sees the same difference.
+    PutEvents answers 200 with FailedEntryCount > 0. Such a hint is not lost: the next poll sees the same difference.
     """
     failed = 0
     for start in range(0, len(hints), _BATCH):
@@ -44,8 +46,12 @@ def publish(hints: Sequence[Hint]) -> int:
             }
             for hint in hints[start : start + _BATCH]
         ]
-        answer = aws.client("events").put_events(Entries=entries)  # type: ignore[arg-type]
-        failed += answer.get("FailedEntryCount", 0)
+        try:
+            answer = aws.client("events").put_events(Entries=entries)  # type: ignore[arg-type]
+            failed += answer.get("FailedEntryCount", 0)
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("EventBridge did not take hints", extra={"error": type(error).__name__})
+            failed += len(entries)
     if failed:
         logger.warning("EventBridge refused hints", extra={"failed": failed})
     return failed

@@ -1,15 +1,20 @@
-"""Who belongs into the channel: the case's watchers and the membership's response team."""
+"""Who belongs into the channel: the case's watchers and the membership's response team.
+
+A person's row says what they are to the channel and since when; a note says of whom, in which state, the channel was
+told. What is told is frozen in the note before it is posted, so a run that dies in between tells nothing twice.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from ir_router import clock
 from ir_router.cases.changes import digest
 from ir_router.cases.models import Person
 from ir_router.errors import RefusedError, RetryLaterError
 from ir_router.ledger import keys, table
+from ir_router.ledger.keys import Key
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.security_ir import gateway as security_ir
@@ -21,15 +26,16 @@ from ir_router.sync.run import Run
 
 TEAM_KEPT_SECONDS = 900
 LOOKED_UP_AGAIN_SECONDS = 24 * 3600
-# None of these means that the invitation must be tried again.
-_HARMLESS = frozenset({"already_in_channel", "cant_invite_self"})
+
+# What is kept of a person in the note that tells of them.
+_TOLD: Sequence[str] = ("email", "since", "shown", "removed")
 
 _team: list[tuple[float, list[Person]]] = []
 
 
 def response_team() -> list[Person]:
     """The response team, read at most every 15 minutes by a warm function; empty without an active membership."""
-    if _team and _team[0][0] > time.monotonic():
+    if _team and _team[0][0] > clock.now():
         return _team[0][1]
     try:
         people = security_ir.response_team()
@@ -39,7 +45,7 @@ def response_team() -> list[Person]:
         # Without an active membership there is no team; the case's watchers still are invited.
         logger.warning("the response team cannot be read", extra={"code": error.code})
         people = []
-    _team[:] = [(time.monotonic() + TEAM_KEPT_SECONDS, people)]
+    _team[:] = [(clock.now() + TEAM_KEPT_SECONDS, people)]
     return people
 
 
@@ -51,20 +57,26 @@ def forget_team() -> None:
 def synchronise(run: Run) -> None:
     """Invite who is new, alert once about who cannot be invited, note who is gone."""
     wanted = {person.email.lower(): person for person in (*run.case.watchers, *response_team())}
-    known = {str(row["email"]): row for sk, row in run.rows.items() if sk.startswith("MEMBER#")}
+    known = {str(row["email"]): row for row in run.rows_of("MEMBER#")}
     watchers = digest(sorted(wanted))
     for email, person in wanted.items():
         row = known.get(email)
-        if row is None or row["state"] == "former" or _is_due(row, watchers):
+        if row is None or row["state"] in ("former", "inviting") or _is_due(row, watchers):
             known[email] = _add(run, person, row, watchers)
         if known[email]["state"] == "missing":
             run.revisit(float(known[email]["looked_up_at"]) + LOOKED_UP_AGAIN_SECONDS)
     for email, row in known.items():
         if email not in wanted and row["state"] != "former":
             known[email] = _part(run, row)
-    _tell(run, known, "invited", messages.joined)
-    _tell(run, known, "missing", messages.not_in_workspace)
-    _tell(run, known, "former", messages.left)
+    for state, message in _MESSAGES.items():
+        _tell(run, state, [row for row in known.values() if row["state"] == state], message)
+
+
+_MESSAGES: Mapping[str, Callable[[Sequence[Mapping[str, Any]]], Message]] = {
+    "invited": messages.joined,
+    "missing": messages.not_in_workspace,
+    "former": messages.left,
+}
 
 
 def _is_due(row: Row, watchers: str) -> bool:
@@ -75,29 +87,48 @@ def _is_due(row: Row, watchers: str) -> bool:
 
 
 def _add(run: Run, person: Person, before: Row | None, watchers: str) -> Row:
+    """Invite somebody who is in the workspace.
+
+    `inviting` is written before the invitation: whoever is in the channel already when it is sent was invited by a run
+    that did not get further, or, without that row, came by themselves.
+    """
     run.deadline.check()
-    email = person.email.lower()
-    row: Row = {"email": email, "watchers": watchers, "looked_up_at": clock.now(), "told": False, "state": "missing"}
+    email, now = person.email.lower(), clock.now()
+    row: Row = {"email": email, "watchers": watchers, "looked_up_at": now, "since": now}
     try:
         user = run.slack.read("users.lookupByEmail", email=person.email)["user"]
-        row["slack_user_id"] = str(user["id"])
-        row["shown"] = str((user.get("profile") or {}).get("real_name") or person.name or user.get("name") or email)
-        run.slack.read("conversations.invite", channel=run.channel_id, users=row["slack_user_id"])
-        row["state"] = "invited"
     except RetryLaterError:
         raise
     except RefusedError as error:
-        if error.code in _HARMLESS:
-            row |= {"state": "invited", "told": True}
-        else:
-            reason = "not in this workspace" if error.code == "users_not_found" else f"Slack says {error.code}"
-            row |= {"shown": f"{email} ({reason})", "told": before is not None and before["state"] == "missing"}
-    table.put(keys.member(run.case_id, email), row)
-    return row
+        return _missing(run, row, before, "not in this workspace" if error.code == "users_not_found" else error.code)
+    row["slack_user_id"] = str(user["id"])
+    row["shown"] = str((user.get("profile") or {}).get("real_name") or person.name or user.get("name") or email)
+    if before is None or before["state"] != "inviting":
+        _put(run, {**row, "state": "inviting"})
+    try:
+        # Sent once: after a lost answer Slack would say that the person is there already, as if nobody had been added.
+        run.slack.post("conversations.invite", channel=run.channel_id, users=row["slack_user_id"])
+    except RetryLaterError:
+        raise
+    except RefusedError as error:
+        if error.code == "cant_invite_self":
+            return _put(run, {**row, "state": "present"})
+        if error.code != "already_in_channel":
+            return _missing(run, row, before, error.code)
+        if before is None or before["state"] != "inviting":
+            return _put(run, {**row, "state": "present"})
+    return _put(run, {**row, "state": "invited"})
+
+
+def _missing(run: Run, row: Row, before: Row | None, reason: str) -> Row:
+    row |= {"state": "missing", "shown": f"{row['email']} ({reason})"}
+    if before is not None and before["state"] == "missing":
+        row["since"] = before["since"]  # the channel knows
+    return _put(run, row)
 
 
 def _part(run: Run, before: Row) -> Row:
-    row = {**before, "state": "former", "told": before["state"] == "missing", "looked_up_at": clock.now()}
+    row = {**before, "state": "former", "since": clock.now(), "quiet": before["state"] == "missing"}
     if settings().remove_former_watchers and before.get("slack_user_id"):
         run.deadline.check()
         try:
@@ -106,24 +137,36 @@ def _part(run: Run, before: Row) -> Row:
         except RetryLaterError:
             raise
         except RefusedError as error:
+            row["removed"] = error.code == "not_in_channel"
             logger.warning("a former watcher could not be removed", extra={"code": error.code})
+    return _put(run, row)
+
+
+def _put(run: Run, row: Row) -> Row:
     table.put(keys.member(run.case_id, str(row["email"])), row)
     return row
 
 
-def _tell(run: Run, members: dict[str, Row], state: str, message: Callable[[list[Row]], Message]) -> None:
-    """One message for everybody in `state` of whom the channel was not told, then mark them told."""
-    untold = sorted((row for row in members.values() if row["state"] == state and not row["told"]), key=_email)
-    if not untold:
-        return
-    name = f"members-{state}-{digest([(_email(row), row['looked_up_at']) for row in untold])}"
-    claim = run.claim(keys.note(run.case_id, name))
+def _tell(run: Run, state: str, members: list[Row], message: Callable[[Sequence[Mapping[str, Any]]], Message]) -> None:
+    """One message for everybody in `state` of whom the channel was not told since they are in it."""
+    prefix = f"NOTE#members-{state}-"
+    told = {(person["email"], person["since"]) for note in run.rows_of(prefix) for person in note["people"]}
+    for note in run.rows_of(prefix):
+        if note["state"] != "done":
+            _post(run, Key(note["PK"], note["SK"]), note["people"], message)
+    untold: list[dict[str, Any]] = [
+        {name: row[name] for name in _TOLD if name in row}
+        for row in sorted(members, key=lambda row: str(row["email"]))
+        if (row["email"], row["since"]) not in told and not row.get("quiet")
+    ]
+    if untold:
+        name = digest([(person["email"], person["since"]) for person in untold])
+        _post(run, keys.note(run.case_id, f"members-{state}-{name}"), untold, message)
+
+
+def _post(
+    run: Run, key: Key, people: list[dict[str, Any]], message: Callable[[Sequence[Mapping[str, Any]]], Message]
+) -> None:
+    claim = run.claim(key, people=people)
     if claim is not None:
-        posting.post(run.slack, run.channel_id, claim, message(untold))
-    for row in untold:
-        row["told"] = True
-        table.put(keys.member(run.case_id, _email(row)), row)
-
-
-def _email(row: Row) -> str:
-    return str(row["email"])
+        posting.post(run.slack, run.channel_id, claim, message(people))

@@ -5,7 +5,6 @@ Slack has no idempotency key, so every message carries its ledger key as metadat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from ir_router import clock
@@ -44,15 +43,26 @@ def find(slack: Slack, channel_id: str, claim: Claim, thread_ts: str | None = No
     method = "conversations.history"
     if thread_ts:
         where["ts"], method = thread_ts, "conversations.replies"
+    # A message of a thread's page may be its parent, which is in every page.
     found = sorted(
-        str(message["ts"])
-        for message in slack.pages(method, "messages", **where)
-        if _key_of(message) == _payload(claim)
+        {
+            str(message["ts"])
+            for message in slack.pages(method, "messages", **where)
+            if _key_of(message) == _payload(claim)
+        }
     )
     for surplus in found[1:]:
         logger.error("deleted a message that was posted twice", extra={"key": claim.key.sk, "ts": surplus})
-        slack.read("chat.delete", channel=channel_id, ts=surplus)
+        _delete(slack, channel_id, surplus)
     return found[0] if found else None
+
+
+def _delete(slack: Slack, channel_id: str, ts: str) -> None:
+    try:
+        slack.read("chat.delete", channel=channel_id, ts=ts)
+    except RefusedError as error:
+        if error.code != "message_not_found":
+            raise
 
 
 def replace(slack: Slack, channel_id: str, ts: str, message: Message) -> None:
@@ -85,8 +95,3 @@ def _key_of(message: dict[str, Any]) -> dict[str, str] | None:
         return None
     payload = metadata.get("event_payload") or {}
     return {name: str(payload.get(name, "")) for name in ("row", "key")}
-
-
-def keys_in(messages: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
-    """The ledger keys that messages carry, for checks."""
-    return [key for key in map(_key_of, messages) if key]

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import math
+import random
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from aws_lambda_powertools.utilities.batch import SqsFifoPartialProcessor, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from botocore.exceptions import BotoCoreError, ClientError
 
 from ir_router import aws, clock
-from ir_router.errors import IrRouterError
+from ir_router.errors import IrRouterError, RetryLaterError
 from ir_router.observability import logger
+from ir_router.sync import comment_claims
+from ir_router.sync.failures import described
 from ir_router.sync.run import ClaimHeldError
 
 # Terraform's `maxReceiveCount` of both queues (terraform/queues.tf); with the waits below, a quarter of an hour.
 MAX_RECEIVE_COUNT = 20
 # After this many failures, about a minute, people are told; it goes on being tried.
 TOLD_AT_RECEIVE_COUNT = 6
-_LONGEST_WAIT_SECONDS = 60
+_LONGEST_WAIT_SECONDS = 60.0
 
 
 class Record:
@@ -42,13 +47,12 @@ def process(event: Mapping[str, Any], queue_url: str, handle: Callable[[Record],
         try:
             received = Record(record)
             handle(received)
-        except IrRouterError as error:
-            logger.warning("a message could not be handled", extra={"reason": str(error)})
+        except Exception as error:
+            if isinstance(error, IrRouterError):
+                logger.warning("a message could not be handled", extra={"reason": str(error)})
+            else:
+                logger.error("a message met a fault", extra=described(error))
             waits[record["messageId"]] = _wait(received, error)
-            raise
-        except Exception:
-            logger.exception("a message met a fault of ours")
-            waits[record["messageId"]] = _wait(received, None)
             raise
 
     processor = SqsFifoPartialProcessor(skip_group_on_error=True)
@@ -60,14 +64,26 @@ def process(event: Mapping[str, Any], queue_url: str, handle: Callable[[Record],
     failed = {item["itemIdentifier"] for item in answer["batchItemFailures"]}
     for raw in event["Records"]:
         if raw["messageId"] in failed:
-            seconds = waits.get(raw["messageId"], 1.0)
-            aws.client("sqs").change_message_visibility(
-                QueueUrl=queue_url, ReceiptHandle=raw["receiptHandle"], VisibilityTimeout=max(1, int(seconds))
-            )
+            _show_again(queue_url, raw["receiptHandle"], waits.get(raw["messageId"], 1.0))
     return answer
 
 
-def _wait(record: Record | None, error: IrRouterError | None) -> float:
+def _show_again(queue_url: str, receipt_handle: str, seconds: float) -> None:
+    try:
+        aws.client("sqs").change_message_visibility(
+            QueueUrl=queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=max(1, math.ceil(seconds))
+        )
+    except (BotoCoreError, ClientError) as error:
+        # It comes again when the queue's own visibility time is over.
+        logger.warning("a message stays hidden for long", extra={"error": type(error).__name__})
+
+
+def _wait(record: Record | None, error: Exception) -> float:
+    """Seconds until the message is tried again: as long as we were told, else longer each time."""
     if isinstance(error, ClaimHeldError):
         return max(1.0, error.until - clock.now())
-    return min(_LONGEST_WAIT_SECONDS, 2.0 ** (record.receive_count if record else 1))
+    if isinstance(error, RetryLaterError):
+        return min(_LONGEST_WAIT_SECONDS, error.seconds + random.uniform(0, 1))  # noqa: S311
+    if comment_claims.is_permanent(error):
+        return 1.0  # on its way to the dead letters, which nothing behind it should wait for
+    return min(_LONGEST_WAIT_SECONDS, 2.0 ** (record.receive_count if record else 1)) * random.uniform(0.8, 1)  # noqa: S311

@@ -12,7 +12,7 @@ from ir_router.ledger.keys import Key
 from ir_router.ledger.leases import Lease
 from ir_router.ledger.table import Row
 from ir_router.security_ir import gateway as security_ir
-from ir_router.slack.gateway import Names, Slack
+from ir_router.slack.gateway import Slack
 
 SEVERITY_TAG = "severity"
 NO_SEVERITY = "Not set"
@@ -42,7 +42,6 @@ class Run:
     lease: Lease
     deadline: Deadline
     slack: Slack
-    names: Names
     channel_id: str = ""
     revisit_at: list[float] = field(default_factory=list)
 
@@ -50,6 +49,10 @@ class Run:
     def case_id(self) -> str:
         """The case's id."""
         return self.case.case_id
+
+    def rows_of(self, prefix: str) -> list[Row]:
+        """The rows whose sort key begins so, as they were at the beginning of the run."""
+        return [row for sk, row in self.rows.items() if sk.startswith(prefix)]
 
     def row(self, key: Key) -> Row | None:
         """The ledger's row of this case, as it was at the beginning of the run."""
@@ -83,7 +86,6 @@ def begin(lease: Lease, deadline: Deadline) -> Run:
     comments = security_ir.comments(lease.case_id)
     severity = security_ir.tags(case.case_arn).get(SEVERITY_TAG, NO_SEVERITY)
     rows = {row["SK"]: row for row in table.query(keys.case(lease.case_id).pk)}
-    slack = Slack(deadline)
     return Run(
         case=case,
         severity=severity,
@@ -91,7 +93,6 @@ def begin(lease: Lease, deadline: Deadline) -> Run:
         rows=rows,
         lease=lease,
         deadline=deadline,
-        slack=slack,
-        names=Names(slack),
+        slack=Slack(deadline),
         channel_id=str(lease.row.get("slackChannelId") or ""),
     )

@@ -6,22 +6,28 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from ir_router import aws
 from ir_router.deadline import Deadline, LambdaContext, of_invocation
 from ir_router.errors import IrRouterError, RefusedError, RetryLaterError, error_id
-from ir_router.ledger import keys, leases, table
+from ir_router.ledger import claims, keys, leases, table
+from ir_router.ledger.claims import ClaimLostError
 from ir_router.observability import correlate, logger
+from ir_router.security_ir import gateway as security_ir
 from ir_router.settings import settings
-from ir_router.slack import credentials
+from ir_router.slack import credentials, messages
 from ir_router.slack.gateway import Names, Slack
-from ir_router.sync import failures, queue
+from ir_router.sync import comment_claims, failures, posting, queue
 from ir_router.sync.queue import Record
+from ir_router.sync.run import ClaimHeldError
 from ir_router.sync.slack_message import SlackMessage
 
 EVENT_SOURCE = "slack"
 _RESERVE_SECONDS = 10
 # A name that Slack cannot give after this many tries is replaced by the id: the message matters more.
 _PATIENT_TRIES = 3
+_CLOSED = "The case is closed: what is said here from now on is not copied to it."
 _MEMBERSHIP = {"member_joined_channel": "MemberJoined", "member_left_channel": "MemberLeft"}
 
 
@@ -48,31 +54,31 @@ def _record(record: Record, deadline: Deadline) -> None:
         return
     try:
         _message(event, record, case_id, slack, names)
-    except RetryLaterError:
+    except (RetryLaterError, ClaimLostError):
         raise
-    except IrRouterError as error:
-        if isinstance(error, RefusedError) or record.receive_count >= queue.TOLD_AT_RECEIVE_COUNT:
+    except (IrRouterError, ClientError, BotoCoreError) as error:
+        if isinstance(error, RefusedError) and _told_of_closing(case_id, channel_id, slack, deadline):
+            return
+        if comment_claims.is_permanent(error) or record.receive_count >= queue.TOLD_AT_RECEIVE_COUNT:
             _tell(event, error, case_id, channel_id, deadline)
         raise
 
 
 def _message(event: Mapping[str, Any], record: Record, case_id: str, slack: Slack, names: Names) -> None:
     subtype = event.get("subtype") or ""
-    said = event
-    if subtype == "message_changed":
-        said = event.get("message") or {}
-    elif subtype == "message_deleted":
-        said = event.get("previous_message") or {}
-    app_id = str(record.body.get("app_id") or "")
-    if not _is_for_the_case(said, app_id, names):
+    said = event.get("message") or {} if subtype == "message_changed" else event
+    # A deleted message that has replies is changed into a stone.
+    is_deleted = subtype == "message_deleted" or said.get("subtype") == "tombstone"
+    if not is_deleted and not is_for_the_case(said, str(record.body.get("app_id") or ""), names):
         return
     message = SlackMessage(case_id, str(event["channel"]), str(record.body.get("team_id") or ""), said, slack, names)
-    if subtype == "message_deleted":
+    repeated = record.receive_count > 1
+    if is_deleted:
         written = message.delete(str(event.get("deleted_ts") or said.get("ts") or ""))
     elif subtype == "message_changed":
-        written = message.edit(unchanged_from=event.get("previous_message"))
+        written = message.edit(repeated=repeated)
     else:
-        written = message.create()
+        written = message.create(repeated=repeated)
     if written:
         publish(
             "MessageSynchronized",
@@ -80,18 +86,33 @@ def _message(event: Mapping[str, Any], record: Record, case_id: str, slack: Slac
         )
 
 
-def _is_for_the_case(said: Mapping[str, Any], app_id: str, names: Names) -> bool:
-    """People always; other bots when the deployer wants them; our own app never, whatever it shares."""
+def is_for_the_case(said: Mapping[str, Any], app_id: str, names: Names) -> bool:
+    """People always; other bots when the deployer wants them; our own app never, whatever it shares.
+
+    `said` has Slack's `user`, `bot_id` and `app_id`, as far as there are any.
+    """
     user_id = str(said.get("user") or "")
     if said.get("app_id") and said["app_id"] == app_id:
         return False
     if not said.get("bot_id") and not user_id:
-        return bool(said)
+        return False
     user = names.user(user_id) if user_id else {}
     if not said.get("bot_id") and not user.get("is_bot"):
         return True
     is_ours = (user.get("profile") or {}).get("api_app_id") == app_id
     return settings().mirror_bots and not is_ours
+
+
+def _told_of_closing(case_id: str, channel_id: str, slack: Slack, deadline: Deadline) -> bool:
+    """Whether the case takes nothing more because it is closed; the channel is told once."""
+    if not security_ir.get_case(case_id).is_closed:
+        return False
+    taken = claims.take(keys.note(case_id, "closed-to-messages"), settle_after=deadline.settle_after)
+    if isinstance(taken, claims.Held):
+        raise ClaimHeldError(taken.until)
+    if isinstance(taken, claims.Claim):
+        posting.post(slack, channel_id, taken, messages.line(_CLOSED))
+    return True
 
 
 def _membership(event: Mapping[str, Any], case_id: str, channel_id: str, names: Names) -> None:
@@ -103,30 +124,38 @@ def _membership(event: Mapping[str, Any], case_id: str, channel_id: str, names: 
 
 
 def publish(detail_type: str, detail: Mapping[str, Any]) -> None:
-    """An event of what happened in Slack (rule `SlackNotificationsRule`): ids, and for members the name."""
-    aws.client("events").put_events(
-        Entries=[
-            {
-                "Source": EVENT_SOURCE,
-                "DetailType": detail_type,
-                "Detail": json.dumps({"workspaceId": credentials.workspace_id(), **detail}),
-                "EventBusName": settings().require("event_bus_name"),
-            }
-        ]
-    )
+    """An event of what happened in Slack (rule `SlackNotificationsRule`): ids, and for members the name.
+
+    It is a record for people who watch; nothing waits for it, so what EventBridge does not take is only logged.
+    """
+    entry: Any = {
+        "Source": EVENT_SOURCE,
+        "DetailType": detail_type,
+        "Detail": json.dumps({"workspaceId": credentials.workspace_id(), **detail}),
+        "EventBusName": settings().require("event_bus_name"),
+    }
+    try:
+        failed = aws.client("events").put_events(Entries=[entry]).get("FailedEntryCount", 0)
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("an event was not published", extra={"event": detail_type, "error": type(error).__name__})
+        return
+    if failed:
+        logger.warning("EventBridge refused an event", extra={"event": detail_type})
 
 
-def _tell(event: Mapping[str, Any], error: IrRouterError, case_id: str, channel_id: str, deadline: Deadline) -> None:
+def _tell(event: Mapping[str, Any], error: Exception, case_id: str, channel_id: str, deadline: Deadline) -> None:
     ts = str((event.get("message") or event).get("ts") or event.get("deleted_ts") or "")
     # The sync of the case finishes what was claimed, also when the queue gives the event up.
     leases.add_hint(case_id)
     name = f"message-{ts}"
-    code = error.code if isinstance(error, RefusedError) else "no answer"
+    permanent = comment_claims.is_permanent(error)
+    code = f"answers {error.code}" if isinstance(error, RefusedError) else "gives no answer"
+    where = "" if permanent else " Nothing is lost: it is kept until it can be copied."
     failure = failures.Failure(
         name=name,
-        what=f"A message of this channel could not be copied to the case: AWS answers {code}.",
-        mend="If it stays so, ask whoever operates the integration to replay it once the cause is mended.",
-        retried=True,
+        what=f"A message of this channel could not be copied to the case: AWS {code}.{where}",
+        mend="Ask whoever operates the integration to replay it once the cause is mended." if permanent else "",
+        retried=not permanent,
         error_id=failures.first_error_id(case_id, name, error_id("api-error")),
     )
     failures.tell(case_id, channel_id, failure, deadline)

@@ -1,0 +1,128 @@
+"""What both sides show in the end, without what differs between two equal runs: times, ids, error ids."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ir_local.world.world import World
+
+_VOLATILE = (
+    (re.compile(r"<!date\^[^>]*>"), "<date>"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"), "<time>"),
+    (re.compile(r"\b[a-z]+-error-\d{8}-\d{6}-[0-9a-f]{4}"), "<error id>"),
+    (re.compile(r"\(Slack [A-Z0-9]+/\d+\.\d+"), "(Slack <message>"),
+    (re.compile(r"-F[A-Z0-9]{6,}\b"), "-<file>"),
+    (re.compile(r"\b\d{10}\.\d{6}\b"), "<ts>"),
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Comparable: `said` and `written` keep the order of what was carried over, the counters hold everything."""
+
+    channels: tuple[tuple[Any, ...], ...]
+    messages: Counter[str]
+    said: tuple[str, ...]
+    cases: tuple[tuple[Any, ...], ...]
+    comments: Counter[str]
+    written: tuple[str, ...]
+    attachments: Counter[str]
+    dead: Counter[str] = field(default_factory=Counter)
+
+    def differences(self, other: Picture) -> list[str]:
+        """What is not the same, a line each; `other` is how it should be."""
+        lines = []
+        for item in fields(self):
+            mine, theirs = getattr(self, item.name), getattr(other, item.name)
+            if isinstance(mine, Counter):
+                lines += [f"{item.name}: {count} too many: {what}" for what, count in (mine - theirs).items()]
+                lines += [f"{item.name}: {count} missing: {what}" for what, count in (theirs - mine).items()]
+            elif mine != theirs:
+                lines.append(f"{item.name}: {mine} instead of {theirs}")
+        return lines
+
+
+def take(world: World) -> Picture:
+    """Look at Slack, at the cases and at what was given up."""
+    channels, messages, said = [], [], []
+    cases = world.security_ir.snapshot()["cases"]
+    for channel in sorted(world.workspace.store.channels.values(), key=lambda one: one.name):
+        if channel.kind not in ("public", "private"):
+            continue
+        channels.append(
+            (
+                _number_cases(channel.name, cases),
+                channel.is_private,
+                channel.is_archived,
+                channel.topic["value"],
+                tuple(sorted(world.workspace.store.users[user].name for user in channel.members)),
+            )
+        )
+        for message in world.workspace.channel_messages(channel.id):
+            shown = _number_cases(_message(world, message), cases)
+            messages.append(shown)
+            if "commented" in shown:
+                said.append(shown)
+    comments, written, attachments, fields_of_cases = [], [], [], []
+    for case_id, case in cases.items():
+        fields_of_cases.append((case["title"], case["status"], case["description"], _emails(case["watchers"])))
+        for comment in case["comments"].values():
+            text = _number_cases(f"{comment['creator']}: {steady(comment['body'])}", cases)
+            comments.append(text)
+            if "[Slack Update]" in text:
+                written.append(text)
+        for attachment in case["attachments"].values():
+            name, digest = steady(attachment["file_name"]), attachment["sha256"][:12]
+            attachments.append(f"{_number_cases(case_id, cases)}: {name} {digest}")
+    return Picture(
+        channels=tuple(channels),
+        messages=Counter(messages),
+        said=tuple(said),
+        cases=tuple(fields_of_cases),
+        comments=Counter(comments),
+        written=tuple(written),
+        attachments=Counter(attachments),
+        dead=Counter(f"{name}" for name, _ in world.dead),
+    )
+
+
+def steady(text: str) -> str:
+    """The text without what differs from run to run."""
+    for pattern, instead in _VOLATILE:
+        text = pattern.sub(instead, text)
+    return text
+
+
+def _number_cases(text: str, cases: Iterable[str]) -> str:
+    for number, case_id in enumerate(cases, start=1):
+        text = text.replace(case_id, f"<case {number}>")
+    return text
+
+
+def _emails(watchers: Any) -> tuple[str, ...]:
+    return tuple(sorted(watcher["email"] for watcher in watchers))
+
+
+def _message(world: World, message: dict[str, Any]) -> str:
+    author = world.workspace.store.users[message["user"]].name if message.get("user") else "?"
+    subtype = message.get("subtype", "")
+    blocks = "" if not message.get("bot_id") else steady(str(message.get("blocks", "")))
+    files = [_file(world, file["id"]) for file in message.get("files", [])]
+    thread = " in a thread" if message.get("thread_ts") not in (None, message["ts"]) else ""
+    return f"{author}{thread} {subtype}: {steady(message.get('text', ''))} {_without_ids(blocks)} {files or ''}".strip()
+
+
+def _without_ids(blocks: str) -> str:
+    return re.sub(r"'block_id': '[^']*'(, )?", "", blocks)
+
+
+def _file(world: World, file_id: str) -> str:
+    file = world.workspace.store.files[file_id]
+    content = Path(file.path).read_bytes() if Path(file.path).exists() else b""
+    return f"{steady(file.name)} {hashlib.sha256(content).hexdigest()[:12]}"
