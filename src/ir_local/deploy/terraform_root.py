@@ -1,0 +1,89 @@
+"""The Terraform root of a person's own deployment: plan, apply, outputs. The state is where the person keeps it.
+
+Each tfvars file has its own Terraform workspace, named as the file (terraform.tfvars has the default one), so that a
+second deployment never takes the first one's state for its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ir_local.build.project import PROJECT_ROOT
+from ir_local.cloud.terraform import plugin_mirror, terraform_program
+from ir_local.deploy.errors import OperationError
+
+ROOT = PROJECT_ROOT / "terraform"
+# Terraform reads it by itself, whatever file it is given beside it.
+_OWN_FILE = "terraform.tfvars"
+
+
+@dataclass(frozen=True)
+class TerraformRoot:
+    """The root with the inputs of one deployment. `tfvars` need not exist for `outputs`."""
+
+    tfvars: Path
+    folder: Path
+
+    def init(self) -> None:
+        """Prepare the root: the provider from a mirror where there is one. Raises OperationError."""
+        mirror = plugin_mirror()
+        options = [f"-plugin-dir={mirror}"] if mirror else []
+        answer = self._run("init", "-input=false", *options, shown=False)
+        if answer.returncode:
+            raise OperationError(f"terraform init failed:\n{answer.stderr.strip()}")
+
+    def plan(self) -> int:
+        """Show what an apply would change; Terraform's exit code. Raises OperationError."""
+        self._check()
+        return self._run("plan", "-input=false", f"-var-file={self.tfvars}", shown=True).returncode
+
+    def apply(self) -> int:
+        """Apply, asking at a terminal as Terraform does; its exit code. Raises OperationError."""
+        self._check()
+        # Nobody can be asked where there is no terminal.
+        consent = [] if sys.stdin.isatty() else ["-auto-approve"]
+        return self._run("apply", *consent, f"-var-file={self.tfvars}", shown=True).returncode
+
+    def outputs(self) -> dict[str, Any]:
+        """The outputs by name; empty before the first apply. Raises OperationError."""
+        answer = self._run("output", "-json", shown=False)
+        if answer.returncode:
+            raise OperationError(f"terraform output failed:\n{answer.stderr.strip()}")
+        return {name: output["value"] for name, output in json.loads(answer.stdout).items()}
+
+    def _check(self) -> None:
+        if not self.tfvars.exists():
+            example = self.folder / "terraform.tfvars.example"
+            raise OperationError(f"There is no {self.tfvars}. Copy {example} to it and change what you need.")
+        own = self.folder / _OWN_FILE
+        if own.exists() and not own.samefile(self.tfvars):
+            raise OperationError(
+                f"Terraform would read {own} as well as {self.tfvars}, and so mix two deployments. Rename the former, "
+                "and give it as TFVARS too (its state then is the workspace of its new name)."
+            )
+
+    def _run(self, *arguments: str, shown: bool) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [terraform_program(), f"-chdir={self.folder}", *arguments],
+            env=os.environ | self._workspace(),
+            capture_output=not shown,
+            text=True,
+            check=False,
+        )
+
+    def _workspace(self) -> dict[str, str]:
+        name = self.tfvars.name.removesuffix(".json").removesuffix(".tfvars")
+        if self.tfvars.name == _OWN_FILE or "TF_WORKSPACE" in os.environ:
+            return {}
+        return {"TF_WORKSPACE": name}
+
+
+def root_of(tfvars: Path) -> TerraformRoot:
+    """The project's root with a tfvars file."""
+    return TerraformRoot(tfvars.resolve(), ROOT)

@@ -1,0 +1,233 @@
+"""The person's side of verify, replay and resync: a table, a last line that says the result, an exit code."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from werkzeug.wrappers import Request, Response
+
+from ir_local.deploy import __main__ as command
+from ir_local.deploy import door, verification
+from ir_local.deploy.deployment import Deployment
+from ir_local.http import RunningServer
+from ir_router.ops import replay as replay_task
+from tests.support.operations import Deployed, deployed_in
+from tests.support.world import World
+
+NAMED = ["--prefix", "security-incident", "--region", "us-east-1"]
+
+
+@pytest.fixture
+def deployed(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
+    monkeypatch.setattr(replay_task, "WAIT_SECONDS", 0)
+    with deployed_in(world) as deployed:
+        yield deployed
+
+
+Run = Callable[..., tuple[int, list[str], str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(*arguments: str) -> tuple[int, list[str], str]:
+        """Exit code, lines on the terminal without the functions' logs, and what is on standard error."""
+        capsys.readouterr()
+        code = command.main([*arguments, *NAMED])
+        printed = capsys.readouterr()
+        return code, [line for line in printed.out.splitlines() if not line.startswith("{")], printed.err
+
+    return run
+
+
+def test_given_a_whole_deployment_when_verified_then_an_aligned_table_ends_with_the_result(
+    deployed: Deployed, run: Run
+) -> None:
+    code, lines, _ = run("verify")
+
+    assert code == 0
+    assert lines[0] == "Verifying security-incident in us-east-1 ..."
+    assert re.fullmatch(r"ok       verified: \d+ ok", lines[-1])
+    rows = [line for line in lines[1:-2] if not line.lstrip().startswith("->")]
+    assert {row[:9] for row in rows} == {"ok       "}
+    column = rows[0].index("security-incident in us-east-1")
+    assert all(row[column - 2 : column] == "  " and row[column] != " " for row in rows)
+
+
+def test_given_a_revoked_token_when_verified_then_the_last_line_names_it_and_the_code_is_1(
+    deployed: Deployed, world: World, run: Run
+) -> None:
+    world.workspace.revoke_token(world.app.token)
+
+    code, lines, _ = run("verify")
+
+    assert code == 1
+    assert re.fullmatch(r"failed   verified: \d+ ok, 1 failed \(Slack token\)", lines[-1])
+    at = next(index for index, line in enumerate(lines) if line.startswith("failed   Slack token"))
+    assert "token_revoked" in lines[at]
+    assert lines[at + 1].strip().startswith("-> Reinstall the app")
+
+
+def test_given_no_slack_app_when_verified_then_it_is_not_green(deployed: Deployed, run: Run) -> None:
+    for name in ("slackBotToken", "slackSigningSecret", "slackWorkspaceId"):
+        boto3.client("ssm").put_parameter(
+            Name=f"/SecurityIncidentResponse/{name}", Value="not-configured", Overwrite=True
+        )
+
+    code, lines, _ = run("verify")
+
+    assert code == 1
+    assert lines[-1].startswith("waiting  verified: ")
+
+
+def test_given_an_old_secret_when_verified_then_it_warns_and_the_code_is_0(
+    deployed: Deployed, world: World, run: Run
+) -> None:
+    world.advance(91 * 86_400)
+    deployed.poll()
+
+    code, lines, _ = run("verify")
+
+    assert code == 0
+    assert re.fullmatch(r"ok       verified: \d+ ok, 1 warning", lines[-1])
+
+
+def test_given_no_such_deployment_when_verified_then_it_says_where_it_looked(deployed: Deployed, capsys: Any) -> None:
+    boto3.client("lambda").delete_function(FunctionName="security-incident-sync")
+
+    def refuse(**_: Any) -> Any:
+        class Answer:
+            status_code = 404
+            headers: dict[str, str] = {}  # noqa: RUF012
+
+        return Answer(), {"Error": {"Code": "ResourceNotFoundException", "Message": "Function not found"}}
+
+    assert boto3.DEFAULT_SESSION is not None
+    boto3.DEFAULT_SESSION.events.register_first("before-call.lambda.Invoke", refuse)
+
+    assert command.main(["verify", *NAMED]) == 1
+    assert "Asking security-incident-sync in us-east-1: Invoke answers ResourceNotFoundException" in (
+        capsys.readouterr().err
+    )
+
+
+def test_given_nothing_failed_when_replayed_then_it_says_so(deployed: Deployed, run: Run) -> None:
+    assert run("replay") == (0, ["ok       replayed: nothing was there"], "")
+
+
+def test_given_failed_work_when_replayed_then_each_entry_has_its_line(
+    deployed: Deployed, world: World, run: Run
+) -> None:
+    case_id = world.create_case()
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:security-incident-sync"
+    event = {"source": "security-ir", "detail-type": "CaseUpdated", "detail": {"caseId": case_id}}
+    for payload in (event, {"task": "poll"}):
+        boto3.client("sqs").send_message(
+            QueueUrl=deployed.failures,
+            MessageBody=json.dumps({"requestContext": {"functionArn": arn}, "requestPayload": payload}),
+        )
+    boto3.client("sqs").send_message(QueueUrl=deployed.failures, MessageBody="what is this?")
+
+    code, lines, _ = run("replay", "--queue", "failures")
+
+    assert code == 1
+    assert lines == [
+        f"moved    failures  CaseUpdated {case_id} for security-incident-sync -> security-incident-sync",
+        "dropped  failures  poll for security-incident-sync",
+        "                   -> every later poll has done its work",
+        "kept     failures  an entry that is no JSON object",
+        "                   -> nothing of ours is like that",
+        "",
+        "failed   replayed: 1 moved, 1 dropped, 1 kept; 1 still there: mend what is said above, or run it again",
+    ]
+
+
+def test_given_a_wrong_queue_when_replayed_then_the_functions_own_words_are_shown(deployed: Deployed, run: Run) -> None:
+    code, lines, errors = run("replay", "--queue", "everything")
+
+    assert code == 1
+    assert lines == []
+    assert "InvalidInputError: queue must be one of slack-events, files, failures." in errors
+
+
+def test_given_a_case_when_resynced_then_its_outcome_is_said(deployed: Deployed, world: World, run: Run) -> None:
+    case_id = world.create_case()
+
+    assert run("resync", case_id) == (0, [f"ok       case {case_id}: in step with its channel"], "")
+    assert run("resync", "9999999999") == (1, ["failed   case 9999999999: there is no such case in this region"], "")
+
+
+# The door from outside
+
+
+@pytest.fixture
+def api(world: World) -> Iterator[str]:
+    """The API as an address, with the world's door behind it."""
+
+    @Request.application
+    def application(request: Request) -> Response:
+        status, headers, body = world.request(dict(request.headers), request.get_data())
+        return Response(body, status, headers)
+
+    with RunningServer(application) as server:
+        yield f"{server.url}/prod/slack/events"
+
+
+def door_line(url: str | None) -> tuple[str, str]:
+    found = Deployment("security-incident", "us-east-1", url).run("verify")
+    assert url is not None
+    state, _, detail, _ = door.check(url, found["probe"])
+    return state, detail
+
+
+def test_given_the_door_when_looked_at_from_outside_then_signed_requests_pass_and_others_do_not(
+    deployed: Deployed, api: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert door_line(api) == ("ok", "answers signed requests and refuses unsigned ones")
+
+    verification.verify(Deployment("security-incident", "us-east-1", api))
+    assert "ok       door" in capsys.readouterr().out
+
+
+def test_given_a_secret_that_has_just_changed_when_looked_at_then_the_door_is_given_a_minute(
+    deployed: Deployed, world: World, api: str
+) -> None:
+    assert world.workspace.verify_request_url(world.app)  # the door knows the old one now
+    boto3.client("ssm").put_parameter(
+        Name="/SecurityIncidentResponse/slackSigningSecret", Value="f" * 32, Overwrite=True
+    )
+    before = world.now()
+
+    assert door_line(api)[0] == "ok"
+    assert 0 < world.now() - before < 90
+
+
+def test_given_a_door_that_is_closed_when_looked_at_then_its_answer_is_told(deployed: Deployed) -> None:
+    for status, expected in (
+        (403, "answers HTTP 403 to an unsigned request"),
+        (200, "answers HTTP 200"),
+    ):
+
+        @Request.application
+        def application(_: Request, status: int = status) -> Response:
+            return Response("{}", status)
+
+        with RunningServer(application) as server:
+            state, detail = door_line(server.url)
+        assert state == "failed"
+        assert expected in detail
+    assert door_line(server.url)[1].startswith(f"{server.url} cannot be reached")
+
+
+def test_given_a_door_without_a_secret_when_looked_at_then_it_refuses_and_that_is_right(
+    deployed: Deployed, api: str
+) -> None:
+    boto3.client("ssm").put_parameter(
+        Name="/SecurityIncidentResponse/slackSigningSecret", Value="not-configured", Overwrite=True
+    )
+
+    assert door_line(api) == ("ok", "refuses unsigned requests; no signing secret yet to send a signed one")
