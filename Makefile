@@ -8,7 +8,7 @@ TFVARS ?= terraform/terraform.tfvars
 export PYTHONPATH := src
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status test lint fmt build plan deploy verify rotate replay backtest bench clean
+.PHONY: help setup demo up down status test lint fmt build plan deploy verify rotate replay resync backtest clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,22 @@ plan: build ## Show what a deployment would change (TFVARS=terraform/terraform.t
 
 deploy: build ## Deploy with Terraform, then verify (SKIP_VERIFICATION=1 leaves that out)
 	@$(BIN)/python -m ir_local.deploy apply --tfvars $(TFVARS)
+
+verify: setup ## Check a deployment, and say what to do for each line that is not well
+	@$(BIN)/python -m ir_local.deploy verify --tfvars $(TFVARS)
+
+rotate: setup ## Change the Slack token and signing secret, all or nothing (docs/operations.md)
+	@$(BIN)/python -m ir_local.deploy rotate --tfvars $(TFVARS)
+
+replay: setup ## Hand failed work back after its cause was mended (QUEUE=... LIMIT=...)
+	@$(BIN)/python -m ir_local.deploy replay --tfvars $(TFVARS) $(if $(QUEUE),--queue $(QUEUE)) $(if $(LIMIT),--limit $(LIMIT))
+
+resync: setup ## Synchronise one case now (CASE=...)
+	@$(BIN)/python -m ir_local.deploy resync --tfvars $(TFVARS) $(CASE)
+
+backtest: setup ## Run CloudTrail files through the detections, changing nothing (TRAIL=file or folder)
+	@test -n "$(TRAIL)" || { echo "Say which files: make backtest TRAIL=<file or folder, .json or .json.gz>"; exit 2; }
+	@$(BIN)/python -m ir_local.backtest "$(TRAIL)"
 
 clean: ## Remove what was built, and the local cloud's state
 	@test ! -x $(BIN)/python || $(BIN)/python -m ir_local.cloud down --quiet
