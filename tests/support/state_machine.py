@@ -16,7 +16,7 @@ from typing import Any
 
 import boto3
 
-from tests.support.world import ACCOUNT, REGION, World, HttpAnswer
+from tests.support.world import ACCOUNT, REGION, HttpAnswer, World
 
 DEFINITION = Path(__file__).parents[2] / "state-machine.asl.json"
 MACHINE_ARN = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:security-incident"
