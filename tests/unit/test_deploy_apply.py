@@ -1,0 +1,248 @@
+"""D1, D6: one command deploys, verifies and ends with the specification's words; two deployments never mix."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from werkzeug.wrappers import Request, Response
+
+from ir_local.deploy import __main__ as command
+from ir_local.deploy import terraform_root
+from ir_local.http import RunningServer
+from tests.support.operations import Deployed, deployed_in
+from tests.support.world import World
+
+# The specification's words, "Expected Output".
+SUCCESS = """\
+✅ Slack integration deployed successfully!
+
+🔍 Running deployment verification...
+"""
+NEXT_STEPS = """\
+📝 Next steps:
+   1. Configure your Slack app's Event Subscriptions URL with the API Gateway endpoint
+   2. Configure your Slack app's Slash Commands with the /security-ir command
+   3. Install the Slack app to your workspace
+   4. Test the integration by creating a test AWS Security IR case
+"""
+
+# Stands for Terraform: keeps a state for each workspace, as Terraform does, and fails when it is told to.
+TERRAFORM = f"""#!{sys.executable}
+import json, os, pathlib, sys
+
+if sys.argv[1] == "version":
+    print(json.dumps({{"terraform_version": "1.11.4"}}))
+    sys.exit(0)
+folder = pathlib.Path(sys.argv[1].removeprefix("-chdir="))
+action, options = sys.argv[2], sys.argv[3:]
+workspace = os.environ.get("TF_WORKSPACE", "default")
+state = folder / f"state-{{workspace}}.json"
+with (folder / "log").open("a") as log:
+    log.write(json.dumps([workspace, action, *options]) + "\\n")
+if action == os.environ.get("FAIL_AT"):
+    print("Error: no valid credential sources found", file=sys.stderr)
+    sys.exit(3)
+if action == "apply":
+    print("Apply complete! Resources: 120 added, 0 changed, 0 destroyed.")
+    state.write_text(os.environ["OUTPUTS"])
+if action == "plan":
+    print("Plan: 120 to add, 0 to change, 0 to destroy.")
+if action == "output":
+    print(state.read_text() if state.exists() else "{{}}")
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Terraform root with its variables, and the stand-in on the PATH."""
+    programs, folder = tmp_path / "bin", tmp_path / "terraform"
+    programs.mkdir()
+    folder.mkdir()
+    program = programs / "terraform"
+    program.write_text(TERRAFORM)
+    program.chmod(0o755)
+    (folder / "terraform.tfvars").write_text('region = "us-east-1"\n')
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setattr(terraform_root, "ROOT", folder)
+    monkeypatch.setattr("sys.stdin", open(os.devnull))  # noqa: PTH123, SIM115 - ends with the test
+    return folder
+
+
+@pytest.fixture
+def deployed(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
+    """What apply brings about, with its door as an address."""
+
+    @Request.application
+    def application(request: Request) -> Response:
+        status, headers, body = world.request(dict(request.headers), request.get_data())
+        return Response(body, status, headers)
+
+    with deployed_in(world) as deployed, RunningServer(application) as server:
+        monkeypatch.setenv("OUTPUTS", outputs("security-incident", f"{server.url}/prod/slack/events"))
+        yield deployed
+
+
+def outputs(prefix: str, webhook_url: str) -> str:
+    return json.dumps(
+        {
+            name: {"value": value}
+            for name, value in {
+                "function_names": {"sync": f"{prefix}-sync"},
+                "state_machine_arn": f"arn:aws:states:us-east-1:123456789012:stateMachine:{prefix}-response",
+                "SlackWebhookUrl": webhook_url,
+            }.items()
+        }
+    )
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], root: Path) -> Run:
+    def run(action: str, tfvars: str = "terraform.tfvars") -> tuple[int, str, str]:
+        """Exit code, standard output without the functions' logs, standard error."""
+        capfd.readouterr()
+        code = command.main([action, "--tfvars", str(root / tfvars)])
+        printed = capfd.readouterr()
+        lines = [line for line in printed.out.splitlines(keepends=True) if not line.startswith('{"')]
+        return code, "".join(lines), printed.err
+
+    return run
+
+
+def log(root: Path) -> list[list[str]]:
+    return [json.loads(line) for line in (root / "log").read_text().splitlines()]
+
+
+def test_given_variables_when_applied_then_it_ends_with_the_specified_words_and_the_address(
+    deployed: Deployed, run: Run, root: Path
+) -> None:
+    code, printed, _ = run("apply")
+
+    assert code == 0
+    _, success, rest = printed.partition(SUCCESS)
+    assert success, printed
+    table, next_steps, end = rest.partition(NEXT_STEPS)
+    assert next_steps, printed
+    assert "ok       door" in table
+    assert "ok       verified: " in table.splitlines()[-2]
+    assert end.splitlines()[1].startswith("SlackWebhookUrl = http://127.0.0.1:")
+    assert [entry[1] for entry in log(root)] == ["init", "apply", "output"]
+    assert "-auto-approve" in log(root)[1], "there is no terminal to ask at"
+    assert f"-var-file={root / 'terraform.tfvars'}" in log(root)[1]
+
+
+def test_given_verification_is_left_out_when_applied_then_only_its_words_are_missing(
+    deployed: Deployed, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SKIP_VERIFICATION", "1")
+
+    code, printed, _ = run("apply")
+
+    assert code == 0
+    assert SUCCESS.splitlines()[0] in printed
+    assert "🔍" not in printed
+    assert "verified" not in printed
+    assert NEXT_STEPS in printed
+
+
+def test_given_something_is_broken_when_applied_then_the_code_is_1_and_the_last_line_says_so(
+    deployed: Deployed, run: Run
+) -> None:
+    boto3.client("cloudtrail").stop_logging(Name="everything")
+
+    code, printed, _ = run("apply")
+
+    assert code == 1
+    assert "failed   trail in us-east-1" in printed
+    assert NEXT_STEPS in printed
+    last = printed.splitlines()[-1]
+    assert last == "failed   deployed, but the verification found what is broken: see above"
+
+
+def test_given_no_slack_app_yet_when_applied_then_it_waits_and_the_next_steps_tell(
+    deployed: Deployed, run: Run
+) -> None:
+    for name in ("slackBotToken", "slackSigningSecret", "slackWorkspaceId"):
+        boto3.client("ssm").put_parameter(
+            Name=f"/SecurityIncidentResponse/{name}", Value="not-configured", Overwrite=True
+        )
+
+    code, printed, _ = run("apply")
+
+    assert code == 0
+    assert "waiting  bot token" in printed
+    assert NEXT_STEPS in printed
+
+
+@pytest.mark.parametrize(("action", "code"), [("init", 1), ("apply", 3)])
+def test_given_terraform_fails_when_applied_then_nothing_is_said_to_be_deployed(
+    run: Run, monkeypatch: pytest.MonkeyPatch, action: str, code: int
+) -> None:
+    monkeypatch.setenv("FAIL_AT", action)
+
+    found, printed, errors = run("apply")
+
+    assert found == code
+    assert "✅" not in printed
+    assert "no valid credential sources" in errors
+    assert errors.count("failed   ") == 1
+
+
+def test_given_variables_when_planned_then_terraforms_answer_is_shown_and_nothing_applied(run: Run, root: Path) -> None:
+    code, printed, _ = run("plan")
+
+    assert code == 0
+    assert "Plan: 120 to add" in printed
+    assert [entry[1] for entry in log(root)] == ["init", "plan"]
+
+
+def test_given_no_variables_when_applied_then_it_says_what_to_copy(run: Run, root: Path) -> None:
+    (root / "terraform.tfvars").unlink()
+
+    code, _, errors = run("apply")
+
+    assert code == 1
+    assert f"Copy {root / 'terraform.tfvars.example'} to it" in errors
+
+
+def test_given_two_deployments_when_applied_then_each_has_its_own_state(
+    deployed: Deployed, run: Run, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SKIP_VERIFICATION", "1")
+    (root / "terraform.tfvars").rename(root / "first.tfvars")
+    (root / "second.tfvars").write_text('name_prefix = "acme-security"\n')
+    assert run("apply", "first.tfvars")[0] == 0
+    monkeypatch.setenv("OUTPUTS", outputs("acme-security", "https://second.example/prod/slack/events"))
+    assert run("apply", "second.tfvars")[0] == 0
+
+    assert run("verify", "first.tfvars")[0] == 0
+    assert {entry[0] for entry in log(root)} == {"first", "second"}
+    assert "acme-security-sync" in (root / "state-second.json").read_text()
+    assert "acme-security-sync" not in (root / "state-first.json").read_text()
+
+
+def test_given_a_file_that_terraform_reads_by_itself_when_another_is_applied_then_it_is_refused(
+    run: Run, root: Path
+) -> None:
+    (root / "second.tfvars").write_text('name_prefix = "acme-security"\n')
+
+    code, _, errors = run("apply", "second.tfvars")
+
+    assert code == 1
+    assert "so mix two deployments" in errors
+    assert "apply" not in {entry[1] for entry in log(root)}
+
+
+def test_given_nothing_is_deployed_when_verified_then_it_says_how_to_name_a_deployment(run: Run) -> None:
+    code, _, errors = run("verify")
+
+    assert code == 1
+    assert "Run make deploy, or name a deployment" in errors

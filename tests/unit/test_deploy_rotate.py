@@ -1,0 +1,318 @@
+"""D3: new credentials are checked first, and then all of them are stored or none; the door takes the one before too."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from ir_local.deploy import __main__ as command
+from ir_local.deploy import slack_credentials
+from tests.support.operations import Deployed, deployed_in
+from tests.support.world import HttpAnswer, World
+
+NAMED = ["--prefix", "security-incident", "--region", "us-east-1"]
+ROOT = "/SecurityIncidentResponse/"
+TOKEN, SECRET, WORKSPACE = (ROOT + name for name in ("slackBotToken", "slackSigningSecret", "slackWorkspaceId"))
+
+
+@pytest.fixture
+def deployed(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
+    monkeypatch.setenv("SKIP_VERIFICATION", "1")
+    with deployed_in(world) as deployed:
+        deployed.tell_functions(SLACK_API_BASE_URL=world.environment["SLACK_API_BASE_URL"])
+        yield deployed
+
+
+@pytest.fixture
+def rotate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    def rotate(**given: str) -> tuple[int, str]:
+        """Exit code and all that was printed, with the new values in the environment."""
+        for name, value in given.items():
+            monkeypatch.setenv(f"SLACK_{name.upper()}", value)
+        capsys.readouterr()
+        code = command.main(["rotate", *NAMED])
+        printed = capsys.readouterr()
+        return code, printed.out + printed.err
+
+    return rotate
+
+
+Rotate = Callable[..., tuple[int, str]]
+
+
+def stored() -> dict[str, str]:
+    ssm = boto3.client("ssm")
+    names = (TOKEN, SECRET, WORKSPACE)
+    return {name: ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"] for name in names}
+
+
+def versions() -> dict[str, int]:
+    ssm = boto3.client("ssm")
+    return {name: ssm.get_parameter(Name=name)["Parameter"]["Version"] for name in (TOKEN, SECRET, WORKSPACE)}
+
+
+def test_given_new_token_and_secret_when_rotated_then_both_are_stored_and_the_functions_use_them(
+    deployed: Deployed, world: World, rotate: Rotate
+) -> None:
+    case_id = world.create_case()
+    world.settle()
+    old, old_secret = world.app.token, world.app.signing_secret
+    new = world.workspace.issue_token(world.app)
+
+    code, printed = rotate(bot_token=new, signing_secret="a" * 32)
+
+    assert code == 0
+    assert stored() == {TOKEN: new, SECRET: "a" * 32, WORKSPACE: world.workspace.team_id}
+    assert f"workspace id    {WORKSPACE} holds it already" in printed
+    assert "rotated: the functions use it within five minutes" in printed
+    assert not any(secret in printed for secret in (new, old, old_secret, "a" * 32))
+
+    # Slack switches: the old token is revoked, and requests are signed with the new secret.
+    world.workspace.revoke_token(old)
+    world.advance(301)
+    assert world.workspace.verify_request_url(world.app), "the old secret still opens the door"
+    world.app.signing_secret = "a" * 32
+    deployed.team[0].post(world.channel_of(case_id), "after the rotation")
+    world.settle()
+    assert any("after the rotation" in body for body in world.comments(case_id))
+    assert deployed.red() == {}
+
+
+def test_given_a_rotation_when_the_time_is_over_then_the_secret_before_is_refused(
+    deployed: Deployed, world: World, rotate: Rotate
+) -> None:
+    assert rotate(signing_secret="a" * 32)[0] == 0
+    assert world.workspace.verify_request_url(world.app)
+
+    world.advance(24 * 3600 + 1)
+
+    assert not world.workspace.verify_request_url(world.app)
+
+
+def test_given_the_secret_was_just_rotated_when_the_token_follows_then_the_secret_before_stays_good(
+    deployed: Deployed, world: World, rotate: Rotate
+) -> None:
+    rotate(signing_secret="a" * 32)
+    before = versions()[SECRET]
+
+    code, _ = rotate(signing_secret="a" * 32, bot_token=world.workspace.issue_token(world.app))
+
+    assert code == 0
+    assert versions()[SECRET] == before, "the same secret again would hide the one before it"
+    assert world.workspace.verify_request_url(world.app)
+
+
+def test_given_no_credentials_yet_when_first_given_then_the_workspace_is_the_tokens(
+    deployed: Deployed, world: World, rotate: Rotate
+) -> None:
+    ssm = boto3.client("ssm")
+    for name in (TOKEN, SECRET, WORKSPACE):
+        ssm.put_parameter(Name=name, Value="not-configured", Overwrite=True)
+
+    code, _ = rotate(bot_token=world.app.token, signing_secret=world.app.signing_secret)
+
+    assert code == 0
+    assert stored()[WORKSPACE] == world.workspace.team_id
+    world.advance(301)
+    deployed.poll()
+    assert deployed.red() == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"bot_token": "xoxp-1-2-abc"}, "That is no bot token: it must be xoxb-NUMBERS"),
+        ({"signing_secret": "f" * 31}, "That is no signing secret: it must be 32 hexadecimal characters"),
+        ({"workspace_id": "t123"}, "That is no workspace id"),
+        ({"bot_token": "xoxb-1-2-abcdef"}, "Slack refuses the token (invalid_auth)"),
+    ],
+)
+def test_given_wrong_credentials_when_rotated_then_they_are_refused_unseen_and_nothing_is_written(
+    deployed: Deployed, rotate: Rotate, given: dict[str, str], says: str
+) -> None:
+    before, numbers = stored(), versions()
+
+    code, printed = rotate(**given)
+
+    assert code == 1
+    assert says in printed
+    assert not any(value in printed for value in given.values())
+    assert (stored(), versions()) == (before, numbers)
+
+
+def test_given_a_token_without_a_scope_when_rotated_then_it_is_refused_and_nothing_is_written(
+    deployed: Deployed, world: World, rotate: Rotate
+) -> None:
+    numbers = versions()
+    world.app.scopes.discard("usergroups:read")
+
+    code, printed = rotate(bot_token=world.workspace.issue_token(world.app), signing_secret="a" * 32)
+
+    assert code == 1
+    assert "lacks the scopes usergroups:read" in printed
+    assert versions() == numbers
+
+
+def test_given_a_token_of_another_workspace_when_rotated_then_it_is_refused_unless_that_is_meant(
+    deployed: Deployed, world: World, rotate: Rotate
+) -> None:
+    boto3.client("ssm").put_parameter(Name=WORKSPACE, Value="T9999999999", Overwrite=True)
+    numbers = versions()
+    token = world.workspace.issue_token(world.app)
+
+    code, printed = rotate(bot_token=token)
+
+    assert code == 1
+    assert "requests are answered for T9999999999" in printed
+    assert versions() == numbers
+
+    assert rotate(bot_token=token, workspace_id=world.workspace.team_id)[0] == 0
+    assert stored()[WORKSPACE] == world.workspace.team_id
+
+
+def test_given_slack_out_of_reach_when_rotated_then_nothing_is_written(
+    deployed: Deployed, world: World, rotate: Rotate
+) -> None:
+    deployed.tell_functions(SLACK_API_BASE_URL="http://127.0.0.1:9/api/")
+    numbers = versions()
+
+    code, printed = rotate(bot_token=world.app.token)
+
+    assert code == 1
+    assert "The token could not be tried, so nothing was changed." in printed
+    assert versions() == numbers
+
+
+# What fails halfway
+
+
+class Halfway:
+    """Lets the `number`th write of a parameter fail: before, or after it has landed; then `also` what follows it."""
+
+    def __init__(self, number: int, fail: Callable[[], Any], *, landed: bool = False, until: int | None = None) -> None:
+        self.count = 0
+        self._failing = range(number, (until or number) + 1)
+        self._fail = fail
+        assert boto3.DEFAULT_SESSION is not None
+        event = "after-call.ssm.PutParameter" if landed else "before-call.ssm.PutParameter"
+        boto3.DEFAULT_SESSION.events.register(event, self)
+
+    def __call__(self, **_: Any) -> Any:
+        self.count += 1
+        return self._fail() if self.count in self._failing else None
+
+
+def refuse() -> Any:
+    return HttpAnswer(400), {"Error": {"Code": "TooManyUpdates", "Message": "no"}}
+
+
+def lose() -> None:
+    raise EndpointConnectionError(endpoint_url="https://ssm")
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def end() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+FAILURES = [
+    pytest.param(refuse, False, 1, id="refused"),
+    pytest.param(lose, False, 1, id="no connection"),
+    pytest.param(lose, True, 1, id="landed, its answer lost"),
+    pytest.param(interrupt, False, 130, id="Ctrl-C before"),
+    pytest.param(interrupt, True, 130, id="Ctrl-C after"),
+    pytest.param(end, False, 130, id="SIGTERM before"),
+    pytest.param(end, True, 130, id="SIGTERM after"),
+]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize(("fail", "landed", "code"), FAILURES)
+def test_given_a_failure_at_any_write_when_rotated_then_all_earlier_values_are_back(
+    deployed: Deployed, world: World, rotate: Rotate, number: int, landed: bool, fail: Callable[[], Any], code: int
+) -> None:
+    boto3.client("ssm").put_parameter(Name=WORKSPACE, Value="T9999999999", Overwrite=True)
+    before = stored()
+    Halfway(number, fail, landed=landed)
+
+    found, printed = rotate(
+        bot_token=world.workspace.issue_token(world.app),
+        signing_secret="a" * 32,
+        workspace_id=world.workspace.team_id,
+    )
+
+    assert found == code
+    assert stored() == before
+    if code == 1:
+        assert "All earlier values are back." in printed
+    assert world.workspace.verify_request_url(world.app), "Slack's requests still pass"
+
+
+def test_given_values_that_cannot_be_put_back_when_rotated_then_it_names_them(
+    deployed: Deployed, world: World, rotate: Rotate
+) -> None:
+    Halfway(2, refuse, until=100)
+
+    code, printed = rotate(bot_token=world.workspace.issue_token(world.app), signing_secret="a" * 32)
+
+    assert code == 1
+    assert f"could not be put back: {SECRET}" in printed
+    assert TOKEN not in printed.partition("could not be put back")[2]
+    assert "Run make rotate again" in printed
+
+
+def test_given_the_key_and_description_when_rotated_then_they_stay(
+    deployed: Deployed, world: World, rotate: Rotate
+) -> None:
+    ssm = boto3.client("ssm")
+    key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
+    ssm.put_parameter(
+        Name=SECRET, Value="b" * 32, Type="SecureString", KeyId=key, Description="Signing Secret", Overwrite=True
+    )
+
+    rotate(signing_secret="a" * 32)
+
+    (described,) = ssm.describe_parameters(ParameterFilters=[{"Key": "Name", "Values": [SECRET]}])["Parameters"]
+    assert (described["KeyId"], described["Description"], described["Type"]) == (key, "Signing Secret", "SecureString")
+
+
+# Asking
+
+
+def test_given_neither_environment_nor_terminal_when_rotated_then_it_says_what_to_set(
+    deployed: Deployed, rotate: Rotate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+
+    code, printed = rotate()
+
+    assert code == 1
+    assert "Set SLACK_BOT_TOKEN, SLACK_SIGNING_SECRET" in printed
+
+
+def test_given_a_terminal_when_asked_then_secrets_are_typed_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_WORKSPACE_ID"):
+        monkeypatch.delenv(name, raising=False)
+    unseen = iter(["xoxb-1-2-abc\n", ""])
+    monkeypatch.setattr("sys.stdin", _Terminal())
+    monkeypatch.setattr("getpass.getpass", lambda _: next(unseen))
+    monkeypatch.setattr("builtins.input", lambda _: "")
+
+    new = slack_credentials.ask()
+
+    assert (new.bot_token, new.signing_secret, new.workspace_id) == ("xoxb-1-2-abc", None, None)
+    assert "xoxb" not in repr(new)
+
+
+class _Terminal:
+    def isatty(self) -> bool:
+        return True
