@@ -10,7 +10,7 @@ from functools import cache
 
 from aws_lambda_powertools.utilities.parameters.ssm import SSMProvider
 
-from ir_router import aws
+from ir_router import aws, clock
 from ir_router.errors import NotConfiguredError
 from ir_router.settings import settings
 
@@ -36,6 +36,17 @@ def workspace_id() -> str:
 def channel_prefix() -> str:
     """What the names of case channels begin with."""
     return _read(settings().channel_prefix_parameter, fresh=False)
+
+
+def oldest_secret_days() -> float | None:
+    """Days since the older of bot token and signing secret was changed; None while one of them is not set."""
+    changed: list[float] = []
+    for name in (settings().bot_token_parameter, settings().signing_secret_parameter):
+        parameter = aws.client("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]
+        if parameter.get("Value") in ("", _UNSET, None):
+            return None
+        changed.append(parameter["LastModifiedDate"].timestamp())
+    return (clock.now() - min(changed)) / 86_400
 
 
 def _secret(name: str, variable: str, *, fresh: bool) -> str:

@@ -58,7 +58,14 @@ def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]: 
     approvals.poll(open_approvals, deadline)
     measure("SyncLagSeconds", _lag(stored.values()), "Seconds")
     measure("PollCompleted")
+    _measure_secrets()
     return {"listed": len(rows), "published": len(found) - refused, "refused": refused}
+
+
+def _measure_secrets() -> None:
+    """Once an hour, for the alarm on secrets older than 90 days."""
+    if int(clock.now() // 60) % 60 == 0 and (days := credentials.oldest_secret_days()) is not None:
+        measure("SecretAgeDays", days)
 
 
 def _slack_is_configured() -> bool:

@@ -1,0 +1,28 @@
+"""The alarm on old secrets has something to watch without anybody running a verification."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support.world import World
+
+DAY = 86_400
+
+
+def measured(capsys: pytest.CaptureFixture[str]) -> list[float]:
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"SecretAgeDays"' in line]
+    return [line["SecretAgeDays"][0] for line in lines]
+
+
+def test_given_secrets_of_a_hundred_days_when_an_hour_is_polled_then_their_age_is_measured_once(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.advance(100 * DAY)
+    for _ in range(60):
+        world.advance(60)
+        world.poll()
+
+    (age,) = measured(capsys)
+    assert 100 <= age < 101
