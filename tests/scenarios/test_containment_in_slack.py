@@ -10,6 +10,7 @@ import pytest
 
 from ir_local.slack.people import Person
 from ir_router.commands import people
+from ir_router.errors import UncertainError
 from tests.support import containment as support
 from tests.support.commands import answers
 from tests.support.containment import IamState, asked, audit_actions, decide, iam_state
@@ -282,3 +283,37 @@ def test_given_the_token_when_everything_in_slack_is_searched_then_it_is_nowhere
     shown = [world.workspace.channel_messages(channel) for channel in (case_channel(world), security_channel)]
 
     assert token not in json.dumps(shown)
+
+
+def test_given_too_many_principals_when_permitted_by_button_then_it_is_contained_and_asked_about(
+    world: World, machine: StateMachine, jane: Person, security_channel: str
+) -> None:
+    world.environment["IR_MAX_CONTAINMENTS_PER_HOUR"] = "0"
+    execution, _key = support.contain(world, machine)
+    world.settle()
+    (question,) = approvals_in(world, security_channel)
+    assert "contain user backdoor?" in question["text"]
+
+    press(world, machine, jane, security_channel, "approval_approve")
+
+    assert execution.path[-1] == "Wait for Analyst"
+    assert iam_state(world, "backdoor").denied
+    permitted, asked_again = approvals_in(world, security_channel)
+    assert "Approved by Jane Smith" in permitted["text"]
+    assert buttons(permitted) == []
+    assert buttons(asked_again) == ["approval_approve", "approval_deny"]
+
+
+def test_given_a_remediation_that_fails_when_approved_then_the_message_says_that_somebody_must_act(
+    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    def fault(task: str, _after: bool) -> None:
+        if task == "delete_key_permanently":
+            raise UncertainError("IAM", "DeleteAccessKey", "ReadTimeout")
+
+    machine.fault = fault
+    press(world, machine, jane, security_channel, "approval_approve")
+
+    assert contained[0].error == "RemediationFailed"
+    (message,) = approvals_in(world, security_channel)
+    assert "NOT carried out" in message["text"]

@@ -50,8 +50,9 @@ def exposed_keys(event: Mapping[str, Any]) -> list[str]:
     """The access keys that an AWS Health event names, each once, in its order; none for other events."""
     if event.get("source") != "aws.health" or not isinstance(event.get("detail"), Mapping):
         return []
-    entities = event["detail"].get("affectedEntities") or []
-    values = [str(entity.get("entityValue", "")) for entity in entities if isinstance(entity, Mapping)]
+    entities = event["detail"].get("affectedEntities")
+    named = [entity for entity in entities if isinstance(entity, Mapping)] if isinstance(entities, list) else []
+    values = [_string(entity.get("entityValue")) for entity in named]
     return list(dict.fromkeys(value for value in values if value))
 
 

@@ -1,0 +1,151 @@
+"""W5, W8: steps that fail, each told, none half-reported, none stopping what can go on."""
+
+from __future__ import annotations
+
+import boto3
+import pytest
+
+from ir_router.errors import UncertainError
+from tests.support.containment import (
+    IamState,
+    alerts,
+    asked,
+    audit_actions,
+    call,
+    contain,
+    decide,
+    event,
+    iam_state,
+    key_created,
+)
+from tests.support.state_machine import StateMachine
+from tests.support.world import World
+
+
+@pytest.fixture
+def machine(world: World) -> StateMachine:
+    return StateMachine(world)
+
+
+def fail_task(machine: StateMachine, name: str) -> None:
+    """Let every attempt of a task fail."""
+
+    def fault(task: str, _after: bool) -> None:
+        if task == name:
+            raise UncertainError("AWS", task, "ReadTimeout")
+
+    machine.fault = fault
+
+
+# Steps that fail
+
+
+def test_given_no_deny_policy_when_containing_then_the_key_is_disabled_and_the_failure_is_told_exactly(
+    world: World, machine: StateMachine
+) -> None:
+    boto3.client("iam").delete_policy(PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
+    execution, key = contain(world, machine)
+
+    assert (execution.status, execution.error) == ("FAILED", "ContainmentFailed")
+    assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=False)
+    (alert,) = alerts(world)
+    assert "not done or not verified: deny policy attached" in alert["Message"]
+    assert "NOT or not fully contained" in alert["Message"]
+    assert audit_actions(world) == ["step_failed"]
+    assert asked(world) == []
+
+
+def test_given_a_containment_that_failed_when_the_next_event_comes_then_it_is_contained_and_asked_about(
+    world: World, machine: StateMachine
+) -> None:
+    arn = world.environment["IR_DENY_POLICY_ARN"]
+    world.environment["IR_DENY_POLICY_ARN"] = arn + "-missing"
+    _failed, key = contain(world, machine)
+    world.environment["IR_DENY_POLICY_ARN"] = arn
+
+    execution = machine.start(key_created(world, "backdoor"))
+    assert execution.path[-1] == "Wait for Analyst"
+    decide(world, asked(world)[0]["taskToken"], "deny")
+    machine.advance()
+
+    state = iam_state(world, "backdoor")
+    assert (state.keys[key], state.denied) == ("Active", False)
+
+
+def test_given_a_topic_that_refuses_when_contained_then_the_approval_is_asked_and_the_end_is_red(
+    world: World, machine: StateMachine
+) -> None:
+    fail_task(machine, "send_alert")
+    execution, key = contain(world, machine)
+    assert execution.status == "RUNNING"
+    assert "step_failed" in audit_actions(world)
+
+    decide(world, asked(world)[0]["taskToken"], "approve")
+    machine.advance()
+
+    assert (execution.status, execution.error) == ("FAILED", "SomethingUndone")
+    assert key not in iam_state(world, "backdoor").keys
+    assert "Missing: Send Alert" in alerts(world)[-1]["Message"]
+
+
+def test_given_an_audit_that_fails_when_contained_then_people_are_alerted_and_the_end_is_red(
+    world: World, machine: StateMachine
+) -> None:
+    fail_task(machine, "write_audit_log")
+    execution, _key = contain(world, machine)
+    assert any("Write Audit Log failed" in alert["Message"] for alert in alerts(world))
+
+    decide(world, asked(world)[0]["taskToken"], "deny")
+    machine.advance()
+
+    assert (execution.status, execution.error) == ("FAILED", "SomethingUndone")
+
+
+def test_given_a_question_that_cannot_be_asked_when_contained_then_it_stays_and_people_are_told(
+    world: World, machine: StateMachine
+) -> None:
+    fail_task(machine, "request_approval")
+    execution, key = contain(world, machine)
+
+    assert (execution.status, execution.error) == ("FAILED", "SomethingUndone")
+    assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
+    assert any("Nobody can be asked in the normal way" in alert["Message"] for alert in alerts(world))
+
+
+@pytest.mark.parametrize(
+    ("decision", "task"), [("approve", "delete_key_permanently"), ("deny", "reenable_key_remove_deny_policy")]
+)
+def test_given_a_remediation_that_fails_when_decided_then_the_failure_is_told_and_red(
+    world: World, machine: StateMachine, decision: str, task: str
+) -> None:
+    fail_task(machine, task)
+    execution, key = contain(world, machine)
+    decide(world, asked(world)[0]["taskToken"], decision)
+    machine.advance()
+
+    assert (execution.status, execution.error) == ("FAILED", "RemediationFailed")
+    assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
+    assert "Remediation failed and is not tried again" in alerts(world)[-1]["Message"]
+    assert audit_actions(world)[-1] == "step_failed"
+
+
+def test_given_an_alert_that_fails_when_a_medium_event_comes_then_it_is_on_record_and_red(
+    world: World, machine: StateMachine
+) -> None:
+    fail_task(machine, "alert_only")
+    execution = machine.start(event(call(world, "ListUsers")))
+
+    assert (execution.status, execution.error) == ("FAILED", "AlertFailed")
+    assert audit_actions(world) == ["step_failed"]
+
+
+def test_given_a_receipt_that_cannot_be_written_when_approved_then_the_decision_counts_and_the_end_is_red(
+    world: World, machine: StateMachine
+) -> None:
+    fail_task(machine, "record_decision")
+    execution, key = contain(world, machine)
+    decide(world, asked(world)[0]["taskToken"], "approve")
+    machine.advance()
+
+    assert (execution.status, execution.error) == ("FAILED", "SomethingUndone")
+    assert key not in iam_state(world, "backdoor").keys
