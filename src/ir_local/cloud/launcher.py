@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import boto3
-import urllib3
 from botocore.config import Config
 
 from ir_local.build.dependencies import Target
@@ -138,10 +137,12 @@ class LocalCloud:
         self.slack.issue_token(self.slack_app, self.credentials.bot_token)
         self.slack_app.signing_secret = self.credentials.signing_secret
         self.slack_app.request_url = self.webhook_url
-        # A first request, which may take longer than Slack waits; then what Slack does when an address is entered.
-        answer = urllib3.request("POST", self.webhook_url, body=b"", timeout=COLD_SECONDS, retries=False)
+        # What Slack does when an address is entered, with more patience: the function has never run before.
+        patience = self.slack.deliveries.acknowledge_seconds
+        self.slack.configure(acknowledge_seconds=COLD_SECONDS)
         if not self.slack.verify_request_url(self.slack_app):
-            raise NotAnsweringError(f"{self.webhook_url} does not answer Slack's verification ({answer.status})")
+            raise NotAnsweringError(f"{self.webhook_url} does not answer Slack's verification")
+        self.slack.configure(acknowledge_seconds=patience)
 
     @property
     def webhook_url(self) -> str:
