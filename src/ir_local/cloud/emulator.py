@@ -34,13 +34,23 @@ class Emulator:
     """The patched ministack on 127.0.0.1; a context manager that starts and ends it.
 
     `state`: a folder to start from, if it holds a state, and to save into at the end; None keeps nothing.
-    `schedules`: whether scheduled rules fire. `log`: a file that takes what the emulator prints.
+    `schedules`: whether scheduled rules fire. `enforce_iam`: whether the policies of roles and users are enforced; the
+    emulator's own credentials (`environment`) are then those of the account's root. `log`: a file that takes what the
+    emulator prints.
     """
 
-    def __init__(self, *, state: Path | None = None, schedules: bool = True, log: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        state: Path | None = None,
+        schedules: bool = True,
+        enforce_iam: bool = False,
+        log: Path | None = None,
+    ) -> None:
         """Prepare; `start` starts it."""
         self._state = state
         self._schedules = schedules
+        self._enforce_iam = enforce_iam
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
         self._scratch: RunFolder | None = None
@@ -92,6 +102,7 @@ class Emulator:
             "DOCKER_HOST": f"unix://{temporary}/no-docker.sock",
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
+            "AUTH": "true" if self._enforce_iam else "false",
             "LOCAL_CLOUD_SCHEDULES": "on" if self._schedules else "off",
         }
         if self._state is not None:

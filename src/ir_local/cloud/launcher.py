@@ -51,7 +51,8 @@ class LocalCloud:
 
     The Slack workspace has two people, Jane Smith and John Doe, who are also the response team of the Security IR
     membership, and the private channel `security` with them and the app. `variables` are Terraform variables of the
-    root, added to `deployment.LOCAL_VARIABLES`.
+    root, added to `deployment.LOCAL_VARIABLES`. `enforce_iam`: whether each function may do only what its role allows
+    (slower).
 
     After `start`: `security_ir` and `slack` are the two services as Python objects, `slack_app` the installed app,
     `security_channel` the channel, `outputs` the root's outputs, `emulator` AWS.
@@ -67,8 +68,15 @@ class LocalCloud:
     outputs: dict[str, Any]
     credentials: SlackCredentials
 
-    def __init__(self, *, variables: Variables | None = None, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        variables: Variables | None = None,
+        enforce_iam: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
         """Prepare; nothing runs before `start`."""
+        self._enforce_iam = enforce_iam
         self._variables = dict(variables or {})
         self._progress = progress or Progress()
         self._running = ExitStack()
@@ -126,7 +134,7 @@ class LocalCloud:
         jane.invite(self.security_channel.id, self.slack_app.bot_user_id)
 
     def _start_aws(self, addresses: Addresses, log: Path) -> None:
-        self.emulator = Emulator(state=self._deployer.state, log=log)
+        self.emulator = Emulator(state=self._deployer.state, enforce_iam=self._enforce_iam, log=log)
         self._running.callback(self.emulator.close)
         self.emulator.start(int(addresses.aws.rpartition(":")[2]))
         self._publisher = PutEventsPublisher(self.emulator.url)

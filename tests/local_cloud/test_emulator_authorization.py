@@ -1,0 +1,192 @@
+"""Policies as the emulator enforces them: see `ir_local.cloud.ministack_patches.authorization`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from ir_local.cloud.emulator import Emulator
+from tests.local_cloud.emulator_stack import Stack
+
+pytestmark = pytest.mark.local_cloud
+
+Json = dict[str, Any]
+TABLE = "ledger"
+ALLOWED_POLICY = "arn:aws:iam::000000000000:policy/containment-deny"
+OTHER_POLICY = "arn:aws:iam::000000000000:policy/other"
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    emulator = Emulator(enforce_iam=True)
+    emulator.start()
+    try:
+        stack = Stack(emulator)
+        stack.client("dynamodb").create_table(
+            TableName=TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("PK", "SK", "index_pk")],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": "index",
+                    "KeySchema": [{"AttributeName": "index_pk", "KeyType": "HASH"}],
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            ],
+        )
+        for arn in (ALLOWED_POLICY, OTHER_POLICY):
+            stack.client("iam").create_policy(
+                PolicyName=arn.rpartition("/")[2], PolicyDocument=policy("Deny", "*", "*", {})
+            )
+        yield stack
+    finally:
+        emulator.close()
+
+
+def policy(effect: str, action: str, resource: str, condition: Json) -> str:
+    statement = {"Effect": effect, "Action": action, "Resource": resource}
+    if condition:
+        statement["Condition"] = condition  # type: ignore[assignment]
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def user_with(stack: Stack, document: str) -> Callable[[str], Any]:
+    """A user who may do what the policy says; makes clients that act as that user."""
+    iam, name = stack.client("iam"), stack.name("user")
+    iam.create_user(UserName=name)
+    iam.put_user_policy(UserName=name, PolicyName="rights", PolicyDocument=document)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return lambda service: boto3.client(  # type: ignore[call-overload]
+        service,
+        endpoint_url=stack.emulator.url,
+        region_name="us-east-1",
+        aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+    )
+
+
+def allowed(call: Callable[[], object]) -> bool:
+    """Whether a call is let through; raises any other error."""
+    try:
+        call()
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in {"AccessDenied", "AccessDeniedException"}:
+            raise
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def rows_of_cases(stack: Stack) -> Any:
+    """DynamoDB as somebody who may touch rows, and index rows, that begin with `CASE#`."""
+    condition = {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["CASE#*"]},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
+    arn = f"arn:aws:dynamodb:us-east-1:000000000000:table/{TABLE}"
+    return user_with(stack, policy("Allow", "dynamodb:*", f"{arn}*", condition))("dynamodb")
+
+
+def key(partition: str) -> Json:
+    return {"PK": {"S": partition}, "SK": {"S": "META"}}
+
+
+@pytest.mark.parametrize(("partition", "expected"), [("CASE#1", True), ("TOKEN#1", False)])
+@pytest.mark.parametrize("operation", ["get", "put", "update", "delete", "query", "index", "batch_get", "batch_write"])
+def test_given_a_right_to_some_partition_keys_when_rows_are_touched_then_only_those_are_let_through(
+    operation: str, partition: str, expected: bool, rows_of_cases: Any
+) -> None:
+    dynamodb, row = rows_of_cases, {"Key": key(partition)}
+    condition = {"KeyConditionExpression": "#key = :value", "ExpressionAttributeValues": {":value": {"S": partition}}}
+    calls: dict[str, Callable[[], object]] = {
+        "get": lambda: dynamodb.get_item(TableName=TABLE, **row),
+        "put": lambda: dynamodb.put_item(TableName=TABLE, Item=key(partition)),
+        "update": lambda: dynamodb.update_item(TableName=TABLE, **row),
+        "delete": lambda: dynamodb.delete_item(TableName=TABLE, **row),
+        "query": lambda: dynamodb.query(TableName=TABLE, ExpressionAttributeNames={"#key": "PK"}, **condition),
+        "index": lambda: dynamodb.query(
+            TableName=TABLE, IndexName="index", ExpressionAttributeNames={"#key": "index_pk"}, **condition
+        ),
+        "batch_get": lambda: dynamodb.batch_get_item(RequestItems={TABLE: {"Keys": [key("CASE#2"), key(partition)]}}),
+        "batch_write": lambda: dynamodb.batch_write_item(
+            RequestItems={TABLE: [{"PutRequest": {"Item": key("CASE#2")}}, {"DeleteRequest": row}]}
+        ),
+    }
+
+    assert allowed(calls[operation]) is expected
+
+
+def test_given_a_right_to_some_partition_keys_when_all_rows_are_scanned_then_it_is_refused(rows_of_cases: Any) -> None:
+    assert not allowed(lambda: rows_of_cases.scan(TableName=TABLE))
+
+
+def test_given_rights_by_action_when_a_transaction_is_written_then_each_item_needs_its_own(stack: Stack) -> None:
+    arn = f"arn:aws:dynamodb:us-east-1:000000000000:table/{TABLE}"
+    rights = {"dynamodb:PutItem": "AUDIT#*", "dynamodb:UpdateItem": "CASE#*"}
+    statements = [
+        {
+            "Effect": "Allow",
+            "Action": action,
+            "Resource": arn,
+            "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [rows]}},
+        }
+        for action, rows in rights.items()
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    dynamodb = user_with(stack, document)("dynamodb")
+
+    def write(put: str, update: str) -> bool:
+        items = [
+            {"Put": {"TableName": TABLE, "Item": key(put)}},
+            {
+                "Update": {
+                    "TableName": TABLE,
+                    "Key": key(update),
+                    "UpdateExpression": "SET seen = :seen",
+                    "ExpressionAttributeValues": {":seen": {"BOOL": True}},
+                }
+            },
+        ]
+        return allowed(lambda: dynamodb.transact_write_items(TransactItems=items))
+
+    assert write("AUDIT#1", "CASE#1")
+    assert not write("CASE#2", "CASE#1")
+    assert not write("AUDIT#1", "AUDIT#2")
+
+
+def test_given_a_right_to_attach_one_policy_when_others_are_attached_then_they_are_refused(stack: Stack) -> None:
+    condition = {"ArnEquals": {"iam:PolicyARN": ALLOWED_POLICY}}
+    iam = user_with(stack, policy("Allow", "iam:*", "arn:aws:iam::000000000000:user/*", condition))("iam")
+    stack.client("iam").create_user(UserName="suspect")
+
+    assert allowed(lambda: iam.attach_user_policy(UserName="suspect", PolicyArn=ALLOWED_POLICY))
+    assert not allowed(lambda: iam.attach_user_policy(UserName="suspect", PolicyArn=OTHER_POLICY))
+    assert allowed(lambda: iam.detach_user_policy(UserName="suspect", PolicyArn=ALLOWED_POLICY))
+    assert not allowed(lambda: iam.put_user_policy(UserName="suspect", PolicyName="any", PolicyDocument="{}"))
+
+
+def test_given_an_aws_service_that_we_play_when_it_puts_an_event_then_it_needs_no_policy_of_ours(stack: Stack) -> None:
+    events = boto3.client(
+        "events",
+        endpoint_url=stack.emulator.url,
+        region_name="us-east-1",
+        aws_access_key_id="security-ir",
+        aws_secret_access_key="security-ir",
+    )
+
+    answer = events.put_events(Entries=[{"Source": "aws.security-ir", "DetailType": "Case Created", "Detail": "{}"}])
+
+    assert answer["FailedEntryCount"] == 0
+
+
+def test_given_a_user_without_rights_when_anything_is_called_then_it_is_refused(stack: Stack) -> None:
+    nobody = user_with(stack, policy("Deny", "*", "*", {}))
+
+    assert not allowed(lambda: nobody("sqs").list_queues())
+    assert not allowed(lambda: nobody("dynamodb").get_item(TableName=TABLE, Key=key("CASE#1")))
