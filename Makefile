@@ -8,7 +8,7 @@ TFVARS ?= terraform/terraform.tfvars
 export PYTHONPATH := src
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status test lint fmt build plan deploy verify rotate replay resync backtest clean
+.PHONY: help setup demo up down status test lint fmt build plan deploy verify rotate replay resync backtest bench clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ resync: setup ## Synchronise one case now (CASE=...)
 backtest: setup ## Run CloudTrail files through the detections, changing nothing (TRAIL=file or folder)
 	@test -n "$(TRAIL)" || { echo "Say which files: make backtest TRAIL=<file or folder, .json or .json.gz>"; exit 2; }
 	@$(BIN)/python -m ir_local.backtest "$(TRAIL)"
+
+bench: setup ## Count what each operation calls, and time the answers to commands
+	@$(BIN)/python -m ir_local.bench
 
 clean: ## Remove what was built, and the local cloud's state
 	@test ! -x $(BIN)/python || $(BIN)/python -m ir_local.cloud down --quiet
