@@ -17,19 +17,22 @@ locals {
   containment_statements = concat(
     [
       {
-        Sid    = "ReadPrincipals"
+        Sid    = "ReadUsers"
         Effect = "Allow"
         Action = [
           "iam:GetAccessKeyLastUsed",
-          "iam:GetRole",
           "iam:GetUser",
           "iam:ListAccessKeys",
-          "iam:ListAttachedRolePolicies",
           "iam:ListAttachedUserPolicies",
-          "iam:ListRoleTags",
           "iam:ListUserTags",
         ]
-        Resource = [local.users, local.roles]
+        Resource = local.users
+      },
+      {
+        Sid      = "ReadRoles"
+        Effect   = "Allow"
+        Action   = ["iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListRoleTags"]
+        Resource = local.roles
       },
       # Undoing a containment stays possible when the mode is changed while one is in force.
       {
@@ -38,21 +41,21 @@ locals {
         Action   = ["iam:UpdateAccessKey"]
         Resource = local.users
       },
-      {
-        Sid       = "LiftDenyPolicy"
-        Effect    = "Allow"
-        Action    = ["iam:DetachUserPolicy", "iam:DetachRolePolicy"]
-        Resource  = [local.users, local.roles]
-        Condition = local.only_the_deny_policy
-      },
     ],
-    [for statement in [{
-      Sid       = "AttachDenyPolicy"
-      Effect    = "Allow"
-      Action    = ["iam:AttachUserPolicy", "iam:AttachRolePolicy"]
-      Resource  = [local.users, local.roles]
-      Condition = local.only_the_deny_policy
-    }] : statement if var.containment_mode == "enforce"],
+    [for kind, principals in { User = local.users, Role = local.roles } : {
+      Sid                           = "LiftDenyPolicyFrom${kind}"
+      Effect                        = "Allow"
+      Action                        = ["iam:Detach${kind}Policy"]
+      Resource                      = principals
+      Condition                     = local.only_the_deny_policy
+    }],
+    [for kind, principals in { User = local.users, Role = local.roles } : {
+      Sid                           = "AttachDenyPolicyTo${kind}"
+      Effect                        = "Allow"
+      Action                        = ["iam:Attach${kind}Policy"]
+      Resource                      = principals
+      Condition                     = local.only_the_deny_policy
+    } if var.containment_mode == "enforce"],
     [for statement in [{
       Sid      = "DeleteKeys"
       Effect   = "Allow"

@@ -3,30 +3,35 @@
 # read by -approval-handler alone.
 
 locals {
-  ledger_append = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem"]
-  ledger_write  = concat(local.ledger_append, ["dynamodb:DeleteItem"])
-
-  # Who may do what with which rows, by the first word of the partition key. Audit rows are appended to, never deleted.
+  # Who may do what with which rows, by the first word of the partition key. A part of a transaction is authorised as the
+  # action that it is (PutItem, UpdateItem). Audit rows are appended to and read, by nobody changed or deleted.
   ledger_rights = {
     slack = {
-      Rows      = { rows = ["CASE#*", "CHANNEL#*", "COMMAND#*", "DEDUP#*"], actions = local.ledger_write }
-      Approvals = { rows = ["APPROVAL#*"], actions = local.ledger_append }
-      Audit     = { rows = ["AUDIT#*"], actions = local.ledger_append }
+      Cases     = { rows = "CASE#*", actions = ["GetItem", "PutItem", "Query", "UpdateItem"] }
+      Channels  = { rows = "CHANNEL#*", actions = ["GetItem"] }
+      Commands  = { rows = "COMMAND#*", actions = ["GetItem", "PutItem", "UpdateItem"] }
+      Approvals = { rows = "APPROVAL#*", actions = ["GetItem"] }
+      Audit     = { rows = "AUDIT#*", actions = ["GetItem", "PutItem", "Query"] }
     }
     sync = {
-      Rows      = { rows = ["CASE#*", "CHANNEL#*", "DEDUP#*"], actions = local.ledger_write }
-      Approvals = { rows = ["APPROVAL#*"], actions = local.ledger_append }
-      Audit     = { rows = ["AUDIT#*"], actions = local.ledger_append }
+      Cases     = { rows = "CASE#*", actions = ["DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"] }
+      Channels  = { rows = "CHANNEL#*", actions = ["GetItem", "PutItem"] }
+      Messages  = { rows = "DEDUP#*", actions = ["PutItem", "UpdateItem"] }
+      Approvals = { rows = "APPROVAL#*", actions = ["GetItem", "UpdateItem"] }
     }
     workflow = {
-      Rows   = { rows = ["ALLOWLIST#*", "APPROVAL#*", "CONTAINMENT#*", "DEDUP#*", "DETECTION#*"], actions = local.ledger_write }
-      Audit  = { rows = ["AUDIT#*"], actions = local.ledger_append }
-      Tokens = { rows = ["TOKEN#*"], actions = ["dynamodb:PutItem"] }
+      Detections   = { rows = "DETECTION#*", actions = ["PutItem"] }
+      Allowlist    = { rows = "ALLOWLIST#*", actions = ["DeleteItem", "PutItem", "Query"] }
+      Containments = { rows = "CONTAINMENT#*", actions = ["DeleteItem", "GetItem", "PutItem", "UpdateItem"] }
+      Alerts       = { rows = "DEDUP#*", actions = ["GetItem", "PutItem", "UpdateItem"] }
+      Approvals    = { rows = "APPROVAL#*", actions = ["GetItem", "PutItem", "UpdateItem"] }
+      Tokens       = { rows = "TOKEN#*", actions = ["PutItem"] }
+      Audit        = { rows = "AUDIT#*", actions = ["GetItem", "PutItem", "Query"] }
     }
     "approval-handler" = {
-      Approvals = { rows = ["APPROVAL#*"], actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"] }
-      Tokens    = { rows = ["TOKEN#*"], actions = ["dynamodb:GetItem"] }
-      Audit     = { rows = ["AUDIT#*"], actions = local.ledger_append }
+      Approvals = { rows = "APPROVAL#*", actions = ["GetItem", "UpdateItem"] }
+      Tokens    = { rows = "TOKEN#*", actions = ["GetItem"] }
+      Audit     = { rows = "AUDIT#*", actions = ["GetItem", "PutItem"] }
     }
   }
 
@@ -41,7 +46,7 @@ locals {
       [for purpose, right in lookup(local.ledger_rights, function, {}) : {
         Sid      = "Ledger${purpose}"
         Effect   = "Allow"
-        Action   = right.actions
+        Action   = [for action in right.actions : "dynamodb:${action}"]
         Resource = local.arns.table
         # ForAllValues is true for a request without keys (a Scan): Null refuses that one.
         Condition = {
@@ -72,6 +77,8 @@ locals {
   ]
   create_case = [
     { Sid = "CreateCase", Effect = "Allow", Action = ["security-ir:CreateCase"], Resource = "*" },
+    # The severity, given with the case: AWS asks for this right as well.
+    { Sid = "TagNewCase", Effect = "Allow", Action = ["security-ir:TagResource"], Resource = local.cases_arn },
   ]
 
   publish_events = [
@@ -139,7 +146,6 @@ locals {
             "security-ir:ListCaseEdits",
             "security-ir:ListComments",
             "security-ir:ListTagsForResource",
-            "security-ir:TagResource",
             "security-ir:UpdateCase",
             "security-ir:UpdateCaseComment",
             "security-ir:UpdateCaseStatus",
@@ -235,7 +241,7 @@ locals {
         {
           Sid      = "VerifyQueues"
           Effect   = "Allow"
-          Action   = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
+          Action   = ["sqs:GetQueueAttributes"]
           Resource = [local.arns.slack_events_queue, local.arns.files_queue, local.arns.approval_queue]
         },
         {
@@ -327,7 +333,7 @@ locals {
         {
           Sid      = "WorkOnCase"
           Effect   = "Allow"
-          Action   = ["security-ir:CreateCaseComment", "security-ir:TagResource"]
+          Action   = ["security-ir:CreateCaseComment"]
           Resource = local.cases_arn
         },
       ],

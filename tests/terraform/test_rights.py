@@ -88,14 +88,14 @@ def test_given_any_role_when_read_then_no_action_and_no_nameable_resource_is_a_w
     ("row", "may_read", "may_write"),
     [
         ("CASE#1234567890", {"slack", "sync"}, {"slack", "sync"}),
-        ("CHANNEL#C0123456789", {"slack", "sync"}, {"slack", "sync"}),
+        ("CHANNEL#C0123456789", {"slack", "sync"}, {"sync"}),
         ("COMMAND#123.456", {"slack"}, {"slack"}),
-        ("DEDUP#alert", {"slack", "sync", "workflow"}, {"slack", "sync", "workflow"}),
-        ("DETECTION#event", {"workflow"}, {"workflow"}),
+        ("DEDUP#alert", {"workflow"}, {"sync", "workflow"}),
+        ("DETECTION#event", set(), {"workflow"}),
         ("CONTAINMENT#principal", {"workflow"}, {"workflow"}),
-        ("ALLOWLIST#IP", {"workflow"}, {"workflow"}),
-        ("APPROVAL#id", {"slack", "sync", "workflow", "approval-handler"}, {"slack", "sync", "workflow"}),
-        ("AUDIT#2026-11", FUNCTIONS - {"webhook"}, FUNCTIONS - {"webhook"}),
+        ("ALLOWLIST#IP", set(), {"workflow"}),
+        ("APPROVAL#id", {"slack", "sync", "workflow", "approval-handler"}, {"workflow"}),
+        ("AUDIT#2026-11", {"slack", "workflow", "approval-handler"}, {"slack", "workflow", "approval-handler"}),
         ("TOKEN#id", {"approval-handler"}, {"workflow"}),
         ("OTHER#id", set(), set()),
     ],
@@ -133,7 +133,7 @@ def test_given_a_task_token_when_asked_for_then_it_is_written_once_and_read_by_t
 def test_given_a_request_for_rows_of_others_among_ones_own_when_made_then_refused(enforcing: Plan):
     slack = enforcing.role_policies()["slack"]
 
-    assert allows(slack, "dynamodb:PutItem", TABLE, dynamodb_LeadingKeys=["CASE#1", "CHANNEL#C1"])
+    assert allows(slack, "dynamodb:PutItem", TABLE, dynamodb_LeadingKeys=["CASE#1", "CASE#2"])
     assert not allows(slack, "dynamodb:PutItem", TABLE, dynamodb_LeadingKeys=["CASE#1", "TOKEN#1"])
 
 
@@ -144,9 +144,10 @@ def test_given_a_request_without_a_key_when_made_then_refused(enforcing: Plan):
             assert not allows(policy, action, INDEX), role
 
 
-def test_given_an_audit_row_when_asked_to_delete_it_then_nobody_may(enforcing: Plan):
+def test_given_an_audit_row_when_asked_to_change_or_delete_it_then_nobody_may(enforcing: Plan):
     for role, policy in enforcing.role_policies().items():
-        assert not allows(policy, "dynamodb:DeleteItem", TABLE, dynamodb_LeadingKeys=["AUDIT#2026-11"]), role
+        for action in ("dynamodb:UpdateItem", "dynamodb:DeleteItem"):
+            assert not allows(policy, action, TABLE, dynamodb_LeadingKeys=["AUDIT#2026-11"]), (role, action)
 
 
 def test_given_the_index_when_queried_then_by_the_poller_and_the_workflow_only(enforcing: Plan):

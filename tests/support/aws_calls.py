@@ -1,0 +1,192 @@
+"""What the functions ask of AWS, in the words of IAM: an action, a resource, and the keys that conditions look at.
+
+Calls are taken where boto3 takes their parameters, so also those that a test answers itself. Names are told as
+Terraform gives them, so that a call can be held against the policies of a plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+
+from tests.support.world import ACCOUNT, World
+
+# What the world calls by a shorter name than Terraform does (`ir_local.world.deployment`, terraform/locals.tf).
+_TERRAFORM_NAMES = {
+    "ledger": "security-incident-ledger",
+    "bus": "security-incident-events",
+    "deny": "security-incident-containment-deny",
+    "security-incident": "security-incident-response",
+    **{
+        f"{queue}.fifo": f"security-incident-{queue}.fifo"
+        for queue in ("slack-events", "slack-events-dlq", "files", "files-dlq")
+    },
+}
+
+# Operations whose action in IAM has another name (AWS's service authorization reference).
+_ACTIONS = {"lambda:Invoke": "lambda:InvokeFunction"}
+
+# The action that each part of a transaction is authorised as (DynamoDB developer guide, "IAM for transactions").
+_PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
+
+
+@dataclass(frozen=True)
+class AwsCall:
+    """One right that a call needs: `leading_key` is a row's partition key, `policy` the ARN of a managed policy."""
+
+    deployment: str
+    action: str
+    resource: str
+    leading_key: str | None = None
+    policy: str | None = None
+
+    @property
+    def context(self) -> dict[str, str]:
+        """The condition keys of the request, as `tests.terraform.iam.allows` takes them."""
+        keys = {"dynamodb_LeadingKeys": self.leading_key, "iam_PolicyARN": self.policy}
+        return {name: value for name, value in keys.items() if value is not None}
+
+
+def record(world: World, calls: set[AwsCall]) -> None:
+    """Add the world's calls to `calls` from now on. Clients made before are not heard: a fresh world has none."""
+    running: list[str] = []
+    invocation = world.wire.invocation
+
+    @contextmanager
+    def heard(deployment: str) -> Iterator[None]:
+        running.append(deployment)
+        try:
+            with invocation(deployment):
+                yield
+        finally:
+            running.pop()
+
+    def handler(params: Mapping[str, Any], model: Any, context: Mapping[str, Any], **_: Any) -> None:
+        if running:  # else it is the test that asks
+            service = model.service_model.signing_name
+            calls.update(_rights(running[-1], service, model.name, context["client_region"], params))
+
+    world.wire.invocation = heard  # type: ignore[method-assign]
+    boto3.DEFAULT_SESSION.events.register_first("provide-client-params", handler)  # type: ignore[union-attr]
+
+
+def _rights(deployment: str, service: str, operation: str, region: str, params: Mapping[str, Any]) -> list[AwsCall]:
+    if service == "dynamodb":
+        return [
+            AwsCall(deployment, f"dynamodb:{action}", _arn("dynamodb", region, resource), key)
+            for action, resource, key in _rows(operation, params)
+        ]
+    if f"{service}:{operation}" == "security-ir:CreateCase" and params.get("tags"):
+        # Two actions authorise it (service authorization reference, "API operations defined by ...").
+        tagging = AwsCall(deployment, "security-ir:TagResource", _arn("security-ir", region, "case/new"))
+        return [AwsCall(deployment, "security-ir:CreateCase", "*"), tagging]
+    action = _ACTIONS.get(f"{service}:{operation}", f"{service}:{operation}")
+    resource = _RESOURCES[service](operation, params, region)
+    return [AwsCall(deployment, action, resource, policy=_policy(service, operation, params))]
+
+
+def _rows(operation: str, params: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
+    if operation == "TransactWriteItems":
+        return [
+            (_PARTS[kind], _table(part), (part.get("Item") or part["Key"])["PK"]["S"])
+            for item in params["TransactItems"]
+            for kind, part in item.items()
+        ]
+    if operation == "Query":
+        return [("Query", _table(params), params["ExpressionAttributeValues"][":pk"]["S"])]
+    row = params.get("Item") or params.get("Key")
+    return [(operation, _table(params), row["PK"]["S"] if row else None)]
+
+
+def _table(params: Mapping[str, Any]) -> str:
+    table = f"table/{_name(params['TableName'])}"
+    return f"{table}/index/{params['IndexName']}" if "IndexName" in params else table
+
+
+def _policy(service: str, operation: str, params: Mapping[str, Any]) -> str | None:
+    """`iam:PolicyARN` is a key of the actions that attach and detach only."""
+    attaches = service == "iam" and operation.startswith(("Attach", "Detach"))
+    return _renamed(params["PolicyArn"]) if attaches else None
+
+
+def _security_ir(operation: str, params: Mapping[str, Any], region: str) -> str:
+    if "resourceArn" in params:
+        return str(params["resourceArn"])
+    if "membershipId" in params:
+        return _arn("security-ir", region, f"membership/{params['membershipId']}")
+    return _arn("security-ir", region, f"case/{params['caseId']}") if "caseId" in params else "*"
+
+
+def _iam(operation: str, params: Mapping[str, Any], region: str) -> str:
+    for kind in ("User", "Role"):
+        if f"{kind}Name" in params:
+            return f"arn:aws:iam::{ACCOUNT}:{kind.lower()}/{params[f'{kind}Name']}"
+    if operation == "GetAccessKeyLastUsed":  # asked by the key alone; authorised on its user
+        return f"arn:aws:iam::{ACCOUNT}:user/owner-of-{params['AccessKeyId']}"
+    return _renamed(params["PolicyArn"])
+
+
+def _events(operation: str, params: Mapping[str, Any], region: str) -> str:
+    if operation == "PutEvents":
+        (bus,) = {entry["EventBusName"] for entry in params["Entries"]}
+        return _arn("events", region, f"event-bus/{_name(bus)}")
+    bus = params.get("EventBusName", "default")
+    rule = params.get("Name") or params["Rule"]
+    return _arn("events", region, f"rule/{rule}" if bus == "default" else f"rule/{_name(bus)}/{rule}")
+
+
+def _sqs(operation: str, params: Mapping[str, Any], region: str) -> str:
+    name = params.get("QueueName") or params["QueueUrl"].rpartition("/")[2]
+    return _arn("sqs", region, _name(name))
+
+
+def _states(operation: str, params: Mapping[str, Any], region: str) -> str:
+    return _renamed(params.get("stateMachineArn") or params.get("executionArn") or "*")
+
+
+def _function(params: Mapping[str, Any], region: str) -> str:
+    if "FunctionName" not in params:
+        return "*"
+    return _arn("lambda", region, f"function:{params['FunctionName'].rpartition(':')[2]}")
+
+
+def _cloudtrail(operation: str, params: Mapping[str, Any], region: str) -> str:
+    return str(params.get("Name") or params.get("TrailName") or "*")
+
+
+_RESOURCES: Mapping[str, Callable[[str, Mapping[str, Any], str], str]] = {
+    "cloudtrail": _cloudtrail,
+    "events": _events,
+    "iam": _iam,
+    "lambda": lambda _, params, region: _function(params, region),
+    "logs": lambda _, params, region: _arn("logs", region, f"log-group:{params['logGroupName']}:*"),
+    "security-ir": _security_ir,
+    "sns": lambda _, params, region: _arn("sns", region, params["TopicArn"].rpartition(":")[2]),
+    "sqs": _sqs,
+    "ssm": lambda _, params, region: _arn("ssm", region, f"parameter{params['Name']}"),
+    "states": _states,
+}
+
+
+def _arn(service: str, region: str, resource: str) -> str:
+    return f"arn:aws:{service}:{region}:{ACCOUNT}:{resource}"
+
+
+def _name(name: str) -> str:
+    return _TERRAFORM_NAMES.get(name, name)
+
+
+def _renamed(arn: str) -> str:
+    """The ARN with the names that Terraform gives in place of the world's."""
+    head, *parts = arn.split(":")
+    kept = [part if part.startswith(("arn", "aws")) else _named_part(part) for part in parts]
+    return ":".join([head, *kept])
+
+
+def _named_part(part: str) -> str:
+    path, slash, last = part.rpartition("/")
+    return f"{path}{slash}{_name(last)}"

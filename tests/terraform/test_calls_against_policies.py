@@ -1,0 +1,160 @@
+"""What the functions ask of AWS while scenarios run, held against what their roles allow: none missing, none unused."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from ir_local.build.project import PROJECT_ROOT
+from tests.support.aws_calls import AwsCall
+from tests.support.recording import CALLS_FILE
+from tests.terraform.iam import allows, strings
+from tests.terraform.root import Plan
+
+# Enough of the scenario tests to see every call; a right whose last user is not among them shows as unused.
+SCENARIOS: Mapping[str, tuple[str, ...]] = {
+    "commands_changing": (
+        "given_a_watcher_when_updating_the_status_then_answer_case_channel_topic_and_comment_agree",
+        "given_a_button_pressed_twice_when_both_presses_arrive_then_the_first_outcome_stays",
+    ),
+    "commands_errors": ("given_one_command_delivered_three_times_when_carried_out_then_it_is_once",),
+    "commands_forms": (
+        "given_a_responder_when_the_form_is_submitted_then_the_case_is_opened_once_as_filled_in",
+        "given_a_refusal_by_aws_when_the_form_was_submitted_then_what_was_typed_is_given_back",
+    ),
+    "commands_reading": (
+        "given_more_events_than_are_shown_when_asked_for_details_then_the_newest_ten_and_how_many_more",
+    ),
+    "containment_decisions": (
+        "given_a_lost_answer_when_the_decision_arrived_then_the_next_call_says_so",
+        "given_a_bad_token_when_deciding_then_nothing_is_decided_and_the_answer_says_where_tokens_are[AQC-not-a-token]",
+    ),
+    "containment_in_slack": (
+        "given_configured_approvers_when_somebody_of_the_response_team_presses_then_they_are_refused",
+        "given_a_decision_that_was_not_delivered_when_polled_then_it_is_delivered_again",
+        "given_nobody_answers_when_hours_pass_then_each_reminder_comes_once_and_at_last_the_end",
+    ),
+    "containment_operations": (
+        "given_allowlist_entries_when_listed_and_removed_then_both_kinds_show_and_only_added_ones_go",
+        "given_no_audit_when_verified_then_it_is_whole",
+    ),
+    "containment_paths": (
+        "given_reconnaissance_when_it_repeats_then_one_alert_and_the_count_after_an_hour",
+        "given_a_grave_finding_about_a_role_when_denied_then_the_denial_is_lifted",
+        "given_exposed_keys_of_two_users_when_told_by_aws_health_then_both_are_contained_and_asked_about",
+    ),
+    "given_up_and_replayed": (
+        "given_a_message_and_a_file_that_aws_refused_when_mended_and_replayed_then_the_case_has_each_once",
+    ),
+    "operations_replay": (
+        "given_a_detection_that_did_not_start_the_workflow_when_replayed_twice_then_it_starts_once",
+        "given_failed_work_when_replayed_then_it_is_named_by_ids_and_never_by_its_content",
+        "given_a_command_of_a_moment_ago_when_replayed_then_it_is_carried_out",
+        "given_no_such_case_when_resynced_then_it_says_so_and_leaves_nothing",
+    ),
+    "operations_verify": (
+        "given_a_trail_of_writes_only_when_verified_then_reads_are_said_to_be_missed",
+        "given_a_fresh_rotation_when_slack_still_signs_with_the_old_secret_then_until_when_that_works_is_said",
+    ),
+    "slack_to_case": (
+        "given_an_attachment_when_it_is_verified_then_the_channel_has_the_file_once",
+        "given_an_edit_and_a_deletion_when_they_arrive_then_the_comment_follows",
+    ),
+}
+
+# Rights that AWS's own services use in a function's name, so that no call of the function shows them.
+USED_BY_AWS = {
+    # Lambda's runtime writes the function's log.
+    "WriteLogs",
+    # Lambda keeps an asynchronous event that the function gave up on.
+    "KeepFailures",
+    # X-Ray's daemon beside the function.
+    "SendTraces",
+}
+# Lambda's poller takes from the queue; the function itself only makes a message visible again.
+TAKEN_BY_LAMBDA = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+TAKEN_FROM = ("TakeSlackEvents", "TakeFiles")
+
+
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory: pytest.TempPathFactory) -> frozenset[AwsCall]:
+    """What the scenarios asked, each right once. They run in a process of their own, as `make test` runs them."""
+    file = tmp_path_factory.mktemp("calls") / "calls.json"
+    names = [f"tests/scenarios/test_{file}.py::test_{name}" for file, tests in SCENARIOS.items() for name in tests]
+    options = ("-q", "-p", "tests.support.recording", "-p", "no:cacheprovider")
+    answer = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *names],
+        cwd=PROJECT_ROOT,
+        env=os.environ | {CALLS_FILE: str(file), "PYTHONPATH": f"{PROJECT_ROOT / 'src'}{os.pathsep}{PROJECT_ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+    )
+    assert answer.returncode == 0, answer.stdout[-4000:] + answer.stderr[-4000:]
+    return frozenset(AwsCall(**call) for call in json.loads(Path(file).read_text("utf-8")))
+
+
+def rights(statements: Sequence[Mapping[str, object]]) -> Iterator[tuple[str, str, str, Mapping[str, object]]]:
+    """Each action on each resource that a role is allowed, with the statement's id and a policy of that alone."""
+    for statement in statements:
+        if statement["Effect"] == "Allow":
+            for action in strings(statement["Action"]):  # type: ignore[arg-type]
+                for resource in strings(statement["Resource"]):  # type: ignore[arg-type]
+                    yield str(statement["Sid"]), action, resource, {**statement, "Action": action, "Resource": resource}
+
+
+def test_given_the_scenarios_when_functions_call_aws_then_their_roles_allow_it(
+    enforcing: Plan, calls: frozenset[AwsCall]
+):
+    roles = enforcing.role_policies()
+
+    assert {call.deployment for call in calls} == set(roles)
+    refused = {call for call in calls if not allows(roles[call.deployment], call.action, call.resource, **call.context)}
+    assert refused == set()
+
+
+def test_given_what_roles_allow_when_the_scenarios_have_run_then_each_right_was_used(
+    enforcing: Plan, calls: frozenset[AwsCall]
+):
+    unused = {
+        (role, sid, action, resource)
+        for role, statements in enforcing.role_policies().items()
+        for sid, action, resource, alone in rights(statements)
+        if not (sid in USED_BY_AWS or (sid in TAKEN_FROM and action in TAKEN_BY_LAMBDA))
+        and not any(
+            call.deployment == role and allows([alone], call.action, call.resource, **call.context) for call in calls
+        )
+    }
+
+    assert unused == set()
+
+
+def test_given_the_encryption_key_when_functions_call_aws_then_they_may_use_it_through_those_services_and_no_other(
+    enforcing: Plan, calls: frozenset[AwsCall]
+):
+    encrypted = ("dynamodb", "sns", "sqs", "ssm")
+    # Lambda itself takes from these functions' queues, and puts into the failures queue what they gave up on.
+    by_lambda = {role: {"sqs"} for role in ("slack", "sync", "approval-handler")}
+
+    for role, statements in enforcing.role_policies("function_key").items():
+        used = {call.action.partition(":")[0] for call in calls if call.deployment == role and not _describes(call)}
+        services = {service for service in encrypted if service in used} | by_lambda.get(role, set())
+        allowed = {
+            service
+            for service in encrypted
+            for statement in statements
+            if f"{service}.us-east-1.amazonaws.com" in json.dumps(statement["Condition"])
+        }
+        assert allowed == services, role
+
+
+def _describes(call: AwsCall) -> bool:
+    """Whether it reads how a resource is made, and nothing that is encrypted."""
+    return call.action in ("sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic", "dynamodb:DescribeTable")
