@@ -30,6 +30,18 @@ _NOT_ACCEPTED = (
     "Error ID: {}"
 )
 
+_COMMAND_FIELDS = (
+    "command",
+    "text",
+    "user_id",
+    "user_name",
+    "team_id",
+    "enterprise_id",
+    "channel_id",
+    "response_url",
+    "trigger_id",
+)
+
 Answer = dict[str, Any]
 
 _kept_workspace_id: list[str] = []
@@ -126,7 +138,9 @@ def _form(form: Mapping[str, str]) -> Answer:
         return _answer(400)
     if not _is_our_workspace(form.get("team_id"), form.get("enterprise_id")):
         return _answer(403)
-    if not _invoke({"task": "slash_command", "command": dict(form)}):
+    # Only what is read goes on: the form also holds Slack's legacy verification token.
+    command = {name: form[name] for name in _COMMAND_FIELDS if name in form}
+    if not _invoke({"task": "slash_command", "command": command}):
         return _answer(200, _ephemeral(_NOT_ACCEPTED.format(error_id("network-error"))))
     return _answer(200, _ephemeral(acknowledgement.text(form)))
 
@@ -148,7 +162,8 @@ def _interaction(text: str) -> Answer:
         wrong = forms.errors(payload)
         if wrong:
             return _answer(200, {"response_action": "errors", "errors": wrong})
-    if not _invoke({"task": "interaction", "payload": payload}):
+    kept = {name: value for name, value in payload.items() if name != "token"}
+    if not _invoke({"task": "interaction", "payload": kept}):
         # Slack shows people that the action failed; it is not delivered again.
         return _answer(503)
     return _answer(200)

@@ -38,13 +38,12 @@ def channel_prefix() -> str:
     return _read(settings().channel_prefix_parameter, fresh=False)
 
 
-def oldest_secret_days() -> float | None:
-    """Days since the older of bot token and signing secret was changed; None while one of them is not set."""
+def oldest_secret_days() -> float:
+    """Days since the older of bot token and signing secret was changed."""
     changed: list[float] = []
     for name in (settings().bot_token_parameter, settings().signing_secret_parameter):
-        parameter = aws.client("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]
-        if parameter.get("Value") in ("", _UNSET, None):
-            return None
+        # The values stay encrypted: their dates are all that is wanted.
+        parameter = aws.client("ssm").get_parameter(Name=name, WithDecryption=False)["Parameter"]
         changed.append(parameter["LastModifiedDate"].timestamp())
     return (clock.now() - min(changed)) / 86_400
 
