@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     named = argparse.ArgumentParser(add_help=False, parents=[one])
     named.add_argument("--prefix", help="the deployment's name_prefix, where its Terraform state is not at hand")
     named.add_argument("--region", help="the deployment's region, likewise")
+    named.add_argument("--webhook-url", help="the deployment's SlackWebhookUrl, likewise, to look at its door as well")
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("plan", parents=[one], help="show what apply would change")
     actions.add_parser("apply", parents=[one], help="deploy, then verify unless SKIP_VERIFICATION=1")
@@ -64,7 +65,7 @@ def _run(options: argparse.Namespace) -> int:
         return root.plan()
     if options.action == "apply":
         return _apply(root)
-    found = deployment.find(root, options.prefix, options.region)
+    found = deployment.find(root, options.prefix, options.region, options.webhook_url)
     match options.action:
         case "verify":
             good = verification.result(verification.verify(found)) == "ok"

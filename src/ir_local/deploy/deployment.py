@@ -73,11 +73,11 @@ def of_outputs(outputs: dict[str, Any]) -> Deployment:
         ) from error
 
 
-def find(root: TerraformRoot, prefix: str | None, region: str | None) -> Deployment:
+def find(root: TerraformRoot, prefix: str | None, region: str | None, webhook_url: str | None) -> Deployment:
     """The deployment that is named, or else the one of the Terraform state. Raises OperationError."""
     if not prefix and not region:
         return of_outputs(root.outputs())
     chosen = region or os.environ.get("AWS_REGION") or boto3.session.Session().region_name
     if not chosen:
         raise OperationError("Say in which region the deployment is: --region us-east-1.")
-    return Deployment(prefix or "security-incident", chosen)
+    return Deployment(prefix or "security-incident", chosen, webhook_url)

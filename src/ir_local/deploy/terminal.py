@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
@@ -24,12 +26,17 @@ def table(rows: Iterable[tuple[str, str, str, str]]) -> None:
     for state, name, detail, mend in found:
         line(state, f"{name:<{width}}{detail}".rstrip())
         if mend:
-            print(f"{'':<{_WIDTH + width}}-> {mend}")
+            indent = " " * (_WIDTH + width)
+            print(textwrap.fill(mend, _columns(), initial_indent=f"{indent}-> ", subsequent_indent=f"{indent}   "))
 
 
 def counted(states: Sequence[str]) -> str:
     """`34 ok, 1 warning`: how often each state is there, in the order in which they first are."""
     return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+
+
+def _columns() -> int:
+    return max(80, shutil.get_terminal_size((120, 24)).columns)
 
 
 def _word(state: str, stream: TextIO) -> str:
