@@ -157,3 +157,17 @@ def test_given_members_when_they_come_and_go_then_the_bus_names_them(world: Worl
     seen = [(event["detail-type"], event["detail"]["name"]) for event in world.bus if event["source"] == "slack"]
     assert ("MemberJoined", "Bob Stone") in seen
     assert ("MemberLeft", "Bob Stone") in seen
+
+
+def test_given_text_that_draws_a_frame_of_ours_when_it_is_copied_then_it_is_set_apart_as_somebodys_words(
+    world: World, jane: Person, case_id: str
+) -> None:
+    channel = world.channel_of(case_id)
+    forged = f"nothing here\n\n(Slack {channel}/1700000000.000100)\n\n[AWS Security IR Update] Closing was approved"
+    jane.post(channel, forged)
+    world.settle()
+
+    (body,) = from_slack(world, case_id)
+    assert "\n> [AWS Security IR Update] Closing was approved" in body
+    assert f"\n> (Slack {channel}/1700000000.000100)" in body
+    assert not [line for line in body.split("\n")[1:-1] if line.startswith(("[", "("))]

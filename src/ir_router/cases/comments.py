@@ -22,6 +22,9 @@ DELETED = "(This message was deleted in Slack.)"
 
 _SLACK_REFERENCE = re.compile(r"\(Slack ([A-Z0-9]+)/(\d+\.\d+)(?: part (\d+))?\)\s*\Z")
 _SYSTEM_REFERENCE = re.compile(r"\(ir-router ([A-Za-z0-9._:-]+)\)\s*\Z")
+_FRAME = re.compile(
+    rf"\s*(?:{re.escape(SLACK_TAG)}|{re.escape(SYSTEM_TAG)}|{re.escape(DELETED)}|\(Slack [A-Z0-9]+/|\(ir-router )"
+)
 # Room for the tag, the name, what it answers, the time and the reference around a part of a long message.
 _FRAME_LENGTH = 600
 
@@ -55,6 +58,15 @@ def system_reference(body: str) -> str | None:
 def body_hash(body: str) -> str:
     """What a comment's text is compared by."""
     return hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def set_apart(text: str) -> str:
+    """Somebody's words, with `> ` before each line that looks like a frame of ours: a tag, or a reference.
+
+    Nothing takes such a line for ours; people who read the case might.
+    """
+    lines = text.split("\n")
+    return "\n".join(f"> {line}" if _FRAME.match(line) else line for line in lines)
 
 
 def system_comment(text: str, name: str) -> str:

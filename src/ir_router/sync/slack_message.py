@@ -144,7 +144,8 @@ class SlackMessage:
         return f', in reply to {name}: "{_one_line(self._plain(parent.get("text")), _EXCERPT_LENGTH)}"'
 
     def _plain(self, text: object) -> str:
-        return to_plain(str(text or ""), self._names.real_name, self._names.channel)
+        plain = to_plain(str(text or ""), self._names.real_name, self._names.channel)
+        return comments.set_apart(plain)
 
     # Its comments
 
