@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import pytest
+
+from tests.support.sync import (
+    JANE,
+    lines_with,
+    make_jane,
+    said,
+    settled_case,
+    shown,
+    system_comments,
+    told,
+)
 from tests.support.world import World
 
 
 def test_given_a_new_case_when_aws_tells_of_it_then_its_channel_shows_it(world: World) -> None:
-    jane = world.workspace.create_user("jane.smith", email="jane.smith@example.com", real_name="Jane Smith")
+    jane = make_jane(world)
     case_id = world.create_case(watchers=[{"email": "ghost@example.com", "name": "Ghost"}])
 
     world.settle()
@@ -15,15 +27,305 @@ def test_given_a_new_case_when_aws_tells_of_it_then_its_channel_shows_it(world: 
     assert channel.is_private
     assert jane.id in channel.members
     assert channel.topic["value"] == "Status: Open (Submitted) | Severity: High"
-    said = world.said(case_id)
-    assert "Suspicious API Activity Detected" in said[0]["text"]
-    assert any("ghost@example.com" in message["text"] for message in said)
-    assert [text for text in world.comments(case_id) if "Slack channel #" in text] == world.comments(case_id)
+    (comment,) = world.comments(case_id)
+    assert f"#aws-security-incident-response-case-{case_id}" in comment
+    assert comment.startswith("[AWS Security IR Update]")
+
+
+def test_given_a_new_case_when_its_notice_is_read_then_it_says_what_and_where(world: World) -> None:
+    case_id = settled_case(world, description="Keys used from <unknown> & new networks\nsee the log")
+
+    notice = world.said(case_id)[0]
+
+    text = shown(notice)
+    for fact in (case_id, "Suspicious API Activity Detected", "High", "Open (Submitted)", "Keys used from <unknown> &"):
+        assert fact in text
+    created = int(world.security_ir.call("GetCase", {"caseId": case_id})["createdDate"].timestamp())
+    assert f"<!date^{created}^" in text
+    assert f"<https://console.aws.amazon.com/security-ir/home?region=us-east-1#/cases/{case_id}|" in text
+    assert notice["blocks"][0]["type"] == "header"
+    assert notice["text"].startswith(f"[AWS Security IR Update] Case {case_id}: Suspicious API Activity Detected.")
+
+
+def test_given_public_channels_when_a_case_is_new_then_everybody_finds_its_channel(world: World) -> None:
+    with told(world, IR_CHANNEL_VISIBILITY="public"):
+        case_id = world.create_case()
+        world.settle()
+
+    assert not world.workspace.channel(world.channel_of(case_id)).is_private
+
+
+def test_given_comments_and_a_file_on_a_case_when_it_is_first_seen_then_they_come_over_in_order(world: World) -> None:
+    world.drop_native_events = True
+    case_id = world.create_case()
+    for number in range(28):  # more than a page
+        world.security_ir.add_comment_as(case_id, body=f"finding {number}.")
+    world.security_ir.add_attachment_as(case_id, file_name="evidence.bin", content=b"x" * 100)
+    world.live(2)
+
+    findings = [line.split("finding ")[1].split(".")[0] for line in lines_with(world, case_id, "finding ")]
+    assert findings == [str(number) for number in range(28)]
+    files = [m for m in world.workspace.channel_messages(world.channel_of(case_id)) if m.get("files")]
+    assert len(files) == 1
+    assert "📎 New attachment from AWS Security IR case" in files[0]["text"]
+
+
+def test_given_a_comment_when_it_comes_over_then_author_time_and_tag_are_shown_and_nothing_in_it_acts(
+    world: World,
+) -> None:
+    case_id = settled_case(world)
+    body = "<!channel> <@U123> see https://evil.example and <https://evil.example|this> & that"
+    world.security_ir.add_comment_as(case_id, body=body)
+    world.settle()
+
+    message = world.said(case_id)[-1]
+
+    assert body in shown(message)
+    assert "<!channel>" not in str(message["blocks"]) + message["text"]
+    assert "[AWS Security IR Update] *AWS Responder* commented <!date^" in shown(message)
+    assert all(element["verbatim"] for block in message["blocks"] for element in block.get("elements", []))
+    assert message["blocks"][1]["text"]["verbatim"]
+
+
+def test_given_a_long_comment_when_it_comes_over_then_every_part_is_there_in_order(world: World) -> None:
+    case_id = settled_case(world)
+    body = " ".join(f"word{number}" for number in range(1300))
+    world.security_ir.add_comment_as(case_id, body=body)
+    world.settle()
+
+    messages = [m for m in world.said(case_id) if "AWS Responder" in m["text"]]
+
+    assert len(messages) > 3
+    assert all(f"(part {number} of {len(messages)})" in m["text"] for number, m in enumerate(messages, 1))
+    assert "".join(m["blocks"][1]["text"]["text"] for m in messages) == body
+
+
+def test_given_an_edited_comment_when_it_grows_and_shrinks_then_its_messages_say_what_it_says(world: World) -> None:
+    case_id = settled_case(world)
+    comment_id = world.security_ir.add_comment_as(case_id, body="short")
+    world.settle()
+    world.security_ir.update_comment_as(case_id, comment_id, body="long " * 1500)
+    world.settle()
+    grown = [m for m in world.said(case_id) if "AWS Responder" in m["text"]]
+    world.advance(60)
+    world.security_ir.update_comment_as(case_id, comment_id, body="short again")
+    world.settle()
+    world.live(2)
+
+    assert len(grown) > 2
+    assert "".join(m["blocks"][1]["text"]["text"] for m in grown) == "long " * 1500
+    messages = [m for m in world.said(case_id) if m["ts"] in {one["ts"] for one in grown}]
+    assert "short again" in shown(messages[0])
+    assert "edited <!date^" in shown(messages[0])
+    assert all("This part of the comment was removed by an edit." in shown(m) for m in messages[1:])
+    assert len(lines_with(world, case_id, "short again")) == 1
+
+
+def test_given_a_message_that_somebody_deleted_when_its_comment_is_edited_then_the_edit_is_shown_anew(
+    world: World,
+) -> None:
+    case_id = settled_case(world)
+    first = world.security_ir.add_comment_as(case_id, body="first finding")
+    world.settle()
+    admin = world.workspace.create_user("admin", is_admin=True)
+    admin.delete(world.channel_of(case_id), world.said(case_id)[-1]["ts"])
+    world.security_ir.update_comment_as(case_id, first, body="first finding, corrected")
+    world.security_ir.add_comment_as(case_id, body="second finding")
+    world.settle()
+    world.live(2)
+
+    assert len(lines_with(world, case_id, "first finding, corrected")) == 1
+    assert len(lines_with(world, case_id, "second finding")) == 1
+
+
+def test_given_a_new_watcher_when_synchronised_then_they_are_invited_and_the_channel_says_so(world: World) -> None:
+    case_id = settled_case(world)
+    bob = world.workspace.create_user("bob.stone", email="Bob@Example.com", real_name="Bob Stone")
+    world.security_ir.call("UpdateCase", {"caseId": case_id, "watchersToAdd": [{"email": "bob@example.com"}]})
+    world.settle()
+    world.live(2)
+
+    assert bob.id in world.workspace.channel(world.channel_of(case_id)).members
+    assert len(lines_with(world, case_id, "Added to this channel, as the case names them: Bob Stone")) == 1
+
+
+def test_given_a_person_who_is_there_already_when_they_become_a_watcher_then_nothing_is_said(world: World) -> None:
+    jane = make_jane(world)
+    case_id = settled_case(world)
+    bob = world.workspace.create_user("bob.stone", email="bob@example.com", real_name="Bob Stone")
+    jane.invite(world.channel_of(case_id), bob.id)
+    world.settle()
+    world.security_ir.call("UpdateCase", {"caseId": case_id, "watchersToAdd": [{"email": "bob@example.com"}]})
+    world.settle()
+
+    assert lines_with(world, case_id, "Bob Stone") == []
+
+
+def test_given_unknown_watchers_when_synchronised_often_then_one_alert_says_how_to_invite_them(world: World) -> None:
+    watchers = [{"email": f"ghost{number}@example.com"} for number in range(2)]
+    case_id = settled_case(world, watchers=watchers)
+    for number in range(3):
+        world.security_ir.add_comment_as(case_id, body=f"finding {number}")
+        world.settle()
+
+    (alert,) = lines_with(world, case_id, "could not be invited")
+    assert "ghost0@example.com (not in this workspace)" in alert
+    assert "/invite @name" in alert
+
+
+def test_given_an_unknown_watcher_when_they_join_the_workspace_then_within_a_day_they_are_invited(
+    world: World,
+) -> None:
+    case_id = settled_case(world, watchers=[{"email": "late@example.com"}])
+    late = world.workspace.create_user("late", email="late@example.com", real_name="Late Riser")
+    lookups = [call for call in world.wire.calls if call.operation == "users.lookupByEmail"]
+    world.live(3)
+    assert [call for call in world.wire.calls if call.operation == "users.lookupByEmail"] == lookups
+
+    world.advance(24 * 3600)
+    world.live(2)
+
+    assert late.id in world.workspace.channel(world.channel_of(case_id)).members
+    assert len(lines_with(world, case_id, "Added to this channel, as the case names them: Late Riser")) == 1
+
+
+def test_given_an_unknown_watcher_when_the_list_changes_then_they_are_looked_up_again_and_no_alert_is_repeated(
+    world: World,
+) -> None:
+    case_id = settled_case(world, watchers=[{"email": "ghost@example.com"}, {"email": "late@example.com"}])
+    late = world.workspace.create_user("late", email="late@example.com", real_name="Late Riser")
+    world.security_ir.call("UpdateCase", {"caseId": case_id, "watchersToAdd": [{"email": "third@example.com"}]})
+    world.settle()
+
+    assert late.id in world.workspace.channel(world.channel_of(case_id)).members
+    alerts = lines_with(world, case_id, "could not be invited")
+    assert [("ghost@" in alert, "third@" in alert) for alert in alerts] == [(True, False), (False, True)]
+
+
+def test_given_thirty_unknown_watchers_when_the_case_is_new_then_few_calls_and_no_pause_bring_it_over(
+    world: World,
+) -> None:
+    world.create_case(watchers=[{"email": f"ghost{number}@example.com"} for number in range(30)])
+    world.settle()
+
+    assert len(world.workspace.calls) <= 40
+    assert [call.method for call in world.workspace.calls].count("users.lookupByEmail") == 32  # with the team's two
+    assert world.slept == 0
+
+
+@pytest.mark.parametrize("remove", [False, True])
+def test_given_a_watcher_who_is_taken_off_when_synchronised_then_the_channel_is_told(
+    world: World, remove: bool
+) -> None:
+    bob = world.workspace.create_user("bob.stone", email="bob@example.com", real_name="Bob Stone")
+    case_id = settled_case(world, watchers=[{"email": "bob@example.com"}])
+    with told(world, IR_REMOVE_FORMER_WATCHERS=str(remove).lower()):
+        world.security_ir.call("UpdateCase", {"caseId": case_id, "watchersToDelete": [{"email": "bob@example.com"}]})
+        world.settle()
+        world.live(2)
+
+    assert (bob.id in world.workspace.channel(world.channel_of(case_id)).members) is not remove
+    (line,) = lines_with(world, case_id, "No longer watching the case")
+    assert ("removed from this channel: Bob Stone" in line) is remove
+
+
+def test_given_a_changed_response_team_when_polled_then_its_new_member_joins_every_open_case(world: World) -> None:
+    first, second = settled_case(world), settled_case(world)
+    kim = world.workspace.create_user("kim", email="kim@example.com", real_name="Kim Lee")
+    world.security_ir.set_response_team(
+        [{**JANE, "jobTitle": "Lead"}, {"name": "Kim", "jobTitle": "-", "email": "kim@example.com"}]
+    )
+    world.advance(15 * 60)
+    world.live(2)
+
+    for case_id in (first, second):
+        assert kim.id in world.workspace.channel(world.channel_of(case_id)).members
+
+
+def test_given_status_and_title_change_when_synchronised_then_one_message_tells_both(world: World) -> None:
+    case_id = settled_case(world)
+    world.security_ir.call("UpdateCase", {"caseId": case_id, "title": "Critical <breach>"})
+    world.security_ir.set_status_as(case_id, "Detection and Analysis")
+    world.settle()
+    world.live(2)
+
+    (line,) = lines_with(world, case_id, "2 changes, by AWS Responder:")
+    assert "*Title*: Suspicious API Activity Detected → Critical <breach>" in line
+    assert "*Status*: Open (Submitted) → In Progress (Detection and Analysis)" in line
+    topic = world.workspace.channel(world.channel_of(case_id)).topic["value"]
+    assert topic == "Status: In Progress (Detection and Analysis) | Severity: High"
+
+
+def test_given_one_change_when_synchronised_then_it_is_one_line_with_who_did_it(world: World) -> None:
+    case_id = settled_case(world)
+    world.security_ir.set_pending_action_as(case_id, "Customer")
+    world.settle()
+
+    assert world.said(case_id)[-1]["text"] == (
+        "[AWS Security IR Update] *Pending action*: None → Customer, by AWS Responder"
+    )
+
+
+def test_given_a_comment_after_a_change_when_told_then_the_commenter_is_not_named_for_the_change(world: World) -> None:
+    case_id = settled_case(world)
+    world.drop_native_events = True
+    world.security_ir.call(
+        "UpdateCase", {"caseId": case_id, "title": "New title"}, as_principal="arn:aws:iam::123456789012:user/alice"
+    )
+    world.security_ir.add_comment_as(case_id, body="just saying")
+    world.live(1)
+
+    assert len(lines_with(world, case_id, "New title, by alice")) == 1
+
+
+def test_given_a_closing_when_synchronised_then_it_is_shown_and_the_case_is_left_alone(world: World) -> None:
+    case_id = settled_case(world)
+    world.security_ir.add_comment_as(case_id, body="last words")
+    world.security_ir.close_case_as(case_id)
+    world.settle()
+    world.live(1)
+
+    assert len(lines_with(world, case_id, "→ Closed, by AWS Responder")) == 1
+    assert len(lines_with(world, case_id, "last words")) == 1
+    channel = world.workspace.channel(world.channel_of(case_id))
+    assert channel.topic["value"] == "Status: Closed | Severity: High"
+    assert not channel.is_archived
+    world.wire.calls.clear()
+    world.live(3)
+    assert {call.operation for call in world.wire.calls if call.service == "security-ir"} == {"ListCases"}
+
+
+def test_given_a_topic_that_somebody_overwrote_when_polled_then_it_is_put_back(world: World) -> None:
+    jane = make_jane(world)
+    case_id = settled_case(world)
+    jane.set_topic(world.channel_of(case_id), "lunch at noon")
+    world.live(1)
+
+    topic = world.workspace.channel(world.channel_of(case_id)).topic["value"]
+    assert topic == "Status: Open (Submitted) | Severity: High"
+
+
+def test_given_another_severity_tag_when_polled_then_within_its_turns_the_channel_shows_it(world: World) -> None:
+    case_id = settled_case(world)
+    arn = world.security_ir.call("GetCase", {"caseId": case_id})["caseArn"]
+    world.security_ir.call("TagResource", {"resourceArn": arn, "tags": {"severity": "Critical"}})
+    world.live(11)
+
+    assert len(lines_with(world, case_id, "*Severity*: High → Critical")) == 1
+    assert world.workspace.channel(world.channel_of(case_id)).topic["value"].endswith("Severity: Critical")
+
+
+def test_given_no_native_events_when_the_case_changes_then_the_next_poll_brings_it_over(world: World) -> None:
+    case_id = settled_case(world)
+    world.drop_native_events = True
+    world.security_ir.add_comment_as(case_id, body="found by polling")
+    world.live(1)
+
+    assert len(lines_with(world, case_id, "found by polling")) == 1
 
 
 def test_given_a_synchronised_case_when_polled_again_then_nothing_more_is_said_or_written(world: World) -> None:
-    case_id = world.create_case()
-    world.settle()
+    case_id = settled_case(world)
     before = world.workspace.channel_messages(world.channel_of(case_id)), world.comments(case_id)
 
     for _ in range(3):
@@ -32,3 +334,31 @@ def test_given_a_synchronised_case_when_polled_again_then_nothing_more_is_said_o
         world.settle()
 
     assert before == (world.workspace.channel_messages(world.channel_of(case_id)), world.comments(case_id))
+
+
+def test_given_five_hundred_comments_when_the_case_is_new_then_they_come_over_once_at_slacks_pace(
+    paced_world: World,
+) -> None:
+    world = paced_world
+    world.drop_native_events = True
+    case_id = world.create_case()
+    for number in range(500):
+        world.security_ir.add_comment_as(case_id, body=f"finding {number}.")
+    began = world.now()
+    world.live(2)
+    world.settle()
+    world.live(2)
+
+    findings = [line.split("finding ")[1].split(".")[0] for line in lines_with(world, case_id, "finding ")]
+    assert findings == [str(number) for number in range(500)]
+    assert 480 <= world.slept <= world.now() - began <= 15 * 60  # one message a second
+    outcomes = [
+        answer.value["outcome"]
+        for answer in world.invocations
+        if isinstance(answer.value, dict) and "outcome" in answer.value
+    ]
+    assert outcomes.count("continues") >= 8
+    assert "failed" not in outcomes
+    assert not [call for call in world.workspace.calls if call.error not in (None, "ratelimited", "users_not_found")]
+    assert len(system_comments(world, case_id)) == 1
+    assert len(said(world, case_id)) == 502  # the notice and who could not be invited

@@ -45,8 +45,11 @@ def on_clock(now: Callable[[], float]) -> Iterator[None]:
         yield
 
 
-def receive(url: str, name: str, batch_size: int) -> list[dict[str, Any]]:
+def receive(url: str, name: str, batch_size: int, now: float) -> list[dict[str, Any]]:
     """The next records for Lambda, in the shape of its SQS events; empty when nothing is visible."""
+    at = due(name)
+    if at is None or at > now:
+        return []  # quicker than to ask
     messages = (
         boto3.client("sqs")
         .receive_message(QueueUrl=url, MaxNumberOfMessages=batch_size, AttributeNames=["All"])
@@ -76,9 +79,18 @@ def done(url: str, records: list[dict[str, Any]], failed: set[str]) -> None:
 
 
 def due(name: str) -> float | None:
-    """When the next message becomes visible (seconds since the epoch), or None when the queue is empty."""
+    """When a message can next be received (seconds since the epoch), or None when the queue is empty.
+
+    One in flight holds back all others of its group.
+    """
     queue = models.sqs_backends[ACCOUNT][REGION].queues[f"{name}.fifo"]
-    return min((max(message.visible_at, message.delayed_until) / 1000 for message in queue._messages), default=None)  # noqa: SLF001
+    blocked: dict[str | None, float] = {}
+    found: list[float] = []
+    for message in queue._messages:  # noqa: SLF001
+        at = max(message.visible_at, message.delayed_until, blocked.get(message.group_id, 0.0))
+        blocked[message.group_id] = at
+        found.append(at / 1000)
+    return min(found, default=None)
 
 
 def dead_letters(url: str) -> list[dict[str, Any]]:

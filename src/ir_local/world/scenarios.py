@@ -62,9 +62,11 @@ def _acting(act: Callable[[World, _Prepared], None]) -> Callable[[World, object]
     return run
 
 
-def _messages(_: World, there: _Prepared) -> None:
+def _messages(world: World, there: _Prepared) -> None:
     there.jane.post(there.channel, "one")
+    world.deliver()  # what Slack delivers again at once comes before what is said next
     there.jane.post(there.channel, "long " * 3000)
+    world.deliver()
     there.jane.post(there.channel, "a reply", thread_ts=there.ts)
 
 

@@ -233,7 +233,7 @@ class World:
         Raises AssertionError when the system does not come to rest.
         """
         until = self.now() + patience
-        carriers = (self._deliver, self._carry_asynchronous, self._run_hints, self._run_retries, self._run_queues)
+        carriers = (self.deliver, self._carry_asynchronous, self._run_hints, self._run_retries, self._run_queues)
         for _ in range(rounds):
             self.security_ir.events.wait_until_idle()
             if sum(carry() for carry in carriers):  # all of them, each round
@@ -257,7 +257,8 @@ class World:
         due += [at for name in ("slack-events", "files") if (at := queues.due(name)) is not None]
         return min(due, default=None)
 
-    def _deliver(self) -> bool:
+    def deliver(self) -> bool:
+        """Let Slack make the deliveries that are due; whether there were any."""
         return self.workspace.deliveries.deliver_due() > 0
 
     def _run_hints(self) -> bool:
@@ -304,7 +305,7 @@ class World:
 
     def _run_queue(self, name: str, deployed: str) -> bool:
         url = self.environment[f"IR_{name.replace('-', '_').upper()}_QUEUE_URL"]
-        records = queues.receive(url, name, self.batch_size)
+        records = queues.receive(url, name, self.batch_size, self.now())
         if not records:
             return False
         answer = self.try_invoke(deployed, {"Records": records})

@@ -23,6 +23,13 @@ class Person(_Answer):
     job_title: str | None = None
 
 
+class Membership(_Answer):
+    """A row of ListMemberships."""
+
+    membership_id: str
+    membership_status: str | None = None
+
+
 class Attachment(_Answer):
     """An attachment; `attachment_status` is Pending, Verified or Failed."""
 

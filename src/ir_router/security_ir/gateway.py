@@ -6,19 +6,22 @@ UncertainError (no answer, or a server error).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from botocore.exceptions import ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as BotocoreConnectionError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from pydantic import BaseModel, ValidationError
 
 from ir_router import aws
-from ir_router.cases.models import Case, CaseEdit, CaseRow, Comment, Person
+from ir_router.cases.models import Case, CaseEdit, CaseRow, Comment, Membership, Person
 from ir_router.errors import RefusedError, RetryLaterError, UncertainError
 
 if TYPE_CHECKING:
     from mypy_boto3_security_ir import SecurityIncidentResponseClient
+
+_Item = TypeVar("_Item", bound=BaseModel)
 
 PAGE_SIZE = 25
 _SERVICE = "AWS Security Incident Response"
@@ -38,7 +41,13 @@ def _calling(operation: str) -> Iterator[SecurityIncidentResponseClient]:
         if status >= 500:
             raise UncertainError(_SERVICE, operation, code) from error
         raise RefusedError(_SERVICE, operation, code) from error
-    except (BotocoreConnectionError, HTTPClientError) as error:
+    except ParamValidationError:
+        # Without its cause: botocore's message holds what was to be sent.
+        raise RefusedError(_SERVICE, operation, "ParamValidationError") from None
+    except ValidationError:
+        raise UncertainError(_SERVICE, operation, "an unexpected answer") from None
+    except BotoCoreError as error:
+        # No answer, or one that cannot be read.
         raise UncertainError(_SERVICE, operation, type(error).__name__) from error
 
 
@@ -53,15 +62,14 @@ def list_cases(token: str | None = None) -> tuple[list[CaseRow], str | None]:
     """One page of ListCases (at most 25 rows) and the token of the next, or None."""
     with _calling("ListCases") as client:
         answer = client.list_cases(maxResults=PAGE_SIZE, **({"nextToken": token} if token else {}))
-    rows = [CaseRow.model_validate(item) for item in answer.get("items", [])]
+        rows = [CaseRow.model_validate(item) for item in answer.get("items", [])]
     return rows, answer.get("nextToken") or None
 
 
 def get_case(case_id: str) -> Case:
     """GetCase."""
     with _calling("GetCase") as client:
-        answer = client.get_case(caseId=case_id)
-    return Case.model_validate({**answer, "caseId": case_id})
+        return Case.model_validate({**client.get_case(caseId=case_id), "caseId": case_id})
 
 
 def tags(arn: str) -> dict[str, str]:
@@ -82,15 +90,19 @@ def comments(case_id: str) -> list[Comment]:
     def page(client: SecurityIncidentResponseClient, more: dict[str, str]) -> Any:
         return client.list_comments(caseId=case_id, maxResults=PAGE_SIZE, **more)
 
-    found = [Comment.model_validate(item) for item in _all("ListComments", page)]
-    # Comments of one moment keep the order of the list, read from its oldest end.
-    if found and _made(found[0]) > _made(found[-1]):
-        found.reverse()
-    return sorted(found, key=_made)
+    return _oldest_first(_all("ListComments", Comment, page), lambda comment: comment.created_date)
 
 
-def _made(comment: Comment) -> float:
-    return comment.created_date.timestamp() if comment.created_date else 0.0
+def _oldest_first(items: list[_Item], at: Callable[[_Item], datetime | None]) -> list[_Item]:
+    """Sorted by time; those of one moment keep the order of the list, read from its oldest end (seen newest first)."""
+
+    def seconds(item: _Item) -> float:
+        moment = at(item)
+        return moment.timestamp() if moment else 0.0
+
+    if items and seconds(items[0]) >= seconds(items[-1]):
+        items.reverse()
+    return sorted(items, key=seconds)
 
 
 def edits(case_id: str) -> list[CaseEdit]:
@@ -99,8 +111,7 @@ def edits(case_id: str) -> list[CaseEdit]:
     def page(client: SecurityIncidentResponseClient, more: dict[str, str]) -> Any:
         return client.list_case_edits(caseId=case_id, maxResults=PAGE_SIZE, **more)
 
-    found = [CaseEdit.model_validate(item) for item in _all("ListCaseEdits", page)]
-    return sorted(found, key=lambda edit: (edit.event_timestamp is not None, edit.event_timestamp))
+    return _oldest_first(_all("ListCaseEdits", CaseEdit, page), lambda edit: edit.event_timestamp)
 
 
 def response_team() -> list[Person]:
@@ -110,12 +121,12 @@ def response_team() -> list[Person]:
         return client.list_memberships(maxResults=PAGE_SIZE, **more)
 
     team: list[Person] = []
-    for membership in _all("ListMemberships", page):
-        if membership.get("membershipStatus") not in (None, "Active"):
+    for membership in _all("ListMemberships", Membership, page):
+        if membership.membership_status not in (None, "Active"):
             continue
         with _calling("GetMembership") as client:
-            answer = client.get_membership(membershipId=membership["membershipId"])
-        team += [Person.model_validate(member) for member in answer.get("incidentResponseTeam", [])]
+            answer = client.get_membership(membershipId=membership.membership_id)
+            team += [Person.model_validate(member) for member in answer.get("incidentResponseTeam", [])]
     return team
 
 
@@ -172,13 +183,15 @@ def download_url(case_id: str, attachment_id: str) -> str:
 
 
 def _all(
-    operation: str, page: Callable[[SecurityIncidentResponseClient, dict[str, str]], Any]
-) -> Iterable[dict[str, Any]]:
+    operation: str, model: type[_Item], page: Callable[[SecurityIncidentResponseClient, dict[str, str]], Any]
+) -> list[_Item]:
+    """The items of all pages."""
+    items: list[_Item] = []
     more: dict[str, str] = {}
     while True:
         with _calling(operation) as client:
             answer = page(client, more)
-        yield from answer.get("items", [])
+            items += [model.model_validate(item) for item in answer.get("items", [])]
         if not answer.get("nextToken"):
-            return
+            return items
         more = {"nextToken": answer["nextToken"]}

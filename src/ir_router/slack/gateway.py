@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import http.client
 import random
-import time
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, ClassVar
@@ -17,6 +16,7 @@ from typing import Any, ClassVar
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackRequestError
 
+from ir_router import clock
 from ir_router.deadline import Deadline
 from ir_router.errors import RefusedError, RetryLaterError, UncertainError
 from ir_router.settings import settings
@@ -69,7 +69,10 @@ class Slack:
         raise AssertionError("unreachable")
 
     def post(self, method: str, **arguments: Any) -> dict[str, Any]:
-        """Call a method that makes something: sent once, except after a 429, which is a certain refusal."""
+        """Call a method that makes something: sent once, except after a 429, which is a certain refusal.
+
+        OutOfTimeError is certain too: nothing was sent, or Slack refused what was.
+        """
         for attempt in range(1, _TRIES + 1):
             self._deadline.check()
             try:
@@ -181,7 +184,7 @@ class Names:
 
     def _ask(self, key: str, method: str, member: str, **arguments: str) -> dict[str, Any]:
         kept = self._kept.get(key)
-        if kept and kept[0] > time.monotonic():
+        if kept and kept[0] > clock.now():
             return kept[1]
         try:
             answer = self._slack.read(method, **arguments).get(member) or {}
@@ -191,7 +194,7 @@ class Names:
             return {}
         except RefusedError:
             answer = {}
-        self._kept[key] = (time.monotonic() + self._KEPT_SECONDS, answer)
+        self._kept[key] = (clock.now() + self._KEPT_SECONDS, answer)
         return answer
 
     @classmethod

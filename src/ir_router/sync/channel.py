@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from ir_router.errors import IrRouterError, LeaseLostError, RefusedError, RetryLaterError
+from ir_router.errors import IrRouterError, LeaseLostError, OutOfTimeError, RefusedError, RetryLaterError
 from ir_router.ledger import claims, keys, table
 from ir_router.ledger.table import TransactionFailedError
 from ir_router.observability import logger
@@ -68,7 +68,7 @@ def _make(run: Run) -> str:
     channel = _own(run, wanted) if claim.must_look else None
     try:
         channel = channel or _create(run, wanted)
-    except RefusedError:
+    except (RefusedError, OutOfTimeError):  # out of time: before it was sent, or after a 429
         claims.refused(claim)
         raise
     channel_id, name = str(channel["id"]), str(channel.get("name", ""))
