@@ -5,11 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ir_local.build.errors import BuildError
-from ir_local.cloud.emulator import EmulatorError
-from ir_local.cloud.environment import EnvironmentFailedError
-from ir_local.cloud.launcher import LocalCloud
-from ir_local.cloud.terraform import TerraformError
+from ir_local.cloud.launcher import ERRORS, LocalCloud
 from ir_local.demo import page
 from ir_local.demo.case_job import CaseJob
 from ir_local.demo.containment_job import ContainmentJob
@@ -25,14 +21,16 @@ def main() -> int:
         with LocalCloud() as cloud:
             cases = CaseJob(cloud, report)
             containment = ContainmentJob(cloud, report)
-            cases.run()
-            containment.run()
-            report.title("What Terraform deployed")
-            report.check("a second plan shows no changes", lambda: not cloud.pending_changes(), within=0)
-            report.write(FOLDER / "result.json")
-            (FOLDER / "index.html").write_text(_page(cloud, report, containment), encoding="utf-8")
+            try:
+                cases.run()
+                containment.run()
+                report.title("What Terraform deployed")
+                report.check("a second plan shows no changes", lambda: not cloud.pending_changes(), within=0)
+            finally:
+                report.write(FOLDER / "result.json")
+                (FOLDER / "index.html").write_text(_page(cloud, report, containment), encoding="utf-8")
             report.title("Taking the local cloud down")
-    except (TerraformError, EmulatorError, EnvironmentFailedError, BuildError) as error:
+    except ERRORS as error:
         print(f"\nThe demo could not run: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -60,7 +58,7 @@ def _page(cloud: LocalCloud, report: Report, containment: ContainmentJob) -> str
     ]
     names = {user.id: user.real_name for user in store.users.values()}
     ephemerals = cloud.slack.ephemerals()
-    return page.render(report.checks, channels, ephemerals, containment.executions, names)
+    return page.render(report.checks, [*containment.snapshots, *channels], ephemerals, containment.executions, names)
 
 
 if __name__ == "__main__":

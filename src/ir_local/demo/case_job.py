@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import UTC, datetime
 from functools import partial
@@ -11,9 +12,13 @@ import urllib3
 
 from ir_local.cloud.launcher import LocalCloud
 from ir_local.demo.report import Report
+from ir_local.slack.delivery import Delivery
 from ir_local.slack.model import Json
 from ir_local.slack.people import Person
 from ir_router.slack.signature import sign
+
+_FROM_SLACK = b"time,key,country\n" * 2000
+_FROM_AWS = b"what AWS found\n" * 100
 
 PREFIX = "aws-security-incident-response-case-"
 
@@ -27,6 +32,7 @@ class CaseJob:
         self._report = report
         self._client = cloud.client("security-ir")
         self.case_id = ""
+        self._delivery: Delivery
 
     @property
     def channel_name(self) -> str:
@@ -71,26 +77,30 @@ class CaseJob:
         check("Jane's message is a comment on the case, with her name", lambda: self._comment("Jane Smith", "lookin"))
         jane.edit(self._channel().id, ts, "I am looking at the key")
         check("her edit is in that comment", lambda: self._comment("Jane Smith", "looking at the key"))
-        delivery = next(
+        self._delivery = next(
             one for one in self._cloud.slack.deliveries.log if one.event_type == "message" and b"lookin at" in one.body
         )
-        status = self._post(delivery.body, {"X-Slack-Retry-Num": "1", "X-Slack-Retry-Reason": "http_timeout"})
+        before = len(self._comments())
+        status = self._post(self._delivery.body, {"X-Slack-Retry-Num": "1", "X-Slack-Retry-Reason": "http_timeout"})
         check("the same event delivered again is accepted", lambda: status == 200)
         self._report.stays(
-            "and makes no second comment", lambda: self._count_comments("looking at the key") == 1, seconds=3
+            "and makes no second comment, nor undoes the edit",
+            lambda: len(self._comments()) == before and self._comment("Jane Smith", "looking at the key"),
+            seconds=3,
         )
 
     def _files_both_ways(self, jane: Person) -> None:
         check = self._report.check
-        jane.upload(self._channel().id, "key usage.csv", b"time,key,country\n" * 2000)
-        check("a file that Jane shares is an attachment of the case", lambda: self._attachment("key_usage-"))
-        check("and the channel says so", lambda: self._message("📎 File uploaded to AWS Security IR case"))
-        self._cloud.security_ir.add_attachment_as(
-            self.case_id, file_name="report.txt", content=b"what AWS found\n" * 100
-        )
+        jane.upload(self._channel().id, "key usage.csv", _FROM_SLACK)
         check(
-            "an attachment of the case is a file in the channel, found by the poll",
-            lambda: self._message("📎 New attachment from AWS Security IR case"),
+            "a file that Jane shares is an attachment of the case, byte for byte",
+            lambda: self._attachment("key_usage-") == _FROM_SLACK,
+        )
+        check("and the channel says so", lambda: self._message("📎 File uploaded to AWS Security IR case"))
+        self._cloud.security_ir.add_attachment_as(self.case_id, file_name="report.txt", content=_FROM_AWS)
+        check(
+            "an attachment of the case is a file in the channel, found by the poll, byte for byte",
+            lambda: self._file("📎 New attachment from AWS Security IR case") == _FROM_AWS,
             within=150,
         )
 
@@ -108,18 +118,26 @@ class CaseJob:
             "the case's status is Detection and Analysis",
             lambda: self._case()["caseStatus"] == "Detection and Analysis",
         )
-        check("the channel tells the change, and the topic shows it", self._status_told)
+        changed = "→ In Progress (Detection and Analysis), by Jane Smith"
+        check(
+            "the channel tells who changed it, and the topic shows it",
+            lambda: self._told(changed, "Status: In Progress"),
+        )
 
     def _what_must_have_no_effect(self) -> None:
-        before = len(self._comments())
-        body = b'{"type":"event_callback","team_id":"T0","event":{"type":"message","text":"forged"}}'
+        """A new message of Jane, as Slack would send it, but unsigned, or signed ten minutes ago."""
+        before = self._comments()
+        event = json.loads(self._delivery.body)
+        event["event_id"] = "EvFORGED"
+        event["event"] |= {"text": "forged", "ts": f"{time.time():.6f}"}
+        body = json.dumps(event).encode()
         check = self._report.check
         check("an unsigned request is refused", lambda: self._send(body, {}) == 401)
         old = str(int(time.time()) - 600)
         signature = sign(self._cloud.slack_app.signing_secret, old, body)
         headers = {"X-Slack-Request-Timestamp": old, "X-Slack-Signature": signature}
         check("a replayed request, signed ten minutes ago, is refused", lambda: self._send(body, headers) == 401)
-        self._report.stays("and neither has an effect on the case", lambda: len(self._comments()) == before, seconds=2)
+        self._report.stays("and neither has an effect on the case", lambda: self._comments() == before, seconds=3)
 
     def _closing(self, jane: Person) -> None:
         check = self._report.check
@@ -130,7 +148,7 @@ class CaseJob:
             return
         jane.press(channel, str(asked["ts"]), str(asked["action_id"]))
         check("pressed: the case is closed", lambda: self._case()["caseStatus"] == "Closed")
-        check("the topic shows it", lambda: "Closed" in self._channel().topic["value"])
+        check("the channel tells it, and the topic shows it", lambda: self._told("→ Closed", "Status: Closed"))
 
     # Looking
 
@@ -145,7 +163,7 @@ class CaseJob:
         return next(message for message in self.messages() if text in message["text"])
 
     def _notice(self) -> bool:
-        text = str(self.messages())
+        first = next(message for message in self.messages() if not message.get("subtype"))
         shown = (
             "Suspicious API activity detected",
             "High",
@@ -153,11 +171,11 @@ class CaseJob:
             "Unusual API calls",
             "&lt;!channel&gt;",
         )
-        return all(part in text for part in shown)
+        return all(part in str(first) for part in shown)
 
-    def _status_told(self) -> bool:
-        told = any("In Progress (Detection and Analysis)" in str(message) for message in self.messages())
-        return told and "In Progress" in self._channel().topic["value"]
+    def _told(self, change: str, topic: str) -> bool:
+        told = any(change in message["text"] for message in self.messages() if not message.get("subtype"))
+        return told and self._channel().topic["value"].startswith(topic)
 
     def _answer(self, jane: Person, text: str) -> bool:
         return any(text in str(message) for message in self._cloud.slack.ephemerals(jane.id))
@@ -186,12 +204,15 @@ class CaseJob:
     def _comment(self, *parts: str) -> bool:
         return any(all(part in body for part in parts) for body in self._comments())
 
-    def _count_comments(self, text: str) -> int:
-        return sum(text in body for body in self._comments())
+    def _attachment(self, name: str) -> bytes:
+        found = next(one for one in self._case()["caseAttachments"] if one["fileName"].startswith(name))
+        answer = self._client.get_case_attachment_download_url(caseId=self.case_id, attachmentId=found["attachmentId"])
+        return urllib3.request("GET", answer["attachmentPresignedUrl"]).data
 
-    def _attachment(self, name: str) -> bool:
-        attachments = self._case().get("caseAttachments", [])
-        return any(attachment["fileName"].startswith(name) for attachment in attachments)
+    def _file(self, text: str) -> bytes:
+        shared = self._message(text)["files"][0]
+        token = {"Authorization": f"Bearer {self._cloud.slack_app.token}"}
+        return urllib3.request("GET", shared["url_private_download"], headers=token).data
 
     # Asking at the door
 

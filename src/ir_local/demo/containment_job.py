@@ -58,6 +58,7 @@ class ContainmentJob:
         self._states = cloud.client("stepfunctions")
         self._alerts = Alerts(cloud)
         self.executions: list[Json] = []
+        self.snapshots: list[tuple[str, str, list[Json]]] = []
 
     def run(self) -> None:
         """Carry out the job: approve on the command line, deny in Slack, allowlisted, alert only."""
@@ -77,13 +78,16 @@ class ContainmentJob:
             return
         decision = {"task_token": message["taskToken"], "decision": "approve", "analyst": "your-name"}
         answer = self._invoke("approval-handler", decision)
-        check("aws lambda invoke with the documented payload is accepted", lambda: "error" not in str(answer).lower())
+        check(
+            "Invoke of the approval handler with the documented payload: approved",
+            lambda: answer["status"] == "approved",
+        )
         check("the key is gone", lambda: not self._keys(key.user))
         check("the execution succeeded", lambda: self._status(execution) == "SUCCEEDED")
         check("the final alert says so", lambda: self._alerts.seen("deleted"))
         again = self._invoke("approval-handler", decision | {"decision": "deny"})
         check("a second decision is told who decided", lambda: "your-name" in json.dumps(again))
-        self._remember(execution)
+        self._remember("approved on the command line", execution)
 
     def _denied_in_slack(self) -> None:
         self._report.title("A false positive, denied in Slack")
@@ -96,6 +100,8 @@ class ContainmentJob:
         if asked is None:
             return
         channel, ts, action_id = asked
+        question = next(one for one in self._cloud.slack.channel_messages(channel) if one["ts"] == ts)
+        self.snapshots.append(("the question, before anybody decided", "Approve or deny", [question]))
         jane.press(channel, ts, action_id)
         view = check("Deny asks for the reason in a form", lambda: next(iter(jane.views()), None))
         if view is None:
@@ -106,7 +112,7 @@ class ContainmentJob:
         check("the deny policy is gone", lambda: not self._policies(key.user))
         check("the execution succeeded", lambda: self._status(execution) == "SUCCEEDED")
         check("the message shows who denied", lambda: self._decided(channel, ts, "Jane Smith"))
-        self._remember(execution)
+        self._remember("denied in Slack", execution)
 
     def _allowlisted(self) -> None:
         self._report.title("An allowlisted pipeline, and mere reconnaissance")
@@ -120,7 +126,7 @@ class ContainmentJob:
         check = self._report.check
         check("allowlisted: the execution ends", lambda: self._status(execution) == "SUCCEEDED")
         check("its key and policies are untouched", lambda: self._untouched(key))
-        self._remember(execution)
+        self._remember("allowlisted", execution)
 
     def _alert_only(self) -> None:
         key = self._new_key("curious-user")
@@ -130,7 +136,7 @@ class ContainmentJob:
         check = self._report.check
         check("MEDIUM (reconnaissance): an alert", lambda: self._alerts.seen("curious-user"))
         check("and nothing is contained", lambda: self._untouched(key))
-        self._remember(execution)
+        self._remember("alert only", execution)
 
     def _contained(self, key: Key, execution: str) -> None:
         check = self._report.check
@@ -233,13 +239,13 @@ class ContainmentJob:
     def _status(self, execution: str) -> str:
         return str(self._states.describe_execution(executionArn=execution)["status"])
 
-    def _remember(self, execution: str) -> None:
+    def _remember(self, name: str, execution: str) -> None:
         """Keep the path through the diagram for the page."""
         history = self._states.get_execution_history(executionArn=execution, maxResults=1000)["events"]
         entered = [
             event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event
         ]
-        self.executions.append({"arn": execution, "status": self._status(execution), "states": entered})
+        self.executions.append({"name": name, "status": self._status(execution), "states": entered})
 
     def _approval_message(self) -> Json | None:
         queue = self._cloud.outputs["queue_urls"]["approval"]

@@ -66,7 +66,8 @@ history of the local cloud, on which the deployed zip ran.</p>
 def _check(check: Check) -> str:
     mark = '<td class="ok">ok</td>' if check.ok else '<td class="bad">FAILED</td>'
     detail = f'<br><span class="muted">{html.escape(check.detail)}</span>' if check.detail else ""
-    return f"<tr>{mark}<td>{html.escape(check.name)}{detail}</td><td>{check.seconds:.2f}</td></tr>"
+    part = f'<span class="muted">{html.escape(check.part)}:</span>'
+    return f"<tr>{mark}<td>{part} {html.escape(check.name)}{detail}</td><td>{check.seconds:.2f}</td></tr>"
 
 
 def _channel(name: str, topic: str, messages: Sequence[Json], names: Mapping[str, str]) -> str:
@@ -136,4 +137,5 @@ def _execution(execution: Json) -> str:
     path = '<span class="muted">→</span>'.join(
         f'<span class="state">{html.escape(state)}</span>' for state in execution["states"]
     )
-    return f'<div><b>{html.escape(execution["status"])}</b><div class="path">{path}</div></div>'
+    head = f"<b>{html.escape(execution['name'])}</b>: {html.escape(execution['status'])}"
+    return f'<div>{head}<div class="path">{path}</div></div>'

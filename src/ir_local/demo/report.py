@@ -20,8 +20,9 @@ _NAME_WIDTH = 74
 
 @dataclass(frozen=True)
 class Check:
-    """One claim. `seconds` is how long it took to become true."""
+    """One claim. `part` is the part of the demo; `seconds` is how long it took to become true."""
 
+    part: str
     name: str
     ok: bool
     seconds: float
@@ -30,13 +31,14 @@ class Check:
 
 @dataclass
 class Report:
-    """The checks so far. `began` is monotonic seconds."""
+    """The checks so far. `part` is the part of the demo that they belong to."""
 
     checks: list[Check] = field(default_factory=list)
-    began: float = field(default_factory=time.monotonic)
+    part: str = ""
 
     def title(self, text: str) -> None:
         """Say what comes next."""
+        self.part = text
         print(f"\n{text}", flush=True)
 
     def check(self, name: str, look: Callable[[], T | None], *, within: float = 60.0) -> T | None:
@@ -56,7 +58,7 @@ class Report:
             if seen or time.monotonic() - started > within:
                 break
             time.sleep(_LOOKED_AGAIN_SECONDS)
-        self._done(Check(name, bool(seen), round(time.monotonic() - started, 2), "" if seen else reason))
+        self._done(Check(self.part, name, bool(seen), round(time.monotonic() - started, 2), "" if seen else reason))
         return seen or None
 
     def stays(self, name: str, look: Callable[[], bool], *, seconds: float) -> None:
@@ -67,7 +69,7 @@ class Report:
         while ok and time.monotonic() - started < seconds:
             time.sleep(_LOOKED_AGAIN_SECONDS)
             ok = look()
-        self._done(Check(name, ok, round(time.monotonic() - started, 2), "" if ok else "it changed"))
+        self._done(Check(self.part, name, ok, round(time.monotonic() - started, 2), "" if ok else "it changed"))
 
     @property
     def failed(self) -> int:
