@@ -69,6 +69,7 @@ replay: setup ## Hand failed work back after its cause was mended (QUEUE=... LIM
 	@$(BIN)/python -m ir_local.deploy replay --tfvars $(TFVARS) $(if $(QUEUE),--queue $(QUEUE)) $(if $(LIMIT),--limit $(LIMIT))
 
 resync: setup ## Synchronise one case now (CASE=...)
+	@test -n "$(CASE)" || { echo "Say which case: make resync CASE=<case id>"; exit 2; }
 	@$(BIN)/python -m ir_local.deploy resync --tfvars $(TFVARS) $(CASE)
 
 backtest: setup ## Run CloudTrail files through the detections, changing nothing (TRAIL=file or folder)
