@@ -6,7 +6,6 @@ import json
 import platform
 import secrets
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ LOCAL_VARIABLES: Variables = {
 }
 """Terraform variables of every local cloud that differ from the root's defaults."""
 
-LOCAL_ENVIRONMENT: Mapping[str, str] = {"IR_SETTLE_SECONDS": "3"}
+LOCAL_ENVIRONMENT: dict[str, str] = {"IR_SETTLE_SECONDS": "3"}
 """Added to every function's environment: on one machine nobody waits long for a claim to settle."""
 
 
@@ -61,7 +60,7 @@ class Deployer:
         What is kept is used as it is if nothing has changed; if the zip alone has, Terraform brings it up to date.
         Raises TerraformError or EmulatorError.
         """
-        saved = SavedCloud(cloud_key(ROOT, self._variables))
+        saved = SavedCloud(cloud_key(ROOT, {**self._variables, "extra_environment": LOCAL_ENVIRONMENT}))
         # Of two starts at once, the second takes what the first has deployed.
         with only_one("deploy"):
             kept = saved.find()

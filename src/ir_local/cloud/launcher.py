@@ -51,8 +51,7 @@ class LocalCloud:
 
     The Slack workspace has two people, Jane Smith and John Doe, who are also the response team of the Security IR
     membership, and the private channel `security` with them and the app. `variables` are Terraform variables of the
-    root, added to `deployment.LOCAL_VARIABLES`. `enforce_iam`: whether each function may do only what its role allows
-    (slower).
+    root, added to `deployment.LOCAL_VARIABLES`. `enforce_iam`: whether each function may do only what its role allows.
 
     After `start`: `security_ir` and `slack` are the two services as Python objects, `slack_app` the installed app,
     `security_channel` the channel, `outputs` the root's outputs, `emulator` AWS.

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 
-from ir_local.cloud.ministack_patches import alarms, authorization, events, functions, requests, workflows
+from ir_local.cloud.ministack_patches import alarms, authorization, connections, events, functions, requests, workflows
 from ir_local.cloud.ministack_patches.originals import module
 
 PATIENCE = 15
@@ -23,7 +23,7 @@ PATIENCE = 15
 def main() -> None:
     """Patch, then serve until told to end."""
     threading.Thread(target=end_with_parent, daemon=True).start()
-    for service in (functions, workflows, events, alarms, requests, authorization):
+    for service in (functions, workflows, events, alarms, requests, authorization, connections):
         service.apply()
     if os.environ.get("LOCAL_CLOUD_SCHEDULES") == "off":
         for scheduler in (module("services.eventbridge"), module("services.scheduler")):
