@@ -146,7 +146,7 @@ def test_given_a_new_watcher_when_synchronised_then_they_are_invited_and_the_cha
     world.live(2)
 
     assert bob.id in world.workspace.channel(world.channel_of(case_id)).members
-    assert len(lines_with(world, case_id, "Added to this channel, as the case names them: Bob Stone")) == 1
+    assert len(lines_with(world, case_id, "Added to this channel as watcher or response team: Bob Stone")) == 1
 
 
 def test_given_a_person_who_is_there_already_when_they_become_a_watcher_then_nothing_is_said(world: World) -> None:
@@ -186,7 +186,7 @@ def test_given_an_unknown_watcher_when_they_join_the_workspace_then_within_a_day
     world.live(2)
 
     assert late.id in world.workspace.channel(world.channel_of(case_id)).members
-    assert len(lines_with(world, case_id, "Added to this channel, as the case names them: Late Riser")) == 1
+    assert len(lines_with(world, case_id, "Added to this channel as watcher or response team: Late Riser")) == 1
 
 
 def test_given_an_unknown_watcher_when_the_list_changes_then_they_are_looked_up_again_and_no_alert_is_repeated(

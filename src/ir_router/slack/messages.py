@@ -179,7 +179,7 @@ def _change(difference: FieldChange) -> str:
 
 
 def joined(members: Sequence[Mapping[str, Any]]) -> Message:
-    """People were invited because the case names them."""
+    """Watchers of the case and members of the response team were invited."""
     return _line(_people("Added to this channel, as the case names them", members))
 
 
@@ -202,9 +202,8 @@ def _people(what: str, members: Sequence[Mapping[str, Any]]) -> str:
 
 
 def not_in_workspace(members: Sequence[Mapping[str, Any]]) -> Message:
-    """People whom the case names cannot be invited; says how to mend that."""
-    one = len(members) == 1
-    what = f"⚠️ {len(members)} {'person' if one else 'people'} whom the case names could not be invited"
+    """Watchers or response team cannot be invited; says how to mend that."""
+    what = f"⚠️ {len(members)} of the case's watchers and response team could not be invited"
     listed = _people(what, members)
     how = (
         "Somebody who may invite people: add them to the workspace with this e-mail address, then type "
