@@ -20,6 +20,7 @@ TABLE: list[dict[str, Any]] = json.loads(files("ir_router.workflow").joinpath("d
 
 values = st.sampled_from(
     [
+        "com.example",
         "aws.iam", "aws.guardduty", "aws.health", "AWS API Call via CloudTrail", "AWS Console Sign In via CloudTrail",
         "GuardDuty Finding", "iam.amazonaws.com", "CreateAccessKey", "ListUsers", "GetCallerIdentity", "AccessDenied",
         "AccessDeniedException", "Client.UnauthorizedOperation", "ThrottlingException", "Root", "IAMUser", "AWSService",

@@ -78,9 +78,9 @@ def token_index(token_hash: str) -> Key:
     return Key(f"TOKEN#{token_hash}", "META")
 
 
-def detection(event_id: str) -> Key:
-    """Which execution handles a CloudTrail event."""
-    return Key(f"DETECTION#{event_id}", "META")
+def detection(name: str) -> Key:
+    """Which execution handles an event; `name` is source, severity, containment mode and id of the event."""
+    return Key(f"DETECTION#{name}", "META")
 
 
 def containment(principal: str) -> Key:

@@ -13,7 +13,8 @@ from ir_router import aws, clock
 from ir_router.ledger import keys, table
 from ir_router.ledger.table import ConditionFailedError
 from ir_router.observability import logger
-from ir_router.workflow import invocation, reading
+from ir_router.settings import settings
+from ir_router.workflow import detections, invocation, reading
 from ir_router.workflow.incident import Execution, Incident
 
 _KEPT_DAYS = 14
@@ -27,15 +28,22 @@ def handle(task: Mapping[str, Any], context: Any) -> Incident:
     partition, _account = invocation.own_account(context)
     chosen = event.get(_KEY_FIELD) if isinstance(event, Mapping) else None
     facts = reading.read(event, partition=partition, access_key_id=chosen)
-    duplicate = not _is_first(facts["event_id"], execution["id"])
+    found = detections.matching(event)
+    band = found[0].severity if found else "NONE"
+    duplicate = not _is_first(event, facts["event_id"], band, execution["id"])
     if not duplicate and chosen is None:
         _start_for_further_keys(event, execution)
-    return cast("Incident", {**facts, "execution": execution, "duplicate": duplicate})
+    return cast("Incident", {**facts, "execution": execution, "duplicate": duplicate, "band": band})
 
 
-def _is_first(event_id: str, execution_id: str) -> bool:
-    """Whether this execution handles the event: nobody does yet, or this very execution (a retry of the state)."""
-    key = keys.detection(event_id)
+def _is_first(event: Mapping[str, Any], event_id: str, band: str, execution_id: str) -> bool:
+    """Whether this execution handles the event: nobody does yet, or this very execution (a retry of the state).
+
+    A GuardDuty finding keeps its id when it becomes graver, and what a dry run let pass must be contained later: each
+    severity and containment mode is handled once. The source is part of the key, since whoever may put events of an own
+    source must not be able to use up the id of an event of AWS ("aws." is refused to them).
+    """
+    key = keys.detection(f"{event.get('source')}#{band}#{settings().containment_mode}#{event_id}")
     try:
         table.put(
             key,

@@ -49,6 +49,7 @@ class AllowlistAnswer(TypedDict):
 class Facts(TypedDict):
     """What an event says. Times are ISO 8601 in UTC; `event_time` is None when the event has none.
 
+    Of a call through a VPC endpoint (`vpc_endpoint_id`) `source_ip` is an address that the VPC's owner chose.
     `subject` is whose credentials are in danger: the owner of the key that the event names, else the actor.
     """
 
@@ -61,6 +62,7 @@ class Facts(TypedDict):
     read_only: bool
     error_code: str | None
     source_ip: str | None
+    vpc_endpoint_id: str | None
     user_agent: str | None
     actor: Actor
     subject: Principal
@@ -68,10 +70,11 @@ class Facts(TypedDict):
 
 
 class Incident(Facts):
-    """An event, read, and what the states found out about it."""
+    """An event, read, and what the states found out about it. `band`: the gravest detection's severity, or NONE."""
 
     execution: Execution
     duplicate: bool
+    band: str
     allowlist: NotRequired[AllowlistAnswer]
     severity: NotRequired[str]
     action: NotRequired[Action]

@@ -101,6 +101,7 @@ def _cloudtrail(event: Mapping[str, Any], detail: Mapping[str, Any], partition: 
         "read_only": detail.get("readOnly") in (True, "true"),
         "error_code": _string(detail.get("errorCode")) or None,
         "source_ip": _string(detail.get("sourceIPAddress")) or None,
+        "vpc_endpoint_id": _string(detail.get("vpcEndpointId")) or None,
         "user_agent": agent[:_USER_AGENT_LENGTH] or None,
         "actor": actor,
         "subject": subject,
@@ -209,7 +210,7 @@ def _guardduty(event: Mapping[str, Any], detail: Mapping[str, Any], partition: s
     service = service if isinstance(service, Mapping) else {}
     access_key = _string(key.get("accessKeyId"))
     return {
-        # A finding is sent again whenever it is seen again; it is one incident.
+        # A finding is sent again whenever it is seen again; it is one incident (extract_event_context: for each severity).
         "event_id": _text(detail, "id"),
         "event_name": _text(detail, "type"),
         "event_source": "guardduty.amazonaws.com",
@@ -219,6 +220,7 @@ def _guardduty(event: Mapping[str, Any], detail: Mapping[str, Any], partition: s
         "read_only": False,
         "error_code": None,
         "source_ip": _remote_address(service),
+        "vpc_endpoint_id": None,
         "user_agent": None,
         "actor": {
             **principal,
@@ -253,6 +255,7 @@ def _health(event: Mapping[str, Any], detail: Mapping[str, Any], access_key_id: 
         "read_only": False,
         "error_code": None,
         "source_ip": None,
+        "vpc_endpoint_id": None,
         "user_agent": None,
         "actor": {**nobody, "caller_arn": "", "access_key_id": None, "identity_type": ""},
         # Whose key it is, IAM tells at containment (GetAccessKeyLastUsed).
