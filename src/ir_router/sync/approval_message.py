@@ -10,14 +10,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ir_router.ledger.approvals import DECIDED, DELIVERED, EXPIRED
-from ir_router.slack.messages import Message, context, section
-from ir_router.slack.text import SECTION_LENGTH, escape, shorten, slack_date
+from ir_router.slack.messages import Message, context, section, sections
+from ir_router.slack.text import escape, shorten, slack_date
 
 APPROVE, DENY = "approval_approve", "approval_deny"
 REASON_FORM, REASON = "approval_reason", "reason"
 REASON_LENGTH = 1_000
 
-_LINE_LENGTH = 600
+# Escaping makes a character five at the most; five such lines fit into a message.
+_LINE_LENGTH = 400
 _CONFIRM_LENGTH = 300
 _PAST = {"approve": "Approved", "deny": "Denied"}
 
@@ -27,7 +28,10 @@ Row = Mapping[str, Any]
 def message(row: Row) -> Message:
     """The message for the approval as it stands now."""
     head = _head(row)
-    lines = [f"*{head}*", f"*What*  {_line(row['what'])}", f"*Done*  {' · '.join(_line(done) for done in row['done'])}"]
+    done = [str(done) for done in row["done"]]
+    if row.get("seconds_from_event") is not None:
+        done.append(f"{_duration(float(row['seconds_from_event']))} after the event")
+    lines = [f"*{head}*", f"*What*  {_line(row['what'])}", f"*Done*  {_line(' · '.join(done))}"]
     if row.get("joined_events"):
         count = int(row["joined_events"])
         last = _line((row.get("last_joined") or {}).get("what", ""))
@@ -43,8 +47,7 @@ def message(row: Row) -> Message:
     text = f"{head}. {_line(row['what'])}"
     if _is_open(row):
         text += f" Approve {_line(row['approve_does'])} Deny {_line(row['deny_does'])}"
-    body = section("\n".join(lines)[:SECTION_LENGTH])
-    return Message(text=text, blocks=[body, *blocks, context(_small_print(row))])
+    return Message(text=text, blocks=[*sections(lines), *blocks, context(_small_print(row))])
 
 
 def reminder(row: Row, hours: int) -> Message:
@@ -143,6 +146,10 @@ def _button(row: Row, action_id: str, text: str, style: str | None) -> dict[str,
 
 def _plain(text: str) -> dict[str, Any]:
     return {"type": "plain_text", "text": text}
+
+
+def _duration(seconds: float) -> str:
+    return f"{round(seconds)} s" if seconds < 120 else f"{round(seconds / 60)} min"
 
 
 def _line(text: str) -> str:
