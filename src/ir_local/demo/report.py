@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from botocore.exceptions import ClientError
+
 from ir_local.slack.errors import SlackError
 
 T = TypeVar("T")
@@ -44,7 +46,7 @@ class Report:
     def check(self, name: str, look: Callable[[], T | None], *, within: float = 60.0) -> T | None:
         """Look until there is something to see, at most `within` seconds; what was seen, or None when it failed.
 
-        A LookupError, StopIteration or SlackError of `look` means "not yet".
+        A LookupError, StopIteration, SlackError or ClientError of `look` means "not yet".
         """
         started = time.monotonic()
         self._waiting(name)
@@ -53,7 +55,7 @@ class Report:
         while True:
             try:
                 seen = look()
-            except (LookupError, StopIteration, SlackError) as error:
+            except (LookupError, StopIteration, SlackError, ClientError) as error:
                 reason = f"{type(error).__name__}: {error}"
             if seen or time.monotonic() - started > within:
                 break
