@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
@@ -56,19 +56,24 @@ def receive(url: str, name: str, batch_size: int, now: float) -> list[dict[str, 
         .get("Messages", [])
     )
     return [
-        {
-            "messageId": message["MessageId"],
-            "receiptHandle": message["ReceiptHandle"],
-            "body": message["Body"],
-            "attributes": message["Attributes"],
-            "messageAttributes": {},
-            "md5OfBody": message["MD5OfBody"],
-            "eventSource": "aws:sqs",
-            "eventSourceARN": arn("sqs", f"security-incident-{name}.fifo"),
-            "awsRegion": REGION,
-        }
+        record(name, message["Body"], message["MessageId"], message["ReceiptHandle"], message["Attributes"])
         for message in messages
     ]
+
+
+def record(name: str, body: str, message_id: str, receipt_handle: str, attributes: Mapping[str, str]) -> dict[str, Any]:
+    """A record as Lambda gets it of one of our queues."""
+    return {
+        "messageId": message_id,
+        "receiptHandle": receipt_handle,
+        "body": body,
+        "attributes": dict(attributes),
+        "messageAttributes": {},
+        "md5OfBody": "",
+        "eventSource": "aws:sqs",
+        "eventSourceARN": arn("sqs", f"security-incident-{name}.fifo"),
+        "awsRegion": REGION,
+    }
 
 
 def done(url: str, records: list[dict[str, Any]], failed: set[str]) -> None:

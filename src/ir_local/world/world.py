@@ -315,6 +315,11 @@ class World:
         queues.done(url, records, failed)
         return True
 
+    def record(self, name: str, body: Any, *, message_id: str = "m1", receive_count: int = 1) -> dict[str, Any]:
+        """A record as Lambda gets it of one of our queues, for tests that deliver one themselves."""
+        attributes = {"ApproximateReceiveCount": str(receive_count), "MessageGroupId": "group"}
+        return queues.record(name, json.dumps(body), message_id, f"handle-{message_id}", attributes)
+
     def dead_letters(self, name: str) -> list[dict[str, Any]]:
         """What is in a FIFO queue's dead-letter queue."""
         return queues.dead_letters(self.environment[f"DEAD_{name}"])

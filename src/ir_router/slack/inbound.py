@@ -99,6 +99,4 @@ def _message(message: Mapping[str, Any]) -> dict[str, Any]:
             for one in attachments
             if isinstance(one, Mapping)
         ]
-    if isinstance(message.get("edited"), Mapping):
-        kept["edited"] = {"ts": str(message["edited"].get("ts", ""))}
     return kept

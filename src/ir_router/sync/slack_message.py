@@ -28,7 +28,7 @@ _FILE_EVENT_SECONDS = 120
 
 
 class SlackMessage:
-    """`said` is Slack's message object, trimmed: `user`, `text`, `ts`, `thread_ts`, `files`, `edited`.
+    """`said` is Slack's message object, trimmed: `user`, `text`, `ts`, `thread_ts`, `files`, `attachments`.
 
     Each part has a row `SLACK#<ts>#<part>`; all rows of a message are made in one write, with the texts frozen.
     """
@@ -65,20 +65,22 @@ class SlackMessage:
             written += [comment_id] if row["state"] != "done" and (comment_id := self._finish(part)) else []
         return written
 
-    def edit(self, *, repeated: bool) -> list[str]:
-        """Bring its comments to what it says now; the ids of those that were changed or made. Raises as `create`."""
+    def edit(self, event_ts: str, *, repeated: bool) -> list[str]:
+        """Bring its comments to what it says now; the ids of those that were changed or made. Raises as `create`.
+
+        `event_ts` orders the edits: the message's own `edited.ts` counts in whole seconds.
+        """
         rows = self._rows()
         if not rows:
             return self.create(repeated=repeated)
-        edited_ts = str((self._said.get("edited") or {}).get("ts") or "")
-        if edited_ts and edited_ts <= str(rows[0].get("edited_ts") or ""):
-            return []  # a later edit was carried over already
+        if event_ts <= str(rows[0].get("edited_ts") or ""):
+            return []  # this edit or a later one was carried over already
         bodies = self._bodies(", edited")
         written = [made for part, body in enumerate(bodies) if (made := self._set(part, body, rows))]
         for part in sorted(set(rows) - set(range(len(bodies)))):
             (body,) = self._framed([_REMOVED_PART], ", edited", part)
             written += [made] if (made := self._set(part, body, rows)) else []
-        table.update(self._key(0), "SET edited_ts = :edited_ts", edited_ts=edited_ts)
+        table.update(self._key(0), "SET edited_ts = :event_ts", event_ts=event_ts)
         return written
 
     def delete(self, ts: str) -> list[str]:

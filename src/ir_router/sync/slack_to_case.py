@@ -76,7 +76,7 @@ def _message(event: Mapping[str, Any], record: Record, case_id: str, slack: Slac
     if is_deleted:
         written = message.delete(str(event.get("deleted_ts") or said.get("ts") or ""))
     elif subtype == "message_changed":
-        written = message.edit(repeated=repeated)
+        written = message.edit(str(event.get("event_ts") or event.get("ts") or ""), repeated=repeated)
     else:
         written = message.create(repeated=repeated)
     if written:
