@@ -10,9 +10,7 @@ from ir_local.build.errors import SourceError, UnpackedServiceError
 
 AWS_SERVICES = frozenset(
     {
-        "apigateway",
         "cloudtrail",
-        "cloudwatch",
         "dynamodb",
         "events",
         "iam",
@@ -23,10 +21,9 @@ AWS_SERVICES = frozenset(
         "sqs",
         "ssm",
         "stepfunctions",
-        "sts",
     }
 )
-"""The services whose botocore data is packed, by their names in `boto3.client`: 14 of more than 400, or the zip
+"""The services whose botocore data is packed, by their names in `boto3.client`: 11 of more than 400, or the zip
 would be three times as large. botocore's data that belongs to no service (endpoints, partitions, defaults, retries)
 is packed always."""
 
@@ -67,15 +64,20 @@ def check_services(package: Path) -> None:
 
     A client is a call of anything named `client` or `..._client` whose first argument is written as a string.
     """
+    for path, line, service in clients_made(package):
+        if service not in AWS_SERVICES:
+            raise UnpackedServiceError(
+                f"{path.name}:{line} makes a client for {service!r}, which the zip has no data for: "
+                f"add it to AWS_SERVICES in {Path(__file__).name}."
+            )
+
+
+def clients_made(package: Path) -> Iterator[tuple[Path, int, str]]:
+    """Where the package makes clients: module, line, service. Raises SourceError if a module is not Python."""
     for path in source_files(package):
-        if path.suffix != ".py":
-            continue
-        for line, service in _clients(path):
-            if service not in AWS_SERVICES:
-                raise UnpackedServiceError(
-                    f"{path.name}:{line} makes a client for {service!r}, which the zip has no data for: "
-                    f"add it to AWS_SERVICES in {Path(__file__).name}."
-                )
+        if path.suffix == ".py":
+            for line, service in _clients(path):
+                yield path, line, service
 
 
 def _clients(path: Path) -> Iterator[tuple[int, str]]:
