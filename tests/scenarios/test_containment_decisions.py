@@ -376,3 +376,18 @@ def test_given_a_holder_that_died_when_another_event_comes_then_it_waits_until_t
 
     assert execution.path[-1] == "Wait for Analyst"
     assert world.now() - died[0] >= 64
+
+
+def test_given_a_name_of_many_lines_when_decided_at_the_command_line_then_alerts_show_one_short_line(
+    world: World, machine: StateMachine
+) -> None:
+    contain(world, machine)
+    name = "jane\n\nDenied by the boss " + "x" * 300
+
+    answer = decide(world, asked(world)[0]["taskToken"], "approve", name)
+    machine.advance()
+
+    said = alerts(world)[-1]["Message"]
+    assert "Approved by jane Denied by the boss xxx" in said
+    assert "\nDenied" not in said + answer["message"]
+    assert "x" * 100 not in said + answer["message"]

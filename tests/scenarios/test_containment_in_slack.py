@@ -13,7 +13,7 @@ from ir_router.commands import people
 from ir_router.errors import UncertainError
 from tests.support import containment as support
 from tests.support.commands import answers
-from tests.support.containment import IamState, asked, audit_actions, decide, iam_state
+from tests.support.containment import IamState, asked, audit_actions, audit_rows, decide, iam_state
 from tests.support.state_machine import Execution, StateMachine
 from tests.support.world import World
 
@@ -175,7 +175,103 @@ def test_given_the_owner_of_the_credentials_when_pressing_then_they_are_refused_
     press(world, machine, jane, security_channel, "approval_approve")
 
     assert execution.status == "RUNNING"
-    assert "owner of the contained credentials cannot decide" in answers(world, jane)[-1]
+    assert "owner of the contained credentials" in answers(world, jane)[-1]
+
+
+def tagged(name: str, email: str) -> list[str]:
+    """A user whose owner's e-mail address is in the tag; its keys."""
+    keys = support.user(name)
+    boto3.client("iam").tag_user(UserName=name, Tags=[{"Key": "slack-email", "Value": email}])
+    return keys
+
+
+def test_given_credentials_with_an_owner_when_slack_shows_no_address_then_nobody_unknown_decides(
+    world: World, machine: StateMachine, jane: Person, security_channel: str
+) -> None:
+    (key,) = tagged("backdoor", "ann@example.com")
+    ann = world.workspace.create_user("ann", real_name="Ann")
+    world.workspace.store.users[ann.id].email = ""
+    jane.invite(security_channel, ann.id)
+    world.environment["IR_APPROVERS"] = json.dumps([ann.id, jane.id])
+    execution = machine.start(support.key_created(world, "backdoor", key))
+    world.settle()
+
+    press(world, machine, ann, security_channel, "approval_approve")
+
+    assert execution.status == "RUNNING"
+    assert "Slack does not show your e-mail address" in answers(world, ann)[-1]
+    press(world, machine, jane, security_channel, "approval_approve")
+    assert execution.status == "SUCCEEDED"
+
+
+def test_given_the_owner_of_the_actor_when_pressing_then_they_are_refused(
+    world: World, machine: StateMachine, jane: Person, security_channel: str
+) -> None:
+    (own,) = tagged("mallory", "Jane@example.com")
+    (key,) = support.user("backdoor")
+    who = support.user_identity("mallory", own)
+    execution = machine.start(support.key_created(world, "backdoor", key, userIdentity=who))
+    world.settle()
+
+    press(world, machine, jane, security_channel, "approval_deny")
+    (view,) = jane.views()
+    jane.submit(view.id, {"reason": "all is well"})
+    world.settle()
+    machine.advance()
+
+    assert execution.status == "RUNNING"
+    assert "cannot decide" in answers(world, jane)[-1]
+
+
+def test_given_a_session_that_is_named_after_a_person_when_they_press_then_they_are_refused(
+    world: World, machine: StateMachine, jane: Person, security_channel: str
+) -> None:
+    (key,) = support.user("backdoor")
+    who = support.role_identity("AWSReservedSSO_Admin_0123456789abcdef", "jane@example.com")
+    execution = machine.start(support.key_created(world, "backdoor", key, userIdentity=who))
+    world.settle()
+
+    press(world, machine, jane, security_channel, "approval_approve")
+
+    assert execution.status == "RUNNING"
+
+
+def test_given_an_event_that_joins_when_its_actor_has_an_owner_then_they_cannot_decide_any_more(
+    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    (own,) = tagged("eve", "jane@example.com")
+    machine.start(support.key_created(world, "backdoor", userIdentity=support.user_identity("eve", own)))
+    world.settle()
+
+    press(world, machine, jane, security_channel, "approval_approve")
+
+    assert contained[0].status == "RUNNING"
+    assert "cannot decide" in answers(world, jane)[-1]
+
+
+def test_given_an_event_that_joins_when_asked_then_the_message_names_every_key_that_goes(
+    world: World, machine: StateMachine, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    joining = support.key_created(world, "backdoor")
+    machine.start(joining)
+    world.settle()
+
+    (message,) = approvals_in(world, security_channel)
+    first, second = contained[1], support.named_key(joining)
+    shown = json.dumps(message["blocks"])
+    assert f"deletes {first[:4]}...{first[-4:]}, {second[:4]}...{second[-4:]} for good" in shown
+    assert "2 keys active" in shown
+
+
+def test_given_a_decision_in_slack_when_made_then_the_audit_has_the_id_and_no_address(
+    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    press(world, machine, jane, security_channel, "approval_approve")
+
+    rows = {row["action"]: row["details"] for row in audit_rows(world)}
+    for action in ("decision_recorded", "decision_received"):
+        assert json.loads(rows[action])["slack_user_id"] == jane.id
+    assert "jane@example.com" not in json.dumps(rows)
 
 
 def test_given_two_who_press_when_the_first_has_decided_then_the_second_is_told_who(

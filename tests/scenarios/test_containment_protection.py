@@ -222,6 +222,17 @@ def test_given_a_role_that_nobody_can_change_when_found_then_the_alert_says_what
     assert not support.role_is_denied(world, name)
 
 
+def test_given_a_role_that_only_calls_itself_like_one_of_aws_when_found_then_it_is_contained(
+    world: World, machine: StateMachine
+) -> None:
+    support.role("AWSReservedSSO_Backdoor", "/aws-ish/aws-reserved/")
+
+    execution = machine.start(support.finding(world, "AWSReservedSSO_Backdoor", 8.0, user_type="AssumedRole"))
+
+    assert execution.path[-1] == "Wait for Analyst"
+    assert support.role_is_denied(world, "AWSReservedSSO_Backdoor")
+
+
 def test_given_an_event_of_another_account_when_grave_then_it_is_alerted_and_never_contained(
     world: World, machine: StateMachine
 ) -> None:

@@ -105,6 +105,8 @@ def decide(row: Row, decision: str, analyst: Mapping[str, Any], notes: str) -> b
         "decision": decision,
         "principal": row.get("principal"),
         "via": analyst.get("via"),
+        # Names in Slack are chosen by their owners; the id is not.
+        "slack_user_id": analyst.get("slack_user_id"),
         "notes": notes,
     }
     try:
@@ -178,6 +180,22 @@ def note_joined(approval_id: str, event: Mapping[str, Any]) -> None:
         )
     except ConditionFailedError:
         return  # the approval is about to be asked; it reads the containment's row then
+
+
+def amend(approval_id: str, approve_does: str, deny_does: str, owners: list[str]) -> None:
+    """What the answers will do now, and who may not decide; an approval that waits no longer stays as it is."""
+    try:
+        table.update(
+            keys.approval(approval_id),
+            "SET approve_does = :approve_does, deny_does = :deny_does, owners = :owners",
+            "#state = :pending",
+            approve_does=approve_does,
+            deny_does=deny_does,
+            owners=owners,
+            pending=PENDING,
+        )
+    except ConditionFailedError:
+        return
 
 
 def _close(approval_id: str, state: str, *before: str, why: str | None = None) -> None:

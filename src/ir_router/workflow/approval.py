@@ -20,7 +20,7 @@ from ir_router.errors import UncertainError
 from ir_router.ledger import approvals
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
-from ir_router.workflow import notices, wording_decisions
+from ir_router.workflow import notices, wording, wording_decisions
 from ir_router.workflow.incident import Analyst
 
 _DECISIONS = ("approve", "deny")
@@ -53,10 +53,9 @@ def handle(event: Mapping[str, Any], _context: Any) -> Answer:
             "message in the queue, or ask for what is pending with the task list_approvals.",
         }
     observability.correlate(str(row.get("execution_name", row["approval_id"])))
-    if analyst.get("email") and _is_owner(row, str(analyst["email"])):
-        return _answer(
-            row, "not_allowed", "Nothing was decided: the owner of the contained credentials cannot decide about them."
-        )
+    refused = _refusal(row, analyst)
+    if refused:
+        return _answer(row, "not_allowed", f"Nothing was decided: {refused}")
     notes = str(event.get("notes") or "")[:_NOTES_LENGTH]
     won = row["state"] == approvals.PENDING and approvals.decide(row, decision, analyst, notes)
     row = approvals.get(row["approval_id"]) or row
@@ -110,7 +109,7 @@ def _execution_status(row: Row) -> str:
 def _told(row: Row, *, won: bool) -> Answer:
     """The answer for the row as it stands; `won`: the decision in it is the caller's own."""
     state, decision = row["state"], str(row.get("decision", ""))
-    who = (row.get("analyst") or {}).get("name", "somebody")
+    who = wording.cut(str((row.get("analyst") or {}).get("name", "somebody")), 80)
     if state == approvals.EXPIRED:
         stays = "Nothing was contained." if row["kind"] == "contain" else "The containment stays."
         return _answer(row, "too_late", f"Too late: {row.get('why', 'the workflow waits no longer')}. {stays}")
@@ -186,5 +185,15 @@ def _analyst(value: object) -> Analyst | None:
     return None
 
 
-def _is_owner(row: Row, email: str) -> bool:
-    return email.casefold() in {str(owner).casefold() for owner in row.get("owners", [])}
+def _refusal(row: Row, analyst: Analyst) -> str | None:
+    """Why this person may not decide, or None. A name from the command line is no e-mail address to compare."""
+    owners = {str(owner).casefold() for owner in row.get("owners", [])}
+    email = str(analyst.get("email", "")).casefold()
+    if email in owners:
+        return "the owner of the contained credentials, or of those that caused the incident, cannot decide about them."
+    if owners and not email and analyst["via"] == "slack":
+        return (
+            "these credentials have an owner, who may not decide, and Slack does not show your e-mail address, so that "
+            "nobody can tell whether it is you. Add an e-mail address to your profile, or let somebody else decide."
+        )
+    return None

@@ -45,13 +45,18 @@ def owner_of(access_key_id: str) -> str | None:
 
 
 def tags(principal: Principal) -> dict[str, str]:
-    """The tags of the user or role."""
+    """The tags of the user or role; none when it is gone."""
     client = aws.client("iam")
-    if principal["kind"] == "user":
-        pages = client.get_paginator("list_user_tags").paginate(UserName=principal["name"])
-        return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
-    role_pages = client.get_paginator("list_role_tags").paginate(RoleName=principal["name"])
-    return {tag["Key"]: tag["Value"] for page in role_pages for tag in page["Tags"]}
+    try:
+        if principal["kind"] == "user":
+            pages = client.get_paginator("list_user_tags").paginate(UserName=principal["name"])
+            return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
+        role_pages = client.get_paginator("list_role_tags").paginate(RoleName=principal["name"])
+        return {tag["Key"]: tag["Value"] for page in role_pages for tag in page["Tags"]}
+    except ClientError as error:
+        if _is_missing(error):
+            return {}
+        raise
 
 
 def access_keys(principal: Principal) -> dict[str, str]:

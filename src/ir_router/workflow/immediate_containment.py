@@ -16,7 +16,7 @@ from ir_router.ledger import approvals, containments
 from ir_router.ledger.containments import Lock
 from ir_router.observability import logger, measure
 from ir_router.settings import settings
-from ir_router.workflow import changes, iam, invocation, notices, protection, reading, wording
+from ir_router.workflow import changes, iam, invocation, notices, protection, reading, request_approval, wording
 from ir_router.workflow.changes import ChangeFailedError, State
 from ir_router.workflow.incident import ContainmentResult, Incident, Principal, PrincipalResult
 
@@ -45,7 +45,7 @@ def handle(task: Mapping[str, Any], context: Any) -> ContainmentResult:
     answer: ContainmentResult = {
         "outcome": outcome,
         "principals": results,
-        "owners": _owners(results) if outcome in ("contained", "limit_reached") else [],
+        "owners": _owners(incident, results, context) if outcome in ("contained", "limit_reached") else [],
         "contained_at": clock.utc_now().isoformat().replace("+00:00", "Z") if contained else None,
         "seconds_from_event": _seconds_since(incident["event_time"]) if contained else None,
         "seconds_from_arrival": _seconds_since(incident["execution"]["started_at"]) if contained else None,
@@ -67,13 +67,7 @@ def _targets(incident: Incident, context: Any) -> list[tuple[Principal, str | No
     actor = incident["actor"]
     if settings().contain_actor and (actor["kind"], actor["name"]) != (subject["kind"], subject["name"]):
         used = actor["access_key_id"]
-        itself: Principal = {
-            "kind": actor["kind"],
-            "name": actor["name"],
-            "arn": actor["arn"],
-            "account": actor["account"],
-        }
-        targets.append((itself, used if used and used.startswith("AKIA") else None))
+        targets.append((reading.principal_of(actor), used if used and used.startswith("AKIA") else None))
     return targets
 
 
@@ -96,11 +90,11 @@ def _contain(
     if mode != "enforce":
         return _dry_run(found, key)
     with containments.locked(found["arn"], invocation.lock_until(context)) as lock:
-        return _under_lock(lock, incident, found, key, permitted=permitted)
+        return _under_lock(lock, incident, found, key, permitted=permitted, context=context)
 
 
 def _under_lock(
-    lock: Lock, incident: Incident, principal: Principal, key: str | None, *, permitted: bool
+    lock: Lock, incident: Incident, principal: Principal, key: str | None, *, permitted: bool, context: Any
 ) -> PrincipalResult:
     execution = incident["execution"]["id"]
     row = lock.row
@@ -126,7 +120,7 @@ def _under_lock(
     result["named_keys"] = list(lock.row["named_keys"])
     result["recorded"] = dict(lock.row["recorded"])
     if joins:
-        _tell_open_incident(lock, incident, result)
+        _tell_open_incident(lock, incident, result, _owners(incident, [result], context))
     return result
 
 
@@ -159,6 +153,7 @@ def _remember(lock: Lock, execution: str, principal: Principal, key: str | None,
             "opened_at": clock.now(),
             "principal": dict(principal),
             "case_id": None,
+            "joined_owners": None,
         }
     lock.save(**values)
 
@@ -181,8 +176,12 @@ def _dry_run(principal: Principal, key: str | None) -> PrincipalResult:
     return _result(principal, "dry_run", f"Would be done: {', '.join(planned)}.")
 
 
-def _tell_open_incident(lock: Lock, incident: Incident, result: PrincipalResult) -> None:
-    """The case and the approval of the open incident are told that this event joined."""
+def _tell_open_incident(lock: Lock, incident: Incident, result: PrincipalResult, owners: list[str]) -> None:
+    """The case and the approval of the open incident are told that this event joined.
+
+    The owners are kept with the containment first: an approval that is only now being asked reads them from there.
+    """
+    lock.save(joined_owners=sorted({*lock.row.get("joined_owners", []), *owners}))
     row = lock.row
     result["joined_execution"] = row["incident"]
     result["case_id"] = row.get("case_id")
@@ -192,17 +191,25 @@ def _tell_open_incident(lock: Lock, incident: Incident, result: PrincipalResult)
         approval_id,
         {"execution": incident["execution"]["id"], "what": wording.what_happened(incident)},
     )
+    request_approval.refresh(approval_id)
     notices.publish("ApprovalRequested", {"approval_id": approval_id, "joined": True})
 
 
-def _owners(results: list[PrincipalResult]) -> list[str]:
-    """The e-mail addresses of the principals' owners, by tag; they may not decide about their own credentials."""
-    owners = []
-    for result in results:
-        if result["outcome"] in ("contained", "limit_reached"):
-            owner = iam.tags(result["principal"]).get(settings().owner_tag, "")
-            owners += [owner.strip()] if owner.strip() else []
-    return owners
+def _owners(incident: Incident, results: list[PrincipalResult], context: Any) -> list[str]:
+    """The e-mail addresses of those who may not decide, sorted, each once.
+
+    They are, by tag, the owners of the principals and of the actor, who may be the one that caused the incident; and
+    the person that an actor's session is named after, as sessions of IAM Identity Center are.
+    """
+    actor = incident["actor"]
+    known = [result["principal"] for result in results if result["outcome"] != "refused"]
+    if actor["kind"] in ("user", "role") and actor["name"] and actor["account"] == invocation.own_account(context)[1]:
+        known.append(reading.principal_of(actor))
+    owners = {iam.tags(principal).get(settings().owner_tag, "").strip() for principal in known}
+    session = actor["caller_arn"].rpartition("/")[2] if ":assumed-role/" in actor["caller_arn"] else ""
+    if "@" in session:
+        owners.add(session)
+    return sorted(owners - {""})
 
 
 def _seconds_since(moment: str | None) -> float | None:

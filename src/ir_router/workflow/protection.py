@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from ir_router.workflow.allowlist import matches_arn
 from ir_router.workflow.incident import Principal
 
+_RESERVED = ("role/aws-service-role/", "role/aws-reserved/")
+
 
 def refusal(principal: Principal, own_account: str, protected: Iterable[str]) -> str | None:
     """Why this principal is not contained, with what a person must do; None when it may be.
@@ -26,11 +28,9 @@ def refusal(principal: Principal, own_account: str, protected: Iterable[str]) ->
         )
     if kind not in ("user", "role") or not name:
         return "The event names no IAM user or role of this account. Look at the event and act by hand."
-    if kind == "role" and (
-        "/aws-service-role/" in arn
-        or "/aws-reserved/" in arn
-        or name.startswith(("AWSServiceRoleFor", "AWSReservedSSO_"))
-    ):
+    # By path alone, which nobody but AWS can choose: a name that looks like AWS's own must not protect anybody. Events
+    # may lack the path; then IAM's own ARN, read before anything is changed, tells.
+    if kind == "role" and arn.rpartition(":")[2].startswith(_RESERVED):
         return (
             "IAM does not let anybody change this role. For an IAM Identity Center role, disable the person's access "
             "in IAM Identity Center; for a service-linked role, look at what the service was told to do."

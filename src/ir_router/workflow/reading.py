@@ -71,6 +71,11 @@ def role(name: str, account: str, partition: str = "aws") -> Principal:
     return {"kind": "role", "name": name, "arn": f"arn:{partition}:iam::{account}:role/{name}", "account": account}
 
 
+def principal_of(actor: Actor) -> Principal:
+    """The principal behind a call, without what it called with."""
+    return {"kind": actor["kind"], "name": actor["name"], "arn": actor["arn"], "account": actor["account"]}
+
+
 def iso(moment: str | None) -> str | None:
     """A time of an event as ISO 8601 in UTC, or None when it is no time."""
     if not moment:
@@ -113,12 +118,7 @@ def _owner_of_new_key(
     detail: Mapping[str, Any], actor: Actor, account: str, partition: str
 ) -> tuple[Principal, str | None]:
     """CreateAccessKey without a user name makes a key for the caller; every other call concerns the caller itself."""
-    itself: Principal = {
-        "kind": actor["kind"],
-        "name": actor["name"],
-        "arn": actor["arn"],
-        "account": actor["account"],
-    }
+    itself = principal_of(actor)
     if detail.get("eventName") != "CreateAccessKey":
         key = actor["access_key_id"]
         return itself, key if key and key.startswith(_LONG_TERM_KEY) else None
@@ -210,7 +210,7 @@ def _guardduty(event: Mapping[str, Any], detail: Mapping[str, Any], partition: s
     service = service if isinstance(service, Mapping) else {}
     access_key = _string(key.get("accessKeyId"))
     return {
-        # A finding is sent again whenever it is seen again; it is one incident (extract_event_context: for each severity).
+        # A finding is sent again whenever it is seen again; it is one incident for each severity.
         "event_id": _text(detail, "id"),
         "event_name": _text(detail, "type"),
         "event_source": "guardduty.amazonaws.com",

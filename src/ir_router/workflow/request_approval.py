@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ir_router import aws, clock
-from ir_router.ledger import approvals, audit
+from ir_router.ledger import approvals, audit, containments
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.settings import settings
@@ -26,6 +26,7 @@ def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     containment: ContainmentResult = task["containment"]
     facts = wording_decisions.approval_facts(incident, containment, task["case"]["case_id"], task["kind"])
     row = approvals.request(incident["execution"]["id"], task["kind"], task["task_token"], facts)
+    row = refresh(row["approval_id"]) or row
     aws.client("sqs").send_message(
         QueueUrl=settings().require("approval_queue_url"),
         MessageBody=json.dumps(_message(task["task_token"], row, incident, containment), ensure_ascii=False),
@@ -33,6 +34,25 @@ def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     notices.publish("ApprovalRequested", {"approval_id": row["approval_id"], "case_id": row.get("case_id")})
     logger.info("approval requested", extra={"approval_id": row["approval_id"], "kind": task["kind"]})
     return {"approval_id": row["approval_id"]}
+
+
+def refresh(approval_id: str) -> Row | None:
+    """Let the approval say what each answer does for all the events that have joined; the row, or None.
+
+    Called after the approval is written and after each event that joins, so that none is missed between the two.
+    """
+    row = approvals.get(approval_id)
+    if row is None or row["state"] != approvals.PENDING or not row.get("principals"):
+        return row
+    parts = [containments.get(arn) or {} for arn in row["principals"]]
+    if any(part.get("incident") != row["execution"] for part in parts):
+        return row
+    owners = sorted({*row["owners"], *(owner for part in parts for owner in part.get("joined_owners", []))})
+    approve, deny = wording_decisions.approve_does(parts), wording_decisions.deny_does(parts)
+    if (approve, deny, owners) == (row["approve_does"], row["deny_does"], row["owners"]):
+        return row
+    approvals.amend(approval_id, approve, deny, owners)
+    return approvals.get(approval_id)
 
 
 def record_decision(task: Mapping[str, Any], _context: Any) -> Decision:
@@ -50,6 +70,7 @@ def record_decision(task: Mapping[str, Any], _context: Any) -> Decision:
     analyst = _analyst(answer.get("analyst"))
     approvals.record_receipt(approval_id, decision, analyst)
     details = {"execution": execution, "approval_id": approval_id, "kind": task["kind"], "decision": decision}
+    details |= {"via": analyst["via"], "slack_user_id": analyst.get("slack_user_id")}
     audit.append("decision_received", analyst["name"], details, once=f"{execution}/{task['kind']}/received")
     notices.publish("ApprovalDecided", {"approval_id": approval_id, "decision": decision})
     return {

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from ir_router.workflow import wording
-from ir_router.workflow.incident import ContainmentResult, Decision, Incident
+from ir_router.workflow.incident import ContainmentResult, Decision, Incident, Principal, PrincipalResult
 from ir_router.workflow.remediation import RemediationResult
 
+_NAME_LENGTH = 80
 _DECIDED = {"approve": "Approved", "deny": "Denied"}
 
 
@@ -29,6 +30,7 @@ def approval_facts(
     """What an approval shows to people, kept in its row. `kind` is `contain` or `remediate`."""
     who = " and ".join(wording.name_of(part["principal"]) for part in containment["principals"])
     contain = kind == "contain"
+    contained = contained_parts(containment)
     facts: dict[str, Any] = {
         "headline": f"contain {who}?" if contain else f"{who} contained",
         "title": incident["title"],
@@ -37,8 +39,9 @@ def approval_facts(
         "done": [part["why"] for part in containment["principals"]]
         if contain
         else wording.actions(containment["principals"]),
-        "approve_does": _contain_does(who) if contain else approve_does(containment),
-        "deny_does": f"leaves {who} as it is." if contain else deny_does(containment),
+        "approve_does": _contain_does(who) if contain else approve_does(contained),
+        "deny_does": f"leaves {who} as it is." if contain else deny_does(contained),
+        "principals": [part["principal"]["arn"] for part in contained],
         "principal": containment["principals"][0]["principal"]["arn"],
         "owners": containment["owners"],
         "event_id": incident["event_id"],
@@ -54,32 +57,38 @@ def _contain_does(who: str) -> str:
     return f"contains {who}: deny policy attached, keys disabled. A second decision is then asked."
 
 
-def approve_does(containment: ContainmentResult) -> str:
-    """What an approval will do."""
-    named = [key for part in containment["principals"] for key in part["named_keys"]]
+def contained_parts(containment: ContainmentResult) -> list[PrincipalResult]:
+    """The principals that the decision is about."""
+    return [part for part in containment["principals"] if part["outcome"] == "contained"]
+
+
+def approve_does(parts: Sequence[Mapping[str, Any]]) -> str:
+    """What an approval will do. `parts` are principals with `named_keys`: results of containing, or rows of them."""
+    named = [key for part in parts for key in part["named_keys"]]
     if not named:
         return "keeps the containment. The deny policy stays until someone releases it."
     shown = ", ".join(wording.short_key(key) for key in named)
     return f"deletes {shown} for good. The deny policy stays until someone releases it."
 
 
-def deny_does(containment: ContainmentResult) -> str:
-    """What a denial will do."""
+def deny_does(parts: Sequence[Mapping[str, Any]]) -> str:
+    """What a denial will do. `parts` are principals with what was `recorded` of them."""
     told = []
-    for part in containment["principals"]:
+    for part in parts:
+        principal: Principal = part["principal"]
         recorded: Mapping[str, Any] = part["recorded"]
         active = sum(status == "Active" for status in recorded.get("keys", {}).values())
-        keys = "" if part["principal"]["kind"] != "user" else f"{active} key{'' if active == 1 else 's'} active, "
+        keys = "" if principal["kind"] != "user" else f"{active} key{'' if active == 1 else 's'} active, "
         policy = "deny policy as before" if recorded.get("deny_attached") else "no deny policy"
-        told.append(f"restores {wording.name_of(part['principal'])} as found: {keys}{policy}")
+        told.append(f"restores {wording.name_of(principal)} as found: {keys}{policy}")
     return "; ".join(told) + "."
 
 
 def asked(containment: ContainmentResult) -> list[str]:
     """Both answers, for the alert."""
     return [
-        f"Approve: {approve_does(containment)}",
-        f"Deny: {deny_does(containment)}",
+        f"Approve: {approve_does(contained_parts(containment))}",
+        f"Deny: {deny_does(contained_parts(containment))}",
         "How: the buttons in Slack, or aws lambda invoke with the token from the queue (docs/containment.md).",
     ]
 
@@ -87,7 +96,8 @@ def asked(containment: ContainmentResult) -> list[str]:
 def decided_by(decision: Decision) -> str:
     """Who decided and how, for example `Approved by Jane Smith`."""
     analyst = decision.get("analyst")
-    who = analyst["name"] if analyst else "somebody"
+    # Whoever types a name at the command line must not write further lines of an alert with it.
+    who = wording.cut(analyst["name"], _NAME_LENGTH) if analyst else "somebody"
     # At the command line anybody may type any name: say so.
     stated = " (name as given at the command line)" if analyst and analyst["via"] == "cli" else ""
     return f"{_DECIDED[decision['decision']]} by {who}{stated}"
