@@ -63,6 +63,8 @@ def test_given_allowlist_entries_when_listed_and_removed_then_both_kinds_show_an
     [
         ({"value": "0.0.0.0/0"}, "would allow every address"),
         ({"value": "::/0"}, "would allow every address"),
+        ({"value": "10.0.0.0/7"}, "too many addresses"),
+        ({"value": "2001::/31"}, "too many addresses"),
         ({"value": "example.com"}, "neither an IP address"),
         ({"value": ""}, "needs the field value"),
         ({"reason": " "}, "needs the field reason"),
@@ -73,6 +75,8 @@ def test_given_allowlist_entries_when_listed_and_removed_then_both_kinds_show_an
         ({"kind": "principal", "value": "*"}, "no full ARN"),
         ({"kind": "principal", "value": f"arn:aws:iam::{ACCOUNT}:*"}, "every principal"),
         ({"kind": "principal", "value": f"arn:aws:iam::{ACCOUNT}:user/*"}, "every principal"),
+        ({"kind": "principal", "value": f"arn:aws:iam::{ACCOUNT}:user/*y"}, "every principal"),
+        ({"kind": "principal", "value": f"arn:aws:iam::{ACCOUNT}:u*"}, "every principal"),
         ({"kind": "principal", "value": "arn:aws:iam::*:user/mallory"}, "no full ARN"),
         ({"expires_at": "tomorrow"}, "expires_at is a time"),
         ({"expires_at": "2020-01-01T00:00:00Z"}, "in the past"),

@@ -112,6 +112,69 @@ def test_given_an_allowlist_that_cannot_be_read_when_a_key_is_made_then_it_is_co
     assert "The allowlist could not be read" in alerts(world)[0]["Message"]
 
 
+def test_given_an_allowlisted_user_when_guardduty_finds_its_key_abused_then_people_are_alerted_and_nothing_is_contained(
+    world: World, machine: StateMachine
+) -> None:
+    add(world, "principal", f"arn:aws:iam::{ACCOUNT}:user/backdoor")
+    (key,) = support.user("backdoor")
+
+    execution = machine.start(support.finding(world, "backdoor", 8.0))
+
+    assert execution.path[-1] == "Alerted"
+    assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
+    (alert,) = alerts(world)
+    assert "Nothing is contained because of the allowlist's entry" in alert["Message"]
+
+
+def test_given_an_allowlisted_address_when_root_is_used_from_there_then_people_are_alerted(
+    world: World, machine: StateMachine
+) -> None:
+    add(world, "ip", "198.51.100.0/24")
+    root = {"type": "Root", "arn": f"arn:aws:iam::{ACCOUNT}:root", "accountId": ACCOUNT}
+
+    machine.start(support.event(support.call(world, "CreateUser", userIdentity=root)))
+
+    (alert,) = alerts(world)
+    assert alert["Subject"].startswith("CRITICAL")
+
+
+def test_given_a_call_through_a_vpc_endpoint_when_its_address_is_allowlisted_then_it_is_contained(
+    world: World, machine: StateMachine
+) -> None:
+    add(world, "ip", "10.0.0.0/8")
+    (key,) = support.user("backdoor")
+    through = {"sourceIPAddress": "10.1.2.3", "vpcEndpointId": "vpce-0123456789abcdef0"}
+
+    machine.start(support.key_created(world, "backdoor", key, **through))
+
+    assert iam_state(world, "backdoor").denied
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("IR_ALLOWED_CIDRS", "0.0.0.0/0"),
+        ("IR_ALLOWED_CIDRS", "198.0.0.0/7"),
+        ("IR_ALLOWED_PRINCIPALS", "*"),
+        ("IR_ALLOWED_PRINCIPALS", "arn:aws:iam::*:user/mallory"),
+        ("IR_ALLOWED_PRINCIPALS", f"arn:aws:iam::{ACCOUNT}:*"),
+        ("IR_ALLOWED_PRINCIPALS", f"arn:aws:iam::{ACCOUNT}:user/*y"),
+    ],
+)
+def test_given_an_entry_of_the_deployment_that_is_too_wide_when_a_key_is_made_then_it_is_not_used_and_told(
+    world: World, machine: StateMachine, variable: str, value: str
+) -> None:
+    world.environment[variable] = json.dumps([value])
+    (key,) = support.user("backdoor")
+
+    machine.start(support.key_created(world, "backdoor", key))
+
+    assert iam_state(world, "backdoor").denied
+    assert "Mend the allowlist: an entry is not used" in alerts(world)[0]["Message"]
+    (listed,) = world.invoke("workflow", {"task": "allowlist_list"})["entries"]
+    assert value in listed["not_used"]
+
+
 # Modes
 
 

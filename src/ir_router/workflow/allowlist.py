@@ -18,6 +18,9 @@ from ir_router.workflow.incident import Actor
 
 _SERVICE_NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.amazonaws\.com(\.cn)?|AWS Internal")
 _PRINCIPAL_PATTERN = re.compile(r"arn:aws[a-z-]*:(iam|sts)::\d{12}:[^:]+")
+# What must be spelled out: whose account, what kind of principal, and how its name (or path) begins.
+_NARROW_ENOUGH = re.compile(r"arn:aws[a-z-]*:(iam::\d{12}:(user|role)|sts::\d{12}:assumed-role)/[^*/].*")
+_SHORTEST_PREFIX = {4: 8, 6: 32}
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -54,16 +57,21 @@ def checked(kind: str, value: str) -> str:
             if _SERVICE_NAME.fullmatch(value):
                 return value
             raise InvalidInputError(f"{value!r} is neither an IP address, a CIDR nor the name of an AWS service.")
-        if network.prefixlen == 0:
-            raise InvalidInputError(f"{value} would allow every address.")
+        shortest = _SHORTEST_PREFIX[network.version]
+        if network.prefixlen < shortest:
+            every = "would allow every address" if network.prefixlen == 0 else "would allow too many addresses"
+            raise InvalidInputError(f"{value} {every}: the widest network is /{shortest}.")
         return str(network)
     if kind == "principal":
         if not _PRINCIPAL_PATTERN.fullmatch(value):
             raise InvalidInputError(
                 f"{value!r} is no full ARN with an account, for example arn:aws:iam::123456789012:role/deploy-*."
             )
-        if value.rpartition(":")[2].strip("*/") in ("", "user", "role", "assumed-role"):
-            raise InvalidInputError(f"{value} would allow every principal of the account.")
+        if not _NARROW_ENOUGH.fullmatch(value):
+            raise InvalidInputError(
+                f"{value} might allow every principal of the account: after user/, role/ or assumed-role/ at least the "
+                "first character is spelled out."
+            )
         return value
     raise InvalidInputError("kind is ip or principal.")
 

@@ -31,9 +31,10 @@ def add(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
 
 
 def list_entries(_task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
-    """All entries in force: those of the deployment and those that people added."""
+    """All entries: those of the deployment (`not_used` says what is wrong with one) and those that people added."""
     deployed = [
         {"kind": entry.kind, "value": entry.value, "reason": entry.reason}
+        | ({"not_used": why} if (why := check_allowlist.refusal(entry)) else {})
         for entry in check_allowlist.deployed_entries()
     ]
     return {"entries": deployed + [_shown(row) for row in stored.entries()]}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ir_router import clock
+from ir_router.errors import InvalidInputError
 from ir_router.ledger import allowlist as stored
 from ir_router.observability import logger
 from ir_router.settings import settings
@@ -16,19 +17,30 @@ from ir_router.workflow.allowlist import Entry
 from ir_router.workflow.incident import AllowlistAnswer, Incident
 
 BY_DEPLOYMENT = "given at deployment"
+# Their subject is whoever is on the list: that it is expected to act says nothing about its credentials being stolen.
+_ABOUT_CREDENTIALS = frozenset({"guardduty.amazonaws.com", "health.amazonaws.com"})
 
 
 def handle(task: Mapping[str, Any], _context: Any) -> Incident:
-    """The incident with the allowlist's answer. A lookup that fails counts as not allowlisted, and is told."""
+    """The incident with the allowlist's answer. A lookup that fails counts as not allowlisted, and is told.
+
+    Of findings about credentials and of CRITICAL events an entry stops the containment at most, never the alert.
+    """
     incident: Incident = task["incident"]
+    # Behind a VPC endpoint the caller chooses its address: any network's owner can give it one of ours.
+    address = None if incident["vpc_endpoint_id"] else incident["source_ip"]
+    refused: list[str] = []
     try:
-        found = allowlist.find(incident["actor"], incident["source_ip"], _entries(), clock.now())
+        found = allowlist.find(incident["actor"], address, _usable(_entries(), refused), clock.now())
     except (BotoCoreError, ClientError) as error:
         logger.error("the allowlist cannot be read", extra={"error": type(error).__name__})
         return {**incident, "allowlist": {"allowlisted": False, "lookup_failed": True}}
-    answer: AllowlistAnswer = {"allowlisted": found is not None, "lookup_failed": False}
+    silent = incident["event_source"] not in _ABOUT_CREDENTIALS and incident["band"] != "CRITICAL"
+    answer: AllowlistAnswer = {"allowlisted": found is not None and silent, "lookup_failed": False}
     if found is not None:
         answer |= {"entry": found.value, "reason": found.reason}
+    if refused:
+        answer["refused"] = refused
     return {**incident, "allowlist": answer}
 
 
@@ -38,6 +50,26 @@ def deployed_entries() -> Iterator[Entry]:
         yield Entry("ip", value, BY_DEPLOYMENT)
     for value in settings().allowed_principals:
         yield Entry("principal", value, BY_DEPLOYMENT)
+
+
+def refusal(entry: Entry) -> str | None:
+    """Why the entry is not used, or None: it is wrong, or so wide that it would allow strangers."""
+    try:
+        allowlist.checked(entry.kind, entry.value)
+    except InvalidInputError as error:
+        return str(error)
+    return None
+
+
+def _usable(entries: Iterable[Entry], refused: list[str]) -> Iterator[Entry]:
+    """The entries that may be used; what is wrong with the others is appended to `refused`."""
+    for entry in entries:
+        why = refusal(entry)
+        if why is None:
+            yield entry
+        else:
+            logger.error("an entry of the allowlist is not used", extra={"kind": entry.kind})
+            refused.append(why)
 
 
 def _entries() -> Iterator[Entry]:

@@ -14,6 +14,7 @@ def handle(task: Mapping[str, Any], _context: Any) -> Incident:
     """The incident with severity, title, detections and the action that follows (log, alert, contain)."""
     incident: Incident = task["incident"]
     assessment = severity.assess(detections.matching(task["event"]), incident["subject"])
+    spared = "entry" in incident.get("allowlist", {})
     logger.info(
         "severity evaluated",
         extra={"severity": assessment.severity, "detections": assessment.detections, "event_id": incident["event_id"]},
@@ -21,7 +22,7 @@ def handle(task: Mapping[str, Any], _context: Any) -> Incident:
     return {
         **incident,
         "severity": assessment.severity,
-        "action": assessment.action,
+        "action": "alert" if spared and assessment.action == "contain" else assessment.action,
         "title": assessment.title,
         "detections": list(assessment.detections),
     }

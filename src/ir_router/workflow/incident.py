@@ -38,12 +38,17 @@ class Execution(TypedDict):
 
 
 class AllowlistAnswer(TypedDict):
-    """Whether the actor or its address is expected to do this, by which entry and why."""
+    """Whether the event ends here because actor or address are expected to do this.
+
+    `entry` without `allowlisted`: an entry matches, and stops the containment but not the alert. `refused` says what is
+    wrong with entries that were not used.
+    """
 
     allowlisted: bool
     lookup_failed: bool
     entry: NotRequired[str]
     reason: NotRequired[str]
+    refused: NotRequired[list[str]]
 
 
 class Facts(TypedDict):

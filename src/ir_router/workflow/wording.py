@@ -9,7 +9,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from ir_router.workflow.incident import ActionTaken, ContainmentResult, Incident, Principal, PrincipalResult
+from ir_router.workflow.incident import (
+    ActionTaken,
+    AllowlistAnswer,
+    ContainmentResult,
+    Incident,
+    Principal,
+    PrincipalResult,
+)
 
 AUDIT_ACTOR = "ir-router workflow"
 _VALUE_LENGTH = 300
@@ -157,8 +164,19 @@ def facts(incident: Incident) -> list[str]:
     if incident["user_agent"]:
         told.append(f"User agent: {cut(incident['user_agent'])}")
     told.append(f"Account {incident['account']}, region {incident['region']}")
-    if "allowlist" in incident and incident["allowlist"]["lookup_failed"]:
+    if "allowlist" in incident:
+        told += _allowlist(incident["allowlist"])
+    return told
+
+
+def _allowlist(answer: AllowlistAnswer) -> list[str]:
+    told = []
+    if answer["lookup_failed"]:
         told.append("The allowlist could not be read; the event was treated as not allowlisted.")
+    if "entry" in answer:
+        reason = cut(answer.get("reason", ""))
+        told.append(f"Nothing is contained because of the allowlist's entry {answer['entry']} ({reason}).")
+    told += [f"Mend the allowlist: an entry is not used. {why}" for why in answer.get("refused", [])]
     return told
 
 
