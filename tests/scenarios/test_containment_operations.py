@@ -297,6 +297,59 @@ def test_given_months_gone_by_when_records_expired_then_the_chain_still_verifies
     assert answer["verified"], answer
 
 
+@pytest.mark.parametrize("removed", [[5], [4, 5], [1, 2, 3, 4, 5]])
+def test_given_a_head_that_claims_that_removed_records_expired_when_verified_then_they_are_missed(
+    world: World, removed: list[int]
+) -> None:
+    write(world, 5)
+    rows = audit_rows(world)
+    for sequence in removed:
+        ledger().delete_item(Key={"PK": rows[sequence - 1]["PK"], "SK": rows[sequence - 1]["SK"]})
+    head = ledger().get_item(Key={"PK": "AUDIT#head", "SK": "META"})["Item"]
+    ledger().put_item(Item=head | {"record_expires_at": 1})
+
+    broken = run(world, "verify_audit")["broken"]
+
+    assert broken["why"] == f"records {removed[0]} to 5 are missing"
+
+
+def test_given_a_closing_that_claims_that_a_month_expired_when_verified_then_it_is_missed(world: World) -> None:
+    write(world, 2)
+    world.advance(40 * 86_400)
+    write(world, 2)
+    first, second, *_later = audit_rows(world)
+    for row in (first, second):
+        ledger().delete_item(Key={"PK": row["PK"], "SK": row["SK"]})
+    closing = ledger().get_item(Key={"PK": "AUDIT#closing", "SK": first["month"]})["Item"]
+    ledger().put_item(Item=closing | {"record_expires_at": 1})
+
+    broken = run(world, "verify_audit")["broken"]
+
+    assert (broken["month"], broken["why"]) == (first["month"], "records 1 to 2 are missing")
+
+
+def test_given_nothing_written_for_longer_than_the_retention_when_all_expired_then_the_chain_still_verifies(
+    world: World,
+) -> None:
+    write(world, 2)
+    world.advance(500 * 86_400)
+    for row in audit_rows(world):
+        ledger().delete_item(Key={"PK": row["PK"], "SK": row["SK"]})
+
+    assert run(world, "verify_audit")["verified"]
+
+
+def test_given_the_quietest_log_level_when_something_is_recorded_then_its_hash_is_logged(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(world, 1)
+
+    (row,) = audit_rows(world)
+    (line,) = [vars(entry) for entry in caplog.records if entry.name == "ir-router-audit"]
+    assert (line["month"], line["sequence"], line["hash"]) == (row["month"], 1, row["hash"])
+    assert not {"details", "actor"} & set(line)
+
+
 def test_given_many_writers_at_once_when_all_have_written_then_the_chain_has_not_forked(world: World) -> None:
     run(world, "allowlist_list")
     failures: list[BaseException] = []

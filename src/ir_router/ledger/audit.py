@@ -3,7 +3,9 @@
 Each record holds the hash of the one before it. The head (month, sequence, hash of the newest record) advances in the
 transaction that writes the record, so concurrent writers cannot fork the chain: one of them finds the head moved and
 goes again. When a month ends, its last sequence and hash are kept for ever, also after its records have expired.
-At log level info each hash is logged too, a second witness outside the table.
+Each record's hash is logged too, whatever the log level: a second witness outside the table.
+
+Of DynamoDB it needs GetItem (the head), PutItem (in transactions) and Query (verifying), no UpdateItem or DeleteItem.
 """
 
 from __future__ import annotations
@@ -15,15 +17,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aws_lambda_powertools import Logger
+
 from ir_router import clock
 from ir_router.errors import IrRouterError
 from ir_router.ledger import keys, table
 from ir_router.ledger.table import Row, TransactionFailedError
-from ir_router.observability import logger
 from ir_router.settings import settings
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+# Apart from the other lines, which `log_level` may silence. Ids and hashes only.
+_witness = Logger(service="ir-router-audit", level="INFO", log_uncaught_exceptions=False)
 
 _TRIES = 25
 _DAY = 86_400
@@ -76,7 +82,7 @@ def append(
             # The head moved, or somebody's transaction held it: read it again.
             clock.sleep(random.uniform(0.005, 0.03) * min(attempt + 1, 10))  # noqa: S311
             continue
-        logger.info(
+        _witness.info(
             "audit", extra={"audit": action, "month": row["month"], "sequence": row["sequence"], "hash": row["hash"]}
         )
         return Record(row["month"], row["sequence"], row["hash"])

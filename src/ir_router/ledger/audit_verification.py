@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from ir_router import clock
 from ir_router.ledger import audit, keys, table
 from ir_router.ledger.table import Row
+from ir_router.settings import settings
+
+_DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,9 @@ class _Walk:
         self.records = 0
         self.first_at: str | None = None
         self.last_at: str | None = None
+        # Records missing at a month's end. Only the next record's hash vouches for when they expired: the head and the
+        # closings are not hashed, and whoever can delete records can write there what suits them.
+        self._gap: BrokenLink | None = None
 
     def breaks(self) -> Iterator[BrokenLink]:
         """The broken links, in order."""
@@ -55,6 +62,8 @@ class _Walk:
         for end in [*closings, head]:
             yield from self._month(end, before)
             before = end["chain_hash"]
+        if self._gap is not None and not self._month_expired(head["month"]):
+            yield self._gap
 
     def _month(self, end: Row, before: str | None) -> Iterator[BrokenLink]:
         """The records of a month, between the month before (its last hash) and the month's end."""
@@ -66,12 +75,15 @@ class _Walk:
                 break
             self._count(row)
             why = self._fault(row, sequence, chain_hash)
+            if self._gap is not None and (why or not self._expired(row["previous_expires_at"])):
+                yield self._gap
+            self._gap = None
             if why:
                 yield BrokenLink(month, row["sequence"], why)
             sequence, chain_hash = row["sequence"], row["hash"]
         if sequence < end["sequence"]:
-            if not self._expired(end["record_expires_at"]):
-                yield BrokenLink(month, sequence + 1, f"records {sequence + 1} to {end['sequence']} are missing")
+            why = f"records {sequence + 1} to {end['sequence']} are missing"
+            self._gap = self._gap or BrokenLink(month, sequence + 1, why)
         elif chain_hash != end["chain_hash"]:
             yield BrokenLink(month, sequence, "the chain's end holds another hash than its last record")
 
@@ -88,6 +100,11 @@ class _Walk:
 
     def _expired(self, moment: float | None) -> bool:
         return moment is not None and moment <= self._now
+
+    def _month_expired(self, month: str) -> bool:
+        """Whether the retention of the month's first records has passed: `month` is `yyyy-mm`."""
+        begins = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC).timestamp()
+        return begins + settings().audit_retention_days * _DAY <= self._now
 
     def _count(self, row: Row) -> None:
         self.records += 1
