@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from ir_router.errors import UncertainError
 from tests.support.containment import (
@@ -15,8 +18,10 @@ from tests.support.containment import (
     contain,
     decide,
     event,
+    finding,
     iam_state,
     key_created,
+    role,
 )
 from tests.support.state_machine import StateMachine
 from tests.support.world import World
@@ -52,6 +57,54 @@ def test_given_no_deny_policy_when_containing_then_the_key_is_disabled_and_the_f
     assert "not done or not verified: deny policy attached" in alert["Message"]
     assert "NOT or not fully contained" in alert["Message"]
     assert audit_actions(world) == ["step_failed"]
+    assert asked(world) == []
+
+
+def refuse_further_policies() -> None:
+    """IAM as it answers for a user or role that has its 10 managed policies."""
+
+    def refuse(model: Any, **_: Any) -> None:
+        answer: Any = {"Error": {"Code": "LimitExceeded"}, "ResponseMetadata": {"HTTPStatusCode": 409}}
+        raise ClientError(answer, model.name)
+
+    for name in ("AttachUserPolicy", "AttachRolePolicy"):
+        boto3.DEFAULT_SESSION.events.register(f"before-call.iam.{name}", refuse)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("decision", ["approve", "deny"])
+def test_given_ten_policies_when_containing_then_keys_are_disabled_it_is_asked_and_the_end_is_red(
+    world: World, machine: StateMachine, decision: str
+) -> None:
+    refuse_further_policies()
+    execution, key = contain(world, machine)
+
+    assert execution.path[-1] == "Wait for Analyst"
+    assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=False)
+    (alert,) = alerts(world)
+    assert "user backdoor only PARTLY contained" in alert["Message"]
+    assert "deny policy NOT attached: IAM refuses it (LimitExceeded)" in alert["Message"]
+    (row,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
+    assert "deny policy NOT attached" in world.security_ir.call("GetCase", {"caseId": row["caseId"]})["description"]
+    (question,) = asked(world)
+    assert question["summary"] == "user backdoor only PARTLY contained"
+
+    decide(world, question["taskToken"], decision)
+    machine.advance()
+
+    assert (execution.status, execution.error) == ("FAILED", "SomethingUndone")
+    assert "Missing: deny policy of user backdoor" in alerts(world)[-1]["Message"]
+    assert iam_state(world, "backdoor").keys == ({} if decision == "approve" else {key: "Active"})
+
+
+def test_given_a_role_with_ten_policies_when_containing_then_it_fails_since_nothing_is_contained(
+    world: World, machine: StateMachine
+) -> None:
+    refuse_further_policies()
+    role("app")
+
+    execution = machine.start(finding(world, "app", 8.0, user_type="AssumedRole"))
+
+    assert (execution.status, execution.error) == ("FAILED", "ContainmentFailed")
     assert asked(world) == []
 
 

@@ -20,6 +20,7 @@ from ir_router.workflow.incident import ActionTaken, Principal
 # IAM shows a change after some seconds: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html
 _READ_BACK_TRIES = 8
 _READ_BACK_PAUSE_SECONDS = 1.0
+DENY = "deny policy attached"
 
 
 class ChangeFailedError(IrRouterError):
@@ -62,7 +63,7 @@ def told(action: ActionTaken) -> str:
 
 def deny(principal: Principal) -> Change:
     """Attach the deny policy."""
-    return Change("deny policy attached", "", lambda: iam.deny(principal), lambda state: state.denied)
+    return Change(DENY, "", lambda: iam.deny(principal), lambda state: state.denied)
 
 
 def lift_deny(principal: Principal) -> Change:

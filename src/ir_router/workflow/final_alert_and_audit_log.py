@@ -15,6 +15,7 @@ from ir_router.workflow import notices, wording, wording_decisions
 from ir_router.workflow.incident import ContainmentResult, Decision, Incident
 from ir_router.workflow.remediation import RemediationResult
 
+_CONTAINED = frozenset({"contained", "joined"})
 _NOT_CONTAINED = frozenset({"refused", "limit_reached"})
 
 
@@ -75,6 +76,8 @@ def _missing(state: Mapping[str, Any]) -> list[str]:
     response = state.get("response", {})
     parts = [response.get("alert"), response.get("audit"), state.get("paged", {}).get("answer")]
     missing = [str(part["step"]) for part in parts if part is not None and not part["done"]]
+    contained = [part for part in state["containment"]["answer"]["principals"] if part["outcome"] in _CONTAINED]
+    missing += [f"deny policy of {wording.name_of(part['principal'])}" for part in contained if part["why"]]
     if state["case"]["answer"]["failed"]:
         missing.append("Open Case")
     for decision in (response.get("decision"), state.get("permission", {}).get("answer")):

@@ -22,6 +22,8 @@ from ir_router.workflow.incident import ContainmentResult, Incident, Principal, 
 
 # The outcome of several principals is that of the one that needs most attention.
 _ORDER = ("contained", "limit_reached", "refused", "joined", "dry_run", "off", "gone")
+# IAM's refusals that trying again does not mend: 10 policies are attached already, or an organisation forbids it.
+_REFUSED_FOR_GOOD = frozenset({"LimitExceeded", "PolicyNotAttachable", "AccessDenied", "UnmodifiableEntity"})
 # After this an incident that still looks open has lost its execution: nobody will decide it.
 _ABANDONED_SECONDS = approvals.WAIT_SECONDS + 7_200
 
@@ -106,22 +108,42 @@ def _under_lock(
             return _result(principal, "limit_reached", why)
     state = changes.read(principal)
     _remember(lock, execution, principal, key, state, joins=joins)
+    why = ""
     try:
         actions = changes.make(principal, _changes(principal, key, state))
-    except ChangeFailedError:
-        if not joins:
-            # Should the state machine give up, no decision will be asked: the next event asks anew.
-            lock.save(phase=containments.FAILED)
-        raise
+    except ChangeFailedError as failure:
+        why, actions = _without_deny_policy(failure), failure.actions
+        if not why:
+            if not joins:
+                # Should the state machine give up, no decision will be asked: the next event asks anew.
+                lock.save(phase=containments.FAILED)
+            raise
+        measure("ContainmentFailed")
     if not joins:
         lock.save(contained_at=clock.now(), phase=containments.OPEN)
-    result = _result(principal, "joined" if joins else "contained", "")
+    result = _result(principal, "joined" if joins else "contained", why)
     result["actions"] = actions
     result["named_keys"] = list(lock.row["named_keys"])
     result["recorded"] = dict(lock.row["recorded"])
     if joins:
         _tell_open_incident(lock, incident, result, _owners(incident, [result], context))
     return result
+
+
+def _without_deny_policy(failure: ChangeFailedError) -> str:
+    """What a person must do when all but the deny policy was done, and it is refused for good; else empty.
+
+    With at least one key disabled there is something to decide about; the rest is told loudly and ends red.
+    """
+    undone = [action for action in failure.actions if not action["verified"]]
+    errors = [action.get("error", "") for action in undone if action["what"] == changes.DENY]
+    if len(undone) != 1 or len(failure.actions) < 2 or not errors or errors[0] not in _REFUSED_FOR_GOOD:
+        return ""
+    return (
+        f"deny policy NOT attached: IAM refuses it ({errors[0]}). Only the access keys are disabled: console sessions "
+        "and temporary credentials still work. A person must make room (IAM allows 10 attached policies) and attach "
+        "the deny policy by hand now."
+    )
 
 
 def _is_abandoned(row: Mapping[str, Any]) -> bool:

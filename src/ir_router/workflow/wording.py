@@ -121,6 +121,8 @@ def actions(results: Sequence[PrincipalResult]) -> list[str]:
 def containment_headline(containment: ContainmentResult) -> str:
     """What was done about a HIGH event and whether somebody must act."""
     who = " and ".join(name_of(result["principal"]) for result in containment["principals"]) or "nobody"
+    if containment["outcome"] in ("contained", "joined") and any(part["why"] for part in containment["principals"]):
+        return f"{who} only PARTLY contained. Somebody must act now, and decide within 24 hours: approve or deny."
     return {
         "contained": f"{who} contained. A decision is needed within 24 hours: approve or deny.",
         "joined": f"{who} is contained already; this event joined the open incident. Its decision is still awaited.",

@@ -32,13 +32,16 @@ def approval_facts(
     contain = kind == "contain"
     contained = contained_parts(containment)
     facts: dict[str, Any] = {
-        "headline": f"contain {who}?" if contain else f"{who} contained",
+        "headline": f"contain {who}?"
+        if contain
+        else f"{who} {'only PARTLY ' if any(part['why'] for part in contained) else ''}contained",
         "title": incident["title"],
         "severity": incident["severity"],
         "what": wording.what_happened(incident),
-        "done": [part["why"] for part in containment["principals"]]
-        if contain
-        else wording.actions(containment["principals"]),
+        "done": [
+            *([] if contain else wording.actions(containment["principals"])),
+            *(part["why"] for part in containment["principals"] if part["why"]),
+        ],
         "approve_does": _contain_does(who) if contain else approve_does(contained),
         "deny_does": f"leaves {who} as it is." if contain else deny_does(contained),
         "principals": [part["principal"]["arn"] for part in contained],
@@ -149,7 +152,7 @@ def final(
         "",
         wording.alert_subject(incident),
         *wording.facts(incident),
-        *([] if decision else [part["why"] for part in containment["principals"] if part["why"]]),
+        *(part["why"] for part in containment["principals"] if part["why"]),
         f"Missing: {'; '.join(missing)}" if missing else "",
         f"Case: {case_id}" if case_id else "",
         *wording.ids(incident),
