@@ -138,9 +138,9 @@ def test_given_failed_work_when_replayed_then_each_entry_has_its_line(
     assert lines == [
         f"moved    failures  CaseUpdated {case_id} for security-incident-sync -> security-incident-sync",
         "dropped  failures  poll for security-incident-sync",
-        "                   -> every later poll has done its work",
+        "           -> every later poll has done its work",
         "kept     failures  an entry that is no JSON object",
-        "                   -> nothing of ours is like that",
+        "           -> nothing of ours is like that",
         "",
         "failed   replayed: 1 moved, 1 dropped, 1 kept; 1 still there: mend what is said above, or run it again",
     ]

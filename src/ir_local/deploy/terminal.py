@@ -11,6 +11,7 @@ from typing import TextIO
 
 _COLOURS = {"ok": 32, "moved": 32, "warning": 33, "waiting": 33, "dropped": 33, "failed": 31, "kept": 31}
 _WIDTH = 9
+_INDENT = " " * (_WIDTH + 2)
 
 
 def line(state: str, text: str, stream: TextIO | None = None) -> None:
@@ -26,8 +27,7 @@ def table(rows: Iterable[tuple[str, str, str, str]]) -> None:
     for state, name, detail, mend in found:
         line(state, f"{name:<{width}}{detail}".rstrip())
         if mend:
-            indent = " " * (_WIDTH + width)
-            print(textwrap.fill(mend, _columns(), initial_indent=f"{indent}-> ", subsequent_indent=f"{indent}   "))
+            print(textwrap.fill(mend, _columns(), initial_indent=_INDENT + "-> ", subsequent_indent=_INDENT + "   "))
 
 
 def counted(states: Sequence[str]) -> str:
