@@ -61,7 +61,7 @@ def receive(url: str, name: str, batch_size: int, now: float) -> list[dict[str, 
     ]
 
 
-def record(name: str, body: str, message_id: str, receipt_handle: str, attributes: Mapping[str, str]) -> dict[str, Any]:
+def record(name: str, body: str, message_id: str, receipt_handle: str, attributes: Mapping[Any, str]) -> dict[str, Any]:
     """A record as Lambda gets it of one of our queues."""
     return {
         "messageId": message_id,

@@ -8,7 +8,9 @@ settled later (docs/architecture.md, "Claims"). A 429 is a certain refusal for b
 from __future__ import annotations
 
 import http.client
+import logging
 import random
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, ClassVar
@@ -33,6 +35,10 @@ _TOKEN_ERRORS = frozenset({"invalid_auth", "token_revoked", "token_expired", "ac
 _UNCERTAIN_CODES = frozenset(
     {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"}
 )
+# What Slack's error codes look like.
+_CODE = re.compile(r"[a-z0-9_]{1,80}")
+# The SDK logs what Slack answers when it cannot read it, and at its lower levels what it sends: texts and addresses.
+logging.getLogger("slack_sdk").setLevel(logging.CRITICAL)
 
 
 @cache
@@ -140,8 +146,9 @@ def _classified(method: str, error: SlackApiError) -> Exception:
     code = data.get("error", "") if isinstance(data, dict) else ""
     if status == 429 or code in ("ratelimited", "rate_limited"):
         return RetryLaterError(_SERVICE, method, "ratelimited", _retry_after(response))
-    if not code or status >= 500 or code in _UNCERTAIN_CODES:
-        return UncertainError(_SERVICE, method, code or f"HTTP {status}")
+    if not _CODE.fullmatch(code) or status >= 500 or code in _UNCERTAIN_CODES:
+        # The SDK puts what it could not read in the place of the code.
+        return UncertainError(_SERVICE, method, code if _CODE.fullmatch(code) else f"HTTP {status}")
     return RefusedError(_SERVICE, method, code)
 
 

@@ -31,6 +31,7 @@ class FileFromSlack:
         self._channel_id = channel_id
         self._file_id = file_id
         self._run = run
+        self._may_have_landed = False
 
     def copy(self) -> None:
         """Copy it once; what cannot be copied is said once, with the reason."""
@@ -40,8 +41,9 @@ class FileFromSlack:
             return
         try:
             outcome = self._make(claim)
-        except RefusedError as error:
-            self._run.refused(claim, error)
+        except (RefusedError, UncertainError) as error:
+            if isinstance(error, RefusedError) or not self._may_have_landed:
+                self._run.refused(claim, error)
             raise
         claims.confirm(claim, outcome=outcome)
         if outcome == "copied":
@@ -62,9 +64,10 @@ class FileFromSlack:
                 self._run.say(f"file-refused-{self._file_id}", messages.file_not_copied(name, reason))
                 return "not copied"
             self._stream(claim, file, stored_name, again=False)
-        elif claim.must_look and present.attachment_status == "Pending":
+        elif claim.attempt > 1 and present.attachment_status == "Pending":
             # AWS does not say whether it lists an attachment before its bytes have come.
             self._stream(claim, file, stored_name, again=True)
+        self._may_have_landed = True
         self._run.say(f"file-{self._file_id}", messages.file_uploaded(name, stored_name))
         return "copied"
 
@@ -104,6 +107,7 @@ class FileFromSlack:
             if source.length is not None and source.length != size:
                 raise UncertainError(_SLACK, "the download of a file", "another length than announced")
             target = security_ir.upload_url(self._case_id, stored_name, size, client_token)
+            self._may_have_landed = True
             transfer.upload("AWS Security Incident Response", "PUT", target, source, size, media_type)
 
 

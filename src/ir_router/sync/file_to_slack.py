@@ -29,6 +29,7 @@ class FileToSlack:
         self._case_id = case_id
         self._attachment_id = attachment_id
         self._run = run
+        self._may_be_shared = False
 
     def copy(self) -> None:
         """Copy it once; one that is too large is named with how to get it."""
@@ -45,8 +46,9 @@ class FileToSlack:
             # Files are known by the id that is kept in the claim before they can be seen.
             is_shared = self._is_in_channel(str(claim.row.get("slack_file_id") or ""))
             outcome = "copied" if is_shared else self._make(claim, attachment)
-        except RefusedError as error:
-            self._run.refused(claim, error)
+        except (RefusedError, UncertainError) as error:
+            if isinstance(error, RefusedError) or not self._may_be_shared:
+                self._run.refused(claim, error)
             raise
         claims.confirm(claim, outcome=outcome)
 
@@ -92,6 +94,7 @@ class FileToSlack:
                 {"state": "done", "kind": "file", "origin": "aws", "attachment_id": self._attachment_id},
             )
             transfer.upload("Slack", "POST", url, source, source.length, source.content_type)
+        self._may_be_shared = True
         self._run.slack.post(
             "files.completeUploadExternal",
             files=[{"id": file_id, "title": attachment.file_name}],

@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ir_router.deadline import Deadline, LambdaContext, enforced, of_invocation
-from ir_router.errors import IrRouterError, RefusedError, RetryLaterError, error_id
+from ir_router.errors import IrRouterError, RefusedError, RetryLaterError, UncertainError, error_id
 from ir_router.ledger import claims, keys, table
 from ir_router.ledger.claims import Claim, ClaimLostError
 from ir_router.ledger.keys import Key
@@ -98,9 +98,10 @@ class Transfer:
             raise ClaimHeldError(taken.until)
         return taken if isinstance(taken, Claim) else None
 
-    def refused(self, claim: Claim, error: RefusedError) -> None:
-        """Give the claim back after a certain refusal; a permanent one gives it up."""
-        claims.refused(claim, given_up=error.code if comment_claims.is_permanent(error) else None)
+    def refused(self, claim: Claim, error: RefusedError | UncertainError) -> None:
+        """Give the claim back when nothing was made for certain; a permanent refusal gives it up."""
+        code = error.code if isinstance(error, RefusedError) else None
+        claims.refused(claim, given_up=code if comment_claims.is_permanent(error) else None)
 
     def say(self, name: str, message: Message) -> None:
         """Say something in the channel once. Raises ClaimHeldError."""
