@@ -1,4 +1,4 @@
-"""Both main jobs on the local cloud: the deployed zip, the real Terraform root, each claim seen from the other side."""
+"""Both main jobs on the local cloud, IAM enforced: the deployed zip and Terraform root, seen from the other side."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.local_cloud, pytest.mark.timeout(600)]
 
 def test_given_the_deployed_system_when_both_jobs_run_then_every_claim_is_seen(tmp_path) -> None:
     report = Report()
-    with LocalCloud() as cloud:
+    with LocalCloud(enforce_iam=True) as cloud:
         cases, containment = CaseJob(cloud, report), ContainmentJob(cloud, report)
         cases.run()
         containment.run()

@@ -18,7 +18,7 @@ def main() -> int:
     """Start the local cloud, carry out both jobs, write the results, take everything down."""
     report = Report()
     try:
-        with LocalCloud() as cloud:
+        with LocalCloud(enforce_iam=True) as cloud:
             cases = CaseJob(cloud, report)
             containment = ContainmentJob(cloud, report)
             try:

@@ -30,9 +30,18 @@ class Alerts:
     def __init__(self, cloud: LocalCloud) -> None:
         """Subscribe."""
         self._sqs = cloud.client("sqs")
-        self._queue = self._sqs.create_queue(QueueName="demo-alerts")["QueueUrl"]
+        topic = cloud.outputs["alert_topic_arn"]
+        allowed = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": "*",
+            "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        self._queue = self._sqs.create_queue(QueueName="demo-alerts", Attributes={"Policy": policy})["QueueUrl"]
         cloud.client("sns").subscribe(
-            TopicArn=cloud.outputs["alert_topic_arn"],
+            TopicArn=topic,
             Protocol="sqs",
             Endpoint=f"arn:aws:sqs:us-east-1:{ACCOUNT}:demo-alerts",
         )
