@@ -1,0 +1,84 @@
+"""The guides of operations name what there is: variables, targets, lines of the verification, rights."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from ir_local.deploy import __main__ as command
+
+ROOT = Path(__file__).parents[2]
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")
+TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
+MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+
+
+def terraform(name: str) -> str:
+    return (ROOT / "terraform" / name).read_text("utf-8")
+
+
+def test_given_the_variables_when_compared_then_operations_names_every_one_and_no_other() -> None:
+    variables = set(re.findall(r'^variable "(\w+)"', terraform("variables.tf"), re.MULTILINE))
+    table = OPERATIONS.partition("| variable |")[2].partition("\n\n")[0]
+    named = {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+
+    assert named == variables
+
+
+def test_given_the_variables_when_compared_then_the_defaults_in_operations_are_theirs() -> None:
+    found = dict(re.findall(r'variable "(\w+)" \{[^}]*?default\s+= (\S+)', terraform("variables.tf")))
+    table = OPERATIONS.partition("| variable |")[2].partition("\n\n")[0]
+    for row in table.splitlines()[2:]:
+        names, defaults = (cell.strip() for cell in row.split("|")[1:3])
+        stated = [cell.strip().strip("`") for cell in defaults.split(",")]
+        for name, value in zip(re.findall(r"`(\w+)`", names), stated, strict=False):
+            actual = found[name].strip('"')
+            if actual not in ("null", "[]", "{}", "") and "built zip" not in value:
+                assert actual == value, name
+
+
+def test_given_the_guides_when_read_then_every_make_target_is_there() -> None:
+    targets = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+    for guide in (OPERATIONS, TROUBLESHOOTING):
+        named = set(re.findall(r"make ([a-z]+)\b(?= ?[`\]A-Z#\n])", guide))
+        assert named <= targets
+        assert named
+
+
+def test_given_the_guides_when_read_then_their_commands_are_understood() -> None:
+    parser = command._parser()
+    for line in re.findall(r"python -m ir_local\.deploy (.*)", OPERATIONS + MAKEFILE):
+        words = re.sub(r"\$\(if .*?\)\)?|\$\(\w+\)|\$\(if", "value", line).split()
+        options = [word for word in words if word.startswith("--")]
+        usage = parser.format_help() + "".join(
+            sub.format_help()
+            for action in parser._subparsers._group_actions  # type: ignore[union-attr]
+            for sub in action.choices.values()  # type: ignore[union-attr]
+        )
+        assert words[0] in usage
+        assert all(option in usage for option in options), line
+
+
+def test_given_the_verification_when_its_sources_are_read_then_troubleshooting_explains_every_line() -> None:
+    sources = "".join(
+        file.read_text("utf-8")
+        for folder in ("src/ir_router/ops", "src/ir_local/deploy")
+        for file in sorted((ROOT / folder).glob("*.py"))
+    )
+    labels = set(re.findall(r'(?<!\.)\b(?:ok|failed|warning|waiting)\("([A-Za-z\' ]+)"', sources))
+    labels |= set(re.findall(r'label = "([A-Za-z\' ]+)"', sources))
+    labels |= set(re.findall(r'run\("([A-Za-z\' ]+)"', sources)) & {"last poll", "Slack's requests", "approvers"}
+    explained = TROUBLESHOOTING.partition("| line |")[2].partition("\n\n")[0]
+
+    assert len(labels) > 15
+    assert {label for label in labels if f"`{label}`" not in explained} == set()
+
+
+def test_given_the_rights_in_operations_when_read_then_they_are_policies() -> None:
+    blocks = re.findall(r"```json\n(.*?)```", OPERATIONS, re.DOTALL)
+
+    assert len(blocks) == 2
+    for block in blocks:
+        for statement in json.loads(block)["Statement"]:
+            assert {"Effect", "Action", "Resource"} <= set(statement)
