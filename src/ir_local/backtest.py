@@ -24,7 +24,7 @@ from typing import Any, TextIO, cast
 
 from ir_router.errors import InvalidInputError
 from ir_router.settings import settings
-from ir_router.workflow import allowlist, check_allowlist, detections, protection, reading, severity, wording
+from ir_router.workflow import check_allowlist, detections, protection, reading, severity, wording
 from ir_router.workflow.alert_only import GROUP_SECONDS, group_of
 from ir_router.workflow.detections import Detection
 from ir_router.workflow.incident import Incident
@@ -76,7 +76,7 @@ class Backtest:
     def __init__(self) -> None:
         """Read the table and the allowlist once."""
         self.outcome = Outcome()
-        self._entries = list(check_allowlist.deployed_entries())
+        self._entries = [one for one in check_allowlist.deployed_entries() if check_allowlist.refusal(one) is None]
         self._seen: set[str] = set()
         self._open: dict[str, tuple[float, Containment]] = {}
         self._groups: dict[str, float] = {}
@@ -106,11 +106,12 @@ class Backtest:
         self._seen.add(facts["event_id"])
         outcome.detections.update(detection.id for detection in found)
         at = _seconds(facts["event_time"])
-        entry = allowlist.find(facts["actor"], facts["source_ip"], self._entries, at)
+        assessment = severity.assess(found, facts["subject"])
+        entry = check_allowlist.entry_for(facts, self._entries, at)
         if entry is not None:
             outcome.allowlisted[entry.value] += 1
-            return
-        assessment = severity.assess(found, facts["subject"])
+            if check_allowlist.may_silence(facts["event_source"], assessment.severity):
+                return
         outcome.severities[assessment.severity] += 1
         assessed = {
             "severity": assessment.severity,
@@ -118,9 +119,9 @@ class Backtest:
             "detections": list(assessment.detections),
         }
         incident = cast("Incident", {**facts, **assessed})  # of an execution there is none
-        if assessment.action == "contain":
+        if assessment.action == "contain" and entry is None:
             self._contain(incident, at)
-        elif assessment.action == "alert":
+        elif assessment.action in ("contain", "alert"):
             self._alert(incident, at)
         else:
             outcome.logged += 1

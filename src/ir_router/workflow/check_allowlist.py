@@ -27,21 +27,31 @@ def handle(task: Mapping[str, Any], _context: Any) -> Incident:
     Of findings about credentials and of CRITICAL events an entry stops the containment at most, never the alert.
     """
     incident: Incident = task["incident"]
-    # Behind a VPC endpoint the caller chooses its address: any network's owner can give it one of ours.
-    address = None if incident["vpc_endpoint_id"] else incident["source_ip"]
     refused: list[str] = []
     try:
-        found = allowlist.find(incident["actor"], address, _usable(_entries(), refused), clock.now())
+        found = entry_for(incident, _usable(_entries(), refused), clock.now())
     except (BotoCoreError, ClientError) as error:
         logger.error("the allowlist cannot be read", extra={"error": type(error).__name__})
         return {**incident, "allowlist": {"allowlisted": False, "lookup_failed": True}}
-    silent = incident["event_source"] not in _ABOUT_CREDENTIALS and incident["band"] != "CRITICAL"
+    silent = may_silence(incident["event_source"], incident["band"])
     answer: AllowlistAnswer = {"allowlisted": found is not None and silent, "lookup_failed": False}
     if found is not None:
         answer |= {"entry": found.value, "reason": found.reason}
     if refused:
         answer["refused"] = refused
     return {**incident, "allowlist": answer}
+
+
+def entry_for(facts: Mapping[str, Any], entries: Iterable[Entry], at: float) -> Entry | None:
+    """The entry that allows this caller or its address at that time (seconds since the epoch), if any."""
+    # Behind a VPC endpoint the caller chooses its address: any network's owner can give it one of ours.
+    address = None if facts["vpc_endpoint_id"] else facts["source_ip"]
+    return allowlist.find(facts["actor"], address, entries, at)
+
+
+def may_silence(event_source: str, severity: str) -> bool:
+    """Whether an entry may end the matter without an alert."""
+    return event_source not in _ABOUT_CREDENTIALS and severity != "CRITICAL"
 
 
 def deployed_entries() -> Iterator[Entry]:
