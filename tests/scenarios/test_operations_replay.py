@@ -133,15 +133,16 @@ def test_given_messages_that_were_given_up_on_when_replayed_then_the_case_has_ea
 
 
 def test_given_failed_work_when_replayed_then_it_is_named_by_ids_and_never_by_its_content(
-    world: World, deployed: Deployed, case_id: str, capsys: pytest.CaptureFixture[str]
+    world: World, deployed: Deployed, case_id: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_and_give_up(world, deployed, case_id, "the password is swordfish")
     fail(deployed, given_up(world, SYNC, {"source": "security-ir", "detail": {"caseId": case_id, "x": "swordfish"}}))
-    capsys.readouterr()
+    caplog.set_level("DEBUG", "ir-router")
 
     answer = replay(world)
 
-    shown = json.dumps(answer) + capsys.readouterr().out
+    shown = json.dumps(answer) + "".join(str(vars(record)) for record in caplog.records)
+    assert "'replayed'" in shown, "what is logged is looked at"
     assert "swordfish" not in shown
     assert "secret words" not in shown
     assert f"of channel {world.channel_of(case_id)}" in answer["entries"][0]["what"]
@@ -379,6 +380,9 @@ def test_given_no_such_case_when_resynced_then_it_says_so_and_leaves_nothing(wor
     )
 
 
-def test_given_no_case_when_resynced_then_the_error_shows_how(world: World, deployed: Deployed) -> None:
+@pytest.mark.parametrize("given", [{}, {"case_id": ""}, {"case_id": 1234567890}, {"case_id": "../../etc"}])
+def test_given_no_case_when_resynced_then_the_error_shows_how(
+    world: World, deployed: Deployed, given: dict[str, Any]
+) -> None:
     with pytest.raises(InvalidInputError, match='"case_id": "1234567890"'):
-        world.invoke("sync", {"task": "resync"})
+        world.invoke("sync", {"task": "resync", **given})

@@ -30,7 +30,7 @@ def resync(deployment: Deployment, case_id: str) -> bool:
     """Print what became of it; whether the case is, or soon will be, in step. Raises OperationError."""
     outcome = str(deployment.run("resync", case_id=case_id)["outcome"])
     meaning = _OUTCOMES.get(outcome, outcome)
-    good = outcome in ("synced", "held", "continues", "waiting")
+    good = outcome in ("synced", "held", "continues", "waiting", "lost")
     terminal.line("ok" if good else "failed", f"case {case_id}: {meaning}")
     return good
 
@@ -38,6 +38,7 @@ def resync(deployment: Deployment, case_id: str) -> bool:
 _OUTCOMES = {
     "synced": "in step with its channel",
     "held": "another run works on it and has been told to look again",
+    "lost": "another run took it over and works on it now",
     "continues": "more was to be done than fits into one run; the next one goes on by itself",
     "waiting": "Slack asks to wait; the next run goes on by itself",
     "failed": "it failed again: see the log group of -sync, and what the case and its channel say",

@@ -8,7 +8,6 @@ from datetime import datetime
 from functools import partial
 
 from ir_router import aws, clock
-from ir_router.observability import measure
 from ir_router.ops import formats
 from ir_router.ops.checks import Check, failed, ok, run, waiting, warning
 from ir_router.ops.formats import Format
@@ -77,11 +76,10 @@ def _well_formed(name: str, wanted: Format, found: list[Parameter]) -> Iterator[
 
 
 def _age(secrets: list[Parameter]) -> Iterator[Check]:
-    """How old the older of token and signing secret is, as a line and as the metric that the alarm watches."""
+    """How old the older of token and signing secret is; the poller measures it for the alarm."""
     if not secrets:
         return
     oldest = max(secrets, key=lambda parameter: parameter.age_days)
-    measure("SecretAgeDays", oldest.age_days)
     days = int(oldest.age_days)
     if oldest.age_days > MAXIMUM_AGE_DAYS:
         mend = "Make a new one in the Slack app's settings and run make rotate."

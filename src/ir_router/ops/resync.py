@@ -19,9 +19,10 @@ def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     Returns `{"case_id", "outcome"}` of case_to_slack.synchronise. When another run holds the case, its outcome is
     `held`, and that run sees the hint. Raises InvalidInputError without a case id.
     """
-    case_id = event.get("case_id")
-    if not isinstance(case_id, str) or not case_id:
-        raise InvalidInputError('Say which case: {"task": "resync", "case_id": "1234567890"}.')
+    try:
+        case_id = case_to_slack.case_id_of({"detail": {"caseId": event.get("case_id")}})
+    except InvalidInputError as error:
+        raise InvalidInputError('Say which case: {"task": "resync", "case_id": "1234567890"}.') from error
     with suppress(ConditionFailedError):
         # The back-off of a case that keeps failing: a person who asks has mended something.
         table.update(keys.case(case_id), "REMOVE next_try", "attribute_exists(PK)")
