@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     actions.add_parser("up", help="start it, leave it running and print its addresses")
     down_parser = actions.add_parser("down", help="end it")
     down_parser.add_argument("--quiet", action="store_true", help="say nothing if there is nothing to end")
-    actions.add_parser("status", help="print its addresses; 1 if it does not run")
+    actions.add_parser("status", help="say whether it runs, and print its addresses")
     hold_parser = actions.add_parser("hold", help="(what `up` starts)")
     hold_parser.add_argument("answers", type=int)
     options = parser.parse_args(arguments)
@@ -70,8 +70,8 @@ def status() -> int:
     description = background.find()
     if description is None:
         starting = background.holder_pid() is not None
-        print("waiting  the local cloud is starting" if starting else "ok       the local cloud does not run")
-        return 1
+        print("waiting  the local cloud is starting" if starting else "stopped  the local cloud does not run")
+        return 0
     show(description)
     return 0
 
