@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -34,7 +37,7 @@ NEXT_STEPS = """\
 
 # Stands for Terraform: keeps a state for each workspace, as Terraform does, and fails when it is told to.
 TERRAFORM = f"""#!{sys.executable}
-import json, os, pathlib, sys
+import json, os, pathlib, signal, sys, time
 
 if sys.argv[1] == "version":
     print(json.dumps({{"terraform_version": "1.11.4"}}))
@@ -49,6 +52,16 @@ if action == os.environ.get("FAIL_AT"):
     print("Error: no valid credential sources found", file=sys.stderr)
     sys.exit(3)
 if action == "apply":
+    if os.environ.get("SLOW"):
+        def end(*_):
+            # As Terraform does: what is under way is finished, then the state is written.
+            time.sleep(1)
+            state.write_text("{{}}")
+            sys.exit(1)
+
+        signal.signal(signal.SIGINT, end)
+        (folder / "pid").write_text(str(os.getpid()))
+        time.sleep(60)
     print("Apply complete! Resources: 120 added, 0 changed, 0 destroyed.")
     state.write_text(os.environ["OUTPUTS"])
 if action == "plan":
@@ -194,6 +207,30 @@ def test_given_terraform_fails_when_applied_then_nothing_is_said_to_be_deployed(
     assert "✅" not in printed
     assert "no valid credential sources" in errors
     assert errors.count("failed   ") == 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 1), (signal.SIGTERM, 130)])
+def test_given_an_interruption_when_applied_then_terraform_ends_in_order(
+    run: Run, root: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+) -> None:
+    monkeypatch.setenv("SLOW", "1")
+
+    def interrupt() -> None:
+        while not (root / "pid").exists() or not (root / "pid").read_text():
+            time.sleep(0.05)
+        if number == signal.SIGINT:
+            # A terminal interrupts all that runs on it.
+            os.kill(int((root / "pid").read_text()), signal.SIGINT)
+        os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    found, printed, _ = run("apply")
+    thread.join()
+
+    assert found == code
+    assert (root / "state-default.json").read_text() == "{}", "it was waited for"
+    assert "✅" not in printed
 
 
 def test_given_variables_when_planned_then_terraforms_answer_is_shown_and_nothing_applied(run: Run, root: Path) -> None:

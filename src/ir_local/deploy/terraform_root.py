@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ir_local.build.project import PROJECT_ROOT
+from ir_local.cloud.signals import ToldToEnd
 from ir_local.cloud.terraform import plugin_mirror, terraform_program
 from ir_local.deploy.errors import OperationError
 
@@ -34,25 +36,25 @@ class TerraformRoot:
         """Prepare the root: the provider from a mirror where there is one. Raises OperationError."""
         mirror = plugin_mirror()
         options = [f"-plugin-dir={mirror}"] if mirror else []
-        answer = self._run("init", "-input=false", *options, shown=False)
+        answer = self._run("init", "-input=false", *options)
         if answer.returncode:
             raise OperationError(f"terraform init failed:\n{answer.stderr.strip()}")
 
     def plan(self) -> int:
         """Show what an apply would change; Terraform's exit code. Raises OperationError."""
         self._check()
-        return self._run("plan", "-input=false", f"-var-file={self.tfvars}", shown=True).returncode
+        return self._show("plan", "-input=false", f"-var-file={self.tfvars}")
 
     def apply(self) -> int:
         """Apply, asking at a terminal as Terraform does; its exit code. Raises OperationError."""
         self._check()
         # Nobody can be asked where there is no terminal.
         consent = [] if sys.stdin.isatty() else ["-auto-approve"]
-        return self._run("apply", *consent, f"-var-file={self.tfvars}", shown=True).returncode
+        return self._show("apply", *consent, f"-var-file={self.tfvars}")
 
     def outputs(self) -> dict[str, Any]:
         """The outputs by name; empty before the first apply. Raises OperationError."""
-        answer = self._run("output", "-json", shown=False)
+        answer = self._run("output", "-json")
         if answer.returncode:
             raise OperationError(f"terraform output failed:\n{answer.stderr.strip()}")
         return {name: output["value"] for name, output in json.loads(answer.stdout).items()}
@@ -68,14 +70,32 @@ class TerraformRoot:
                 "and give it as TFVARS too (its state then is the workspace of its new name)."
             )
 
-    def _run(self, *arguments: str, shown: bool) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [terraform_program(), f"-chdir={self.folder}", *arguments],
-            env=os.environ | self._workspace(),
-            capture_output=not shown,
-            text=True,
-            check=False,
-        )
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = self._command(*arguments)
+        return subprocess.run(command, env=self._environment(), capture_output=True, text=True, check=False)
+
+    def _show(self, *arguments: str) -> int:
+        """Run a command on our terminal; its exit code.
+
+        Never killed: Terraform ends in order by itself when it is interrupted, and writes its state before it does.
+        """
+        process = subprocess.Popen(self._command(*arguments), env=self._environment())
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                # The terminal has interrupted Terraform too.
+                continue
+            except ToldToEnd:
+                process.send_signal(signal.SIGINT)
+                process.wait()
+                raise
+
+    def _command(self, *arguments: str) -> list[str]:
+        return [str(terraform_program()), f"-chdir={self.folder}", *arguments]
+
+    def _environment(self) -> dict[str, str]:
+        return os.environ | self._workspace()
 
     def _workspace(self) -> dict[str, str]:
         name = self.tfvars.name.removesuffix(".json").removesuffix(".tfvars")
