@@ -35,6 +35,11 @@ class Deadline:
         """When a request sent at the last moment has landed and can be seen: the hard end plus the settling time."""
         return self.hard + settings().settle_seconds
 
+    @property
+    def settled_from_now(self) -> float:
+        """When a request that has just ended without an answer has landed, if it ever does."""
+        return min(self.settle_after, clock.now() + settings().settle_seconds)
+
     def remaining(self) -> float:
         """Seconds until nothing new may begin; negative when that time has passed."""
         return self.soft - clock.now()

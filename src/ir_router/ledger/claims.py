@@ -167,6 +167,15 @@ def note(claim: Claim, **values: Any) -> None:
         raise ClaimLostError("another run has taken this claim over") from conflict
 
 
+def unanswered(claim: Claim, settle_after: float) -> None:
+    """The effect's request ended without a certain answer, and nothing more is sent for this claim.
+
+    It can be settled from `settle_after` on (now plus the settling time), however long the run may go on. Raises
+    ClaimLostError as `confirm`.
+    """
+    note(claim, settle_after=settle_after)
+
+
 def refused(claim: Claim, given_up: str | None = None) -> None:
     """The other side refused for certain. `given_up` is its code when trying again would be refused again.
 

@@ -57,7 +57,7 @@ class Slack:
 
     def __init__(self, deadline: Deadline) -> None:
         """`deadline` bounds every wait."""
-        self._deadline = deadline
+        self.deadline = deadline
 
     def read(self, method: str, **arguments: Any) -> dict[str, Any]:
         """Call a method that can be repeated without harm: it reads, or sets to a value."""
@@ -67,11 +67,11 @@ class Slack:
             except RetryLaterError as error:
                 if attempt == _TRIES or error.seconds > _LONGEST_WAIT:
                     raise
-                self._deadline.wait(error.seconds + random.uniform(0, 0.5))  # noqa: S311
+                self.deadline.wait(error.seconds + random.uniform(0, 0.5))  # noqa: S311
             except UncertainError:
                 if attempt == _TRIES:
                     raise
-                self._deadline.wait(random.uniform(0.5, 1.0) * 2**attempt / 2)  # noqa: S311
+                self.deadline.wait(random.uniform(0.5, 1.0) * 2**attempt / 2)  # noqa: S311
         raise AssertionError("unreachable")
 
     def post(self, method: str, **arguments: Any) -> dict[str, Any]:
@@ -80,13 +80,13 @@ class Slack:
         OutOfTimeError is certain too: nothing was sent, or Slack refused what was.
         """
         for attempt in range(1, _TRIES + 1):
-            self._deadline.check()
+            self.deadline.check()
             try:
                 return self._call(method, arguments)
             except RetryLaterError as error:
                 if attempt == _TRIES or error.seconds > _LONGEST_WAIT:
                     raise
-                self._deadline.wait(error.seconds + random.uniform(0, 0.5))  # noqa: S311
+                self.deadline.wait(error.seconds + random.uniform(0, 0.5))  # noqa: S311
         raise AssertionError("unreachable")
 
     def pages(self, method: str, member: str, **arguments: Any) -> Iterator[dict[str, Any]]:

@@ -9,7 +9,14 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from ir_router.errors import IrRouterError, LeaseLostError, OutOfTimeError, RefusedError, RetryLaterError
+from ir_router.errors import (
+    IrRouterError,
+    LeaseLostError,
+    OutOfTimeError,
+    RefusedError,
+    RetryLaterError,
+    UncertainError,
+)
 from ir_router.ledger import claims, keys, table
 from ir_router.ledger.table import TransactionFailedError
 from ir_router.observability import logger
@@ -70,6 +77,9 @@ def _make(run: Run) -> str:
         channel = channel or _create(run, wanted)
     except (RefusedError, OutOfTimeError):  # out of time: before it was sent, or after a 429
         claims.refused(claim)
+        raise
+    except UncertainError:
+        claims.unanswered(claim, run.deadline.settled_from_now)
         raise
     channel_id, name = str(channel["id"]), str(channel.get("name", ""))
     try:

@@ -42,8 +42,7 @@ class FileFromSlack:
         try:
             outcome = self._make(claim)
         except (RefusedError, UncertainError) as error:
-            if isinstance(error, RefusedError) or not self._may_have_landed:
-                self._run.refused(claim, error)
+            self._run.failed(claim, error, may_have_landed=self._may_have_landed)
             raise
         claims.confirm(claim, outcome=outcome)
         if outcome == "copied":

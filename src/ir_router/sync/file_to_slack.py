@@ -47,8 +47,7 @@ class FileToSlack:
             is_shared = self._is_in_channel(str(claim.row.get("slack_file_id") or ""))
             outcome = "copied" if is_shared else self._make(claim, attachment)
         except (RefusedError, UncertainError) as error:
-            if isinstance(error, RefusedError) or not self._may_be_shared:
-                self._run.refused(claim, error)
+            self._run.failed(claim, error, may_have_landed=self._may_be_shared)
             raise
         claims.confirm(claim, outcome=outcome)
 

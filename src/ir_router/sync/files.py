@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ir_router.deadline import Deadline, LambdaContext, enforced, of_invocation
-from ir_router.errors import IrRouterError, RefusedError, RetryLaterError, UncertainError, error_id
+from ir_router.errors import IrRouterError, RefusedError, UncertainError, error_id
 from ir_router.ledger import claims, keys, table
 from ir_router.ledger.claims import Claim, ClaimLostError
 from ir_router.ledger.keys import Key
@@ -83,7 +83,7 @@ class Transfer:
             if given_up:
                 raise RefusedError("the other side", "the transfer", str(given_up))
             copy()
-        except (RetryLaterError, ClaimHeldError, ClaimLostError):
+        except (ClaimHeldError, ClaimLostError):
             raise
         except (IrRouterError, ClientError, BotoCoreError) as error:
             if comment_claims.is_permanent(error) or self._record.receive_count >= queue.TOLD_AT_RECEIVE_COUNT:
@@ -98,8 +98,11 @@ class Transfer:
             raise ClaimHeldError(taken.until)
         return taken if isinstance(taken, Claim) else None
 
-    def refused(self, claim: Claim, error: RefusedError | UncertainError) -> None:
+    def failed(self, claim: Claim, error: RefusedError | UncertainError, *, may_have_landed: bool) -> None:
         """Give the claim back when nothing was made for certain; a permanent refusal gives it up."""
+        if isinstance(error, UncertainError) and may_have_landed:
+            claims.unanswered(claim, self.deadline.settled_from_now)
+            return
         code = error.code if isinstance(error, RefusedError) else None
         claims.refused(claim, given_up=code if comment_claims.is_permanent(error) else None)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ir_router import clock
-from ir_router.errors import OutOfTimeError, RefusedError
+from ir_router.errors import OutOfTimeError, RefusedError, UncertainError
 from ir_router.ledger import claims
 from ir_router.ledger.claims import Claim
 from ir_router.observability import logger
@@ -31,6 +31,9 @@ def post(slack: Slack, channel_id: str, claim: Claim, message: Message, **confir
             ts = _send(slack, channel_id, claim, message)
         except (RefusedError, OutOfTimeError):  # out of time: before it was sent, or after a 429
             claims.refused(claim)
+            raise
+        except UncertainError:
+            claims.unanswered(claim, slack.deadline.settled_from_now)
             raise
     claims.confirm(claim, ts=ts, channel_id=channel_id, posted_at=clock.now(), **confirmed)
     return ts

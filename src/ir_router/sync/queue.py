@@ -82,8 +82,8 @@ def _wait(record: Record | None, error: Exception) -> float:
     """Seconds until the message is tried again: as long as we were told, else longer each time."""
     if isinstance(error, ClaimHeldError):
         return max(1.0, error.until - clock.now())
-    if isinstance(error, RetryLaterError):
-        return min(_LONGEST_WAIT_SECONDS, error.seconds + random.uniform(0, 1))  # noqa: S311
     if comment_claims.is_permanent(error):
         return 1.0  # on its way to the dead letters, which nothing behind it should wait for
-    return min(_LONGEST_WAIT_SECONDS, 2.0 ** (record.receive_count if record else 1)) * random.uniform(0.8, 1)  # noqa: S311
+    longer_each_time = min(_LONGEST_WAIT_SECONDS, 2.0 ** (record.receive_count if record else 1))
+    asked = error.seconds if isinstance(error, RetryLaterError) else 0.0
+    return max(asked, longer_each_time) * random.uniform(1.0, 1.1)  # noqa: S311

@@ -54,10 +54,11 @@ def _record(record: Record, deadline: Deadline) -> None:
         return
     try:
         _message(event, record, case_id, slack, names)
-    except (RetryLaterError, ClaimLostError):
+    except ClaimLostError:
         raise
     except (IrRouterError, ClientError, BotoCoreError) as error:
-        if isinstance(error, RefusedError) and _told_of_closing(case_id, channel_id, slack, deadline):
+        is_refused = isinstance(error, RefusedError) and not isinstance(error, RetryLaterError)
+        if is_refused and _told_of_closing(case_id, channel_id, slack, deadline):
             return
         if comment_claims.is_permanent(error) or record.receive_count >= queue.TOLD_AT_RECEIVE_COUNT:
             _tell(event, error, case_id, channel_id, deadline)

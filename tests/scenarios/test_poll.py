@@ -1,0 +1,194 @@
+"""The poller: what it publishes, what it leaves alone, and what it costs."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from tests.support.sync import calls, lines_with, said, settled_case, told
+from tests.support.world import World, forget_everything
+
+
+def channels(world: World) -> list[str]:
+    return [channel.name for channel in world.workspace.store.channels.values()]
+
+
+@pytest.mark.parametrize("count", [1, 12])
+def test_given_nothing_new_when_polled_then_nothing_is_written_and_few_calls_are_made(world: World, count: int) -> None:
+    for _ in range(count):
+        settled_case(world)
+    world.live(2)
+    world.wire.calls.clear()
+    world.poll()
+
+    assert sorted(calls(world, "dynamodb")) == ["GetItem", "Query", "Query"]
+    assert len(calls(world, "security-ir")) <= 1 + 2 * min(count, 10)
+    assert calls(world, "events") == []
+
+
+def test_given_many_open_cases_when_polled_each_minute_then_each_is_deep_checked_in_turn(world: World) -> None:
+    cases = [settled_case(world) for _ in range(12)]
+    checked: set[str] = set()
+    for _ in range(2):
+        world.wire.calls.clear()
+        seen = [call for call in world.security_ir.calls.all() if call.operation == "GetCase"]
+        world.poll()
+        now = [call for call in world.security_ir.calls.all() if call.operation == "GetCase"][len(seen) :]
+        assert len(now) == 6  # twelve cases in two turns
+        checked |= {call.request_id for call in now}
+        world.advance(60)
+
+    assert len(checked) == len(cases)
+
+
+def test_given_eventbridge_that_refuses_hints_when_polled_again_then_they_are_published(world: World) -> None:
+    world.drop_native_events = True
+    case_id = settled_case(world)
+    world.security_ir.add_comment_as(case_id, body="at last")
+    world.refuse_events = 1
+    answer = world.poll()
+    assert (answer["published"], answer["refused"]) == (0, 1)
+    world.advance(60)
+    world.live(1)
+
+    assert len(lines_with(world, case_id, "at last")) == 1
+
+
+def test_given_an_open_case_older_than_the_deployment_when_first_polled_then_the_variable_decides(
+    world: World,
+) -> None:
+    world.drop_native_events = True
+    world.create_case()
+    closed = world.create_case()
+    world.security_ir.close_case_as(closed)
+    world.advance(3600)
+    with told(world, IR_INITIAL_IMPORT="none"):
+        world.live(3)
+        assert channels(world) == []
+    forget_everything()
+    world.live(3)
+
+    assert len(channels(world)) == 1  # the closed one never
+
+
+def test_given_no_import_when_a_new_case_comes_then_it_gets_its_channel_all_the_same(world: World) -> None:
+    with told(world, IR_INITIAL_IMPORT="none"):
+        world.live(1)
+        case_id = world.create_case()
+        world.settle()
+
+        assert channels(world) == [f"aws-security-incident-response-case-{case_id}"]
+
+
+def test_given_no_import_when_an_old_case_changes_then_it_still_has_no_channel_and_costs_no_deep_check(
+    world: World,
+) -> None:
+    world.drop_native_events = True
+    case_id = world.create_case()
+    world.advance(3600)
+    world.drop_native_events = False
+    with told(world, IR_INITIAL_IMPORT="none"):
+        world.live(1)
+        world.security_ir.add_comment_as(case_id, body="old story")
+        world.settle()
+        world.live(1)
+        world.wire.calls.clear()
+        world.live(1)
+
+    assert channels(world) == []
+    assert calls(world, "security-ir") == ["ListCases"]
+
+
+def test_given_a_case_that_is_closed_when_its_closing_was_shown_then_a_later_comment_still_comes_over(
+    world: World,
+) -> None:
+    case_id = settled_case(world)
+    world.security_ir.close_case_as(case_id)
+    world.settle()
+    world.drop_native_events = True
+    row = world.security_ir.snapshot()["cases"][case_id]
+    assert row["status"] == "Closed"
+    world.live(2)
+
+    assert len(lines_with(world, case_id, "→ Closed")) == 1
+
+
+def test_given_a_case_that_keeps_failing_when_polled_then_it_waits_its_time_and_others_go_on(world: World) -> None:
+    jane = world.workspace.create_user("jane.smith", email="jane.smith@example.com", is_admin=True)
+    broken, well = settled_case(world), settled_case(world)
+    channel = world.channel_of(broken)
+    jane.archive_channel(channel)
+    world.security_ir.add_comment_as(broken, body="unheard")
+    world.settle()
+    attempts = []
+    for _ in range(12):
+        before = len([i for i in world.invocations if isinstance(i.event, dict) and _case_of(i.event) == broken])
+        world.security_ir.add_comment_as(well, body="heard")
+        world.live(1)
+        after = len([i for i in world.invocations if isinstance(i.event, dict) and _case_of(i.event) == broken])
+        attempts.append(after - before)
+
+    assert len(lines_with(world, well, "heard")) == 12
+    assert 2 <= sum(attempts) <= 6  # ever more rarely
+    jane.unarchive_channel(channel)
+    world.advance(3600)
+    world.live(2)
+    assert len(lines_with(world, broken, "unheard")) == 1
+
+
+def _case_of(event: dict[str, Any]) -> str | None:
+    return (event.get("detail") or {}).get("caseId")
+
+
+def test_given_slack_that_is_not_configured_when_polled_then_cases_wait_and_nobody_is_told_on_them(
+    world: World,
+) -> None:
+    import boto3
+
+    name = "/SecurityIncidentResponse/slackBotToken"
+    boto3.client("ssm").put_parameter(Name=name, Value="not-configured", Type="SecureString", Overwrite=True)
+    forget_everything()
+    case_id = world.create_case()
+    world.settle()
+    world.live(3)
+    assert world.comments(case_id) == []
+    assert world.poll()["published"] == 0
+
+    world.configure_slack()
+    world.live(3)
+
+    assert channels(world) == [f"aws-security-incident-response-case-{case_id}"]
+    assert len(world.comments(case_id)) == 1
+
+
+def test_given_more_cases_than_a_poll_reads_when_polled_on_then_each_is_found(world: World) -> None:
+    world.drop_native_events = True
+    for _ in range(260):
+        world.create_case(watchers=[])
+    with told(world, IR_INITIAL_IMPORT="none"):
+        world.advance(3600)
+        world.live(1)
+        listed = [world.poll()["listed"] for _ in range(3)]
+
+    assert listed == [10, 250, 10]  # the second poll goes on where the first ended
+
+
+def test_given_many_new_cases_at_once_when_polled_then_they_are_brought_over_in_portions_oldest_first(
+    world: World,
+) -> None:
+    world.drop_native_events = True
+    cases = []
+    for _ in range(18):
+        cases.append(world.create_case())
+        world.advance(1)
+    assert world.poll()["published"] == 15
+    world.settle()
+    assert channels(world) == [f"aws-security-incident-response-case-{case_id}" for case_id in cases[:15]]
+    world.advance(60)
+    world.live(1)
+
+    assert len(channels(world)) == 18
+    assert all(said(world, case_id) for case_id in cases)
+    assert "IR_INITIAL_IMPORT" not in os.environ
