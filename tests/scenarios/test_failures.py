@@ -288,7 +288,7 @@ def test_given_failures_and_texts_when_all_logs_are_read_then_they_hold_no_words
     world.live(4)
 
     observability.logger.setLevel("ERROR")
-    observability.logger.removeHandler(handler)
+    logging.getLogger(observability.logger.service).removeHandler(handler)
     written = capfd.readouterr()
     logged = "\n".join((*lines, written.out, written.err, caplog.text))
     assert "case handled" in logged

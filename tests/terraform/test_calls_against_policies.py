@@ -62,10 +62,8 @@ SCENARIOS: Mapping[str, tuple[str, ...]] = {
         "given_a_trail_of_writes_only_when_verified_then_reads_are_said_to_be_missed",
         "given_a_fresh_rotation_when_slack_still_signs_with_the_old_secret_then_until_when_that_works_is_said",
     ),
-    "slack_to_case": (
-        "given_an_attachment_when_it_is_verified_then_the_channel_has_the_file_once",
-        "given_an_edit_and_a_deletion_when_they_arrive_then_the_comment_follows",
-    ),
+    "files": ("given_an_attachment_when_it_is_verified_then_the_channel_has_the_file_once",),
+    "slack_to_case": ("given_an_edit_and_a_deletion_when_they_arrive_then_the_comment_follows",),
 }
 
 # Rights that AWS's own services use in a function's name, so that no call of the function shows them.
