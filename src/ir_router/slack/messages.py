@@ -180,7 +180,7 @@ def _change(difference: FieldChange) -> str:
 
 def joined(members: Sequence[Mapping[str, Any]]) -> Message:
     """Watchers of the case and members of the response team were invited."""
-    return _line(_people("Added to this channel, as the case names them", members))
+    return _line(_people("Added to this channel as watcher or response team", members))
 
 
 def left(members: Sequence[Mapping[str, Any]]) -> Message:
