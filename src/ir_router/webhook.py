@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -41,6 +42,9 @@ _COMMAND_FIELDS = (
     "response_url",
     "trigger_id",
 )
+
+# Characters that JSON can carry and SQS refuses (SendMessage); json.dumps escapes those below U+0020 by itself.
+_NOT_FOR_SQS = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
 Answer = dict[str, Any]
 
@@ -118,7 +122,7 @@ def _enqueue(payload: Mapping[str, Any], event: Mapping[str, Any], headers: Mapp
     try:
         aws.client("sqs").send_message(
             QueueUrl=queue,
-            MessageBody=json.dumps(message, ensure_ascii=False),
+            MessageBody=_NOT_FOR_SQS.sub(_escaped, json.dumps(message, ensure_ascii=False)),
             MessageGroupId=_identifier(group),
             MessageDeduplicationId=_identifier(str(payload.get("event_id") or hashlib.sha256(signed).hexdigest())),
         )
@@ -127,6 +131,10 @@ def _enqueue(payload: Mapping[str, Any], event: Mapping[str, Any], headers: Mapp
         logger.error("could not hand an event over", extra={"error": type(error).__name__})
         return _answer(503)
     return _answer(200)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
 
 
 def _form(form: Mapping[str, str]) -> Answer:

@@ -21,11 +21,12 @@ def make_jane(world: World) -> Person:
 
 
 def settled_case(world: World, **changes: Any) -> str:
-    """A case whose channel is there, and a poller that has run."""
+    """A case whose channel is there, and a poller that has run; what comes next comes in another second."""
     case_id = world.create_case(**changes)
     world.settle()
     world.poll()
     world.settle()
+    world.advance(1)
     return case_id
 
 

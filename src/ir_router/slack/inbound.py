@@ -40,17 +40,29 @@ def is_wanted(event: Mapping[str, Any], own_app_id: str) -> bool:
     Our own posts are known by the app's id, never by a tag that a person may type.
     """
     kind = event.get("type")
-    if kind in _MEMBERSHIP or kind == "file_shared":
+    if kind == "file_shared" or (isinstance(kind, str) and kind in _MEMBERSHIP):
         return True
     if kind != "message" or not event.get("channel"):
         return False
     subtype = event.get("subtype") or ""
-    said = event.get("message") or event.get("previous_message") or event if subtype in _CHANGES else event
+    if not isinstance(subtype, str):
+        return False
+    if subtype not in _SPOKEN and subtype not in _CHANGES:
+        return False
     if subtype == "message_changed" and not _says_something_else(event):
         return False
-    if own_app_id and own_app_id in (said.get("app_id"), (said.get("bot_profile") or {}).get("app_id")):
-        return False
-    return subtype in _SPOKEN or subtype in _CHANGES
+    return not own_app_id or own_app_id not in _apps_of(event)
+
+
+def _apps_of(event: Mapping[str, Any]) -> set[object]:
+    """The apps that the message, or the one that was changed, says it is of."""
+    said: set[object] = set()
+    for message in (event, event.get("message"), event.get("previous_message")):
+        if isinstance(message, Mapping):
+            profile = message.get("bot_profile")
+            of_profile = profile.get("app_id") if isinstance(profile, Mapping) else None
+            said |= {app for app in (message.get("app_id"), of_profile) if isinstance(app, str)}
+    return said
 
 
 def _says_something_else(event: Mapping[str, Any]) -> bool:
