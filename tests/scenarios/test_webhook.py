@@ -130,7 +130,8 @@ def test_given_a_request_that_slack_did_not_sign_when_it_comes_then_it_is_refuse
 
 def test_given_a_request_without_headers_or_body_when_it_comes_then_it_is_refused(world: World, case_id: str) -> None:
     warmed(world, case_id)
-    for changes in ({"headers": None}, {"headers": {}}, {"body": None}, {"body": ""}, {"body": 5}):
+    spoilt: list[dict[str, Any]] = [{"headers": None}, {"headers": {}}, {"body": None}, {"body": ""}, {"body": 5}]
+    for changes in spoilt:
         assert send(world, envelope(world, case_id), **changes) == 401
     assert outbound(world) == []
 
