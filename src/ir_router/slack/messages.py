@@ -106,8 +106,7 @@ def notice(case: Case, severity: str, region: str) -> Message:
         blocks=[
             {
                 "type": "header",
-                # Plain text: nothing in it is looked at, but for emoji names, which are text here.
-                "text": {"type": "plain_text", "text": shorten(title, _HEADER_LENGTH), "emoji": False},
+                "text": {"type": "plain_text", "text": quoted(title, _HEADER_LENGTH), "emoji": False},
             },
             {
                 "type": "section",
