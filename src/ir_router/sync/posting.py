@@ -70,7 +70,7 @@ def _delete(slack: Slack, channel_id: str, ts: str) -> None:
 
 def replace(slack: Slack, channel_id: str, ts: str, message: Message) -> None:
     """Set a message's content (chat.update can be repeated without harm)."""
-    slack.read("chat.update", channel=channel_id, ts=ts, text=message.text, blocks=message.blocks)
+    slack.read("chat.update", channel=channel_id, ts=ts, text=message.text, blocks=message.blocks, parse="none")
 
 
 def _send(slack: Slack, channel_id: str, claim: Claim, message: Message) -> str:
@@ -79,6 +79,7 @@ def _send(slack: Slack, channel_id: str, claim: Claim, message: Message) -> str:
         "text": message.text,
         "blocks": message.blocks,
         "metadata": {"event_type": EVENT_TYPE, "event_payload": _payload(claim)},
+        "parse": "none",  # or addresses in the fallback text would be made links
         "unfurl_links": False,
         "unfurl_media": False,
         "link_names": False,
