@@ -362,3 +362,18 @@ def test_given_five_hundred_comments_when_the_case_is_new_then_they_come_over_on
     assert not [call for call in world.workspace.calls if call.error not in (None, "ratelimited", "users_not_found")]
     assert len(system_comments(world, case_id)) == 1
     assert len(said(world, case_id)) == 502  # the notice and who could not be invited
+
+
+def test_given_a_crash_after_the_notice_when_the_title_changes_before_it_is_settled_then_the_change_is_told(
+    world: World,
+) -> None:
+    world.drop_native_events = True
+    case_id = world.create_case(title="first title")
+    world.wire.kill_on("slack", "chat.postMessage", "after")
+    world.live(1)
+    assert str(world.wire.died_at) == "sync: slack chat.postMessage"
+    world.security_ir.call("UpdateCase", {"caseId": case_id, "title": "second title"})
+    world.live(4)
+
+    assert len(lines_with(world, case_id, f"Case {case_id}")) == 1
+    assert len(lines_with(world, case_id, "*Title*: first title → second title")) == 1

@@ -306,7 +306,7 @@ def test_given_a_crash_after_the_comment_was_made_when_aws_tells_of_it_first_the
 ) -> None:
     jane.post(channel, "no echo")
     world.deliver()
-    world.wire.kill_at(4, "after")
+    world.wire.kill_on("security-ir", "CreateCaseComment", "after")
     world._run_queues()
     assert str(world.wire.died_at) == "slack: security-ir CreateCaseComment"
     world._run_hints()  # AWS's event, while the claim is open

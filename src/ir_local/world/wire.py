@@ -48,6 +48,7 @@ class Wire:
         self.calls: list[Call] = []
         self._deployments: list[str] = []
         self._death: tuple[int, Side] | None = None
+        self._death_on: tuple[str, str, Side] | None = None
         self._count = 0
         self._dead = False
         self.died_at: Call | None = None
@@ -56,9 +57,13 @@ class Wire:
         """Let the function die at the `number`th call from now (from 1), before or after its effect."""
         self._count, self._death, self.died_at = 0, (number, side), None
 
+    def kill_on(self, service: str, operation: str, side: Side) -> None:
+        """Let the function die at its next call of that operation, before or after its effect."""
+        self._death_on, self.died_at = (service, operation, side), None
+
     def spare(self) -> None:
         """Let no function die."""
-        self._death = None
+        self._death = self._death_on = None
 
     @contextmanager
     def invocation(self, deployment: str) -> Iterator[None]:
@@ -95,8 +100,10 @@ class Wire:
             self._die("after")
 
     def _die(self, side: Side) -> None:
-        if self._death == (self._count, side):
-            self._death, self._dead, self.died_at = None, True, self.calls[-1]
+        call = self.calls[-1]
+        if (self._count, side) == self._death or (call.service, call.operation, side) == self._death_on:
+            self.spare()
+            self._dead, self.died_at = True, call
             raise DeathError
 
 

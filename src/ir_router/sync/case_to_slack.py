@@ -202,11 +202,14 @@ def _reconcile(run: Run) -> None:
 
 
 def _notice(run: Run) -> None:
-    claim = run.claim(keys.note(run.case_id, "notice"))
+    key = keys.note(run.case_id, "notice")
+    claim = run.claim(key, fields=changes.followed_fields(run.case, run.severity))
     if claim is not None:
         message = messages.notice(run.case, run.severity, settings().region)
         posting.post(run.slack, run.channel_id, claim, message)
-    fields.remember(run)
+    shown = claim.row if claim is not None else run.rows[key.sk]
+    # As they were when it was claimed: an earlier run may have posted it before they changed.
+    fields.remember(run, shown["fields"])
 
 
 def _announce(run: Run, name: str) -> None:

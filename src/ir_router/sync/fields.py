@@ -25,10 +25,10 @@ def set_topic(run: Run, channel: dict[str, Any]) -> None:
         run.slack.read("conversations.setTopic", channel=run.channel_id, topic=wanted)
 
 
-def remember(run: Run) -> None:
-    """Store the fields as they are, without a word: the notice has just shown them."""
+def remember(run: Run, shown: Mapping[str, str]) -> None:
+    """Store the fields that the notice has shown, without a word."""
     if "change_count" not in run.lease.row:
-        leases.save(run.lease, change_count=0, **changes.followed_fields(run.case, run.severity))
+        leases.save(run.lease, change_count=0, **shown)
 
 
 def tell_changes(run: Run) -> None:
