@@ -407,3 +407,18 @@ def running_world(
         os.environ.clear()
         os.environ.update(before)
         forget_everything()
+
+
+@contextmanager
+def own_world(*, enforce_rate_limits: bool = False) -> Iterator[World]:
+    """A world of its own outside a test, with the clock put back afterwards."""
+    before = clock.now, clock.sleep
+
+    def set_clock(now: Callable[[], float], sleep: Callable[[float], None]) -> None:
+        clock.now, clock.sleep = now, sleep
+
+    try:
+        with running_world(set_clock, enforce_rate_limits=enforce_rate_limits) as world:
+            yield world
+    finally:
+        clock.now, clock.sleep = before
