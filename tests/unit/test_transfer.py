@@ -1,0 +1,129 @@
+"""Streaming between two addresses: whole or not at all, and the token goes to Slack's hosts alone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from ir_router import transfer
+from ir_router.errors import RefusedError, UncertainError
+from ir_router.settings import settings
+
+CONTENT = b"0123456789" * 20_000
+
+
+class Sides(BaseHTTPRequestHandler):
+    """`GET /<promised>/<given>` gives `given` bytes under a Content-Length of `promised`; PUT keeps what comes."""
+
+    received: bytes = b""
+    largest_piece = 0
+
+    def do_GET(self) -> None:
+        if self.path == "/redirect":
+            self.send_response(302)
+            self.send_header("Location", "https://evil.example/")
+            self.end_headers()
+            return
+        promised, given = (int(part) for part in self.path.strip("/").split("/"))
+        self.send_response(200)
+        self.send_header("Content-Length", str(promised))
+        self.send_header("Content-Type", "text/plain")
+        self.end_headers()
+        self.wfile.write(CONTENT[:given])
+        self.close_connection = True
+
+    def do_PUT(self) -> None:
+        try:
+            type(self).received = self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+        except OSError:
+            self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    Sides.received = b""
+    server = HTTPServer(("127.0.0.1", 0), Sides)
+    server.timeout = 1
+    from socketserver import ThreadingMixIn
+
+    class Threaded(ThreadingMixIn, HTTPServer):
+        daemon_threads = True
+
+    server.server_close()
+    server = Threaded(("127.0.0.1", 0), Sides)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def carry(address: str, promised: int, given: int) -> None:
+    with transfer.download("there", f"{address}/{promised}/{given}") as source:
+        assert source.length == promised
+        transfer.upload("here", "PUT", address, source, promised, source.content_type)
+
+
+def test_given_a_whole_file_when_carried_then_every_byte_arrives(address: str) -> None:
+    carry(address, len(CONTENT), len(CONTENT))
+
+    assert Sides.received == CONTENT
+
+
+def test_given_a_download_that_ends_early_when_carried_then_it_is_uncertain_and_not_taken_for_the_file(
+    address: str,
+) -> None:
+    with pytest.raises(UncertainError):
+        carry(address, len(CONTENT), len(CONTENT) - 1)
+
+
+def test_given_a_redirect_when_downloaded_then_it_is_refused_and_not_followed(address: str) -> None:
+    with pytest.raises(RefusedError), transfer.download("there", f"{address}/redirect"):
+        pass
+
+
+def test_given_nobody_listening_when_carried_then_it_is_uncertain() -> None:
+    with pytest.raises(UncertainError), transfer.download("there", "http://127.0.0.1:9/1/1"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("base", "url", "allowed"),
+    [
+        (None, "https://files.slack.com/files-pri/T1-F1/a", True),
+        (None, "http://files.slack.com/files-pri/T1-F1/a", False),
+        (None, "https://files.slack.com.evil.example/a", False),
+        (None, "https://files.slack.com@evil.example/a", False),
+        (None, "https://evil.example/files.slack.com", False),
+        (None, "https://files.slack.com:8443/a", False),
+        (None, "https://drive.example/a", False),
+        ("http://127.0.0.1:1234/api/", "http://127.0.0.1:1234/files/a", True),
+        ("http://127.0.0.1:1234/api/", "http://127.0.0.1:4321/files/a", False),
+        ("http://127.0.0.1:1234/api/", "https://files.slack.com/a", False),
+    ],
+)
+def test_given_an_address_when_checked_then_the_token_goes_to_slack_alone(
+    base: str | None, url: str, allowed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if base:
+        monkeypatch.setenv("SLACK_API_BASE_URL", base)
+    else:
+        monkeypatch.delenv("SLACK_API_BASE_URL", raising=False)
+    settings.cache_clear()
+    try:
+        if allowed:
+            transfer.check_slack_host(url)
+        else:
+            with pytest.raises(RefusedError):
+                transfer.check_slack_host(url)
+    finally:
+        settings.cache_clear()
