@@ -1,9 +1,10 @@
-"""Claims: made once, settled by looking, confirmed by whoever holds them (PROTOCOLS B and C)."""
+"""Claims: made once, settled by looking, confirmed by whoever holds them ."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -164,7 +165,7 @@ def test_given_a_transaction_in_the_way_when_written_then_it_is_tried_again_and_
     conflicts = [3]
     update_item = client.update_item
 
-    def conflicting(**request: object) -> object:
+    def conflicting(**request: Any) -> Any:
         if conflicts[0]:
             conflicts[0] -= 1
             raise ClientError({"Error": {"Code": "TransactionConflictException"}}, "UpdateItem")

@@ -415,7 +415,9 @@ def own_world(*, enforce_rate_limits: bool = False) -> Iterator[World]:
     before = clock.now, clock.sleep
 
     def set_clock(now: Callable[[], float], sleep: Callable[[float], None]) -> None:
-        clock.now, clock.sleep = now, sleep
+        # setattr, because mypy holds a parameter named `seconds` against a Callable without names.
+        setattr(clock, "now", now)  # noqa: B010
+        setattr(clock, "sleep", sleep)  # noqa: B010
 
     try:
         with running_world(set_clock, enforce_rate_limits=enforce_rate_limits) as world:
