@@ -29,5 +29,5 @@ def test_given_the_deployed_system_when_both_jobs_run_then_every_claim_is_seen(t
     result = json.loads((tmp_path / "result.json").read_text("utf-8"))
     assert [check for check in result["checks"] if not check["ok"]] == []
     assert result["passed"] == len(report.checks) > 40
-    assert "Immediate Containment" in shown
+    assert "Delete Key Permanently" in shown
     assert "<script" not in shown

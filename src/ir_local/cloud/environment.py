@@ -38,6 +38,11 @@ def emulator_python() -> Path:
     return python
 
 
+def aws_command() -> Path:
+    """AWS's command line, version 1, of the emulator's environment. Raises EnvironmentFailedError."""
+    return emulator_python().with_name("aws")
+
+
 def _uv(*arguments: str) -> None:
     answer = subprocess.run([find_uv_bin(), "--quiet", *arguments], capture_output=True, text=True, check=False)
     if answer.returncode:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ir_local.cloud.launcher import LocalCloud
+from ir_local.demo.command_line import CommandLine
 from ir_local.demo.report import Report
 from ir_local.slack.model import Json
 from ir_local.slack.people import Person
@@ -66,6 +67,7 @@ class ContainmentJob:
         self._iam = cloud.client("iam")
         self._states = cloud.client("stepfunctions")
         self._alerts = Alerts(cloud)
+        self._command_line = CommandLine(cloud)
         self.executions: list[Json] = []
         self.snapshots: list[tuple[str, str, list[Json]]] = []
 
@@ -82,19 +84,16 @@ class ContainmentJob:
         execution = self._happens(self._created(key))
         self._contained(key, execution)
         check = self._report.check
-        message = check("security-incident-approval holds a message with the task token", self._approval_message)
+        message = check("aws sqs receive-message shows the question and its task token", self._approval_message)
         if message is None:
             return
         decision = {"task_token": message["taskToken"], "decision": "approve", "analyst": "your-name"}
-        answer = self._invoke("approval-handler", decision)
-        check(
-            "Invoke of the approval handler with the documented payload: approved",
-            lambda: answer["status"] == "approved",
-        )
+        answer = self._decide(decision)
+        check("aws lambda invoke with the documented payload: approved", lambda: answer["status"] == "approved")
         check("the key is gone", lambda: not self._keys(key.user))
         check("the execution succeeded", lambda: self._status(execution) == "SUCCEEDED")
         check("the final alert says so", lambda: self._alerts.seen("deleted"))
-        again = self._invoke("approval-handler", decision | {"decision": "deny"})
+        again = self._decide(decision | {"decision": "deny"})
         check("a second decision is told who decided", lambda: "your-name" in json.dumps(again))
         self._remember("approved on the command line", execution)
 
@@ -257,10 +256,11 @@ class ContainmentJob:
         self.executions.append({"name": name, "status": self._status(execution), "states": entered})
 
     def _approval_message(self) -> Json | None:
-        queue = self._cloud.outputs["queue_urls"]["approval"]
-        messages = self._cloud.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=1).get("Messages", [])
-        body: Json | None = json.loads(messages[0]["Body"]) if messages else None
-        return body if body and body.get("taskToken") else None
+        bodies = self._command_line.received(self._cloud.outputs["queue_urls"]["approval"])
+        return next((body for body in bodies if body.get("taskToken")), None)
+
+    def _decide(self, payload: Json) -> Json:
+        return self._command_line.invoked("security-incident-approval-handler", json.dumps(payload))
 
     def _audited(self, user: str) -> bool:
         rows = self._cloud.client("dynamodb").query(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from ir_local.demo import diagram
 from ir_local.demo.report import Check
 from ir_local.slack.model import Json
 
@@ -25,8 +26,13 @@ h1{margin:.2rem 0}h2{margin:2.2rem 0 .6rem}p{max-width:44rem}.muted{opacity:.7}
 .button{display:inline-block;border:1px solid var(--line);border-radius:4px;padding:.15rem .7rem;margin-right:.4rem}
 .file{border:1px solid var(--line);border-radius:6px;padding:.4rem .7rem;display:inline-block;margin-top:.2rem}
 .text{white-space:pre-wrap;overflow-wrap:anywhere}
-.path{display:flex;flex-wrap:wrap;gap:.35rem;align-items:center;margin:.3rem 0 1rem}
-.state{border:1px solid var(--line);border-radius:6px;padding:.2rem .6rem;background:var(--soft)}
+.diagram{width:100%;height:auto;margin:.4rem 0 1.2rem}.diagram path{fill:none}
+.diagram text{font-size:11px;text-anchor:middle;dominant-baseline:central}
+.way,.box rect{stroke:var(--line)}.box rect{fill:Canvas}.box text{fill:currentColor;opacity:.6}
+.way.taken{stroke:var(--accent);stroke-width:2.5}.entered rect{fill:var(--accent);stroke:var(--accent)}
+.entered text{fill:#fff;opacity:1;font-weight:600}
+.entered.succeed rect{fill:var(--ok)}.entered.fail rect{fill:var(--bad)}
+summary{cursor:pointer}
 table{border-collapse:collapse;width:100%}
 td,th{text-align:left;padding:.25rem .6rem;border-bottom:1px solid var(--line)}
 td:last-child{text-align:right;font-variant-numeric:tabular-nums}
@@ -57,7 +63,7 @@ def render(
 history of the local cloud, on which the deployed zip ran.</p>
 <h2>The channels, as people see them</h2>{shown}
 <h2>Answers that only Jane sees</h2><div class="channel">{answers}</div>
-<h2>The executions, state by state</h2>{paths}
+<h2>The executions' ways through the diagram</h2>{paths}
 <h2>The checks</h2><table><tr><th></th><th>Claim</th><th>Seconds</th></tr>{"".join(map(_check, checks))}</table>
 </body></html>
 """
@@ -134,8 +140,10 @@ def _text(text: str, names: Mapping[str, str]) -> str:
 
 
 def _execution(execution: Json) -> str:
-    path = '<span class="muted">→</span>'.join(
-        f'<span class="state">{html.escape(state)}</span>' for state in execution["states"]
+    """Its way through the diagram, and the same in words for whoever cannot see it."""
+    drawn = diagram.draw(diagram.definition_of_the_project(), execution["states"])
+    words = " → ".join(html.escape(state) for state in execution["states"])
+    return (
+        f"<h3>{html.escape(execution['name'])}: {html.escape(execution['status'])}</h3>"
+        f"<details><summary>in words</summary><p>{words}</p></details>{drawn}"
     )
-    head = f"<b>{html.escape(execution['name'])}</b>: {html.escape(execution['status'])}"
-    return f'<div>{head}<div class="path">{path}</div></div>'
