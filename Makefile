@@ -8,7 +8,7 @@ TFVARS ?= terraform/terraform.tfvars
 export PYTHONPATH := src
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status test lint fmt build plan deploy verify rotate replay resync backtest bench clean
+.PHONY: help setup demo up down status test lint fmt build plan deploy verify rotate replay resync backtest bench proof clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ backtest: setup ## Run CloudTrail files through the detections, changing nothing
 
 bench: setup ## Count what each operation calls, and time the answers to commands
 	@$(BIN)/python -m ir_local.bench
+
+proof: setup ## Crash, fault, flood and attack the real code (PARTS="crash faults load hostile" SIZE=short ONLY=...)
+	@PARTS="$(PARTS)" SIZE="$(SIZE)" ONLY="$(ONLY)" $(BIN)/python -m ir_local.proof
 
 clean: ## Remove what was built, and the local cloud's state
 	@test ! -x $(BIN)/python || $(BIN)/python -m ir_local.cloud down --quiet

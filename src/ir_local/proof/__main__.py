@@ -1,0 +1,71 @@
+"""Runs the proof: a table for people, `build/proof.json` for machines, and 1 when a bound is broken.
+
+`PARTS` chooses parts (default: all), `SIZE=short` takes a sample of each, `ONLY` is a piece of the names of the jobs
+to run.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from ir_local.build.project import BUILD
+from ir_local.proof.part import Part, Row, Run, Size, progress
+
+RESULT = BUILD / "proof.json"
+
+# In the order in which they run. A part's module is imported when it is chosen.
+PARTS = ("crash", "faults", "load", "hostile")
+
+
+def main(environment: Mapping[str, str] = os.environ) -> int:
+    """Run what the environment asks for; 0 when every bound holds, 1 when one is broken, 2 for a wrong choice."""
+    names = environment.get("PARTS", "").split() or list(PARTS)
+    size = environment.get("SIZE") or "full"
+    if unknown := sorted(set(names) - set(PARTS)):
+        print(f"There is no part {', '.join(unknown)}. PARTS may be any of: {' '.join(PARTS)}", file=sys.stderr)
+        return 2
+    if size not in ("short", "full"):
+        print(f"SIZE is short or full, not {size}", file=sys.stderr)
+        return 2
+    parts = [cast("Part", importlib.import_module(f"ir_local.proof.{name}")) for name in PARTS if name in names]
+    return prove(parts, Run(cast("Size", size), environment.get("ONLY", "")))
+
+
+def prove(parts: Sequence[Part], run: Run) -> int:
+    """Measure the parts one after the other, write the figures, print the table; 0 when every bound holds."""
+    result: dict[str, Any] = {}
+    rows: list[Row] = []
+    broken: list[str] = []
+    for part in parts:
+        began = time.monotonic()
+        figures = part.measure(run)
+        progress(f"{part.SECTION:8}done in {time.monotonic() - began:.0f} s")
+        result[part.SECTION] = figures
+        rows += part.rows(figures)
+        broken += part.broken(figures)
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    _print(rows)
+    for line in broken:
+        print(f"FAILED  {line}")
+    print(
+        f"FAILED: a bound is broken; details in {RESULT}" if broken else f"ok: every bound holds; details in {RESULT}"
+    )
+    return 1 if broken else 0
+
+
+def _print(rows: Sequence[Row]) -> None:
+    table = [("", "figure", "bound"), *rows]
+    wide = [max(len(row[column]) for row in table) for column in range(3)]
+    for what, figure, bound in table:
+        print(f"{what:{wide[0]}}  {figure:>{wide[1]}}  {bound}".rstrip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
