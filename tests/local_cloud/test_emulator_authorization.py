@@ -171,6 +171,47 @@ def test_given_a_right_to_attach_one_policy_when_others_are_attached_then_they_a
     assert not allowed(lambda: iam.put_user_policy(UserName="suspect", PolicyName="any", PolicyDocument="{}"))
 
 
+@pytest.mark.parametrize("operation", ["DescribeRule", "ListTargetsByRule"])
+def test_given_a_right_to_one_rule_of_each_bus_when_rules_are_read_then_only_those_are_let_through(
+    stack: Stack, operation: str
+) -> None:
+    bus = stack.name("bus")
+    events = stack.client("events")
+    events.create_event_bus(Name=bus)
+    for name in ("ours", "other"):
+        for where in ("default", bus):
+            events.put_rule(Name=name, EventBusName=where, EventPattern='{"source": ["any"]}')
+    rules = "arn:aws:events:us-east-1:000000000000:rule"
+    allows = [{"Effect": "Allow", "Action": "events:*", "Resource": [f"{rules}/ours", f"{rules}/{bus}/ours"]}]
+    reader = user_with(stack, json.dumps({"Version": "2012-10-17", "Statement": allows}))("events")
+
+    def read(name: str, **where: str) -> bool:
+        if operation == "DescribeRule":
+            return allowed(lambda: reader.describe_rule(Name=name, **where))
+        return allowed(lambda: reader.list_targets_by_rule(Rule=name, **where))
+
+    assert read("ours")
+    assert read("ours", EventBusName="default")
+    assert read("ours", EventBusName=bus)
+    assert not read("other")
+    assert not read("other", EventBusName=bus)
+
+
+def test_given_a_queue_that_refuses_requests_without_tls_when_one_with_the_right_sends_then_it_is_let_through(
+    stack: Stack,
+) -> None:
+    queue = stack.name("queue")
+    arn = f"arn:aws:sqs:us-east-1:000000000000:{queue}"
+    refusal = {"Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": arn}
+    plain = {**refusal, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [plain]})
+    url = stack.client("sqs").create_queue(QueueName=queue, Attributes={"Policy": document})["QueueUrl"]
+    sender = user_with(stack, policy("Allow", "sqs:SendMessage", arn, {}))("sqs")
+
+    assert allowed(lambda: sender.send_message(QueueUrl=url, MessageBody="hello"))
+    assert not allowed(lambda: sender.receive_message(QueueUrl=url))
+
+
 def test_given_an_aws_service_that_we_play_when_it_puts_an_event_then_it_needs_no_policy_of_ours(stack: Stack) -> None:
     events = boto3.client(
         "events",

@@ -1,9 +1,11 @@
-"""IAM: condition keys that our policies use and the emulator does not know, for when it enforces policies (`AUTH`).
+"""IAM: condition keys that our policies use and the emulator does not know, and what EventBridge's rules are called,
+for when it enforces policies (`AUTH`).
 
 Sources: docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html (`dynamodb:LeadingKeys`:
 the partition keys of the items, on an index those of the index; of a transaction each item is checked by itself) and
 docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
-(`iam:PolicyARN`).
+(`iam:PolicyARN`), and docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html (a rule of
+the default bus has no bus in its ARN).
 """
 # ruff: noqa: SLF001 - a patch reaches into what it patches
 
@@ -14,7 +16,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ir_local.cloud.ministack_patches.originals import module, replace
+from ir_local.cloud.ministack_patches.originals import checked, module, replace
 
 ACTIONS = module("core.iam_actions")
 EVALUATOR = module("core.iam_evaluator")
@@ -23,6 +25,7 @@ TABLES = module("services.dynamodb")
 AWS_SERVICE_KEYS = frozenset({"security-ir"})
 """Access keys by which a service that we play puts its events: AWS's own services need no policy of ours."""
 
+RULE_OPERATIONS = re.compile(r"AWSEvents\.(\w+Rule|\w+TargetsByRule|PutTargets|RemoveTargets)")
 POLICY_ACTIONS = re.compile(r"iam:(Attach|Detach)(User|Role|Group)Policy")
 KEY_CONDITION = re.compile(r"(#?\w+)\s*=\s*(:\w+)")
 
@@ -43,10 +46,13 @@ def apply() -> None:
     for owner, name, fingerprint, replacement in (
         (ACTIONS, "dynamodb_service_context", "0f0021bdc8a3", dynamodb_context),
         (ACTIONS, "dynamodb_transaction_checks", "684e748338e8", transaction_checks),
+        (ACTIONS, "extract_resource_arn", "82f51700695c", resource_arn),
         (ACTIONS, "request_tag_context", "d46adb816e02", request_context),
         (EVALUATOR, "enforce", "cf64b1ee5b09", enforce),
     ):
         _originals[name] = replace(owner, name, fingerprint, replacement)
+    # It holds where a request comes from (address, and whether over TLS), for `enforce`.
+    checked(EVALUATOR, "pin_request_origin", "de819c1bd9ac")
 
 
 def dynamodb_context(body: bytes) -> Json:
@@ -101,10 +107,37 @@ def request_context(service: str, iam_action: str, body: bytes, parameters: Json
     return context
 
 
+def resource_arn(
+    service: str,
+    method: str,
+    path: str,
+    headers: Json,
+    body: bytes,
+    parameters: Json,
+    region: str,
+    account_id: str,
+) -> str:
+    """What a request is about: EventBridge's rules as AWS names them, everything else as the emulator does."""
+    if service == "events" and RULE_OPERATIONS.fullmatch(headers.get("x-amz-target", "")):
+        return rule_arn(json.loads(body or b"{}"), region, account_id)
+    original = _originals["extract_resource_arn"]
+    return str(original(service, method, path, headers, body, parameters, region, account_id))
+
+
+def rule_arn(request: Json, region: str, account_id: str) -> str:
+    """The ARN of the rule that a request names: on the default bus without the bus."""
+    bus = str(request.get("EventBusName") or "default").rpartition("/")[2]
+    name = request.get("Rule") or request.get("Name")
+    return f"arn:aws:events:{region}:{account_id}:rule/{name if bus == 'default' else f'{bus}/{name}'}"
+
+
 def enforce(access_key: str, action: str, *others: Any, service_context: Json | None = None, **named: Any) -> Any:
     """What refuses a call, or None if it is allowed."""
     if access_key in AWS_SERVICE_KEYS:
         return None
+    # AWS's endpoints are spoken to over TLS; here nothing leaves the machine, and there is none.
+    address, _ = EVALUATOR._request_origin.get()
+    EVALUATOR._request_origin.set((address, True))
     context = dict(service_context or {})
     if isinstance(action, ItemAction):
         context["dynamodb:LeadingKeys"] = action.leading_keys
