@@ -1,7 +1,8 @@
 """The errors that cross a module's border.
 
-Whoever catches one decides by its type alone: a refusal is certain (nothing happened), an uncertain outcome
-may have happened and is settled later (see docs/architecture.md, "Claims").
+Whoever catches one decides by its type alone. A refusal is certain: nothing happened, and the same request is refused
+again until somebody mends something (RefusedError), or only for now (RetryLaterError). An uncertain outcome may have
+happened and is settled later (see docs/architecture.md, "Claims").
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class InvalidInputError(IrRouterError):
 
 
 class RefusedError(IrRouterError):
-    """The other side refused for certain: nothing happened. `code` is its error code."""
+    """The other side refused for certain, and would again: nothing happened. `code` is its error code."""
 
     def __init__(self, service: str, operation: str, code: str) -> None:
         """Keep the code apart from the message, so that callers can decide by it."""
@@ -42,12 +43,15 @@ class RefusedError(IrRouterError):
         self.code = code
 
 
-class RetryLaterError(RefusedError):
-    """Refused for certain, for now: try again after `seconds` (HTTP 429, throttling)."""
+class RetryLaterError(IrRouterError):
+    """Refused for certain, for now: nothing happened; try again after `seconds` (HTTP 429, throttling)."""
 
     def __init__(self, service: str, operation: str, code: str, seconds: float) -> None:
         """Keep how long the other side asked us to wait."""
-        super().__init__(service, operation, code)
+        super().__init__(f"{service} asks to wait with {operation}: {code}")
+        self.service = service
+        self.operation = operation
+        self.code = code
         self.seconds = seconds
 
 

@@ -1,6 +1,7 @@
 """Bytes from one address to another, streamed: memory stays the same whatever the size.
 
-Raises RefusedError (an answer of 3xx or 4xx) or UncertainError (no answer, 5xx, or not the bytes that were announced).
+Raises RefusedError (an answer of 3xx or 4xx), RetryLaterError (429) or UncertainError (no answer, 5xx, or not the bytes
+that were announced).
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-from ir_router.errors import RefusedError, UncertainError
+from ir_router.errors import RefusedError, RetryLaterError, UncertainError
 from ir_router.settings import settings
 
 # https://api.slack.com/types/file: `url_private_download` and upload addresses are on these hosts.
 _SLACK_FILE_HOSTS = frozenset({"files.slack.com", "slack-files.com", "files-origin.slack.com"})
 _TIMEOUT = urllib3.Timeout(connect=5, read=60)
+# When the other side says nothing of how long.
+_THROTTLED_SECONDS = 5.0
 _DOWNLOAD, _UPLOAD = "a download", "an upload"
 
 
@@ -75,7 +78,7 @@ def download(service: str, url: str, headers: Mapping[str, str] | None = None) -
     except urllib3.exceptions.HTTPError as error:
         raise UncertainError(service, _DOWNLOAD, type(error).__name__) from error
     try:
-        _check(service, _DOWNLOAD, response.status)
+        _check(service, _DOWNLOAD, response)
         yield Download(service, response)
     finally:
         response.close()
@@ -88,11 +91,14 @@ def upload(service: str, method: str, url: str, source: Download, length: int, c
         response = _pool().request(method, url, body=source, headers=headers, redirect=False)  # type: ignore[arg-type]
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise UncertainError(service, _UPLOAD, type(error).__name__) from error
-    _check(service, _UPLOAD, response.status)
+    _check(service, _UPLOAD, response)
 
 
-def _check(service: str, operation: str, status: int) -> None:
-    if status >= 500:
-        raise UncertainError(service, operation, f"HTTP {status}")
-    if status >= 300:
-        raise RefusedError(service, operation, f"HTTP {status}")
+def _check(service: str, operation: str, response: urllib3.BaseHTTPResponse) -> None:
+    if response.status >= 500:
+        raise UncertainError(service, operation, f"HTTP {response.status}")
+    if response.status == 429:
+        wait = response.headers.get("Retry-After", "")
+        raise RetryLaterError(service, operation, "HTTP 429", float(wait) if wait.isdigit() else _THROTTLED_SECONDS)
+    if response.status >= 300:
+        raise RefusedError(service, operation, f"HTTP {response.status}")

@@ -120,7 +120,7 @@ def test_given_a_message_that_aws_refuses_for_good_when_spent_then_both_sides_ar
         world.settle()
         world.live(3)
 
-    (line,) = lines_with(world, case_id, "could not be copied to the case: AWS answers AccessDeniedException")
+    (line,) = lines_with(world, case_id, "copied to the case: AWS Security Incident Response answers AccessDenied")
     error_id = line.split("Error ID: ")[1].split('"')[0]
     (comment,) = [comment for comment in system_comments(world, case_id) if "could not be copied" in comment]
     assert error_id in comment

@@ -227,6 +227,20 @@ def test_given_slack_that_fails_for_a_while_when_a_file_is_copied_then_it_arrive
     assert system_comments(world, case_id)[1:] == []  # nobody was told: it was over soon
 
 
+@pytest.mark.parametrize("method", ["files.info", "files.download"])
+def test_given_slack_that_asks_to_wait_when_a_file_is_copied_then_nothing_is_given_up(
+    world: World, jane: Person, case_id: str, channel: str, method: str
+) -> None:
+    world.workspace.faults.add(Fault(method, "ratelimited", times=2, retry_after=30))
+    began = world.now()
+    jane.upload(channel, "log.txt", b"first")
+    world.settle()
+
+    assert hashes(world, case_id) == [sha256(b"first")]
+    assert world.now() - began >= 60
+    assert lines_with(world, case_id, "could not be copied") == []
+
+
 def test_given_a_download_that_breaks_off_when_tried_again_then_the_whole_file_arrives_once(
     world: World, jane: Person, case_id: str, channel: str
 ) -> None:

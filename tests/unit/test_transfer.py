@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from ir_router import transfer
-from ir_router.errors import RefusedError, UncertainError
+from ir_router.errors import RefusedError, RetryLaterError, UncertainError
 from ir_router.settings import settings
 
 CONTENT = b"0123456789" * 20_000
@@ -25,6 +25,11 @@ class Sides(BaseHTTPRequestHandler):
         if self.path == "/redirect":
             self.send_response(302)
             self.send_header("Location", "https://evil.example/")
+            self.end_headers()
+            return
+        if self.path == "/busy":
+            self.send_response(429)
+            self.send_header("Retry-After", "7")
             self.end_headers()
             return
         promised, given = (int(part) for part in self.path.strip("/").split("/"))
@@ -89,6 +94,13 @@ def test_given_a_download_that_ends_early_when_carried_then_it_is_uncertain_and_
 def test_given_a_redirect_when_downloaded_then_it_is_refused_and_not_followed(address: str) -> None:
     with pytest.raises(RefusedError), transfer.download("there", f"{address}/redirect"):
         pass
+
+
+def test_given_a_busy_host_when_downloaded_then_it_is_to_be_tried_when_it_says(address: str) -> None:
+    with pytest.raises(RetryLaterError) as told, transfer.download("there", f"{address}/busy"):
+        pass
+
+    assert told.value.seconds == 7
 
 
 def test_given_nobody_listening_when_carried_then_it_is_uncertain() -> None:

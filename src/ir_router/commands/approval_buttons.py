@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ir_router import aws, observability
 from ir_router.commands import execution, people, permissions
 from ir_router.commands.command import Answer, Command, NotPermittedError, of_interaction
-from ir_router.errors import InvalidInputError, RefusedError, RetryLaterError, UncertainError
+from ir_router.errors import InvalidInputError, RefusedError, UncertainError
 from ir_router.ledger import approvals, audit
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
@@ -65,8 +65,6 @@ def _ask_reason(command: Command, approval_id: str) -> None:
     form = approval_message.reason_form(json.dumps(origin), row)
     try:
         view = command.slack.post("views.open", trigger_id=command.trigger_id, view=form)["view"]
-    except RetryLaterError:
-        raise
     except RefusedError as error:
         if error.code not in ("expired_trigger_id", "exchanged_trigger_id", "trigger_expired", "trigger_exchanged"):
             raise

@@ -10,7 +10,7 @@ from ir_router.cases import status
 from ir_router.cases.models import Case
 from ir_router.commands import changing, execution, rendering, timeline
 from ir_router.commands.command import Answer, Command, case_of, of_interaction
-from ir_router.errors import InvalidInputError, RefusedError, RetryLaterError
+from ir_router.errors import InvalidInputError, RefusedError
 from ir_router.security_ir import gateway as security_ir
 from ir_router.slack.messages import section
 from ir_router.slack.text import escape, shorten
@@ -78,8 +78,6 @@ def _close(command: Command) -> Answer:
 def _close_once(command: Command) -> None:
     try:
         security_ir.close_case(command.case_id)
-    except RetryLaterError:
-        raise
     except RefusedError:
         # botocore repeats a call whose answer was lost; the second one then finds the case closed by the first.
         if not security_ir.get_case(command.case_id).is_closed:

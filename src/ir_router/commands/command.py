@@ -9,7 +9,7 @@ from typing import Any
 
 from ir_router import deadline as deadlines
 from ir_router.deadline import Deadline, LambdaContext
-from ir_router.errors import InvalidInputError, RefusedError, UncertainError
+from ir_router.errors import InvalidInputError, IrRouterError, RefusedError, UncertainError
 from ir_router.ledger import claims, keys, table
 from ir_router.ledger.claims import Claim
 from ir_router.observability import logger
@@ -135,7 +135,7 @@ class Command:
                 text=text,
                 **({"blocks": blocks} if blocks else {}),
             )
-        except (RefusedError, UncertainError) as error:
+        except IrRouterError as error:
             logger.error("a command's outcome could not be told", extra={"error": str(error), "command": self.name})
 
 

@@ -15,7 +15,7 @@ from ir_router import clock
 from ir_router.commands import changing, create_form, execution, forms, people, rendering, watchers
 from ir_router.commands.command import Answer, Command, NotPermittedError, of_interaction
 from ir_router.commands.forms import CaseForm
-from ir_router.errors import InvalidInputError, RefusedError, RetryLaterError
+from ir_router.errors import InvalidInputError, RefusedError
 from ir_router.ledger import keys, table
 from ir_router.security_ir import gateway as security_ir
 from ir_router.settings import settings
@@ -113,8 +113,6 @@ def _open_form(command: Command, form: CaseForm) -> str:
     origin = {"channel_id": command.channel_id, "response_url": command.response_url}
     try:
         answer = command.slack.post("views.open", trigger_id=command.trigger_id, view=create_form.view(form, origin))
-    except RetryLaterError:
-        raise
     except RefusedError as error:
         if not error.code.endswith("trigger_id"):
             raise

@@ -10,7 +10,7 @@ from ir_router.cases.models import Person
 from ir_router.commands import permissions, rendering
 from ir_router.commands.command import Command, NotPermittedError
 from ir_router.commands.permissions import Decision, Requester
-from ir_router.errors import RefusedError, RetryLaterError
+from ir_router.errors import RefusedError
 from ir_router.ledger import audit
 from ir_router.observability import logger
 from ir_router.settings import settings
@@ -94,8 +94,6 @@ def _members(slack: Slack, group: str) -> frozenset[str]:
         return kept[1]
     try:
         users = frozenset(slack.read("usergroups.users.list", usergroup=group).get("users") or [])
-    except RetryLaterError:
-        raise
     except RefusedError as error:
         logger.warning("a user group of editors cannot be read", extra={"group": group, "code": error.code})
         users = frozenset()

@@ -7,7 +7,7 @@ from ir_router.cases import status
 from ir_router.cases.models import Case
 from ir_router.commands import changing, close, rendering, timeline
 from ir_router.commands.command import Answer, Command
-from ir_router.errors import InvalidInputError, RefusedError, RetryLaterError
+from ir_router.errors import InvalidInputError, RefusedError
 from ir_router.security_ir import gateway as security_ir
 
 _REFUSED_MOVES = frozenset({"ConflictException", "ValidationException"})
@@ -50,8 +50,6 @@ def _move(command: Command, case: Case, wanted: str) -> None:
     for step in status.way(case.case_status, wanted):
         try:
             security_ir.update_status(command.case_id, step)
-        except RetryLaterError:
-            raise
         except RefusedError as error:
             if error.code not in _REFUSED_MOVES:
                 raise

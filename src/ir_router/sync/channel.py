@@ -75,7 +75,7 @@ def _make(run: Run) -> str:
     channel = _own(run, wanted) if claim.must_look else None
     try:
         channel = channel or _create(run, wanted)
-    except (RefusedError, OutOfTimeError):  # out of time: before it was sent, or after a 429
+    except (RefusedError, RetryLaterError, OutOfTimeError):  # out of time: before it was sent, or after a 429
         claims.refused(claim)
         raise
     except UncertainError:
@@ -108,8 +108,6 @@ def _create(run: Run, wanted: Sequence[str]) -> dict[str, Any]:
     for name in wanted:
         try:
             created: dict[str, Any] = run.slack.post("conversations.create", name=name, is_private=private)["channel"]
-        except RetryLaterError:
-            raise
         except RefusedError as error:
             if error.code != "name_taken":
                 raise

@@ -11,7 +11,7 @@ from typing import Any
 from ir_router import clock
 from ir_router.cases import comments
 from ir_router.cases.models import Comment
-from ir_router.errors import RefusedError, RetryLaterError
+from ir_router.errors import RefusedError
 from ir_router.ledger import claims, keys, table
 from ir_router.ledger.claims import Claim, ClaimLostError, Done, Held
 from ir_router.ledger.keys import Key
@@ -30,8 +30,6 @@ def token_for(*parts: str) -> str:
 
 def is_permanent(error: Exception) -> bool:
     """Whether the same request would be refused again. A conflict (409) may be over in a moment."""
-    if isinstance(error, RetryLaterError):
-        return False
     return isinstance(error, RefusedError) and error.code != "ConflictException"
 
 
@@ -77,8 +75,6 @@ def settle(case_id: str, claim: Claim, origin: str) -> str:
     if found is None:
         try:
             found = security_ir.create_comment(case_id, body, str(claim.row["client_token"]))
-        except RetryLaterError:
-            raise
         except RefusedError as error:
             claims.refused(claim, given_up=error.code if is_permanent(error) else None)
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ir_router import clock
 from ir_router.cases import comments
 from ir_router.cases.models import Comment
-from ir_router.errors import RefusedError, RetryLaterError
+from ir_router.errors import RefusedError
 from ir_router.ledger import claims, keys, table
 from ir_router.ledger.keys import Key
 from ir_router.ledger.table import Row
@@ -105,8 +105,6 @@ def _post(run: Run, comment: Comment, key: Key, part: Message, now: str) -> None
         return
     try:
         ts = posting.post(run.slack, run.channel_id, claim, part)
-    except RetryLaterError:
-        raise
     except RefusedError as error:
         if error.code not in _CANNOT_BE_SHOWN:
             raise
@@ -129,8 +127,6 @@ def _replace(run: Run, known: Row, message: Message) -> bool:
     run.deadline.check()
     try:
         posting.replace(run.slack, str(known["channel_id"]), str(known["ts"]), message)
-    except RetryLaterError:
-        raise
     except RefusedError as error:
         if error.code not in _CANNOT_BE_EDITED:
             raise

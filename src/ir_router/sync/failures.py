@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from ir_router.deadline import Deadline
-from ir_router.errors import IrRouterError
+from ir_router.errors import IrRouterError, RefusedError, RetryLaterError
 from ir_router.ledger import claims, keys, table
 from ir_router.observability import logger, measure
 from ir_router.slack import messages
@@ -36,6 +36,13 @@ def described(error: BaseException) -> dict[str, str]:
     ours = [frame for frame in frames if "ir_router" in frame.filename]
     line = f"{PurePath(ours[-1].filename).name}:{ours[-1].lineno}" if ours else where
     return {"error": type(error).__name__, "raised_at": where, "called_at": line}
+
+
+def cause(error: BaseException) -> str:
+    """Who refuses what, for people: `Slack answers ratelimited`."""
+    if isinstance(error, RefusedError | RetryLaterError):
+        return f"{error.service} answers {error.code}"
+    return "no answer came in time"
 
 
 def tell(case_id: str, channel_id: str, failure: Failure, deadline: Deadline) -> None:

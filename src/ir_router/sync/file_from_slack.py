@@ -41,7 +41,7 @@ class FileFromSlack:
             return
         try:
             outcome = self._make(claim)
-        except (RefusedError, UncertainError) as error:
+        except (RefusedError, RetryLaterError, UncertainError) as error:
             self._run.failed(claim, error, may_have_landed=self._may_have_landed)
             raise
         claims.confirm(claim, outcome=outcome)
@@ -73,8 +73,6 @@ class FileFromSlack:
     def _file(self) -> dict[str, Any]:
         try:
             file: dict[str, Any] = self._run.slack.read("files.info", file=self._file_id)["file"]
-        except RetryLaterError:
-            raise
         except RefusedError as error:
             if error.code not in ("file_not_found", "file_deleted"):
                 raise

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ir_router import transfer
 from ir_router.cases.limits import FILE_SIZE_LIMIT
 from ir_router.cases.models import Attachment
-from ir_router.errors import RefusedError, UncertainError
+from ir_router.errors import RefusedError, RetryLaterError, UncertainError
 from ir_router.ledger import claims, keys, table
 from ir_router.ledger.claims import Claim
 from ir_router.observability import logger
@@ -46,7 +46,7 @@ class FileToSlack:
             # Files are known by the id that is kept in the claim before they can be seen.
             is_shared = self._is_in_channel(str(claim.row.get("slack_file_id") or ""))
             outcome = "copied" if is_shared else self._make(claim, attachment)
-        except (RefusedError, UncertainError) as error:
+        except (RefusedError, RetryLaterError, UncertainError) as error:
             self._run.failed(claim, error, may_have_landed=self._may_be_shared)
             raise
         claims.confirm(claim, outcome=outcome)

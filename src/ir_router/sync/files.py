@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ir_router.deadline import Deadline, LambdaContext, enforced, of_invocation
-from ir_router.errors import IrRouterError, RefusedError, UncertainError, error_id
+from ir_router.errors import IrRouterError, RefusedError, RetryLaterError, UncertainError, error_id
 from ir_router.ledger import claims, keys, table
 from ir_router.ledger.claims import Claim, ClaimLostError
 from ir_router.ledger.keys import Key
@@ -98,7 +98,9 @@ class Transfer:
             raise ClaimHeldError(taken.until)
         return taken if isinstance(taken, Claim) else None
 
-    def failed(self, claim: Claim, error: RefusedError | UncertainError, *, may_have_landed: bool) -> None:
+    def failed(
+        self, claim: Claim, error: RefusedError | RetryLaterError | UncertainError, *, may_have_landed: bool
+    ) -> None:
         """Give the claim back when nothing was made for certain; a permanent refusal gives it up."""
         if isinstance(error, UncertainError) and may_have_landed:
             claims.unanswered(claim, self.deadline.settled_from_now)
@@ -117,10 +119,9 @@ class Transfer:
         failure_name = f"file-{key.sk.replace('#', '-')}"
         permanent = comment_claims.is_permanent(error)
         named = f" {row['file_name']}" if row.get("file_name") else ""
-        why = f"{error.service} answers {error.code}" if isinstance(error, RefusedError) else "no answer came in time"
         failure = failures.Failure(
             name=failure_name,
-            what=f"The file{named} could not be copied: {why}.",
+            what=f"The file{named} could not be copied: {failures.cause(error)}.",
             mend="Ask whoever operates the integration to replay it once the cause is mended." if permanent else "",
             retried=not permanent,
             error_id=failures.first_error_id(self.case_id, failure_name, error_id("file-error")),

@@ -12,7 +12,7 @@ from typing import Any
 from ir_router import clock
 from ir_router.cases.changes import digest
 from ir_router.cases.models import Person
-from ir_router.errors import RefusedError, RetryLaterError
+from ir_router.errors import RefusedError
 from ir_router.ledger import keys, table
 from ir_router.ledger.keys import Key
 from ir_router.ledger.table import Row
@@ -39,8 +39,6 @@ def response_team() -> list[Person]:
         return _team[0][1]
     try:
         people = security_ir.response_team()
-    except RetryLaterError:
-        raise
     except RefusedError as error:
         # Without an active membership there is no team; the case's watchers still are invited.
         logger.warning("the response team cannot be read", extra={"code": error.code})
@@ -97,8 +95,6 @@ def _add(run: Run, person: Person, before: Row | None, watchers: str) -> Row:
     row: Row = {"email": email, "watchers": watchers, "looked_up_at": now, "since": now}
     try:
         user = run.slack.read("users.lookupByEmail", email=person.email)["user"]
-    except RetryLaterError:
-        raise
     except RefusedError as error:
         return _missing(run, row, before, "not in this workspace" if error.code == "users_not_found" else error.code)
     row["slack_user_id"] = str(user["id"])
@@ -108,8 +104,6 @@ def _add(run: Run, person: Person, before: Row | None, watchers: str) -> Row:
     try:
         # Sent once: after a lost answer Slack would say that the person is there already, as if nobody had been added.
         run.slack.post("conversations.invite", channel=run.channel_id, users=row["slack_user_id"])
-    except RetryLaterError:
-        raise
     except RefusedError as error:
         if error.code == "cant_invite_self":
             return _put(run, {**row, "state": "present"})
@@ -134,8 +128,6 @@ def _part(run: Run, before: Row) -> Row:
         try:
             run.slack.read("conversations.kick", channel=run.channel_id, user=before["slack_user_id"])
             row["removed"] = True
-        except RetryLaterError:
-            raise
         except RefusedError as error:
             row["removed"] = error.code == "not_in_channel"
             logger.warning("a former watcher could not be removed", extra={"code": error.code})

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ir_router import clock
-from ir_router.errors import OutOfTimeError, RefusedError, UncertainError
+from ir_router.errors import OutOfTimeError, RefusedError, RetryLaterError, UncertainError
 from ir_router.ledger import claims
 from ir_router.ledger.claims import Claim
 from ir_router.observability import logger
@@ -29,7 +29,7 @@ def post(slack: Slack, channel_id: str, claim: Claim, message: Message, **confir
     if ts is None:
         try:
             ts = _send(slack, channel_id, claim, message)
-        except (RefusedError, OutOfTimeError):  # out of time: before it was sent, or after a 429
+        except (RefusedError, RetryLaterError, OutOfTimeError):  # out of time: before it was sent, or after a 429
             claims.refused(claim)
             raise
         except UncertainError:

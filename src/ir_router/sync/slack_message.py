@@ -10,7 +10,7 @@ from typing import Any
 from ir_router import clock
 from ir_router.cases import comments
 from ir_router.cases.files import safe_name
-from ir_router.errors import RefusedError, RetryLaterError
+from ir_router.errors import RefusedError
 from ir_router.ledger import claims, keys, table
 from ir_router.ledger.keys import Key
 from ir_router.ledger.table import ConditionFailedError, Row
@@ -136,8 +136,6 @@ class SlackMessage:
             return ""
         try:
             answer = self._slack.read("conversations.replies", channel=self._channel_id, ts=thread_ts, limit=1)
-        except RetryLaterError:
-            raise
         except RefusedError:
             return ", in a thread"
         parent: dict[str, Any] = next(iter(answer.get("messages", [])), {})

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ir_router import aws
 from ir_router.deadline import Deadline, LambdaContext, of_invocation
-from ir_router.errors import IrRouterError, RefusedError, RetryLaterError, error_id
+from ir_router.errors import IrRouterError, RefusedError, error_id
 from ir_router.ledger import claims, keys, leases, table
 from ir_router.ledger.claims import ClaimLostError
 from ir_router.observability import correlate, logger
@@ -57,8 +57,7 @@ def _record(record: Record, deadline: Deadline) -> None:
     except ClaimLostError:
         raise
     except (IrRouterError, ClientError, BotoCoreError) as error:
-        is_refused = isinstance(error, RefusedError) and not isinstance(error, RetryLaterError)
-        if is_refused and _told_of_closing(case_id, channel_id, slack, deadline):
+        if isinstance(error, RefusedError) and _told_of_closing(case_id, channel_id, slack, deadline):
             return
         if comment_claims.is_permanent(error) or record.receive_count >= queue.TOLD_AT_RECEIVE_COUNT:
             _tell(event, error, case_id, channel_id, deadline)
@@ -150,11 +149,10 @@ def _tell(event: Mapping[str, Any], error: Exception, case_id: str, channel_id: 
     leases.add_hint(case_id)
     name = f"message-{ts}"
     permanent = comment_claims.is_permanent(error)
-    code = f"answers {error.code}" if isinstance(error, RefusedError) else "gives no answer"
     where = "" if permanent else " Nothing is lost: it is kept until it can be copied."
     failure = failures.Failure(
         name=name,
-        what=f"A message of this channel could not be copied to the case: AWS {code}.{where}",
+        what=f"A message of this channel could not be copied to the case: {failures.cause(error)}.{where}",
         mend="Ask whoever operates the integration to replay it once the cause is mended." if permanent else "",
         retried=not permanent,
         error_id=failures.first_error_id(case_id, name, error_id("api-error")),
