@@ -36,8 +36,8 @@ down: setup ## End the local cloud that `make up` started
 status: setup ## Show whether the local cloud runs, and where
 	@$(BIN)/python -m ir_local.cloud status
 
-test: setup ## Run all tests
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: setup ## Run all tests, on all cores
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup $(PYTEST_ARGS)
 
 lint: setup ## Check style, types and the Terraform root
 	@$(BIN)/ruff check .
