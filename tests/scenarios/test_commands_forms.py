@@ -83,7 +83,7 @@ def test_given_a_channel_made_meanwhile_when_a_case_is_opened_then_the_answer_li
         """While this function waits, the others go on."""
         world.advance(seconds)
         world._run_hints()
-        world._become("slack")
+        world.become("slack")
 
     monkeypatch.setattr(clock, "sleep", others_work)
     jane.submit(view, filled(world))

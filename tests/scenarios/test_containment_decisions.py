@@ -8,9 +8,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from tests.support import containment as support
-from tests.support.containment import IamState, alerts, asked, audit_actions, contain, decide, iam_state
-from tests.support.state_machine import Execution, StateMachine
+from ir_local.world import incidents as support
+from ir_local.world.incidents import IamState, alerts, asked, audit_actions, contain, decide, iam_state
+from ir_local.world.state_machine import Execution, StateMachine
 from tests.support.world import ACCOUNT, World
 
 
@@ -304,7 +304,7 @@ def test_given_an_approved_incident_when_the_next_is_denied_then_only_its_own_ke
     release = {"task": "release", "principal": f"arn:aws:iam::{ACCOUNT}:user/backdoor"}
     world.invoke("workflow", {**release, "released_by": "Jane", "reason": "user rebuilt"})
     assert iam_state(world, "backdoor") == IamState(dict.fromkeys(expected, "Active"), denied=False)
-    assert audit_actions(world)[-1] == "released"
+    assert audit_actions()[-1] == "released"
 
 
 def test_given_an_incident_that_nobody_decided_when_the_next_is_denied_then_the_first_state_returns(

@@ -8,8 +8,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from ir_router.errors import UncertainError
-from tests.support.containment import (
+from ir_local.world.incidents import (
     IamState,
     alerts,
     asked,
@@ -23,7 +22,8 @@ from tests.support.containment import (
     key_created,
     role,
 )
-from tests.support.state_machine import StateMachine
+from ir_local.world.state_machine import StateMachine
+from ir_router.errors import UncertainError
 from tests.support.world import World
 
 
@@ -56,7 +56,7 @@ def test_given_no_deny_policy_when_containing_then_the_key_is_disabled_and_the_f
     (alert,) = alerts(world)
     assert "not done or not verified: deny policy attached" in alert["Message"]
     assert "NOT or not fully contained" in alert["Message"]
-    assert audit_actions(world) == ["step_failed"]
+    assert audit_actions() == ["step_failed"]
     assert asked(world) == []
 
 
@@ -102,7 +102,7 @@ def test_given_a_role_with_ten_policies_when_containing_then_it_fails_since_noth
     refuse_further_policies()
     role("app")
 
-    execution = machine.start(finding(world, "app", 8.0, user_type="AssumedRole"))
+    execution = machine.start(finding("app", 8.0, user_type="AssumedRole"))
 
     assert (execution.status, execution.error) == ("FAILED", "ContainmentFailed")
     assert asked(world) == []
@@ -131,7 +131,7 @@ def test_given_a_topic_that_refuses_when_contained_then_the_approval_is_asked_an
     fail_task(machine, "send_alert")
     execution, key = contain(world, machine)
     assert execution.status == "RUNNING"
-    assert "step_failed" in audit_actions(world)
+    assert "step_failed" in audit_actions()
 
     decide(world, asked(world)[0]["taskToken"], "approve")
     machine.advance()
@@ -179,7 +179,7 @@ def test_given_a_remediation_that_fails_when_decided_then_the_failure_is_told_an
     assert (execution.status, execution.error) == ("FAILED", "RemediationFailed")
     assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
     assert "Remediation failed and is not tried again" in alerts(world)[-1]["Message"]
-    assert audit_actions(world)[-1] == "step_failed"
+    assert audit_actions()[-1] == "step_failed"
 
 
 def test_given_an_alert_that_fails_when_a_medium_event_comes_then_it_is_on_record_and_red(
@@ -189,7 +189,7 @@ def test_given_an_alert_that_fails_when_a_medium_event_comes_then_it_is_on_recor
     execution = machine.start(event(call(world, "ListUsers")))
 
     assert (execution.status, execution.error) == ("FAILED", "AlertFailed")
-    assert audit_actions(world) == ["step_failed"]
+    assert audit_actions() == ["step_failed"]
 
 
 def test_given_a_receipt_that_cannot_be_written_when_approved_then_the_decision_counts_and_the_end_is_red(

@@ -9,12 +9,12 @@ import boto3
 import pytest
 
 from ir_local.slack.people import Person
+from ir_local.world import incidents as support
+from ir_local.world.incidents import IamState, asked, audit_actions, audit_rows, decide, iam_state
+from ir_local.world.state_machine import Execution, StateMachine
 from ir_router.commands import people
 from ir_router.errors import UncertainError
-from tests.support import containment as support
 from tests.support.commands import answers
-from tests.support.containment import IamState, asked, audit_actions, audit_rows, decide, iam_state
-from tests.support.state_machine import Execution, StateMachine
 from tests.support.world import World
 
 
@@ -137,7 +137,7 @@ def test_given_somebody_who_is_no_approver_when_pressing_then_nothing_happens_an
     assert all("Only approvers may decide" in answer for answer in answers(world, bob))
     (view,) = bob.views()
     assert "Only approvers may decide" in json.dumps(view.body)
-    assert "decision_refused" in audit_actions(world)
+    assert "decision_refused" in audit_actions()
 
 
 def test_given_configured_approvers_when_somebody_of_the_response_team_presses_then_they_are_refused(
@@ -268,7 +268,7 @@ def test_given_a_decision_in_slack_when_made_then_the_audit_has_the_id_and_no_ad
 ) -> None:
     press(world, machine, jane, security_channel, "approval_approve")
 
-    rows = {row["action"]: row["details"] for row in audit_rows(world)}
+    rows = {row["action"]: row["details"] for row in audit_rows()}
     for action in ("decision_recorded", "decision_received"):
         assert json.loads(rows[action])["slack_user_id"] == jane.id
     assert "jane@example.com" not in json.dumps(rows)

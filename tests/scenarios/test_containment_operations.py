@@ -8,11 +8,11 @@ from typing import Any
 import boto3
 import pytest
 
+from ir_local.world import incidents as support
+from ir_local.world.incidents import asked, audit_actions, audit_rows, contain, decide, iam_state
+from ir_local.world.state_machine import StateMachine
 from ir_router.errors import InvalidInputError, UnknownEventError
 from ir_router.ledger import audit
-from tests.support import containment as support
-from tests.support.containment import asked, audit_actions, audit_rows, contain, decide, iam_state
-from tests.support.state_machine import StateMachine
 from tests.support.world import ACCOUNT, World
 
 USER = f"arn:aws:iam::{ACCOUNT}:user/backdoor"
@@ -55,7 +55,7 @@ def test_given_allowlist_entries_when_listed_and_removed_then_both_kinds_show_an
     assert [row["value"] for row in run(world, "allowlist_list")["entries"]] == ["10.0.0.0/8"]
     with pytest.raises(InvalidInputError, match="There is no ip entry"):
         run(world, "allowlist_remove", kind="ip", value="10.0.0.0/8", removed_by="Jane")
-    assert audit_actions(world) == ["allowlist_added", "allowlist_removed"]
+    assert audit_actions() == ["allowlist_added", "allowlist_removed"]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_given_nobody_decided_when_released_then_all_is_as_before_and_on_record_
     assert answer["actions"] == [f"key {key} enabled", "deny policy detached"]
     state = iam_state(world, "backdoor")
     assert (state.keys, state.denied) == ({key: "Active"}, False)
-    assert audit_actions(world)[-1] == "released"
+    assert audit_actions()[-1] == "released"
     (case,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
     assert any("Released by Jane" in comment for comment in world.comments(case["caseId"]))
     with pytest.raises(InvalidInputError, match="is not contained"):
@@ -223,7 +223,7 @@ def test_given_no_audit_when_verified_then_it_is_whole(world: World) -> None:
 @pytest.mark.parametrize("field", ["details", "actor", "at", "action", "expires_at"])
 def test_given_a_record_that_somebody_changed_when_verified_then_it_is_named(world: World, field: str) -> None:
     write(world, 5)
-    row = audit_rows(world)[2]
+    row = audit_rows()[2]
     ledger().put_item(Item=row | {field: 1 if field == "expires_at" else "changed"})
 
     answer = run(world, "verify_audit")
@@ -238,7 +238,7 @@ def test_given_a_record_that_somebody_changed_when_verified_then_it_is_named(wor
 @pytest.mark.parametrize("sequence", [1, 3, 5])
 def test_given_a_record_that_somebody_removed_when_verified_then_it_is_named(world: World, sequence: int) -> None:
     write(world, 5)
-    row = audit_rows(world)[sequence - 1]
+    row = audit_rows()[sequence - 1]
     ledger().delete_item(Key={"PK": row["PK"], "SK": row["SK"]})
 
     broken = run(world, "verify_audit")["broken"]
@@ -248,7 +248,7 @@ def test_given_a_record_that_somebody_removed_when_verified_then_it_is_named(wor
 
 def test_given_a_record_rewritten_with_a_new_hash_when_verified_then_the_next_link_is_named(world: World) -> None:
     write(world, 5)
-    row = audit_rows(world)[2]
+    row = audit_rows()[2]
     forged = row | {"actor": "nobody"}
     plain = {
         name: int(value) if name in ("sequence", "expires_at", "previous_expires_at") else value
@@ -263,7 +263,7 @@ def test_given_a_record_rewritten_with_a_new_hash_when_verified_then_the_next_li
 
 def test_given_a_record_added_by_hand_when_verified_then_it_is_named(world: World) -> None:
     write(world, 3)
-    row = audit_rows(world)[2]
+    row = audit_rows()[2]
     ledger().put_item(Item=row | {"SK": f"{4:012d}", "sequence": 4})
 
     broken = run(world, "verify_audit")["broken"]
@@ -287,10 +287,10 @@ def test_given_months_gone_by_when_records_expired_then_the_chain_still_verifies
     world.advance(310 * 86_400)
     write(world, 2)
     now = world.now()
-    for row in audit_rows(world):
+    for row in audit_rows():
         if row["expires_at"] <= now:
             ledger().delete_item(Key={"PK": row["PK"], "SK": row["SK"]})
-    assert 2 < len(audit_rows(world)) < 11
+    assert 2 < len(audit_rows()) < 11
 
     answer = run(world, "verify_audit")
 
@@ -302,7 +302,7 @@ def test_given_a_head_that_claims_that_removed_records_expired_when_verified_the
     world: World, removed: list[int]
 ) -> None:
     write(world, 5)
-    rows = audit_rows(world)
+    rows = audit_rows()
     for sequence in removed:
         ledger().delete_item(Key={"PK": rows[sequence - 1]["PK"], "SK": rows[sequence - 1]["SK"]})
     head = ledger().get_item(Key={"PK": "AUDIT#head", "SK": "META"})["Item"]
@@ -317,7 +317,7 @@ def test_given_a_closing_that_claims_that_a_month_expired_when_verified_then_it_
     write(world, 2)
     world.advance(40 * 86_400)
     write(world, 2)
-    first, second, *_later = audit_rows(world)
+    first, second, *_later = audit_rows()
     for row in (first, second):
         ledger().delete_item(Key={"PK": row["PK"], "SK": row["SK"]})
     closing = ledger().get_item(Key={"PK": "AUDIT#closing", "SK": first["month"]})["Item"]
@@ -333,7 +333,7 @@ def test_given_nothing_written_for_longer_than_the_retention_when_all_expired_th
 ) -> None:
     write(world, 2)
     world.advance(500 * 86_400)
-    for row in audit_rows(world):
+    for row in audit_rows():
         ledger().delete_item(Key={"PK": row["PK"], "SK": row["SK"]})
 
     assert run(world, "verify_audit")["verified"]
@@ -344,7 +344,7 @@ def test_given_the_quietest_log_level_when_something_is_recorded_then_its_hash_i
 ) -> None:
     write(world, 1)
 
-    (row,) = audit_rows(world)
+    (row,) = audit_rows()
     (line,) = [vars(entry) for entry in caplog.records if entry.name == "ir-router-audit"]
     assert (line["month"], line["sequence"], line["hash"]) == (row["month"], 1, row["hash"])
     assert not {"details", "actor"} & set(line)
@@ -378,4 +378,4 @@ def test_given_a_record_made_once_when_made_again_then_there_is_one(world: World
     assert audit.append("tried", "test", {}, once="the same") is not None
     assert audit.append("tried", "test", {}, once="the same") is None
 
-    assert audit_actions(world) == ["tried"]
+    assert audit_actions() == ["tried"]

@@ -7,9 +7,8 @@ from typing import Any
 import boto3
 import pytest
 
-from ir_router.errors import UncertainError
-from tests.support import containment as support
-from tests.support.containment import (
+from ir_local.world import incidents as support
+from ir_local.world.incidents import (
     IamState,
     alerts,
     asked,
@@ -22,7 +21,8 @@ from tests.support.containment import (
     iam_state,
     key_created,
 )
-from tests.support.state_machine import StateMachine
+from ir_local.world.state_machine import StateMachine
+from ir_router.errors import UncertainError
 from tests.support.world import ACCOUNT, World
 
 
@@ -54,7 +54,7 @@ def test_given_a_new_key_when_approved_by_the_documented_payload_then_the_key_is
     assert "A decision is needed within 24 hours" in contained["Message"]
     assert "Approved by your-name" in ended["Message"]
     assert f"key {key[:4]}...{key[-4:]} deleted (verified)" in ended["Message"]
-    assert audit_actions(world) == ["contained", "decision_recorded", "decision_received", "ended"]
+    assert audit_actions() == ["contained", "decision_recorded", "decision_received", "ended"]
 
 
 def test_given_a_contained_user_when_denied_then_exactly_the_former_state_returns(
@@ -85,7 +85,7 @@ def test_given_a_new_key_when_contained_then_the_seconds_since_event_and_arrival
 
     machine.start(created)
 
-    details = audit_rows(world)[0]["details"]
+    details = audit_rows()[0]["details"]
     assert '"seconds_from_event": 24' in details
     assert "Contained 4 min after the event." in alerts(world)[0]["Message"]
 
@@ -102,7 +102,7 @@ def test_given_a_contained_user_when_nobody_decides_for_a_day_then_it_stays_and_
     assert execution.status == "SUCCEEDED"
     assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
     assert "Nobody decided within 24 hours" in alerts(world)[-1]["Message"]
-    assert "approval_timed_out" in audit_actions(world)
+    assert "approval_timed_out" in audit_actions()
     late = decide(world, message["taskToken"], "approve")
     assert late["status"] == "too_late"
     assert "nobody decided within 24 hours" in late["message"]
@@ -157,7 +157,7 @@ def test_given_a_malformed_event_when_started_then_it_fails_visibly_with_alert_a
     assert (execution.status, execution.error) == ("FAILED", "EventNotReadable")
     (alert,) = alerts(world)
     assert "Extract Event Context failed and is not tried again" in alert["Message"]
-    assert audit_actions(world) == ["step_failed"]
+    assert audit_actions() == ["step_failed"]
 
 
 # Other severities
@@ -268,11 +268,11 @@ def test_given_root_when_it_makes_a_key_for_itself_then_people_are_alerted_at_on
 def test_given_a_low_finding_when_started_then_it_is_logged_and_nobody_is_told(
     world: World, machine: StateMachine
 ) -> None:
-    execution = machine.start(support.finding(world, "bob", 2.0))
+    execution = machine.start(support.finding("bob", 2.0))
 
     assert execution.path[-2:] == ["Log & Exit", "Logged"]
     assert alerts(world) == []
-    assert audit_actions(world) == ["event_logged"]
+    assert audit_actions() == ["event_logged"]
 
 
 # GuardDuty and AWS Health
@@ -282,7 +282,7 @@ def test_given_a_grave_finding_about_a_role_when_approved_and_released_then_the_
     world: World, machine: StateMachine
 ) -> None:
     arn = support.role("app", "/service/")
-    execution = machine.start(support.finding(world, "app", 8.0, user_type="AssumedRole"))
+    execution = machine.start(support.finding("app", 8.0, user_type="AssumedRole"))
     assert support.role_is_denied(world, "app")
 
     decide(world, asked(world)[0]["taskToken"], "approve")
@@ -299,7 +299,7 @@ def test_given_a_grave_finding_about_a_role_when_denied_then_the_denial_is_lifte
     world: World, machine: StateMachine
 ) -> None:
     support.role("app")
-    machine.start(support.finding(world, "app", 8.0, user_type="AssumedRole"))
+    machine.start(support.finding("app", 8.0, user_type="AssumedRole"))
 
     decide(world, asked(world)[0]["taskToken"], "deny")
     machine.advance()
@@ -323,7 +323,7 @@ def test_given_a_finding_that_becomes_graver_when_sent_again_then_it_is_containe
     world: World, machine: StateMachine
 ) -> None:
     support.user("backdoor")
-    mild = support.finding(world, "backdoor", 3.0)
+    mild = support.finding("backdoor", 3.0)
     graver = mild | {"detail": mild["detail"] | {"severity": 8.0}}
     assert machine.start(mild).path[-1] == "Logged"
 
@@ -339,7 +339,7 @@ def test_given_a_finding_of_a_dry_run_when_sent_again_under_enforce_then_it_is_c
     world: World, machine: StateMachine
 ) -> None:
     support.user("backdoor")
-    finding = support.finding(world, "backdoor", 8.0)
+    finding = support.finding("backdoor", 8.0)
     world.environment["IR_CONTAINMENT_MODE"] = "dry_run"
     machine.start(finding)
     assert not iam_state(world, "backdoor").denied

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ir_local.world.incidents import IamState, asked, decide, iam_state, key_created, named_key
+from ir_local.world.state_machine import Execution, StateMachine
 from ir_local.world.wire import FunctionDiedError
-from tests.support.containment import IamState, asked, decide, iam_state, key_created, named_key
-from tests.support.state_machine import Execution, StateMachine
 from tests.support.world import World
 
 _names = (f"user-{number}" for number in itertools.count())

@@ -9,9 +9,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support import containment as support
-from tests.support.containment import IamState, alerts, asked, audit_rows, contain, decide, iam_state
-from tests.support.state_machine import StateMachine
+from ir_local.world import incidents as support
+from ir_local.world.incidents import IamState, alerts, asked, audit_rows, contain, decide, iam_state
+from ir_local.world.state_machine import StateMachine
 from tests.support.world import ACCOUNT, World
 
 
@@ -49,7 +49,7 @@ def test_given_an_entry_that_people_added_when_it_matches_then_nothing_is_touche
     assert execution.path[-3:] == ["Allowlisted?", "Log & Exit", "Logged"]
     assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
     assert alerts(world) == []
-    assert audit_rows(world)[-1]["action"] == "event_allowlisted"
+    assert audit_rows()[-1]["action"] == "event_allowlisted"
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_given_an_allowlisted_user_when_guardduty_finds_its_key_abused_then_peop
     add(world, "principal", f"arn:aws:iam::{ACCOUNT}:user/backdoor")
     (key,) = support.user("backdoor")
 
-    execution = machine.start(support.finding(world, "backdoor", 8.0))
+    execution = machine.start(support.finding("backdoor", 8.0))
 
     assert execution.path[-1] == "Alerted"
     assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
@@ -279,7 +279,7 @@ def test_given_a_role_that_nobody_can_change_when_found_then_the_alert_says_what
 ) -> None:
     support.role(name, path)
 
-    message = refused(world, machine, support.finding(world, name, 8.0, user_type="AssumedRole"))
+    message = refused(world, machine, support.finding(name, 8.0, user_type="AssumedRole"))
 
     assert "IAM does not let anybody change this role" in message
     assert not support.role_is_denied(world, name)
@@ -290,7 +290,7 @@ def test_given_a_role_that_only_calls_itself_like_one_of_aws_when_found_then_it_
 ) -> None:
     support.role("AWSReservedSSO_Backdoor", "/aws-ish/aws-reserved/")
 
-    execution = machine.start(support.finding(world, "AWSReservedSSO_Backdoor", 8.0, user_type="AssumedRole"))
+    execution = machine.start(support.finding("AWSReservedSSO_Backdoor", 8.0, user_type="AssumedRole"))
 
     assert execution.path[-1] == "Wait for Analyst"
     assert support.role_is_denied(world, "AWSReservedSSO_Backdoor")
@@ -301,7 +301,7 @@ def test_given_an_event_of_another_account_when_grave_then_it_is_alerted_and_nev
 ) -> None:
     (key,) = support.user("backdoor")
 
-    message = refused(world, machine, support.finding(world, "backdoor", 8.0, accountId="210987654321"))
+    message = refused(world, machine, support.finding("backdoor", 8.0, accountId="210987654321"))
 
     assert "It belongs to account 210987654321" in message
     assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)

@@ -148,7 +148,7 @@ class Deployed:
         )
 
     def _rules(self) -> None:
-        self.world._become("sync")
+        self.world.become("sync")
         self.failures_arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:security-incident-failures"
         for rule in list(names.rules()):
             self.put_rule(rule)

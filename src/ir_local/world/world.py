@@ -134,7 +134,7 @@ class World:
 
     def invoke(self, name: str, event: Any) -> Any:
         """Call the entry point as one deployment; raises what it raises, FunctionDiedError if it was ended."""
-        self._become(name)
+        self.become(name)
         context = Context(DEPLOYMENTS[name][1], f"security-incident-{name}", f"request-{len(self.invocations)}")
         answer = Answer(name, event)
         self.invocations.append(answer)
@@ -174,7 +174,8 @@ class World:
         answer = self.invoke("webhook", event)
         return answer["statusCode"], answer["headers"], answer["body"].encode()
 
-    def _become(self, name: str) -> None:
+    def become(self, name: str) -> None:
+        """Tell this process what one deployment is told."""
         os.environ.update(self.environment | {"IR_ROUTES": DEPLOYMENTS[name][0]})
         settings.cache_clear()
 

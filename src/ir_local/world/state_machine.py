@@ -11,14 +11,14 @@ import secrets
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import boto3
 
-from tests.support.world import ACCOUNT, REGION, HttpAnswer, World
+from ir_local.build.project import PROJECT_ROOT
+from ir_local.world import ACCOUNT, REGION, FunctionDiedError, HttpAnswer, World
 
-DEFINITION = Path(__file__).parents[2] / "state-machine.asl.json"
+DEFINITION = PROJECT_ROOT / "state-machine.asl.json"
 MACHINE_ARN = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:security-incident"
 
 Running = Generator[None, None, Any]
@@ -30,6 +30,7 @@ class StateFailedError(Exception):
     """An error of a state, by name."""
 
     def __init__(self, error: str, cause: str = "") -> None:
+        """`error` is the name that the definition's retriers and catchers ask for."""
         super().__init__(f"{error}: {cause}")
         self.error = error
         self.cause = cause
@@ -62,6 +63,7 @@ class StateMachine:
     """The workflow of one world. `fault` makes chosen attempts fail; `tokens` are those handed out, in order."""
 
     def __init__(self, world: World) -> None:
+        """No execution yet; Step Functions' API is put into the world."""
         self.world = world
         self.definition = json.loads(DEFINITION.read_text("utf-8"))
         self.executions: dict[str, Execution] = {}
@@ -137,7 +139,7 @@ class StateMachine:
         if any(execution.name == body["name"] for execution in self.executions.values()):
             return _refusal("ExecutionAlreadyExists")
         execution = self.start(json.loads(body["input"]), body["name"])
-        self.world._become("workflow")
+        self.world.become("workflow")
         return HttpAnswer(200), {"executionArn": execution.arn, "ResponseMetadata": {"HTTPStatusCode": 200}}
 
     # The interpreter
@@ -217,7 +219,8 @@ class StateMachine:
             return _filled(state["Parameters"], data, context) if "Parameters" in state else state.get("Result", data)
         if state["Type"] == "Parallel":
             return (yield from self._parallel(state, data, execution))
-        assert state["Type"] == "Task"
+        if state["Type"] != "Task":
+            raise NotImplementedError(state["Type"])
         waits = state["Resource"].endswith(".waitForTaskToken")
         token = secrets.token_hex(60)
         if waits:
@@ -245,6 +248,8 @@ class StateMachine:
             self.fault(payload["task"], False)
             answer = self.world.invoke("workflow", payload)
             self.fault(payload["task"], True)
+        except FunctionDiedError as error:
+            raise StateFailedError("Lambda.Unknown", "The sandbox ended without an answer.") from error
         except Exception as error:
             cause = json.dumps({"errorType": type(error).__name__, "errorMessage": str(error)})
             raise StateFailedError(type(error).__name__, cause) from error

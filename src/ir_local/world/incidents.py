@@ -1,4 +1,4 @@
-"""Events, principals and looks at the other side, for tests of containment."""
+"""Security events as AWS sends them, the principals that they are about, and what became of those."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import boto3
 
-from tests.support.state_machine import Execution, StateMachine
-from tests.support.world import ACCOUNT, REGION, World
+from ir_local.world import ACCOUNT, REGION, World
+from ir_local.world.state_machine import Execution, StateMachine
 
 ATTACKER = {"name": "mallory", "key": "AKIAMALLORY000000001"}
 
@@ -109,7 +109,7 @@ def named_key(created: Any) -> str:
     return str(created["detail"]["responseElements"]["accessKey"]["accessKeyId"])
 
 
-def finding(world: World, name: str, severity: float, *, user_type: str = "IAMUser", **changes: Any) -> Any:
+def finding(name: str, severity: float, *, user_type: str = "IAMUser", **changes: Any) -> Any:
     """A GuardDuty finding about a key."""
     details = {"accessKeyId": "AKIAGUARDDUTY0000001", "principalId": "AIDA", "userName": name, "userType": user_type}
     detail = {
@@ -196,12 +196,12 @@ def decide(world: World, token: str, decision: str, analyst: Any = "jane", **mor
     return answer
 
 
-def audit_actions(world: World) -> list[str]:
+def audit_actions() -> list[str]:
     """The actions of the audit's records, oldest first."""
-    return [row["action"] for row in audit_rows(world)]
+    return [row["action"] for row in audit_rows()]
 
 
-def audit_rows(world: World) -> list[dict[str, Any]]:
+def audit_rows() -> list[dict[str, Any]]:
     """The audit's records, oldest first, read from the table itself."""
     items: list[dict[str, Any]] = list(boto3.resource("dynamodb").Table("ledger").scan()["Items"])
     rows = [row for row in items if row["PK"].startswith("AUDIT#2")]
