@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
-from unittest import mock
+from collections.abc import Mapping
 
 import boto3
-from moto.dynamodb.responses import DynamoHandler
 
 from ir_router import aws, webhook
 from ir_router.settings import settings
@@ -109,23 +104,6 @@ def _table() -> None:
             }
         ],
     )
-
-
-@contextmanager
-def isolated_tables() -> Iterator[None]:
-    """Let DynamoDB's calls of several threads come one after the other.
-
-    moto takes a failed transaction back by putting the whole table back as it was, with what others wrote since.
-    """
-    call_action = DynamoHandler.call_action
-    lock = threading.RLock()
-
-    def one_at_a_time(handler: Any) -> Any:
-        with lock:
-            return call_action(handler)
-
-    with mock.patch.object(DynamoHandler, "call_action", one_at_a_time):
-        yield
 
 
 def queues(told: dict[str, str]) -> None:

@@ -1,0 +1,74 @@
+"""The ledger's table of the in-process world: what was made quicker in moto must still be what DynamoDB does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.support.world import World
+
+
+@pytest.fixture
+def table(world: World) -> Any:
+    return boto3.resource("dynamodb").Table("ledger")
+
+
+def test_given_rows_when_a_transaction_fails_then_every_row_is_as_it_was(table: Any) -> None:
+    table.put_item(Item={"PK": "A", "SK": "1", "count": 1})
+    client = boto3.client("dynamodb")
+    change: Any = {
+        "TableName": "ledger",
+        "Key": {"PK": {"S": "A"}, "SK": {"S": "1"}},
+        "UpdateExpression": "SET #count = :two",
+        "ExpressionAttributeNames": {"#count": "count"},
+        "ExpressionAttributeValues": {":two": {"N": "2"}},
+    }
+    added: Any = {"TableName": "ledger", "Item": {"PK": {"S": "A"}, "SK": {"S": "2"}}}
+    refused: Any = {
+        "TableName": "ledger",
+        "Item": {"PK": {"S": "B"}, "SK": {"S": "1"}},
+        "ConditionExpression": "attribute_exists(PK)",
+    }
+
+    with pytest.raises(ClientError) as error:
+        client.transact_write_items(TransactItems=[{"Update": change}, {"Put": added}, {"Put": refused}])
+
+    assert error.value.response["Error"]["Code"] == "TransactionCanceledException"
+    assert table.scan()["Items"] == [{"PK": "A", "SK": "1", "count": 1}]
+    client.transact_write_items(TransactItems=[{"Update": change}, {"Put": added}])
+    assert [row.get("count") for row in table.scan()["Items"]] == [2, None]
+
+
+def test_given_many_partitions_when_one_is_queried_then_its_rows_come_in_order_page_by_page(table: Any) -> None:
+    for number in range(30):
+        table.put_item(
+            Item={"PK": f"P{number % 3}", "SK": f"{number:02}", "index_pk": "I", "index_sk": f"{-number:03}"}
+        )
+    table.put_item(Item={"PK": "P0", "SK": "not in the index"})
+    client = boto3.client("dynamodb")
+    query: Any = {
+        "TableName": "ledger",
+        "KeyConditionExpression": "PK = :pk AND begins_with(SK, :sk)",
+        "ExpressionAttributeValues": {":pk": {"S": "P1"}, ":sk": {"S": "1"}},
+        "Limit": 2,
+    }
+
+    first = client.query(**query)
+    second = client.query(**query, ExclusiveStartKey=first["LastEvaluatedKey"])
+
+    assert [row["SK"]["S"] for row in first["Items"] + second["Items"]] == ["10", "13", "16", "19"]
+    assert (
+        client.query(**{**query, "ExpressionAttributeValues": {":pk": {"S": "P9"}, ":sk": {"S": "1"}}})["Items"] == []
+    )
+    indexed: Any = {
+        "TableName": "ledger",
+        "IndexName": "index",
+        "KeyConditionExpression": "index_pk = :pk",
+        "ExpressionAttributeValues": {":pk": {"S": "I"}},
+    }
+    shown = [row["index_sk"]["S"] for row in client.query(**indexed)["Items"]]
+    assert len(shown) == 30
+    assert shown == sorted(shown)
