@@ -10,7 +10,6 @@ import pytest
 from ir_router import clock
 from tests.support.world import World, running_world
 
-
 _TOGETHER = Path(__file__).parent / "terraform"
 
 
