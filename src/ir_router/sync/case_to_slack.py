@@ -213,8 +213,8 @@ def _notice(run: Run) -> None:
 
 
 def _announce(run: Run, name: str) -> None:
-    """Say on the case where people talk about it."""
-    if run.is_done(system_comments.key_of(run.case_id, "channel")):
+    """Say on the case where people talk about it, unless it is closed: then it takes no comment, and nobody talks."""
+    if run.case.is_closed or run.is_done(system_comments.key_of(run.case_id, "channel")):
         return
     text = f"Slack channel #{name} was created for this case. Messages and files there are copied here, and back."
     system_comments.write(run.case_id, "channel", text)

@@ -41,7 +41,12 @@ def synchronise(run: Run) -> None:
 
 
 def resume_open_claims(run: Run) -> None:
-    """Finish comments of ours that an earlier run claimed and did not confirm (a crash, or an event given up)."""
+    """Finish comments of ours that an earlier run claimed and did not confirm (a crash, or an event given up).
+
+    A closed case takes no more comments; one that it has already is recognised by `synchronise`.
+    """
+    if run.case.is_closed:
+        return
     for row in sorted(run.rows.values(), key=lambda row: (float(row.get("claimed_at", 0)), str(row["SK"]))):
         if row.get("state") != "claimed" or "client_token" not in row or row.get("given_up"):
             continue

@@ -1,0 +1,112 @@
+"""The end of a case: shown once, nothing is tried on it again, and what people still do is answered."""
+
+from __future__ import annotations
+
+import pytest
+
+from ir_local.slack.people import Person
+from tests.support.sync import from_slack, lines_with, make_jane, settled_case, system_comments
+from tests.support.world import World
+
+TOLD = "The case is closed: what is said here from now on is not copied"
+
+
+@pytest.fixture
+def jane(world: World) -> Person:
+    return make_jane(world)
+
+
+@pytest.fixture
+def case_id(world: World, jane: Person) -> str:
+    return settled_case(world)
+
+
+def left_alone(world: World) -> bool:
+    """Whether ten minutes of polls ask AWS for nothing but the list of cases."""
+    world.wire.calls.clear()
+    world.live(10)
+    return {call.operation for call in world.wire.calls if call.service == "security-ir"} == {"ListCases"}
+
+
+def test_given_a_message_to_a_closed_case_when_told_so_then_the_case_is_left_alone_and_in_step(
+    world: World, jane: Person, case_id: str
+) -> None:
+    world.security_ir.close_case_as(case_id)
+    world.settle()
+    jane.post(world.channel_of(case_id), "too late")
+    world.settle()
+    world.live(5)
+
+    assert len(lines_with(world, case_id, TOLD)) == 1
+    assert left_alone(world)
+    assert lines_with(world, case_id, "not in step") == []
+
+
+def test_given_a_claimed_message_when_the_case_is_closed_before_it_is_written_then_nothing_is_tried_for_ever(
+    world: World, jane: Person, case_id: str
+) -> None:
+    jane.post(world.channel_of(case_id), "half way")
+    world.deliver()
+    world.wire.kill_on("security-ir", "CreateCaseComment", "before")
+    world._run_queues()
+    assert world.wire.died_at is not None
+    world.security_ir.close_case_as(case_id)
+    world.settle()
+    world.live(10)
+
+    assert from_slack(world, case_id) == []
+    assert len(lines_with(world, case_id, TOLD)) == 1
+    assert lines_with(world, case_id, "not in step") == []
+    assert left_alone(world)
+
+
+def test_given_a_message_whose_comment_was_made_when_the_case_is_closed_before_it_is_confirmed_then_it_does_not_echo(
+    world: World, jane: Person, case_id: str
+) -> None:
+    jane.post(world.channel_of(case_id), "just in time")
+    world.deliver()
+    world.wire.kill_on("security-ir", "CreateCaseComment", "after")
+    world._run_queues()
+    world.security_ir.close_case_as(case_id)
+    world.settle()
+    world.live(10)
+
+    assert len(from_slack(world, case_id)) == 1
+    assert lines_with(world, case_id, "just in time") == []
+    assert lines_with(world, case_id, "not in step") == []
+    assert left_alone(world)
+
+
+def test_given_a_case_that_was_closed_before_its_channel_was_made_when_polled_then_all_of_it_is_shown_and_left_alone(
+    world: World,
+) -> None:
+    world.live(1)
+    world.drop_native_events = True
+    case_id = world.create_case()
+    world.security_ir.add_comment_as(case_id, body="over already")
+    world.security_ir.close_case_as(case_id)
+    world.live(10)
+
+    assert len(lines_with(world, case_id, "over already")) == 1
+    assert world.workspace.channel(world.channel_of(case_id)).topic["value"].startswith("Status: Closed")
+    assert lines_with(world, case_id, "not in step") == []
+    assert system_comments(world, case_id) == []  # a closed case takes none
+    assert left_alone(world)
+
+
+def test_given_a_file_on_its_way_when_the_case_is_closed_then_the_channel_says_so_and_it_is_not_asked_for_again(
+    world: World, jane: Person, case_id: str
+) -> None:
+    jane.upload(world.channel_of(case_id), "late.txt", b"late", text="see")
+    world.deliver()
+    world._run_queue("slack-events", "slack")
+    world.wire.kill_on("security-ir", "GetCaseAttachmentUploadUrl", "before")
+    world._run_queue("files", "sync")
+    assert world.wire.died_at is not None
+    world.security_ir.close_case_as(case_id)
+    world.settle()
+    world.live(15)
+
+    assert len(lines_with(world, case_id, "`late.txt` was not copied to the case: the case is closed.")) == 1
+    assert lines_with(world, case_id, "not in step") == []
+    assert left_alone(world)
