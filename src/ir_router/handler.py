@@ -7,6 +7,11 @@ from typing import Any
 from ir_router import observability, router
 from ir_router.settings import settings
 
+# A function that initialises has a whole processor, one that runs has a share of it by its memory
+# (https://serverlessland.com/content/service/lambda/guides/effectively-running-java-on-serverless/init-heavy-lifting):
+# what this deployment serves is imported now, not with its first event.
+router.load(settings().routes)
+
 
 def lambda_handler(event: Any, context: Any) -> Any:
     """Route the event to its handler and return the handler's answer.

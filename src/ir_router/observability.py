@@ -6,15 +6,39 @@ A log line carries ids, counts and error codes; never message text, secrets, tok
 from __future__ import annotations
 
 import os
-
-from aws_lambda_powertools import Logger
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
 
 from ir_router.settings import settings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
 
 METRICS_NAMESPACE = "ir-router"
 
 # The specification's log levels are lower case; Powertools' own variable would be read as well.
-logger = Logger(service="ir-router", level=os.environ.get("LOG_LEVEL", "error").upper(), log_uncaught_exceptions=False)
+_LEVEL = os.environ.get("LOG_LEVEL", "error").upper()
+
+
+class _Logger:
+    """Powertools' logger, imported when something is first logged: most requests at the door log nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_powertools_logger(), name)
+
+
+logger = cast("Logger", _Logger())
+
+_request_id: list[str | None] = [None]
+
+
+@cache
+def _powertools_logger() -> Logger:
+    from aws_lambda_powertools import Logger
+
+    made = Logger(service="ir-router", level=_LEVEL, log_uncaught_exceptions=False)
+    made.append_keys(function_request_id=_request_id[0])
+    return made
 
 
 def correlate(correlation_id: str) -> None:
@@ -24,8 +48,10 @@ def correlate(correlation_id: str) -> None:
 
 def begin_invocation(context: object) -> None:
     """Forget what the invocation before left behind; keep the request id."""
-    logger.clear_state()
-    logger.append_keys(function_request_id=getattr(context, "aws_request_id", None))
+    _request_id[0] = getattr(context, "aws_request_id", None)
+    if _powertools_logger.cache_info().currsize:
+        logger.clear_state()
+        logger.append_keys(function_request_id=_request_id[0])
 
 
 def measure(name: str, value: float = 1, unit: str = "Count") -> None:

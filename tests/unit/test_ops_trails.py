@@ -10,6 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from ir_router import aws
 from ir_router.ops import trails
 from ir_router.ops.checks import Check
 from ir_router.settings import settings
@@ -28,6 +29,8 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setenv(name, value)
     settings.cache_clear()
     with mock_aws():
+        aws.forget_session()
+        boto3.setup_default_session(botocore_session=aws.session())
         boto3.client("s3").create_bucket(Bucket="trail-of-the-account")
         yield
     settings.cache_clear()

@@ -21,7 +21,7 @@ from ir_local.slack.model import App
 from ir_local.world import deployment, queues, tables
 from ir_local.world.deployment import ACCOUNT, DEPLOYMENTS, arn, forget_everything
 from ir_local.world.wire import FunctionDiedError, Wire, connected
-from ir_router import clock, handler
+from ir_router import aws, clock, handler
 from ir_router.settings import settings
 
 # Lambda tries an asynchronous invocation again after one minute, then after two more.
@@ -396,7 +396,8 @@ def running_world(
             world.environment["SLACK_API_BASE_URL"] = f"{slack.url}/api/"
             os.environ.update(world.environment)
             with mock_aws(), tables.isolated(), queues.on_clock(world.now):
-                boto3.setup_default_session()
+                aws.forget_session()
+                boto3.setup_default_session(botocore_session=aws.session())
                 forget_everything()
                 set_clock(world.now, world.sleep)
                 with connected(world.wire):

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-import boto3
 from botocore.config import Config
+
+from ir_router import aws
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudtrail import CloudTrailClient
@@ -27,4 +28,4 @@ def client(name: Literal["logs"], region: str) -> CloudWatchLogsClient: ...
 def client(name: Literal["sqs"], region: str) -> SQSClient: ...
 def client(name: Literal["cloudtrail", "events", "logs", "sqs"], region: str) -> Any:
     """A client of a service in a region. Operations are rare, so none is kept."""
-    return boto3.client(name, region_name=region, config=_CONFIG)
+    return aws.session().create_client(name, region_name=region, config=_CONFIG)

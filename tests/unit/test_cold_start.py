@@ -1,0 +1,74 @@
+"""What a deployment imports when it starts: what it serves, and nothing that its first answer can do without."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ir_router.router import ROUTES
+
+SOURCES = Path(__file__).parents[2] / "src"
+HEAVY = ("aws_lambda_powertools", "boto3", "pydantic", "s3transfer", "slack_sdk")
+
+
+def imported(code: str, **environment: str) -> set[str]:
+    """The modules that a fresh interpreter has after the code."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"],
+        env={"PYTHONPATH": str(SOURCES), "PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_given_the_door_when_it_starts_then_its_route_is_there_and_nothing_heavy() -> None:
+    modules = imported("import ir_router.handler", IR_ROUTES="webhook")
+
+    assert "ir_router.webhook" in modules
+    assert not modules & set(HEAVY)
+
+
+@pytest.mark.parametrize("routes", ["poll,sync_case", "workflow", ""])
+def test_given_a_deployment_when_it_starts_then_it_imports_its_routes_and_no_others(routes: str) -> None:
+    modules = imported("import ir_router.handler", IR_ROUTES=routes)
+
+    served = set(filter(None, routes.split(",")))
+    assert {route for route, module in ROUTES.items() if module in modules} >= served
+    assert "ir_router.webhook" not in modules
+    if not served:
+        assert not modules & {*ROUTES.values()}
+
+
+def test_given_a_route_that_there_is_not_when_a_deployment_starts_then_it_starts() -> None:
+    assert "ir_router.webhook" in imported("import ir_router.handler", IR_ROUTES="webhook,none")
+
+
+def test_given_the_first_line_of_an_invocation_when_it_is_logged_then_it_has_the_invocations_id() -> None:
+    code = """
+from types import SimpleNamespace
+from ir_router import observability
+for number in ("first", "second"):
+    observability.begin_invocation(SimpleNamespace(aws_request_id=number))
+    observability.logger.error("said")
+    observability.correlate("case")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(SOURCES), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["function_request_id"] for line in lines] == ["first", "second"]
+    assert not any("correlation_id" in line for line in lines)
