@@ -1,10 +1,12 @@
-"""Every request that leaves a function, counted where it leaves; and the end of a function at one of them.
+"""Every request that leaves a function, counted where it leaves; the end of a function at one of them, or another
+function's work in between.
 
 A death is that of a sandbox: after it nothing of the function reaches the outside, whatever its `finally` blocks try.
 """
 
 from __future__ import annotations
 
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,36 +48,47 @@ class Wire:
     def __init__(self) -> None:
         """Nothing has been called."""
         self.calls: list[Call] = []
-        self._deployments: list[str] = []
+        self.died_at: Call | None = None
+        self._kept = threading.local()
+        self._count = 0
         self._death: tuple[int, Side] | None = None
         self._death_on: tuple[str, str, Side] | None = None
-        self._count = 0
-        self._dead = False
-        self.died_at: Call | None = None
+        self._interruption: tuple[int, Side, Callable[[], object]] | None = None
 
     def kill_at(self, number: int, side: Side) -> None:
         """Let the function die at the `number`th call from now (from 1), before or after its effect."""
-        self._count, self._death, self.died_at = 0, (number, side), None
+        self._death, self.died_at = (self._count + number, side), None
 
     def kill_on(self, service: str, operation: str, side: Side) -> None:
         """Let the function die at its next call of that operation, before or after its effect."""
         self._death_on, self.died_at = (service, operation, side), None
 
+    def interrupt_at(self, number: int, side: Side, work: Callable[[], object]) -> None:
+        """Do `work` at the `number`th call from now (from 1), before or after its effect: two functions at once."""
+        self._interruption = (self._count + number, side, work)
+
     def spare(self) -> None:
-        """Let no function die."""
-        self._death = self._death_on = None
+        """Let no function die or be interrupted."""
+        self._death = self._death_on = self._interruption = None
+
+    @property
+    def _running(self) -> list[_Invocation]:
+        """The invocations of this thread, the innermost last."""
+        if not hasattr(self._kept, "running"):
+            self._kept.running = []
+        running: list[_Invocation] = self._kept.running
+        return running
 
     @contextmanager
     def invocation(self, deployment: str) -> Iterator[None]:
         """The span of one invocation; raises FunctionDiedError when it died."""
-        self._deployments.append(deployment)
+        self._running.append(_Invocation(deployment))
         try:
             yield
         except DeathError:
             raise FunctionDiedError(f"died at {self.died_at}") from None
         finally:
-            self._deployments.pop()
-            self._dead = False
+            self._running.pop()
 
     @contextmanager
     def call(self, service: str, operation: str) -> Iterator[None]:
@@ -86,25 +99,41 @@ class Wire:
 
     def before(self, service: str, operation: str) -> None:
         """A request is about to leave."""
-        if not self._deployments:
+        if not self._running:
             return
-        if self._dead:
+        running = self._running[-1]
+        if running.is_dead:
             raise DeathError
-        self.calls.append(Call(service, operation, self._deployments[-1]))
         self._count += 1
-        self._die("before")
+        running.number, running.call = self._count, Call(service, operation, running.deployment)
+        self.calls.append(running.call)
+        self._disturb(running, "before")
 
     def after(self) -> None:
         """The effect is made, the answer has not been seen."""
-        if self._deployments and not self._dead:
-            self._die("after")
+        if self._running and not self._running[-1].is_dead:
+            self._disturb(self._running[-1], "after")
 
-    def _die(self, side: Side) -> None:
-        call = self.calls[-1]
-        if (self._count, side) == self._death or (call.service, call.operation, side) == self._death_on:
+    def _disturb(self, running: _Invocation, side: Side) -> None:
+        number, call = running.number, running.call
+        if self._interruption is not None and self._interruption[:2] == (number, side):
+            work, self._interruption = self._interruption[2], None
+            work()
+        named = (call.service, call.operation, side) if call is not None else None
+        if (number, side) == self._death or (named is not None and named == self._death_on):
             self.spare()
-            self._dead, self.died_at = True, call
+            running.is_dead, self.died_at = True, call
             raise DeathError
+
+
+@dataclass
+class _Invocation:
+    """One that runs now, and the call that it is at."""
+
+    deployment: str
+    number: int = 0
+    call: Call | None = None
+    is_dead: bool = False
 
 
 @contextmanager
