@@ -13,6 +13,7 @@ import subprocess
 import tomllib
 import zipfile
 from collections.abc import Iterator
+from importlib.util import source_hash
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,8 +21,9 @@ import pytest
 
 from ir_local.build import contents, package
 from ir_local.build.__main__ import main
+from ir_local.build.bytecode import compile_modules
 from ir_local.build.dependencies import Target, installed
-from ir_local.build.errors import SourceError, UnpackedServiceError
+from ir_local.build.errors import BytecodeError, SourceError, UnpackedServiceError
 from ir_local.build.package import build_package
 from ir_local.build.project import PROJECT_ROOT, SOURCES, local_interpreter
 
@@ -179,9 +181,9 @@ def test_given_the_release_zip_when_compared_file_by_file_then_every_recorded_fi
     ours = {path.relative_to(SOURCES.parent).as_posix(): path for path in contents.source_files(SOURCES)}
 
     with zipfile.ZipFile(release) as archive:
-        names = archive.namelist()
-        assert len(names) == len(set(names))
-        assert set(names) == (set(recorded) - left_out) | set(ours)
+        assert len(archive.namelist()) == len(set(archive.namelist()))
+        names = {name for name in archive.namelist() if not name.endswith(".pyc")}
+        assert names == (set(recorded) - left_out) | set(ours)
         for name in names:
             data = archive.read(name)
             if name in ours:
@@ -220,16 +222,70 @@ def test_given_the_release_zip_when_its_native_code_is_read_then_it_is_for_arm64
             assert int.from_bytes(header[18:20], "little") == ELF_MACHINE_AARCH64
 
 
-def test_given_the_release_zip_when_listed_then_neither_local_cloud_nor_tests_nor_compiled_modules_are_in_it(
+def test_given_the_release_zip_when_listed_then_neither_local_cloud_nor_tests_nor_records_are_in_it(
     release: Path,
 ) -> None:
     with zipfile.ZipFile(release) as archive:
         for entry in archive.infolist():
             assert not entry.filename.startswith(("ir_local", "tests/", "bin/"))
-            assert not entry.filename.endswith((".pyc", "RECORD", "direct_url.json"))
+            assert not entry.filename.endswith(("RECORD", "direct_url.json"))
             assert entry.date_time == (1980, 1, 1, 0, 0, 0)
             assert entry.external_attr >> 16 == 0o100644
         assert archive.namelist() == sorted(archive.namelist())
+
+
+def test_given_the_local_zip_when_its_compiled_modules_are_read_then_each_module_has_its_own(unpacked: Path) -> None:
+    tag, magic = json.loads(
+        run_clean(
+            unpacked,
+            "import importlib.util, json\n"
+            "print(json.dumps([sys.implementation.cache_tag, importlib.util.MAGIC_NUMBER.hex()]))",
+        )
+    )
+    modules = {path.relative_to(unpacked) for path in unpacked.rglob("*.py")}
+    compiled = {path.relative_to(unpacked): path.read_bytes() for path in unpacked.rglob("*.pyc")}
+
+    assert set(compiled) == {path.parent / "__pycache__" / f"{path.stem}.{tag}.pyc" for path in modules}
+    for path in modules:
+        data = compiled[path.parent / "__pycache__" / f"{path.stem}.{tag}.pyc"]
+        # PEP 552: magic number, flags (1: by hash, not checked), the source's hash.
+        assert data[:8].hex() == magic + "01000000"
+        assert data[8:16] == source_hash((unpacked / path).read_bytes())
+
+
+def test_given_a_zip_with_compiled_modules_when_the_entry_point_is_imported_then_nothing_is_compiled(
+    unpacked: Path,
+) -> None:
+    run_clean(
+        unpacked,
+        """
+import importlib.machinery, os
+def refuse(loader, data, path, **_):
+    raise AssertionError(f"{path} is compiled")
+importlib.machinery.SourceFileLoader.source_to_code = refuse
+os.environ["IR_ROUTES"] = "webhook,poll,slack_event,workflow,approval"
+import ir_router.handler
+""",
+    )
+
+
+def test_given_a_module_that_does_not_compile_when_compiled_then_its_place_is_told(tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text("def use(:\n")
+
+    with pytest.raises(BytecodeError, match=r"module\.py"):
+        compile_modules(tmp_path, local_interpreter())
+
+
+def test_given_no_interpreter_of_lambdas_python_when_built_then_the_zip_has_no_compiled_modules_and_that_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Target, "compiler", lambda _: None)
+
+    assert main(["--output", str(tmp_path / "ir_router.zip")]) == 0
+
+    assert "no python3.13 here" in capsys.readouterr().out
+    with zipfile.ZipFile(tmp_path / "ir_router.zip") as archive:
+        assert not [name for name in archive.namelist() if name.endswith(".pyc")]
 
 
 def test_given_the_same_inputs_when_built_twice_then_the_zips_are_identical(release: Path, tmp_path: Path) -> None:

@@ -25,14 +25,18 @@ def main(arguments: list[str] | None = None) -> int:
 
     local = options.variant == "local"
     output = options.output or BUILD / ("ir_router-local.zip" if local else "ir_router.zip")
+    target = Target(None if local else options.architecture)
     start = time.monotonic()
     try:
-        package = build_package(Target(None if local else options.architecture), output)
+        package = build_package(target, output)
     except BuildError as error:
         print(f"failed   {error}", file=sys.stderr)
         return 1
     state = f"built in {time.monotonic() - start:.1f} s" if package.built else "unchanged"
     print(f"ok       {output}  {package.size / 1024 / 1024:.1f} MB  {state}")
+    if target.compiler() is None:
+        version = target.python_version()
+        print(f"note     no python{version} here, so no compiled modules in it: functions start more slowly")
     return 0
 
 

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from ir_local.build import bytecode
 from ir_local.build.errors import SourceError, UnpackedServiceError
 
 AWS_SERVICES = frozenset(
@@ -32,15 +33,18 @@ def is_packed_dependency_file(path: PurePosixPath) -> bool:
     """Whether a file of an installed dependency (its path below the installation folder) goes into the zip.
 
     Left out are: botocore's data of services that the package does not use and the examples in it (documentation),
-    boto3's data of `boto3.resource` (never used) and its examples, command-line scripts, compiled modules, and all of a
-    distribution's own metadata but METADATA, which vulnerability scanners of Lambda functions read.
+    boto3's data of `boto3.resource` (never used) and its examples, command-line scripts, and all of a distribution's
+    own metadata but METADATA, which vulnerability scanners of Lambda functions read. Compiled modules go with their
+    sources.
     """
+    if path.suffix == ".pyc":
+        return is_packed_dependency_file(bytecode.source_of(path))
     top, *rest = path.parts
     if not rest:
         return path.suffix == ".py"
     if top.endswith(".dist-info"):
         return rest == ["METADATA"]
-    if top == "bin" or "__pycache__" in rest:
+    if top == "bin":
         return False
     if top == "boto3":
         return rest[0] not in {"data", "examples"}

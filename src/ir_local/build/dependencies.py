@@ -11,8 +11,16 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
+from ir_local.build.bytecode import compile_modules
 from ir_local.build.errors import DependencyError
-from ir_local.build.project import LAMBDA_PYTHON, LOCAL, PROJECT_ROOT, interpreter_version, local_interpreter
+from ir_local.build.project import (
+    LAMBDA_PYTHON,
+    LOCAL,
+    PROJECT_ROOT,
+    interpreter_release,
+    interpreter_version,
+    local_interpreter,
+)
 
 PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
 """Lambda's architectures as uv's platforms. The runtime python3.13 is Amazon Linux 2023 with glibc 2.34
@@ -35,6 +43,16 @@ class Target:
         """`major.minor` of the Python that will run the zip."""
         return LAMBDA_PYTHON if self.architecture else interpreter_version(local_interpreter())
 
+    def compiler(self) -> Path | None:
+        """An interpreter of that Python, which compiles the modules; None if this machine has none."""
+        candidate = local_interpreter()
+        return candidate if interpreter_version(candidate) == self.python_version() else None
+
+    def compiled_by(self) -> str | None:
+        """The release of Python whose bytecode is packed; None if none is."""
+        compiler = self.compiler()
+        return interpreter_release(compiler) if compiler else None
+
 
 def locked_requirements() -> str:
     """The lock as requirements with hashes, without development tools; raises DependencyError."""
@@ -46,12 +64,14 @@ def locked_requirements() -> str:
 def installed(target: Target) -> Path:
     """A folder with the locked dependencies for `target`; made once for each state of the lock.
 
-    The folder holds what the wheels hold, with each distribution's RECORD and WHEEL. uv refuses what does not match the
-    lock's hashes and what has no wheel for the target. Raises DependencyError.
+    The folder holds what the wheels hold, with each distribution's RECORD and WHEEL, and the compiled modules if there
+    is an interpreter for them. uv refuses what does not match the lock's hashes and what has no wheel for the target.
+    Raises DependencyError or BytecodeError.
     """
     requirements = locked_requirements()
     options = target.install_options()
-    key = hashlib.sha256("\n".join([requirements, target.python_version(), *options]).encode()).hexdigest()[:16]
+    parts = [requirements, target.python_version(), f"bytecode of {target.compiled_by()}", *options]
+    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     cache = LOCAL / "dependencies"
     folder = cache / key
     if not folder.exists():
@@ -66,6 +86,8 @@ def installed(target: Target) -> Path:
                 directory=cache,
             )
             (site / ".lock").unlink(missing_ok=True)
+            if compiler := target.compiler():
+                compile_modules(site, compiler)
             if not folder.exists():
                 shutil.move(site, folder)
     return folder

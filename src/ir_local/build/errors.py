@@ -19,5 +19,9 @@ class DependencyError(BuildError):
     """The locked dependencies cannot be installed; the message is uv's."""
 
 
+class BytecodeError(BuildError):
+    """A module cannot be compiled; the message is compileall's."""
+
+
 class PackageTooLargeError(BuildError):
     """The zip is larger than it may be; the message names the largest parts."""

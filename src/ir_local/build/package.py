@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ir_local.build import contents
+from ir_local.build import bytecode, contents
 from ir_local.build.dependencies import Target, installed, locked_requirements
 from ir_local.build.errors import PackageTooLargeError
 from ir_local.build.project import PROJECT_ROOT, SOURCES
@@ -39,9 +39,10 @@ class Package:
 def build_package(target: Target, output: Path) -> Package:
     """Write the zip for `target` to `output`, and its part of `package.json` beside it.
 
-    The same sources and lock give the same bytes (with the same zlib, which compresses). `package.json` holds for each
-    zip by its file name: sha256, bytes, Python, architecture, and for each distribution version, number of files,
-    bytes, and compressed bytes. Raises BuildError; then the output is as it was.
+    The same sources and lock give the same bytes (with the same zlib, which compresses, and the same release of Python,
+    which compiles). `package.json` holds for each zip by its file name: sha256, bytes, Python, the release whose
+    bytecode is in it (null: none), architecture, and for each distribution version, number of files, bytes, and
+    compressed bytes. Raises BuildError; then the output is as it was.
     """
     contents.check_services(SOURCES)
     inputs = _hash_of_inputs(target)
@@ -64,6 +65,7 @@ def build_package(target: Target, output: Path) -> Package:
             "sha256": sha256,
             "bytes": size,
             "python": target.python_version(),
+            "bytecode": target.compiled_by(),
             "architecture": target.architecture or "this machine",
             "distributions": distributions,
             "inputs": inputs,
@@ -76,7 +78,7 @@ def build_package(target: Target, output: Path) -> Package:
 
 def _hash_of_inputs(target: Target) -> str:
     digest = hashlib.sha256()
-    texts = [locked_requirements(), target.python_version(), *target.install_options()]
+    texts = [locked_requirements(), target.python_version(), str(target.compiled_by()), *target.install_options()]
     files = [*contents.source_files(SOURCES), *sorted(Path(__file__).parent.glob("*.py"))]
     for part in [*(text.encode() for text in texts), *(data for file in files for data in _named(file))]:
         digest.update(len(part).to_bytes(8, "big") + part)
@@ -105,8 +107,8 @@ def _write_zip(path: Path, target: Target) -> dict[str, dict[str, int | str]]:
             entries[str(name)] = file
     project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     distributions[project["name"]] = _empty_report(project["version"])
-    for file in contents.source_files(SOURCES):
-        name_in_zip = file.relative_to(SOURCES.parent).as_posix()
+    own = path.with_name("own")
+    for name_in_zip, file in _own_files(own, target).items():
         entries[name_in_zip] = file
         owners[name_in_zip] = project["name"]
 
@@ -118,11 +120,27 @@ def _write_zip(path: Path, target: Target) -> dict[str, dict[str, int | str]]:
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, entries[entry_name].read_bytes(), compresslevel=9)
         for entry in archive.infolist():
-            part = distributions[owners[entry.filename]]
+            part = distributions[_owner(owners, entry.filename)]
             part["files"] = int(part["files"]) + 1
             part["bytes"] = int(part["bytes"]) + entry.file_size
             part["compressed_bytes"] = int(part["compressed_bytes"]) + entry.compress_size
     return distributions
+
+
+def _own_files(folder: Path, target: Target) -> dict[str, Path]:
+    """Our own package, by the names in the zip: its files, and in the new `folder` its compiled modules."""
+    for file in contents.source_files(SOURCES):
+        copy = folder / file.relative_to(SOURCES.parent)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(file.read_bytes())
+    if compiler := target.compiler():
+        bytecode.compile_modules(folder, compiler)
+    return {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if file.is_file()}
+
+
+def _owner(owners: dict[str, str], name: str) -> str:
+    path = PurePosixPath(name)
+    return owners[str(bytecode.source_of(path)) if path.suffix == ".pyc" else name]
 
 
 def _distributions(site: Path) -> tuple[dict[str, str], dict[str, dict[str, int | str]]]:

@@ -37,10 +37,12 @@ def local_interpreter() -> Path:
 @functools.cache
 def interpreter_version(interpreter: Path) -> str:
     """`major.minor` of an interpreter; raises CalledProcessError if it does not start."""
-    answer = subprocess.run(
-        [interpreter, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    return interpreter_release(interpreter).rpartition(".")[0]
+
+
+@functools.cache
+def interpreter_release(interpreter: Path) -> str:
+    """`major.minor.micro` of an interpreter; raises CalledProcessError if it does not start."""
+    question = "import sys; print('%d.%d.%d' % sys.version_info[:3])"
+    answer = subprocess.run([interpreter, "-c", question], capture_output=True, text=True, check=True)
     return answer.stdout.strip()
