@@ -13,7 +13,6 @@ import subprocess
 import tomllib
 import zipfile
 from collections.abc import Iterator
-from importlib.util import source_hash
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -235,22 +234,21 @@ def test_given_the_release_zip_when_listed_then_neither_local_cloud_nor_tests_no
 
 
 def test_given_the_local_zip_when_its_compiled_modules_are_read_then_each_module_has_its_own(unpacked: Path) -> None:
-    tag, magic = json.loads(
-        run_clean(
-            unpacked,
-            "import importlib.util, json\n"
-            "print(json.dumps([sys.implementation.cache_tag, importlib.util.MAGIC_NUMBER.hex()]))",
-        )
+    run_clean(
+        unpacked,
+        f"""
+import importlib.util
+from pathlib import Path
+folder = Path({str(unpacked)!r})
+modules = {{Path(importlib.util.cache_from_source(path)): path for path in folder.rglob("*.py")}}
+assert set(modules) == set(folder.rglob("*.pyc"))
+for compiled, module in modules.items():
+    # PEP 552: magic number, flags (1: by hash, not checked), the source's hash.
+    flags = (1).to_bytes(4, "little")
+    header = importlib.util.MAGIC_NUMBER + flags + importlib.util.source_hash(module.read_bytes())
+    assert compiled.read_bytes()[:16] == header, compiled
+""",
     )
-    modules = {path.relative_to(unpacked) for path in unpacked.rglob("*.py")}
-    compiled = {path.relative_to(unpacked): path.read_bytes() for path in unpacked.rglob("*.pyc")}
-
-    assert set(compiled) == {path.parent / "__pycache__" / f"{path.stem}.{tag}.pyc" for path in modules}
-    for path in modules:
-        data = compiled[path.parent / "__pycache__" / f"{path.stem}.{tag}.pyc"]
-        # PEP 552: magic number, flags (1: by hash, not checked), the source's hash.
-        assert data[:8].hex() == magic + "01000000"
-        assert data[8:16] == source_hash((unpacked / path).read_bytes())
 
 
 def test_given_a_zip_with_compiled_modules_when_the_entry_point_is_imported_then_nothing_is_compiled(
