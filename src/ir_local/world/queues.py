@@ -98,10 +98,24 @@ def due(name: str) -> float | None:
     return min(found, default=None)
 
 
+def taken_out(name: str) -> list[dict[str, str]]:
+    """What is in one of our queues, removed from it; in the shape in which SendMessage takes it."""
+    queue = models.sqs_backends[ACCOUNT][REGION].queues[f"{name}.fifo"]
+    messages, queue._messages = queue._messages, []  # noqa: SLF001
+    return [
+        {
+            "MessageBody": str(one.body),
+            "MessageGroupId": str(one.group_id),
+            "MessageDeduplicationId": str(one.deduplication_id),
+        }
+        for one in messages
+    ]
+
+
 def dead_letters(url: str) -> list[dict[str, Any]]:
     """What is in a dead-letter queue."""
     answer = boto3.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
     return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
 
 
-__all__ = ["MAX_RECEIVE_COUNT", "dead_letters", "done", "due", "on_clock", "receive"]
+__all__ = ["MAX_RECEIVE_COUNT", "dead_letters", "done", "due", "on_clock", "receive", "taken_out"]
