@@ -14,7 +14,6 @@ from ir_local.world import (
     running_world,
 )
 
-_HttpAnswer = HttpAnswer
 
 __all__ = [
     "ACCOUNT",

@@ -4,7 +4,7 @@
         with own_world() as world:
             ...  # texts carry CANARY
             leaks.look(world)
-    leaks.found  # must be empty
+    leaks.search  # `found` must be empty; for Run.searches
 
 A secret (token, signing secret, task token, `response_url`, presigned address) belongs nowhere. A text of people, which
 carries `CANARY`, belongs in Slack and on cases, but in no log, no metric, no audit record and no error answer.
@@ -19,21 +19,23 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any
 
 import boto3
 
+from ir_local.proof.part import Search
 from ir_local.slack.snapshot import snapshot
 from ir_local.world import World
-
-CANARY = "heron-5c41f7d2"
-"""Put into message texts, comments, titles, descriptions and file names: no log may have it."""
+from ir_local.world.scenarios.canary import CANARY
 
 # The part of a presigned address that opens it, whoever signed.
 _PRESIGNED = re.compile(r"X-Amz-Signature=[0-9a-f]{16,}")
 _EXCERPT = 60
+
+
+__all__ = ["CANARY", "Leaks", "watching"]
 
 
 @dataclass
@@ -44,11 +46,20 @@ class Leaks:
     logged: int = 0
     _secrets: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def search(self) -> Search:
+        """What came of it, for `Run.searches`."""
+        return Search(tuple(self.found), self.logged)
+
     def look(self, world: World) -> None:
         """Learn a world's secrets and search what it shows and keeps; call it before the world ends."""
         self._secrets |= _secrets(world)
-        ledger = list(boto3.resource("dynamodb").Table("ledger").scan()["Items"])
-        self._secrets |= {str(row["token"]): "a task token" for row in ledger if str(row["PK"]).startswith("TOKEN#")}
+        pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName="ledger")
+        ledger = [
+            {name: next(iter(value.values())) for name, value in row.items()} for page in pages for row in page["Items"]
+        ]
+        tokens = [row["token"] for row in ledger if str(row["PK"]).startswith("TOKEN#") and "token" in row]
+        self._secrets |= {str(token): "a task token" for token in tokens}
         audit = json.dumps([row for row in ledger if str(row["PK"]).startswith("AUDIT#")], default=str)
         errors = json.dumps(_error_answers(world))
         slack = snapshot(world.workspace)
@@ -93,10 +104,12 @@ def _all_output_to(taken: IO[str]) -> Iterator[None]:
             put_back.callback(os.dup2, before, descriptor)
             os.dup2(taken.fileno(), descriptor)
         put_back.callback(taken.flush)
+        usual = sys.stdout
         put_back.enter_context(contextlib.redirect_stdout(taken))
         put_back.enter_context(contextlib.redirect_stderr(taken))
-        for handler in _stream_handlers():
-            put_back.callback(handler.setStream, handler.stream)
+        before_streams = {handler: handler.stream for handler in _stream_handlers()}
+        put_back.callback(_put_streams_back, before_streams, usual)
+        for handler in before_streams:
             handler.setStream(taken)
         # Lambda's runtime logs warnings of all libraries.
         root, of_lambda = logging.getLogger(), logging.StreamHandler(taken)
@@ -107,6 +120,12 @@ def _all_output_to(taken: IO[str]) -> Iterator[None]:
         put_back.callback(ours.setLevel, ours.level)
         ours.setLevel(logging.DEBUG)
         yield
+
+
+def _put_streams_back(before: Mapping[logging.StreamHandler[Any], Any], otherwise: IO[str]) -> None:
+    """Also of handlers that came while the output was taken."""
+    for handler in _stream_handlers():
+        handler.setStream(before.get(handler, otherwise))
 
 
 def _stream_handlers() -> list[logging.StreamHandler[Any]]:

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Literal
 
 from ir_local.world import picture
 from ir_local.world.picture import Picture
 from ir_local.world.wire import Call, Side
 from ir_local.world.world import World
+
+Kind = Literal["lost", "doubled", "different"]
 
 SIDES: tuple[Side, Side] = ("before", "after")
 # Longer than the settling of every claim and Lambda's retries; what waits for a queue's visibility comes after it.
@@ -22,12 +25,12 @@ _MINUTES_OF_POLLS = 6
 
 @dataclass(frozen=True)
 class Scenario:
-    """`prepare` makes what is there before (its value is given to `act`); both leave the world at rest."""
+    """`prepare` makes what is there before (its value is given to the others); both leave the world at rest."""
 
     name: str
     prepare: Callable[[World], object]
     act: Callable[[World, object], None]
-    look: Callable[[World], Picture] = picture.take
+    look: Callable[[World, object], Picture] = lambda world, _: picture.take(world)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,18 @@ class Outcome:
     died: bool
     differences: tuple[str, ...]
 
+    @property
+    def kind(self) -> Kind | None:
+        """What came of it in one word; None when the end is as it should be.
+
+        Something missing is lost, something too many doubled; both, or anything else, is different.
+        """
+        if not self.differences:
+            return None
+        missing = any(" missing: " in line for line in self.differences)
+        too_many = any(" too many: " in line for line in self.differences)
+        return "different" if missing == too_many else "lost" if missing else "doubled"
+
 
 Worlds = Callable[[], AbstractContextManager[World]]
 
@@ -64,7 +79,7 @@ def undisturbed(scenario: Scenario, worlds: Worlds) -> tuple[list[Call], Picture
         scenario.act(world, prepared)
         calls = world.wire.calls[first:]
         recover(world)
-        return calls, scenario.look(world)
+        return calls, scenario.look(world, prepared)
 
 
 def points(calls: Sequence[Call]) -> list[Point]:
@@ -81,7 +96,7 @@ def crash(scenario: Scenario, worlds: Worlds, point: Point, expected: Picture) -
         died = world.wire.died_at is not None
         world.wire.spare()
         recover(world)
-        return Outcome(scenario.name, point, died, tuple(scenario.look(world).differences(expected)))
+        return Outcome(scenario.name, point, died, tuple(scenario.look(world, prepared).differences(expected)))
 
 
 def matrix(scenario: Scenario, worlds: Worlds) -> Iterator[Outcome]:

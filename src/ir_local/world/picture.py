@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,23 @@ from ir_local.world.world import World
 _VOLATILE = (
     (re.compile(r"<!date\^[^>]*>"), "<date>"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"), "<time>"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "<time>"),
+    (re.compile(r"\b\d+ s after the event"), "<seconds> after the event"),
     (re.compile(r"\b[a-z]+-error-\d{8}-\d{6}-[0-9a-f]{4}"), "<error id>"),
     (re.compile(r"\(Slack [A-Z0-9]+/\d+\.\d+"), "(Slack <message>"),
     (re.compile(r"-F[A-Z0-9]{6,}\b"), "-<file>"),
+    (re.compile(r"\b\d{13}\.\d+\.[0-9a-f]{32}"), "<trigger>"),
     (re.compile(r"\b\d{10}\.\d{6}\b"), "<ts>"),
 )
 
 
 @dataclass(frozen=True)
 class Picture:
-    """Comparable: `said` and `written` keep the order of what was carried over, the counters hold everything."""
+    """Comparable: `said` and `written` keep the order of what was carried over, the counters hold everything.
+
+    `answers` are what single people were told, once each: those are sent at least once. `workflow` is what a scenario
+    adds.
+    """
 
     channels: tuple[tuple[Any, ...], ...]
     messages: Counter[str]
@@ -34,6 +41,24 @@ class Picture:
     written: tuple[str, ...]
     attachments: Counter[str]
     dead: Counter[str] = field(default_factory=Counter)
+    answers: frozenset[str] = frozenset()
+    workflow: Counter[str] = field(default_factory=Counter)
+
+    def with_names(self, names: Mapping[str, str]) -> Picture:
+        """The same with other words for what is called differently in each run."""
+
+        def renamed(value: Any) -> Any:
+            if isinstance(value, str):
+                for name, instead in names.items():
+                    value = value.replace(name, instead)
+                return value
+            if isinstance(value, Counter):
+                return Counter({renamed(text): count for text, count in value.items()})
+            if isinstance(value, tuple | frozenset):
+                return type(value)(renamed(part) for part in value)
+            return value
+
+        return Picture(**{item.name: renamed(getattr(self, item.name)) for item in fields(self)})
 
     def differences(self, other: Picture) -> list[str]:
         """What is not the same, a line each; `other` is how it should be."""
@@ -43,6 +68,9 @@ class Picture:
             if isinstance(mine, Counter):
                 lines += [f"{item.name}: {count} too many: {what}" for what, count in (mine - theirs).items()]
                 lines += [f"{item.name}: {count} missing: {what}" for what, count in (theirs - mine).items()]
+            elif isinstance(mine, frozenset):
+                lines += [f"{item.name}: 1 too many: {what}" for what in sorted(mine - theirs)]
+                lines += [f"{item.name}: 1 missing: {what}" for what in sorted(theirs - mine)]
             elif mine != theirs:
                 lines.append(f"{item.name}: {mine} instead of {theirs}")
         return lines
@@ -57,7 +85,7 @@ def take(world: World) -> Picture:
             continue
         channels.append(
             (
-                _number_cases(channel.name, cases),
+                number_cases(channel.name, cases),
                 channel.is_private,
                 channel.is_archived,
                 channel.topic["value"],
@@ -65,21 +93,22 @@ def take(world: World) -> Picture:
             )
         )
         for message in world.workspace.channel_messages(channel.id):
-            shown = _number_cases(_message(world, message), cases)
+            shown = number_cases(_message(world, message), cases)
             messages.append(shown)
             if "commented" in shown:
                 said.append(shown)
     comments, written, attachments, fields_of_cases = [], [], [], []
     for case_id, case in cases.items():
-        fields_of_cases.append((case["title"], case["status"], case["description"], _emails(case["watchers"])))
+        description = number_cases(steady(case["description"]), cases)
+        fields_of_cases.append((case["title"], case["status"], description, _emails(case["watchers"])))
         for comment in case["comments"].values():
-            text = _number_cases(f"{comment['creator']}: {steady(comment['body'])}", cases)
+            text = number_cases(f"{comment['creator']}: {steady(comment['body'])}", cases)
             comments.append(text)
             if "[Slack Update]" in text:
                 written.append(text)
         for attachment in case["attachments"].values():
             name, digest = steady(attachment["file_name"]), attachment["sha256"][:12]
-            attachments.append(f"{_number_cases(case_id, cases)}: {name} {digest}")
+            attachments.append(f"{number_cases(case_id, cases)}: {name} {digest}")
     return Picture(
         channels=tuple(channels),
         messages=Counter(messages),
@@ -89,6 +118,7 @@ def take(world: World) -> Picture:
         written=tuple(written),
         attachments=Counter(attachments),
         dead=Counter(f"{name}" for name, _ in world.dead),
+        answers=frozenset(number_cases(text, cases) for text in _answers(world)),
     )
 
 
@@ -99,7 +129,8 @@ def steady(text: str) -> str:
     return text
 
 
-def _number_cases(text: str, cases: Iterable[str]) -> str:
+def number_cases(text: str, cases: Iterable[str]) -> str:
+    """The text with cases numbered in the order in which they were made, in place of their ids."""
     for number, case_id in enumerate(cases, start=1):
         text = text.replace(case_id, f"<case {number}>")
     return text
@@ -107,6 +138,16 @@ def _number_cases(text: str, cases: Iterable[str]) -> str:
 
 def _emails(watchers: Any) -> tuple[str, ...]:
     return tuple(sorted(watcher["email"] for watcher in watchers))
+
+
+def _answers(world: World) -> list[str]:
+    """What commands ended with: not that they were taken, nor that they are to be tried again."""
+    shown = [
+        answer
+        for answer in world.workspace.ephemerals()
+        if answer["via"] != "command" and "try again" not in answer["text"]
+    ]
+    return [f"{answer['user']}: {steady(answer['text'])}" for answer in shown]
 
 
 def _message(world: World, message: dict[str, Any]) -> str:

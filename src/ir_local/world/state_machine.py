@@ -99,6 +99,12 @@ class StateMachine:
             except StateFailedError as failure:
                 execution.status, execution.error = "FAILED", failure.error
 
+    def carry(self) -> bool:
+        """Run all executions on; whether that brought any of them further. For `World.carriers`."""
+        before = [(len(execution.path), execution.status) for execution in self.executions.values()]
+        self.advance()
+        return before != [(len(execution.path), execution.status) for execution in self.executions.values()]
+
     def abort(self, execution: Execution) -> None:
         """What a person does in the console."""
         execution.status = "ABORTED"

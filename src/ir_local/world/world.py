@@ -18,10 +18,10 @@ from ir_local.security_ir import serve as serve_security_ir
 from ir_local.slack import SlackWorkspace
 from ir_local.slack import serve as serve_slack
 from ir_local.slack.model import App
-from ir_local.world import deployment, queues, tables
+from ir_local.world import deployment, queues
 from ir_local.world.deployment import ACCOUNT, DEPLOYMENTS, arn, forget_everything
 from ir_local.world.wire import FunctionDiedError, Wire, connected
-from ir_router import aws, clock, handler
+from ir_router import clock, handler
 from ir_router.settings import settings
 
 # Lambda tries an asynchronous invocation again after one minute, then after two more.
@@ -395,9 +395,8 @@ def running_world(
             world.environment["AWS_ENDPOINT_URL_SECURITY_IR"] = security_ir.url
             world.environment["SLACK_API_BASE_URL"] = f"{slack.url}/api/"
             os.environ.update(world.environment)
-            with mock_aws(), tables.isolated(), queues.on_clock(world.now):
-                aws.forget_session()
-                boto3.setup_default_session(botocore_session=aws.session())
+            with mock_aws(), deployment.isolated_tables(), queues.on_clock(world.now):
+                boto3.setup_default_session()
                 forget_everything()
                 set_clock(world.now, world.sleep)
                 with connected(world.wire):

@@ -1,4 +1,4 @@
-"""The crash scenarios of cases and channels in step."""
+"""Cases and channels in step. People's words carry CANARY, so that a leak of them can be told."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ir_local.slack.people import Person
 from ir_local.world.crashes import Scenario
+from ir_local.world.scenarios.canary import CANARY
 from ir_local.world.world import World
 
 _WATCHERS = [
@@ -15,89 +16,96 @@ _WATCHERS = [
 ]
 
 
-def _jane(world: World) -> Person:
+def jane_smith(world: World) -> Person:
+    """Somebody of the response team."""
     return world.workspace.create_user("jane.smith", email="jane.smith@example.com", real_name="Jane Smith")
 
 
-def _carry(world: World, minutes: int = 1) -> None:
+def carry(world: World, minutes: int = 1) -> None:
+    """What comes of it by itself, and so many of the schedule's polls."""
     world.settle(patience=30)
     world.live(minutes)
 
 
 def _new_case(world: World, _: object) -> None:
     case_id = world.create_case(watchers=_WATCHERS)
-    world.security_ir.add_comment_as(case_id, body="First finding")
-    world.security_ir.add_comment_as(case_id, body="Second finding " + "x" * 4000)
-    world.security_ir.add_attachment_as(case_id, file_name="evidence.bin", content=b"\x00\x01" * 500)
+    world.security_ir.add_comment_as(case_id, body=f"First finding {CANARY}")
+    world.security_ir.add_comment_as(case_id, body=f"Second finding {CANARY} " + "x" * 4000)
+    world.security_ir.add_attachment_as(case_id, file_name=f"evidence-{CANARY}.bin", content=b"\x00\x01" * 500)
     world.advance(2)  # AWS has verified the attachment
-    _carry(world)
+    carry(world)
 
 
 @dataclass(frozen=True)
-class _Prepared:
+class Prepared:
+    """A case whose channel Jane is in, and has said something in."""
+
     case_id: str
     jane: Person
     ts: str
     channel: str
 
 
-def _prepared(world: World) -> _Prepared:
-    jane = _jane(world)
+def prepared_case(world: World) -> Prepared:
+    """Make the case, its channel and a first message, and let all come to rest."""
+    jane = jane_smith(world)
     world.workspace.create_user("bob.stone", email="bob@example.com", real_name="Bob Stone")
     case_id = world.create_case(watchers=[{"email": "bob@example.com", "name": "Bob Stone"}])
     world.settle()
     world.poll()
     channel = world.channel_of(case_id)
-    ts = jane.post(channel, "said before")
+    ts = jane.post(channel, f"said before {CANARY}")
     world.settle()
-    return _Prepared(case_id, jane, ts, channel)
+    return Prepared(case_id, jane, ts, channel)
 
 
-def _acting(act: Callable[[World, _Prepared], None]) -> Callable[[World, object], None]:
+def acting(act: Callable[[World, Prepared], None]) -> Callable[[World, object], None]:
+    """The act on a prepared case, and what comes of it."""
+
     def run(world: World, prepared: object) -> None:
-        assert isinstance(prepared, _Prepared)  # noqa: S101 - what `_prepared` gave
+        assert isinstance(prepared, Prepared)  # noqa: S101 - what `prepared_case` gave
         act(world, prepared)
-        _carry(world)
+        carry(world)
 
     return run
 
 
-def _messages(world: World, there: _Prepared) -> None:
-    there.jane.post(there.channel, "one")
+def _messages(world: World, there: Prepared) -> None:
+    there.jane.post(there.channel, f"one {CANARY}")
     world.deliver()  # what Slack delivers again at once comes before what is said next
-    there.jane.post(there.channel, "long " * 3000)
+    there.jane.post(there.channel, f"{CANARY} " + "long " * 3000)
     world.deliver()
-    there.jane.post(there.channel, "a reply", thread_ts=there.ts)
+    there.jane.post(there.channel, f"a reply {CANARY}", thread_ts=there.ts)
 
 
-def _edit(_: World, there: _Prepared) -> None:
-    there.jane.edit(there.channel, there.ts, "said after")
+def _edit(_: World, there: Prepared) -> None:
+    there.jane.edit(there.channel, there.ts, f"said after {CANARY}")
 
 
-def _longer_edit(_: World, there: _Prepared) -> None:
-    there.jane.edit(there.channel, there.ts, "said at length " * 1000)
+def _longer_edit(_: World, there: Prepared) -> None:
+    there.jane.edit(there.channel, there.ts, f"{CANARY} " + "said at length " * 1000)
 
 
-def _delete(_: World, there: _Prepared) -> None:
+def _delete(_: World, there: Prepared) -> None:
     there.jane.delete(there.channel, there.ts)
 
 
-def _file(_: World, there: _Prepared) -> None:
-    there.jane.upload(there.channel, "log März.txt", b"line\n" * 100, text="look")
+def _file(_: World, there: Prepared) -> None:
+    there.jane.upload(there.channel, f"log März {CANARY}.txt", b"line\n" * 100, text=f"look {CANARY}")
 
 
-def _status(world: World, there: _Prepared) -> None:
+def _status(world: World, there: Prepared) -> None:
     world.security_ir.set_status_as(there.case_id, "Detection and Analysis")
-    world.security_ir.call("UpdateCase", {"caseId": there.case_id, "title": "Critical breach"})
+    world.security_ir.call("UpdateCase", {"caseId": there.case_id, "title": f"Critical breach {CANARY}"})
 
 
-def _comment_edit(world: World, there: _Prepared) -> None:
-    comment_id = world.security_ir.add_comment_as(there.case_id, body="frist")
+def _comment_edit(world: World, there: Prepared) -> None:
+    comment_id = world.security_ir.add_comment_as(there.case_id, body=f"frist {CANARY}")
     world.settle()
-    world.security_ir.update_comment_as(there.case_id, comment_id, body="first, and longer " + "y" * 4000)
+    world.security_ir.update_comment_as(there.case_id, comment_id, body=f"first, and longer {CANARY} " + "y" * 4000)
 
 
-def _watchers(world: World, there: _Prepared) -> None:
+def _watchers(world: World, there: Prepared) -> None:
     world.workspace.create_user("new.hand", email="new@example.com", real_name="New Hand")
     change = {
         "watchersToAdd": [{"email": "new@example.com", "name": "New Hand"}],
@@ -106,20 +114,20 @@ def _watchers(world: World, there: _Prepared) -> None:
     world.security_ir.call("UpdateCase", {"caseId": there.case_id, **change})
 
 
-def _closing(world: World, there: _Prepared) -> None:
-    world.security_ir.add_comment_as(there.case_id, body="Last words")
+def _closing(world: World, there: Prepared) -> None:
+    world.security_ir.add_comment_as(there.case_id, body=f"Last words {CANARY}")
     world.security_ir.close_case_as(there.case_id)
 
 
-SCENARIOS = (
-    Scenario("new case with comments, a file and watchers", _jane, _new_case),
-    Scenario("Slack messages", _prepared, _acting(_messages)),
-    Scenario("Slack edit", _prepared, _acting(_edit)),
-    Scenario("Slack edit that makes it longer", _prepared, _acting(_longer_edit)),
-    Scenario("Slack deletion", _prepared, _acting(_delete)),
-    Scenario("Slack file", _prepared, _acting(_file)),
-    Scenario("status and title change", _prepared, _acting(_status)),
-    Scenario("comment edited on the case", _prepared, _acting(_comment_edit)),
-    Scenario("watchers come and go", _prepared, _acting(_watchers)),
-    Scenario("closing", _prepared, _acting(_closing)),
+CASES = (
+    Scenario("new case with comments, a file and watchers", jane_smith, _new_case),
+    Scenario("Slack messages", prepared_case, acting(_messages)),
+    Scenario("Slack edit", prepared_case, acting(_edit)),
+    Scenario("Slack edit that makes it longer", prepared_case, acting(_longer_edit)),
+    Scenario("Slack deletion", prepared_case, acting(_delete)),
+    Scenario("Slack file", prepared_case, acting(_file)),
+    Scenario("status and title change", prepared_case, acting(_status)),
+    Scenario("comment edited on the case", prepared_case, acting(_comment_edit)),
+    Scenario("watchers come and go", prepared_case, acting(_watchers)),
+    Scenario("closing", prepared_case, acting(_closing)),
 )

@@ -1,0 +1,151 @@
+"""The crash matrix: every outbound call of every scenario, both sides, a function dead there, and the end compared.
+
+See `ir_local.world.crashes`; what is equal and what may be repeated is in `ir_local.world.picture`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ir_local.proof import leaks
+from ir_local.proof.part import Row, Run, Search
+from ir_local.world import World, crashes
+from ir_local.world.crashes import Outcome, Point, Scenario
+from ir_local.world.picture import Picture
+from ir_local.world.scenarios import SCENARIOS
+from ir_local.world.wire import Call
+from ir_local.world.world import own_world
+
+SECTION = "crash"
+_KINDS = ("lost", "doubled", "different")
+# Worlds that one job of a worker makes: often enough to see that something moves.
+_POINTS_OF_A_JOB = 16
+_POINTS_OF_A_SAMPLE = 2
+
+
+@dataclass(frozen=True)
+class Job:
+    """Some points of a scenario, and its undisturbed end."""
+
+    scenario: str
+    points: tuple[Point, ...]
+    expected: Picture
+
+    def __str__(self) -> str:
+        """For the line of progress."""
+        return f"{self.scenario}: calls {self.points[0].number} to {self.points[-1].number}"
+
+
+def measure(run: Run) -> dict[str, Any]:
+    """The undisturbed runs first, then all their points."""
+    names = [scenario.name for scenario in SCENARIOS if run.wants(scenario.name)]
+    jobs: list[Job] = []
+    calls: dict[str, int] = {}
+    for name, (made, expected, search) in run.each(SECTION, undisturbed, names):
+        run.searches.append(search)
+        calls[name] = len(made)
+        jobs += _jobs(name, _chosen(name, crashes.points(made), run), expected)
+    outcomes: list[Outcome] = []
+    for _, (found, search) in run.each(SECTION, points, jobs):
+        run.searches.append(search)
+        outcomes += found
+    return _figures(outcomes, calls)
+
+
+def undisturbed(name: str) -> tuple[list[Call], Picture, Search]:
+    """A scenario without a crash: its calls and its end."""
+    with leaks.watching() as watched:
+        calls, expected = crashes.undisturbed(_scenario(name), lambda: _searched(watched))
+    return calls, expected, watched.search
+
+
+def points(job: Job) -> tuple[list[Outcome], Search]:
+    """What becomes of the scenario at each of the job's points."""
+    scenario = _scenario(job.scenario)
+    with leaks.watching() as watched:
+        outcomes = [crashes.crash(scenario, lambda: _searched(watched), point, job.expected) for point in job.points]
+    return outcomes, watched.search
+
+
+def broken(figures: Mapping[str, Any]) -> list[str]:
+    """A line for each point with another end, and for each call at which nothing died."""
+    lines = [
+        f"{failure['kind']}: {failure['point']}. Again: make proof PARTS=crash ONLY='{failure['point']}'\n"
+        + "\n".join(f"        {line[:400]}" for line in failure["differences"])
+        for failure in figures["failures"]
+    ]
+    lines += [f"a call that was not covered: {point}" for point in figures["not_covered"]]
+    if not figures["points"]:
+        lines.append("no point was tried: ONLY names no scenario")
+    return lines
+
+
+def rows(figures: Mapping[str, Any]) -> list[Row]:
+    """A line for each scenario, then the sums."""
+    table: list[Row] = [
+        (f"crash  {name}", f"{one['points']} points", f"{one['bad']} bad" if one["bad"] else "")
+        for name, one in figures["scenarios"].items()
+    ]
+    table.append(("points (call and side)", str(figures["points"]), "every call, both sides"))
+    table.append(("calls not covered", str(len(figures["not_covered"])), "0"))
+    return table + [(f"ends with something {kind}", str(figures[kind]), "0") for kind in _KINDS]
+
+
+def _figures(outcomes: Sequence[Outcome], calls: Mapping[str, int]) -> dict[str, Any]:
+    kinds = Counter(outcome.kind for outcome in outcomes)
+    bad = [outcome for outcome in outcomes if outcome.kind is not None]
+    return {
+        "points": len(outcomes),
+        **{kind: kinds[kind] for kind in _KINDS},  # type: ignore[index]
+        "not_covered": sorted(_name(outcome) for outcome in outcomes if not outcome.died),
+        "scenarios": {
+            name: {
+                "calls": calls[name],
+                "points": sum(outcome.scenario == name for outcome in outcomes),
+                "bad": sum(outcome.scenario == name for outcome in bad),
+            }
+            for name in sorted(calls)
+        },
+        "failures": [
+            {"kind": outcome.kind, "point": _name(outcome), "differences": list(outcome.differences)} for outcome in bad
+        ],
+    }
+
+
+def _name(outcome: Outcome) -> str:
+    return f"{outcome.scenario}: {outcome.point}"
+
+
+def _scenario(name: str) -> Scenario:
+    return next(scenario for scenario in SCENARIOS if scenario.name == name)
+
+
+def _chosen(name: str, found: Sequence[Point], run: Run) -> list[Point]:
+    wanted = [point for point in found if run.wants(f"{name}: {point}")] if _names_a_point(run, name) else list(found)
+    return wanted if run.size == "full" else _sample(name, wanted)
+
+
+def _names_a_point(run: Run, name: str) -> bool:
+    return len(run.only) > len(name)
+
+
+def _sample(name: str, found: Sequence[Point]) -> list[Point]:
+    """A few spread over the scenario, other ones in each."""
+    step = max(1, len(found) // _POINTS_OF_A_SAMPLE)
+    return list(found[len(name) % step :: step][:_POINTS_OF_A_SAMPLE])
+
+
+def _jobs(name: str, wanted: Sequence[Point], expected: Picture) -> Iterator[Job]:
+    for first in range(0, len(wanted), _POINTS_OF_A_JOB):
+        yield Job(name, tuple(wanted[first : first + _POINTS_OF_A_JOB]), expected)
+
+
+@contextmanager
+def _searched(watched: leaks.Leaks) -> Iterator[World]:
+    with own_world() as world:
+        yield world
+        watched.look(world)

@@ -1,0 +1,108 @@
+"""`/security-ir` commands that change something, as Jane types them in a case's channel.
+
+A person whom Slack shows an error waits, and tries again unless an answer has come after all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ir_local.slack.interactions import Interaction
+from ir_local.slack.people import Person
+from ir_local.world.crashes import Scenario
+from ir_local.world.scenarios.canary import CANARY
+from ir_local.world.scenarios.cases import carry
+from ir_local.world.world import World
+
+_MOST_TRIES = 3
+
+
+@dataclass(frozen=True)
+class _Asked:
+    jane: Person
+    channel: str
+
+
+def insist(world: World, person: Person, act: Callable[[], Interaction]) -> None:
+    """Do it as a person does: again, when Slack says that it failed and nothing has come of it."""
+    before = len(_told(world, person))
+    for _ in range(_MOST_TRIES):
+        if act().error is None:
+            return
+        world.settle(patience=30)
+        if len(_told(world, person)) > before:
+            return
+
+
+def _told(world: World, person: Person) -> list[str]:
+    return [answer["text"] for answer in world.workspace.ephemerals(person.id) if answer["via"] != "command"]
+
+
+def _case(world: World) -> _Asked:
+    jane = world.workspace.create_user("jane.smith", email="jane.smith@example.com", real_name="Jane Smith")
+    world.workspace.create_user("bob.stone", email="bob@example.com", real_name="Bob Stone")
+    watchers = [
+        {"email": "jane.smith@example.com", "name": "Jane Smith"},
+        {"email": "carol@example.com", "name": "Carol"},
+    ]
+    case_id = world.create_case(watchers=watchers)
+    world.settle()
+    world.poll()
+    return _Asked(jane, world.channel_of(case_id))
+
+
+def _typing(text: str) -> Callable[[World, object], None]:
+    def act(world: World, there: object) -> None:
+        assert isinstance(there, _Asked)  # noqa: S101 - what `_case` gave
+        insist(world, there.jane, lambda: there.jane.command(there.channel, "/security-ir", text))
+        carry(world)
+
+    return act
+
+
+def _asked_to_close(world: World) -> _Asked:
+    there = _case(world)
+    there.jane.command(there.channel, "/security-ir", "close")
+    world.settle()
+    return there
+
+
+def _close(world: World, there: object) -> None:
+    assert isinstance(there, _Asked)  # noqa: S101 - what `_asked_to_close` gave
+    question = world.workspace.ephemerals(there.jane.id)[-1]["ts"]
+    insist(world, there.jane, lambda: there.jane.press(there.channel, question, "close_confirm"))
+    carry(world)
+
+
+def _anywhere(world: World) -> _Asked:
+    jane = world.workspace.create_user("jane.smith", real_name="Jane Smith")
+    return _Asked(jane, world.workspace.create_channel("general-talk", [jane]).id)
+
+
+def _create(world: World, there: object) -> None:
+    assert isinstance(there, _Asked)  # noqa: S101 - what `_anywhere` gave
+    for _ in range(_MOST_TRIES):  # a form that does not come is asked for again
+        there.jane.command(there.channel, "/security-ir", f"create Key found {CANARY}")
+        world.settle(patience=30)
+        if there.jane.views():
+            break
+    view = there.jane.views()[-1].id
+    for _ in range(_MOST_TRIES):
+        attempt, _answer = there.jane.submit(view, {"description": f"Seen in public {CANARY}"})
+        if attempt.reason is None:
+            break
+    carry(world, minutes=2)
+
+
+COMMANDS = (
+    Scenario("/security-ir update-status", _case, _typing("update-status Resolved")),
+    Scenario("/security-ir update-title", _case, _typing(f"update-title Another title {CANARY}")),
+    Scenario("/security-ir update-description", _case, _typing(f"update-description Another text {CANARY}")),
+    Scenario("/security-ir add-watcher", _case, _typing("add-watcher bob@example.com")),
+    Scenario("/security-ir remove-watcher", _case, _typing("remove-watcher carol@example.com")),
+    Scenario("/security-ir comment", _case, _typing(f"comment For AWS alone {CANARY}")),
+    Scenario("/security-ir close", _asked_to_close, _close),
+    Scenario("/security-ir create", _anywhere, _create),
+    Scenario("/security-ir sync", _case, _typing("sync")),
+)
