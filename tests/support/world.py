@@ -14,7 +14,6 @@ from ir_local.world import (
     running_world,
 )
 
-
 __all__ = [
     "ACCOUNT",
     "INDEX_PROJECTION",
