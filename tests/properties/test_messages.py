@@ -34,7 +34,14 @@ hostile = st.one_of(
 
 def built(text: str) -> list[Message]:
     """Every message, made of this text wherever text comes from outside."""
-    case = Case(case_id="1234567890" + text[:40], title=text, description=text, case_status=text, created_date=AT)
+    case = Case(
+        case_id="1234567890" + text[:40],
+        case_arn="arn",
+        title=text,
+        description=text,
+        case_status=text,
+        created_date=AT,
+    )
     comment = Comment(comment_id="1", body=text, creator=text, created_date=AT, last_updated_date=AT)
     member: dict[str, Any] = {"shown": text, "removed": False}
     change = FieldChange("name", "Title", text, text)

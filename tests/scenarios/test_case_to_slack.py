@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.sync import (
     JANE,
+    calls,
     lines_with,
     make_jane,
     said,
@@ -187,6 +188,31 @@ def test_given_an_unknown_watcher_when_they_join_the_workspace_then_within_a_day
 
     assert late.id in world.workspace.channel(world.channel_of(case_id)).members
     assert len(lines_with(world, case_id, "Added to this channel as watcher or response team: Late Riser")) == 1
+
+
+def test_given_an_unknown_watcher_when_looked_up_again_each_day_then_the_alert_is_not_repeated(world: World) -> None:
+    case_id = settled_case(world, watchers=[{"email": "ghost@example.com"}])
+    lookups = []
+    for _ in range(3):
+        world.wire.calls.clear()
+        world.live(2)
+        assert "users.lookupByEmail" not in calls(world, "slack")
+        world.advance(24 * 3600)
+        world.live(2)
+        lookups.append(calls(world, "slack").count("users.lookupByEmail"))
+
+    assert lookups == [3, 3, 3]  # with the team's two
+    assert len(lines_with(world, case_id, "could not be invited")) == 1
+
+
+def test_given_a_guest_who_watches_a_case_when_it_is_new_then_the_channel_says_why_they_are_not_in_it(
+    world: World,
+) -> None:
+    world.workspace.create_user("guest", email="guest@example.com", real_name="Gus Guest", is_restricted=True)
+    case_id = settled_case(world, watchers=[{"email": "guest@example.com"}])
+
+    (alert,) = lines_with(world, case_id, "could not be invited")
+    assert "guest@example.com (a guest, whom only a person can invite)" in alert
 
 
 def test_given_an_unknown_watcher_when_the_list_changes_then_they_are_looked_up_again_and_no_alert_is_repeated(

@@ -12,7 +12,7 @@ from ir_local.security_ir.faults import FaultKind
 from ir_local.slack.faults import Fault
 from ir_local.slack.people import Person
 from ir_router import observability
-from tests.support.sync import from_slack, lines_with, make_jane, settled_case, system_comments
+from tests.support.sync import from_slack, lines_with, make_jane, settled_case, system_comments, told
 from tests.support.world import World
 
 
@@ -69,9 +69,9 @@ def test_given_slack_that_fails_for_a_time_when_it_is_back_then_the_next_poll_ha
 
     findings = [line.split("finding ")[1].split(".")[0] for line in lines_with(world, case_id, "finding ")]
     assert findings == ["0", "1", "2"]
-    told = [comment for comment in system_comments(world, case_id) if "not in step" in comment]
-    assert len(told) <= 1
-    assert len(lines_with(world, case_id, "not in step")) <= len(told)  # a channel out of reach cannot be told
+    on_case = [comment for comment in system_comments(world, case_id) if "not in step" in comment]
+    assert len(on_case) <= 1
+    assert len(lines_with(world, case_id, "not in step")) <= len(on_case)  # a channel out of reach cannot be told
 
 
 @pytest.mark.parametrize("fault", AWS_FAULTS, ids=_name)
@@ -91,6 +91,7 @@ def test_given_aws_that_fails_for_a_time_when_it_is_back_then_both_sides_are_in_
     said = [body.split("\n")[1] for body in from_slack(world, case_id)]
     assert said == ["said before the fault", "said during the fault"]
     assert lines_with(world, case_id, "the fault") == []
+    assert lines_with(world, case_id, "(empty)") == []  # an answer that cannot be read is none
     assert world.dead_letters("slack-events") == []
 
 
@@ -164,9 +165,9 @@ def test_given_a_channel_that_was_archived_when_it_is_back_then_what_was_missed_
     world.security_ir.add_comment_as(case_id, body="while archived")
     world.settle()
     world.live(5)
-    (told,) = [comment for comment in system_comments(world, case_id) if "not in step" in comment]
-    assert "the case's channel cannot be used: archived" in told
-    assert "unarchive the channel" in told
+    (comment,) = [comment for comment in system_comments(world, case_id) if "not in step" in comment]
+    assert "the case's channel cannot be used: archived" in comment
+    assert "unarchive the channel" in comment
     admin.unarchive_channel(channel)
     world.advance(3600)
     world.live(2)
@@ -178,8 +179,6 @@ def test_given_a_channel_that_was_archived_when_it_is_back_then_what_was_missed_
 def test_given_a_bot_that_was_removed_when_it_is_back_then_both_sides_have_what_they_missed(
     world: World, jane: Person, visibility: str
 ) -> None:
-    from tests.support.sync import told
-
     with told(world, IR_CHANNEL_VISIBILITY=visibility):
         case_id = settled_case(world)
     channel = world.channel_of(case_id)
@@ -229,9 +228,8 @@ def test_given_a_token_that_is_revoked_in_mid_run_when_a_new_one_is_set_then_all
     world.workspace.faults.add(Fault("chat.postMessage", "error", times=None, error="token_revoked", skip=2))
     world.settle()
     world.live(2)
-    told = [comment for comment in system_comments(world, case_id) if "not in step" in comment]
-    assert len(told) == 1
-    assert "Slack answers token_revoked to chat.postMessage" in told[0]
+    (comment,) = [comment for comment in system_comments(world, case_id) if "not in step" in comment]
+    assert "Slack answers token_revoked to chat.postMessage" in comment
     world.workspace.faults.clear()
     world.advance(3600)
     world.live(2)
@@ -258,6 +256,24 @@ def test_given_a_taken_channel_name_when_a_case_is_new_then_it_has_one_usable_ch
     used = world.workspace.channel(names[-1])
     texts = [message["text"] for message in world.workspace.channel_messages(used.id)]
     assert sum(f"Case {case_id}" in text for text in texts) == 1
+
+
+def test_given_a_crash_that_left_a_public_channel_when_somebody_writes_there_before_it_is_adopted_then_it_is_copied(
+    world: World, jane: Person
+) -> None:
+    world.drop_native_events = True
+    with told(world, IR_CHANNEL_VISIBILITY="public"):
+        case_id = world.create_case()
+        world.wire.kill_on("slack", "conversations.create", "after")
+        world.live(1)
+        assert world.wire.died_at is not None
+        jane.join(world.channel_of(case_id))
+        jane.post(world.channel_of(case_id), "what is this?")
+        world.live(4)
+
+    (body,) = from_slack(world, case_id)
+    assert body.split("\n")[1] == "what is this?"
+    assert len(lines_with(world, case_id, f"Case {case_id}")) == 1
 
 
 def test_given_failures_and_texts_when_all_logs_are_read_then_they_hold_no_words_names_or_addresses(

@@ -72,6 +72,9 @@ def test_given_a_shared_file_when_both_events_arrive_then_the_case_has_it_once_a
     assert shared_files(world, case_id) == []  # no echo
     snapshot = world.security_ir.snapshot()["cases"][case_id]["attachments"].values()
     assert [one["content_type"] for one in snapshot] == ["text/plain"]
+    (event,) = [event for event in world.bus if event["detail-type"] == "FileSynchronized"]
+    assert event["source"] == "slack"
+    assert event["detail"].items() >= {"caseId": case_id, "channelId": channel, "fileId": file_id}.items()
 
 
 def test_given_two_files_of_one_name_when_copied_then_both_arrive(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.sync import calls, lines_with, said, settled_case, told
+from tests.support.sync import calls, lines_with, said, settled_case, shared_files, told
 from tests.support.world import World, forget_everything
 
 
@@ -101,18 +101,22 @@ def test_given_no_import_when_an_old_case_changes_then_it_still_has_no_channel_a
     assert calls(world, "security-ir") == ["ListCases"]
 
 
-def test_given_a_case_that_is_closed_when_its_closing_was_shown_then_a_later_comment_still_comes_over(
+def test_given_a_closing_that_only_the_poll_sees_when_brought_over_then_what_came_before_it_is_shown_too(
     world: World,
 ) -> None:
     case_id = settled_case(world)
-    world.security_ir.close_case_as(case_id)
-    world.settle()
     world.drop_native_events = True
-    row = world.security_ir.snapshot()["cases"][case_id]
-    assert row["status"] == "Closed"
-    world.live(2)
+    world.security_ir.add_comment_as(case_id, body="last words")
+    world.security_ir.add_attachment_as(case_id, file_name="report.pdf", content=b"x")  # verified in a second
+    world.security_ir.close_case_as(case_id)
+    world.live(3)
 
     assert len(lines_with(world, case_id, "→ Closed")) == 1
+    assert len(lines_with(world, case_id, "last words")) == 1
+    assert [file["name"] for file in shared_files(world, case_id)] == ["report.pdf"]
+    world.wire.calls.clear()
+    world.live(3)
+    assert set(calls(world, "security-ir")) == {"ListCases"}
 
 
 def test_given_a_case_that_keeps_failing_when_polled_then_it_waits_its_time_and_others_go_on(world: World) -> None:

@@ -14,7 +14,7 @@ from ir_router.cases.models import Attachment, Case, CaseEdit, Comment, Person
 from ir_router.sync.poll import due_ranks
 
 AT = datetime(2026, 1, 15, 12, tzinfo=UTC)
-CASE = Case(case_id="1234567890", title="t", case_status="Submitted", last_updated_date=AT)
+CASE = Case(case_id="1234567890", case_arn="arn", title="t", case_status="Submitted", last_updated_date=AT)
 SAID = [Comment(comment_id="1", body="one")]
 TEAM = [Person(email="Jane@example.com")]
 FILE = Attachment(attachment_id="a", file_name="f", attachment_status="Pending", creator="x", created_date=AT)

@@ -18,6 +18,7 @@ DAY = datetime(2024, 1, 15, tzinfo=UTC)
 CASE_ID = "case-12345678-abcd-1234-efgh-123456789012"
 CASE = Case(
     case_id=CASE_ID,
+    case_arn="arn",
     title="Suspicious API Activity Detected",
     description="Unusual API calls detected from unknown IP addresses",
     case_status="Detection and Analysis",

@@ -76,13 +76,16 @@ class CaseRow(_Answer):
 
 
 class Case(_Answer):
-    """GetCase's answer, which has neither the case id nor a severity: both are added by the gateway."""
+    """GetCase's answer, which has neither the case id nor a severity: both are added by the gateway.
+
+    An answer without ARN, status or title is none: people would be told that the case has become empty.
+    """
 
     case_id: str
-    title: str = ""
-    case_arn: str = ""
+    case_arn: str
+    case_status: str
+    title: str
     description: str = ""
-    case_status: str = ""
     engagement_type: str | None = None
     reported_incident_start_date: datetime | None = None
     actual_incident_start_date: datetime | None = None

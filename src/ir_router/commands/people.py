@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from ir_router import clock
 from ir_router.cases.models import Person
 from ir_router.commands import permissions, rendering
 from ir_router.commands.command import Command, NotPermittedError
@@ -90,14 +90,14 @@ def _is_stranger(user: dict[str, Any], command: Command) -> bool:
 def _members(slack: Slack, group: str) -> frozenset[str]:
     """The members of a user group, asked once in five minutes; none when Slack does not tell."""
     kept = _groups.get(group)
-    if kept and kept[0] > time.monotonic():
+    if kept and kept[0] > clock.now():
         return kept[1]
     try:
         users = frozenset(slack.read("usergroups.users.list", usergroup=group).get("users") or [])
     except RefusedError as error:
         logger.warning("a user group of editors cannot be read", extra={"group": group, "code": error.code})
         users = frozenset()
-    _groups[group] = (time.monotonic() + _GROUP_KEPT_SECONDS, users)
+    _groups[group] = (clock.now() + _GROUP_KEPT_SECONDS, users)
     return users
 
 

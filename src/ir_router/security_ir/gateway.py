@@ -44,7 +44,8 @@ def _calling(operation: str) -> Iterator[SecurityIncidentResponseClient]:
     except ParamValidationError:
         # Without its cause: botocore's message holds what was to be sent.
         raise RefusedError(_SERVICE, operation, "ParamValidationError") from None
-    except ValidationError:
+    except (ValidationError, KeyError):
+        # botocore makes an empty answer of one that is not JSON.
         raise UncertainError(_SERVICE, operation, "an unexpected answer") from None
     except BotoCoreError as error:
         # No answer, or one that cannot be read.

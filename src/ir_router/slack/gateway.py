@@ -21,6 +21,7 @@ from slack_sdk.errors import SlackApiError, SlackRequestError
 from ir_router import clock
 from ir_router.deadline import Deadline
 from ir_router.errors import RefusedError, RetryLaterError, UncertainError
+from ir_router.observability import logger
 from ir_router.settings import settings
 from ir_router.slack import credentials
 
@@ -35,6 +36,8 @@ _TOKEN_ERRORS = frozenset({"invalid_auth", "token_revoked", "token_expired", "ac
 _UNCERTAIN_CODES = frozenset(
     {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"}
 )
+# Slack's answers to an id that it does not know, or that the app may not see.
+_UNKNOWN = frozenset({"user_not_found", "users_not_found", "user_not_visible", "channel_not_found"})
 # What Slack's error codes look like.
 _CODE = re.compile(r"[a-z0-9_]{1,80}")
 # The SDK logs what Slack answers when it cannot read it, and at its lower levels what it sends: texts and addresses.
@@ -199,7 +202,11 @@ class Names:
             if self._patient:
                 raise
             return {}
-        except RefusedError:
+        except RefusedError as error:
+            if error.code not in _UNKNOWN:
+                # Of a token or scope that somebody mends: the next one asks again.
+                logger.warning("a name cannot be had", extra={"method": method, "code": error.code})
+                return {}
             answer = {}
         self._kept[key] = (clock.now() + self._KEPT_SECONDS, answer)
         return answer

@@ -1,7 +1,8 @@
-"""What people said while the app could not hear it: while it was not a member of the channel, Slack sent no events.
+"""What people said while nobody heard it: while the app was not a member of the channel, Slack sent no events; before a
+channel was known as the case's (its making run had died), they were nobody's.
 
-When the channel can be used again, its history since then is handed over as if Slack had just told of it. Each message
-is on the case once, however often it is handed over.
+When the channel can be used, its history since then is handed over as if Slack had just told of it. Each message is on
+the case once, however often it is handed over.
 """
 
 from __future__ import annotations

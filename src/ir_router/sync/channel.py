@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from ir_router import clock
 from ir_router.errors import (
     IrRouterError,
     LeaseLostError,
@@ -72,38 +73,41 @@ def _make(run: Run) -> str:
     if claim is None:
         return str((run.row(key) or {})["channel_id"])
     wanted = names(credentials.channel_prefix(), run.case_id)
-    channel = _own(run, wanted) if claim.must_look else None
+    found = _own(run, wanted) if claim.must_look else None
     try:
-        channel = channel or _create(run, wanted)
+        channel, is_new = (found, False) if found is not None else _create(run, wanted)
     except (RefusedError, RetryLaterError, OutOfTimeError):  # out of time: before it was sent, or after a 429
         claims.refused(claim)
         raise
     except UncertainError:
         claims.unanswered(claim, run.deadline.settled_from_now)
         raise
-    channel_id, name = str(channel["id"]), str(channel.get("name", ""))
+    known = {"slackChannelId": channel["id"], "channel_id": channel["id"], "slackChannelName": channel.get("name", "")}
+    if not is_new:
+        # What people said in it until now, they said in a channel of no case.
+        known["channel_away_since"] = float(channel.get("created") or clock.now())
     try:
         table.transact(
             [
-                claims.confirm_item(claim, {"channel_id": channel_id}),
-                table.put_item(keys.channel(channel_id), {"case_id": run.case_id}),
+                claims.confirm_item(claim, {"channel_id": channel["id"]}),
+                table.put_item(keys.channel(str(channel["id"])), {"case_id": run.case_id}),
                 table.update_item(
                     keys.case(run.case_id),
-                    "SET slackChannelId = :channel, channel_id = :channel, slackChannelName = :name",
+                    f"SET {', '.join(f'{attribute} = :{attribute}' for attribute in known)}",
                     "fence = :fence",
-                    channel=channel_id,
-                    name=name,
                     fence=run.lease.fence,
+                    **known,
                 ),
             ]
         )
     except TransactionFailedError as error:
         raise LeaseLostError(f"the lease of case {run.case_id} was taken over") from error
-    run.lease.row |= {"slackChannelId": channel_id, "channel_id": channel_id, "slackChannelName": name}
-    return channel_id
+    run.lease.row |= known
+    return str(channel["id"])
 
 
-def _create(run: Run, wanted: Sequence[str]) -> dict[str, Any]:
+def _create(run: Run, wanted: Sequence[str]) -> tuple[dict[str, Any], bool]:
+    """A channel with the first of the names that can be had, and whether it is new. Raises the gateway's errors."""
     private = settings().channel_visibility == "private"
     for name in wanted:
         try:
@@ -113,10 +117,10 @@ def _create(run: Run, wanted: Sequence[str]) -> dict[str, Any]:
                 raise
             own = _own(run, [name])
             if own is not None:
-                return own
+                return own, False
             logger.warning("the channel's name is taken by another channel", extra={"channel_name": name})
             continue
-        return created
+        return created, True
     raise RefusedError("Slack", "conversations.create", "name_taken")
 
 

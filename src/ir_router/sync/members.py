@@ -27,6 +27,13 @@ from ir_router.sync.run import Run
 TEAM_KEPT_SECONDS = 900
 LOOKED_UP_AGAIN_SECONDS = 24 * 3600
 
+# Answers of users.lookupByEmail and conversations.invite, as people say them.
+_WHY_MISSING: Mapping[str, str] = {
+    "users_not_found": "not in this workspace",
+    "user_is_restricted": "a guest, whom only a person can invite",
+    "user_is_ultra_restricted": "a guest of another channel alone",
+    "cant_invite": "Slack does not let the app invite them",
+}
 # What is kept of a person in the note that tells of them.
 _TOLD: Sequence[str] = ("email", "since", "shown", "removed")
 
@@ -96,7 +103,7 @@ def _add(run: Run, person: Person, before: Row | None, watchers: str) -> Row:
     try:
         user = run.slack.read("users.lookupByEmail", email=person.email)["user"]
     except RefusedError as error:
-        return _missing(run, row, before, "not in this workspace" if error.code == "users_not_found" else error.code)
+        return _missing(run, row, before, error.code)
     row["slack_user_id"] = str(user["id"])
     row["shown"] = str((user.get("profile") or {}).get("real_name") or person.name or user.get("name") or email)
     if before is None or before["state"] != "inviting":
@@ -114,7 +121,8 @@ def _add(run: Run, person: Person, before: Row | None, watchers: str) -> Row:
     return _put(run, {**row, "state": "invited"})
 
 
-def _missing(run: Run, row: Row, before: Row | None, reason: str) -> Row:
+def _missing(run: Run, row: Row, before: Row | None, code: str) -> Row:
+    reason = _WHY_MISSING.get(code, f"Slack answers {code}")
     row |= {"state": "missing", "shown": f"{row['email']} ({reason})"}
     if before is not None and before["state"] == "missing":
         row["since"] = before["since"]  # the channel knows
