@@ -9,6 +9,7 @@ import boto3
 import pytest
 
 from ir_local.slack.people import Person
+from ir_local.world import FunctionDiedError
 from ir_local.world import incidents as support
 from ir_local.world.incidents import IamState, asked, audit_actions, audit_rows, decide, iam_state
 from ir_local.world.state_machine import Execution, StateMachine
@@ -294,6 +295,25 @@ def test_given_an_event_that_joins_when_asked_then_the_message_says_so(
     machine.start(support.key_created(world, "backdoor"))
     world.settle()
 
+    (message,) = approvals_in(world, security_channel)
+    assert "1 more event of the same principal" in json.dumps(message["blocks"])
+
+
+def test_given_an_event_that_joins_when_its_function_dies_afterwards_then_it_is_counted_once(
+    world: World, machine: StateMachine, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    deaths = []
+
+    def fault(task: str, after: bool) -> None:
+        if task == "immediate_containment" and after and not deaths:
+            deaths.append(task)
+            raise FunctionDiedError("after its last call")
+
+    machine.fault = fault
+    machine.start(support.key_created(world, "backdoor"))
+    world.settle()
+
+    assert deaths
     (message,) = approvals_in(world, security_channel)
     assert "1 more event of the same principal" in json.dumps(message["blocks"])
 

@@ -169,17 +169,27 @@ def note_result(approval_id: str, result: str) -> bool:
 
 
 def note_joined(approval_id: str, event: Mapping[str, Any]) -> None:
-    """One more event belongs to the incident that the approval is about; the newest one is kept to show."""
+    """One more event belongs to the incident that the approval is about; the newest one is kept to show.
+
+    `event` names its `execution`: each is counted once, however often its state is tried again.
+    """
+    execution = hashlib.sha256(str(event["execution"]).encode()).hexdigest()[:20]
+    claim = table.put_item(
+        keys.deduplication(f"JOINED#{approval_id}#{execution}"),
+        {"expires_at": int(clock.now()) + _TOKEN_DAYS * _DAY},
+        "attribute_not_exists(PK)",
+    )
+    count = table.update_item(
+        keys.approval(approval_id),
+        "ADD joined_events :one SET last_joined = :event",
+        "attribute_exists(PK)",
+        one=1,
+        event=dict(event),
+    )
     try:
-        table.update(
-            keys.approval(approval_id),
-            "ADD joined_events :one SET last_joined = :event",
-            "attribute_exists(PK)",
-            one=1,
-            event=dict(event),
-        )
-    except ConditionFailedError:
-        return  # the approval is about to be asked; it reads the containment's row then
+        table.transact([claim, count])
+    except TransactionFailedError:
+        return  # counted before; or the approval is about to be asked, and reads the containment's row then
 
 
 def amend(approval_id: str, approve_does: str, deny_does: str, owners: list[str]) -> None:

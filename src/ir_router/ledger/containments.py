@@ -36,8 +36,8 @@ class Lock:
 
     Attributes of the row: `incident` (execution ARN), `phase`, `principal`, `recorded` ({"deny_attached": bool, "keys":
     {id: status}}, as found before the first change), `named_keys` (by events), `sealed_keys` (what was recorded when
-    somebody approved: only a release restores it), `case_id`, `opened_at`, `contained_at`, `joined_events`,
-    `joined_owners` (who may not decide because of an event that joined).
+    somebody approved: only a release restores it), `case_id`, `opened_at`, `contained_at`, `joined_owners`
+    (who may not decide because of an event that joined).
     """
 
     principal: str
@@ -62,7 +62,6 @@ _INCIDENT = (
     "case_id",
     "opened_at",
     "contained_at",
-    "joined_events",
     "joined_owners",
     "principal",
 )

@@ -166,9 +166,7 @@ def _remember(lock: Lock, execution: str, principal: Principal, key: str | None,
     keys = {**state.keys, **recorded["keys"]}
     named = list(dict.fromkeys([*row.get("named_keys", []), *([key] if key else [])]))
     values: dict[str, Any] = {"recorded": {**recorded, "keys": keys}, "named_keys": named}
-    if joins:
-        values["joined_events"] = int(row.get("joined_events", 0)) + 1
-    elif row.get("incident") != execution:
+    if not joins and row.get("incident") != execution:
         values |= {
             "incident": execution,
             "phase": containments.OPEN,
