@@ -302,7 +302,7 @@ def test_given_an_event_that_joins_when_asked_then_the_message_says_so(
 def test_given_an_event_that_joins_when_its_function_dies_afterwards_then_it_is_counted_once(
     world: World, machine: StateMachine, contained: tuple[Execution, str], security_channel: str
 ) -> None:
-    deaths = []
+    deaths: list[str] = []
 
     def fault(task: str, after: bool) -> None:
         if task == "immediate_containment" and after and not deaths:
