@@ -1,11 +1,14 @@
-"""A message and a file that AWS refuses for as long as a person needs to mend it: tried again, kept, replayed."""
+"""What is given up, because AWS refuses it or does not answer for long: told, kept, and brought back whole."""
 
 from __future__ import annotations
+
+import logging
 
 import pytest
 
 from ir_router.ops import replay as replay_task
 from tests.support.operations import deployed_in
+from tests.support.sync import attachments, from_slack, lines_with, system_comments
 from tests.support.world import World
 
 
@@ -33,3 +36,36 @@ def test_given_a_message_and_a_file_that_aws_refused_when_mended_and_replayed_th
         (attachment,) = world.security_ir.call("GetCase", {"caseId": case_id})["caseAttachments"]
         assert attachment["fileName"].startswith("trace-")
         assert len([body for body in world.comments(case_id) if "look at this" in body]) == 1
+
+
+def test_given_aws_that_does_not_answer_for_longer_than_queues_try_then_it_is_told_once_and_copied_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(replay_task, "WAIT_SECONDS", 0)
+    with deployed_in(world) as deployed, caplog.at_level(logging.ERROR):
+        case_id = world.create_case()
+        world.settle()
+        for operation in ("CreateCaseComment", "GetCaseAttachmentUploadUrl"):
+            world.security_ir.faults.refuse("InternalServerException", operation, times=None)
+        deployed.team[0].upload(world.channel_of(case_id), "trace.txt", b"evidence", text="look at this")
+        world.live(40)
+        assert len(world.dead_letters("slack-events")) == 1
+        assert world.dead_letters("files")  # one for each time that the case's synchronisation asked for it again
+        told = [
+            *lines_with(world, case_id, "A message of this channel could not be copied to the case: no answer came"),
+            *lines_with(world, case_id, "could not be copied: no answer came in time."),
+        ]
+        error_ids = [line.split("Error ID: ")[1].split('"')[0] for line in told]
+        assert len(set(error_ids)) == len(told) == 2
+        assert set(error_ids) <= {getattr(record, "error_id", None) for record in caplog.records}
+
+        world.security_ir.faults.clear()
+        world.live(20)
+        for _ in range(2):  # what was copied by itself meanwhile is not copied again by a replay
+            assert [body.split("\n")[1] for body in from_slack(world, case_id)] == ["look at this"]
+            assert [one["fileName"].split("-")[0] for one in attachments(world, case_id)] == ["trace"]
+            on_case = "".join(system_comments(world, case_id))
+            assert [on_case.count(error_id) for error_id in error_ids] == [1, 1]
+            world.invoke("sync", {"task": "replay"})
+            world.live(2)
+        assert [world.dead_letters(queue) for queue in ("slack-events", "files")] == [[], []]

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from ir_router import transfer
+from ir_router.cases.limits import FILE_SIZE_LIMIT
 from ir_router.errors import RefusedError, RetryLaterError, UncertainError
 from ir_router.settings import settings
 
 CONTENT = b"0123456789" * 20_000
+PIECE = 65_536
 
 
 class Sides(BaseHTTPRequestHandler):
-    """`GET /<promised>/<given>` gives `given` bytes under a Content-Length of `promised`; PUT keeps what comes."""
+    """`GET /<promised>/<given>` gives `given` bytes under a Content-Length of `promised`; PUT keeps hash and length."""
 
-    received: bytes = b""
-    largest_piece = 0
+    received = ("", 0)
 
     def do_GET(self) -> None:
         if self.path == "/redirect":
@@ -37,12 +40,20 @@ class Sides(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(promised))
         self.send_header("Content-Type", "text/plain")
         self.end_headers()
-        self.wfile.write(CONTENT[:given])
+        for start in range(0, given, len(CONTENT)):
+            self.wfile.write(CONTENT[: given - start])
         self.close_connection = True
 
     def do_PUT(self) -> None:
         try:
-            type(self).received = self.rfile.read(int(self.headers["Content-Length"]))
+            digest, left = hashlib.sha256(), int(self.headers["Content-Length"])
+            while left:
+                piece = self.rfile.read(min(left, PIECE))
+                if not piece:
+                    break
+                digest.update(piece)
+                left -= len(piece)
+            type(self).received = (digest.hexdigest(), int(self.headers["Content-Length"]) - left)
             self.send_response(200)
             self.end_headers()
         except OSError:
@@ -54,7 +65,7 @@ class Sides(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def address() -> Iterator[str]:
-    Sides.received = b""
+    Sides.received = ("", 0)
     server = HTTPServer(("127.0.0.1", 0), Sides)
     server.timeout = 1
     from socketserver import ThreadingMixIn
@@ -81,7 +92,20 @@ def carry(address: str, promised: int, given: int) -> None:
 def test_given_a_whole_file_when_carried_then_every_byte_arrives(address: str) -> None:
     carry(address, len(CONTENT), len(CONTENT))
 
-    assert Sides.received == CONTENT
+    assert Sides.received == (hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
+
+
+def test_given_a_file_of_the_greatest_size_when_carried_then_it_is_never_held_whole(address: str) -> None:
+    carry(address, PIECE, PIECE)  # what is made once
+    tracemalloc.start()
+    try:
+        carry(address, FILE_SIZE_LIMIT, FILE_SIZE_LIMIT)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert Sides.received[1] == FILE_SIZE_LIMIT
+    assert most < 2_000_000  # both ends of both connections are in this process
 
 
 def test_given_a_download_that_ends_early_when_carried_then_it_is_uncertain_and_not_taken_for_the_file(
