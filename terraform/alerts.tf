@@ -10,17 +10,27 @@ resource "aws_sns_topic_policy" "alerts" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Sid       = "PublishAlarms"
-      Effect    = "Allow"
-      Principal = { Service = "cloudwatch.amazonaws.com" }
-      Action    = "sns:Publish"
-      Resource  = local.arns.topic
-      Condition = {
-        ArnLike      = { "aws:SourceArn" = local.alarm_arns }
-        StringEquals = { "aws:SourceAccount" = local.account }
-      }
-    }]
+    Statement = [
+      {
+        Sid       = "PublishAlarms"
+        Effect    = "Allow"
+        Principal = { Service = "cloudwatch.amazonaws.com" }
+        Action    = "sns:Publish"
+        Resource  = local.arns.topic
+        Condition = {
+          ArnLike      = { "aws:SourceArn" = local.alarm_arns }
+          StringEquals = { "aws:SourceAccount" = local.account }
+        }
+      },
+      {
+        Sid       = "OnlyOverTls"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "sns:Publish"
+        Resource  = local.arns.topic
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      },
+    ]
   })
 }
 

@@ -53,13 +53,89 @@ resource "aws_sqs_queue" "forwarding_failures" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Sid       = "UndeliveredEvents"
-      Effect    = "Allow"
-      Principal = { Service = "events.amazonaws.com" }
-      Action    = "sqs:SendMessage"
-      Resource  = local.forwarding_failures_arns
-      Condition = { ArnEquals = { "aws:SourceArn" = local.forwarding_rule_arns } }
-    }]
+    Statement = [
+      {
+        Sid       = "UndeliveredEvents"
+        Effect    = "Allow"
+        Principal = { Service = "events.amazonaws.com" }
+        Action    = "sqs:SendMessage"
+        Resource  = local.forwarding_failures_arns
+        Condition = { ArnEquals = { "aws:SourceArn" = local.forwarding_rule_arns } }
+      },
+      {
+        Sid       = "OnlyOverTls"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "sqs:*"
+        Resource  = local.forwarding_failures_arns
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      },
+    ]
   })
+}
+
+# An alarm and its topic must be in the region of the metric. The topic carries the text of this one alarm and nothing of
+# any incident, so it has no key of its own there.
+resource "aws_cloudwatch_metric_alarm" "forwarding_failures" {
+  count    = length(aws_sqs_queue.forwarding_failures)
+  provider = aws.global_events
+
+  alarm_name          = "${local.forwarding_failures}-not-empty"
+  alarm_description   = "Events of IAM or root did not reach ${var.region}, so nothing was done about them. They wait in ${local.forwarding_failures} for 14 days. Mend the cause, then run make replay."
+  namespace           = "AWS/SQS"
+  metric_name         = "ApproximateNumberOfMessagesVisible"
+  dimensions          = { QueueName = local.forwarding_failures }
+  statistic           = "Maximum"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  period              = 300
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = aws_sns_topic.forwarding_alarms[*].arn
+  ok_actions          = aws_sns_topic.forwarding_alarms[*].arn
+}
+
+resource "aws_sns_topic" "forwarding_alarms" {
+  count    = length(aws_sqs_queue.forwarding_failures)
+  provider = aws.global_events
+
+  name = "${var.name_prefix}-forwarding-alarms"
+}
+
+resource "aws_sns_topic_policy" "forwarding_alarms" {
+  count    = length(aws_sns_topic.forwarding_alarms)
+  provider = aws.global_events
+
+  arn = aws_sns_topic.forwarding_alarms[count.index].arn
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "PublishAlarm"
+        Effect    = "Allow"
+        Principal = { Service = "cloudwatch.amazonaws.com" }
+        Action    = "sns:Publish"
+        Resource  = aws_sns_topic.forwarding_alarms[count.index].arn
+        Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
+      },
+      {
+        Sid       = "OnlyOverTls"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "sns:Publish"
+        Resource  = aws_sns_topic.forwarding_alarms[count.index].arn
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      },
+    ]
+  })
+}
+
+resource "aws_sns_topic_subscription" "forwarding_email" {
+  for_each = length(local.forwarded_detections) > 0 ? toset(var.alert_emails) : toset([])
+  provider = aws.global_events
+
+  topic_arn = aws_sns_topic.forwarding_alarms[0].arn
+  protocol  = "email"
+  endpoint  = each.value
 }

@@ -31,7 +31,6 @@ locals {
       IR_BOT_TOKEN_PARAMETER      = local.parameter_paths.bot_token
       IR_WORKSPACE_ID_PARAMETER   = local.parameter_paths.workspace_id
       IR_CHANNEL_PREFIX_PARAMETER = local.parameter_paths.channel_prefix
-      IR_SECURITY_CHANNEL_ID      = var.security_channel_id
       IR_APPROVERS                = jsonencode(var.slack_approvers)
       IR_CASE_EDITORS             = jsonencode(var.slack_case_editors)
       IR_MIRROR_BOTS              = tostring(var.mirror_bots)
@@ -61,7 +60,8 @@ locals {
       IR_REMOVE_FORMER_WATCHERS   = tostring(var.remove_former_watchers)
       IR_INITIAL_IMPORT           = var.initial_import
       IR_CONTAINMENT_MODE         = var.containment_mode
-      IR_AUDIT_RETENTION_DAYS     = tostring(var.audit_retention_days)
+      # verify says how long both secrets pass, and rotate reads it here.
+      IR_PREVIOUS_SIGNING_SECRET_HOURS = tostring(var.previous_signing_secret_hours)
     }
 
     workflow = {

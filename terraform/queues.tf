@@ -8,6 +8,25 @@ locals {
   # How often a message is tried before it becomes a dead letter: with the waits of src/ir_router/sync/queue.py, for
   # about a quarter of an hour.
   receives = 20
+
+  # Nothing is put into a queue or taken from it without TLS, whatever else is allowed.
+  only_over_tls = { for queue, arn in {
+    slack_events     = local.arns.slack_events_queue
+    slack_events_dlq = local.arns.slack_events_dlq
+    files            = local.arns.files_queue
+    files_dlq        = local.arns.files_dlq
+    approval         = local.arns.approval_queue
+    failures         = local.arns.failures_queue
+    } : queue => {
+    Sid       = "OnlyOverTls"
+    Effect    = "Deny"
+    Principal = "*"
+    Action    = "sqs:*"
+    Resource  = arn
+    Condition = { Bool = { "aws:SecureTransport" = "false" } }
+  } }
+
+  tls_policies = { for queue, statement in local.only_over_tls : queue => jsonencode({ Version = "2012-10-17", Statement = [statement] }) }
 }
 
 resource "aws_sqs_queue" "slack_events" {
@@ -16,6 +35,7 @@ resource "aws_sqs_queue" "slack_events" {
   visibility_timeout_seconds = 6 * local.functions.slack.timeout
   message_retention_seconds  = local.four_days
   kms_master_key_id          = local.key_arn
+  policy                     = local.tls_policies.slack_events
 }
 
 resource "aws_sqs_queue_redrive_policy" "slack_events" {
@@ -32,6 +52,7 @@ resource "aws_sqs_queue" "slack_events_dlq" {
   fifo_queue                = true
   message_retention_seconds = local.fourteen_days
   kms_master_key_id         = local.key_arn
+  policy                    = local.tls_policies.slack_events_dlq
 
   redrive_allow_policy = jsonencode({
     redrivePermission = "byQueue"
@@ -45,6 +66,7 @@ resource "aws_sqs_queue" "files" {
   visibility_timeout_seconds = 6 * local.functions.sync.timeout
   message_retention_seconds  = local.four_days
   kms_master_key_id          = local.key_arn
+  policy                     = local.tls_policies.files
 }
 
 resource "aws_sqs_queue_redrive_policy" "files" {
@@ -61,6 +83,7 @@ resource "aws_sqs_queue" "files_dlq" {
   fifo_queue                = true
   message_retention_seconds = local.fourteen_days
   kms_master_key_id         = local.key_arn
+  policy                    = local.tls_policies.files_dlq
 
   redrive_allow_policy = jsonencode({
     redrivePermission = "byQueue"
@@ -74,6 +97,7 @@ resource "aws_sqs_queue" "approval" {
   name                      = local.names.approval_queue
   message_retention_seconds = local.four_days
   kms_master_key_id         = local.key_arn
+  policy                    = local.tls_policies.approval
 }
 
 # What EventBridge could not deliver to a target, and what a function failed at after asynchronous invocation.
@@ -84,13 +108,16 @@ resource "aws_sqs_queue" "failures" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Sid       = "UndeliveredEvents"
-      Effect    = "Allow"
-      Principal = { Service = "events.amazonaws.com" }
-      Action    = "sqs:SendMessage"
-      Resource  = local.arns.failures_queue
-      Condition = { ArnEquals = { "aws:SourceArn" = local.rule_arns } }
-    }]
+    Statement = [
+      {
+        Sid       = "UndeliveredEvents"
+        Effect    = "Allow"
+        Principal = { Service = "events.amazonaws.com" }
+        Action    = "sqs:SendMessage"
+        Resource  = local.arns.failures_queue
+        Condition = { ArnEquals = { "aws:SourceArn" = local.rule_arns } }
+      },
+      local.only_over_tls.failures,
+    ]
   })
 }

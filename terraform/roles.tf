@@ -277,7 +277,7 @@ locals {
         {
           Sid      = "VerifyDenyPolicy"
           Effect   = "Allow"
-          Action   = ["iam:GetPolicy"]
+          Action   = ["iam:GetPolicy", "iam:GetPolicyVersion"]
           Resource = local.arns.deny_policy
         },
         {

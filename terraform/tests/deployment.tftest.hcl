@@ -52,8 +52,18 @@ run "given_the_default_prefix_when_planned_then_names_are_the_specifications" {
   }
 
   assert {
+    condition     = length(aws_wafv2_web_acl_association.api) == 0
+    error_message = "Without a web ACL there is none."
+  }
+
+  assert {
     condition     = length(aws_cloudwatch_event_rule.forwarded) == 0
     error_message = "In us-east-1 nothing is forwarded."
+  }
+
+  assert {
+    condition     = length(aws_sqs_queue.forwarding_failures) + length(aws_cloudwatch_metric_alarm.forwarding_failures) + length(aws_sns_topic.forwarding_alarms) == 0
+    error_message = "So there is nothing to watch there either."
   }
 }
 
@@ -97,7 +107,8 @@ run "given_another_home_region_when_planned_then_global_services_events_are_forw
   command = plan
 
   variables {
-    region = "eu-central-1"
+    region       = "eu-central-1"
+    alert_emails = ["security@example.com"]
   }
 
   assert {
@@ -124,6 +135,16 @@ run "given_another_home_region_when_planned_then_global_services_events_are_forw
     condition     = length(aws_sqs_queue.forwarding_failures) == 1
     error_message = "What cannot be forwarded needs a dead-letter queue in the same region."
   }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.forwarding_failures[0].dimensions.QueueName == aws_sqs_queue.forwarding_failures[0].name && length(aws_cloudwatch_metric_alarm.forwarding_failures[0].alarm_actions) == 1
+    error_message = "What waits in that queue needs an alarm in the same region, which somebody gets."
+  }
+
+  assert {
+    condition     = toset([for subscription in aws_sns_topic_subscription.forwarding_email : subscription.endpoint]) == toset(["security@example.com"])
+    error_message = "Who gets the other alarms gets this one."
+  }
 }
 
 run "given_detections_when_planned_then_each_has_its_rule_from_the_one_table" {
@@ -140,5 +161,18 @@ run "given_detections_when_planned_then_each_has_its_rule_from_the_one_table" {
       && aws_cloudwatch_event_rule.detection[detection.id].state == (detection.read_only_calls ? "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS" : "ENABLED")
     ])
     error_message = "Pattern and state come from the table."
+  }
+}
+
+run "given_a_web_acl_when_planned_then_it_stands_before_the_stage" {
+  command = plan
+
+  variables {
+    web_acl_arn = "arn:aws:wafv2:us-east-1:123456789012:regional/webacl/door/00000000-1111-2222-3333-444444444444"
+  }
+
+  assert {
+    condition     = aws_wafv2_web_acl_association.api[0].web_acl_arn == var.web_acl_arn
+    error_message = "A web ACL that is brought must stand before the API."
   }
 }

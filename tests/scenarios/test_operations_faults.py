@@ -86,6 +86,17 @@ def make_bus(deployed: Deployed) -> None:
             deployed.put_rule(rule)
 
 
+def put_deny_policy(effect: str, **condition: Any) -> None:
+    """A new version of the policy that contains, as somebody might write it by hand."""
+    arn, iam = f"arn:aws:iam::{ACCOUNT}:policy/deny", boto3.client("iam")
+    statement = {"Effect": effect, "Action": "*", "Resource": "*", **condition}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    for version in iam.list_policy_versions(PolicyArn=arn)["Versions"]:
+        if not version["IsDefaultVersion"]:
+            iam.delete_policy_version(PolicyArn=arn, VersionId=version["VersionId"])
+    iam.create_policy_version(PolicyArn=arn, PolicyDocument=document, SetAsDefault=True)
+
+
 def tell(deployed: Deployed, **environment: str) -> None:
     deployed.world.environment.update(environment)
 
@@ -239,6 +250,20 @@ FAULTS = {
         "slack_approvers",
         lambda d: tell(d, IR_APPROVERS='["gone@example.com", "U0000000000", "S0000000000"]'),
         lambda d: tell(d, IR_APPROVERS='["deputy@example.com"]'),
+    ),
+    "the deny policy allows": Breakage(
+        "deny policy",
+        "does not deny everything",
+        "make deploy",
+        lambda d: put_deny_policy("Allow"),
+        lambda d: put_deny_policy("Deny"),
+    ),
+    "the deny policy denies only sometimes": Breakage(
+        "deny policy",
+        "does not deny everything",
+        "make deploy",
+        lambda d: put_deny_policy("Deny", Condition={"Bool": {"aws:ViaAWSService": "false"}}),
+        lambda d: put_deny_policy("Deny"),
     ),
     "the environment is incomplete": Breakage(
         "environment",

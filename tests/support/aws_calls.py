@@ -51,8 +51,11 @@ class AwsCall:
         return {name: value for name, value in keys.items() if value is not None}
 
 
-def record(world: World, calls: set[AwsCall]) -> None:
-    """Add the world's calls to `calls` from now on. Clients made before are not heard: a fresh world has none."""
+def record(world: World, calls: set[AwsCall]) -> list[str]:
+    """Add the world's calls to `calls` from now on. Clients made before are not heard: a fresh world has none.
+
+    Returns the deployments that are running at any time, the innermost last.
+    """
     running: list[str] = []
     invocation = world.wire.invocation
 
@@ -72,6 +75,7 @@ def record(world: World, calls: set[AwsCall]) -> None:
 
     world.wire.invocation = heard  # type: ignore[method-assign]
     boto3.DEFAULT_SESSION.events.register_first("provide-client-params", handler)  # type: ignore[union-attr]
+    return running
 
 
 def _rights(deployment: str, service: str, operation: str, region: str, params: Mapping[str, Any]) -> list[AwsCall]:

@@ -1,29 +1,75 @@
-"""A pytest plugin (`-p tests.support.recording`): writes what the functions asked of AWS into the file CALLS_FILE.
+"""A pytest plugin (`-p tests.support.recording`): writes what the functions asked for into the file RECORD_FILE.
 
-It is loaded by the test that holds the policies against the scenarios, and by nothing else.
+What they asked of AWS (`calls`), which of their settings they read (`settings`), which scopes Slack looked for
+(`scopes`). The app has the manifest's scopes and no others. It is loaded by the test that holds roles, environments
+and manifest against the scenarios, and by nothing else.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ir_router.ops.slack_app import wanted_scopes
+from ir_router.settings import Settings
 from tests.support.aws_calls import AwsCall, record
 
-CALLS_FILE = "CALLS_FILE"
+RECORD_FILE = "RECORD_FILE"
 _calls: set[AwsCall] = set()
+_settings: set[tuple[str, str]] = set()
+_scopes: set[str] = set()
+
+
+class RecordedScopes(set[str]):
+    """The scopes of an app, which remembers those that were looked for."""
+
+    def intersection(self, *others: Iterable[Any]) -> set[str]:
+        """What a method does that needs one of these."""
+        found = super().intersection(*others)
+        _scopes.update(found)
+        return found
+
+    def __rand__(self, others: AbstractSet[Any]) -> set[str]:
+        """What Slack does before it sends an event that needs one of these."""
+        return self.intersection(others)
+
+    def __contains__(self, scope: object) -> bool:
+        """What a method does whose answer depends on the scope."""
+        if super().__contains__(scope):
+            _scopes.add(str(scope))
+            return True
+        return False
 
 
 @pytest.fixture(autouse=True)
-def _recorded(request: pytest.FixtureRequest) -> None:
+def _recorded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Listen to the scenario's world, before it makes anything of its own."""
-    record(request.getfixturevalue("world"), _calls)
+    world = request.getfixturevalue("world")
+    running = record(world, _calls)
+    world.app.scopes = RecordedScopes(wanted_scopes())
+    names = {field.name for field in fields(Settings)}
+    read = Settings.__getattribute__
+
+    def heard(self: Settings, name: str) -> Any:
+        if running and name in names:
+            _settings.add((running[-1], name))
+        return read(self, name)
+
+    monkeypatch.setattr(Settings, "__getattribute__", heard)
 
 
 def pytest_sessionfinish() -> None:
-    """Write the calls."""
-    Path(os.environ[CALLS_FILE]).write_text(json.dumps([asdict(call) for call in _calls]))
+    """Write what was recorded."""
+    recorded = {
+        "calls": [asdict(call) for call in _calls],
+        "settings": sorted(_settings),
+        "scopes": sorted(_scopes),
+    }
+    Path(os.environ[RECORD_FILE]).write_text(json.dumps(recorded))

@@ -50,7 +50,7 @@ def _operator_holds(operator: str, expected: list[str], values: Sequence[str] | 
         return all(_matches(expected, value) for value in values or ())
     if values is None:
         return False
-    if operator in ("StringEquals", "ArnEquals"):
+    if operator in ("StringEquals", "ArnEquals", "Bool"):
         return all(value in expected for value in values)
     if operator in ("StringLike", "ArnLike"):
         return all(_matches(expected, value) for value in values)

@@ -2,26 +2,36 @@
 
 A plan asks AWS two questions only, so a server that answers these stands for AWS. The provider is the real one: plans,
 validation and policies are those of a real deployment.
+
+What Terraform takes long for is kept under `.local/terraform-tests`, by the content of all that it is made of: so
+several processes of one run share it, and a run after which nothing has changed takes it as it is.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from ir_local.build.project import PROJECT_ROOT
+from ir_local.build.project import LOCAL, PROJECT_ROOT
+from ir_local.cloud.run_folder import only_one
 from ir_local.cloud.terraform import own_environment, plugin_mirror, terraform_program, working_copy
 from ir_local.http import RunningServer
 
 ACCOUNT = "123456789012"
+
+KEPT = LOCAL / "terraform-tests"
+KEPT_SECONDS = 7 * 86_400
 
 # The file among the root's own tests that applies.
 APPLIED = "tests/applied.tftest.hcl"
@@ -65,11 +75,15 @@ class OwnTests:
 
 @dataclass(frozen=True)
 class TerraformRoot:
-    """A copy of the root, initialised, with the environment of its commands."""
+    """A copy of the root, initialised, with the environment of its commands.
+
+    `digest` stands for all that its plans are made of besides their variables.
+    """
 
     program: Path
     folder: Path
     environment: Mapping[str, str]
+    digest: str = ""
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a Terraform command; its exit code is the caller's to judge."""
@@ -85,15 +99,19 @@ class TerraformRoot:
 
     def plan(self, **variables: object) -> Plan:
         """Plan a first deployment: the example's values and these. Raises AssertionError when Terraform refuses."""
-        file = Path(tempfile.mkdtemp(dir=self.folder.parent)) / "plan"
-        values = file.with_suffix(".tfvars.json")
-        values.write_text(json.dumps({"package_path": "./versions.tf", **variables}))
-        files = ("-var-file=terraform.tfvars.example", f"-var-file={values}")
-        answer = self.run("plan", "-input=false", "-no-color", *files, f"-out={file}")
-        assert answer.returncode == 0, answer.stderr
-        shown = self.run("show", "-json", str(file))
-        assert shown.returncode == 0, shown.stderr
-        return Plan(json.loads(shown.stdout), file.read_bytes())
+
+        def make(folder: Path) -> None:
+            values = folder / "values.tfvars.json"
+            values.write_text(json.dumps({"package_path": "./versions.tf", **variables}))
+            files = ("-var-file=terraform.tfvars.example", f"-var-file={values}")
+            answer = self.run("plan", "-input=false", "-no-color", *files, f"-out={folder / 'plan'}")
+            assert answer.returncode == 0, answer.stderr
+            shown = self.run("show", "-json", str(folder / "plan"))
+            assert shown.returncode == 0, shown.stderr
+            (folder / "plan.json").write_text(shown.stdout)
+
+        folder = kept(f"plan {self.digest} {json.dumps(variables, sort_keys=True)}", make)
+        return Plan(json.loads((folder / "plan.json").read_text()), (folder / "plan").read_bytes())
 
     def own_tests(self) -> OwnTests:
         """Run the root's own tests. Raises AssertionError with Terraform's diagnostics when one fails.
@@ -101,19 +119,22 @@ class TerraformRoot:
         Only the one that applies is asked for all that it writes: with each plan Terraform prints the provider's whole
         schema, of some ten megabytes.
         """
-        tests = [f"tests/{file.name}" for file in self.folder.glob("tests/*.tftest.hcl")]
-        _, planned = self._test("-json", *[f"-filter={test}" for test in tests if test != APPLIED])
-        printed, applied = self._test("-json", "-verbose", f"-filter={APPLIED}")
-        (state,) = [message["test_state"] for message in applied if message["type"] == "test_state"]
-        return OwnTests(
-            frozenset(
+
+        def make(folder: Path) -> None:
+            tests = [f"tests/{file.name}" for file in self.folder.glob("tests/*.tftest.hcl")]
+            _, planned = self._test("-json", *[f"-filter={test}" for test in tests if test != APPLIED])
+            printed, applied = self._test("-json", "-verbose", f"-filter={APPLIED}")
+            (state,) = [message["test_state"] for message in applied if message["type"] == "test_state"]
+            passed = [
                 message["test_run"]["run"]
                 for message in planned + applied
                 if message["type"] == "test_run" and message["test_run"].get("status") == "pass"
-            ),
-            printed,
-            {resource["address"]: resource["values"] for resource in state["root_module"]["resources"]},
-        )
+            ]
+            values = {resource["address"]: resource["values"] for resource in state["root_module"]["resources"]}
+            (folder / "tests.json").write_text(json.dumps({"passed": passed, "printed": printed, "applied": values}))
+
+        found = json.loads((kept(f"tests {self.digest}", make) / "tests.json").read_text())
+        return OwnTests(frozenset(found["passed"]), found["printed"], found["applied"])
 
     def _test(self, *options: str) -> tuple[str, list[dict[str, Any]]]:
         answer = self.run("test", *options)
@@ -138,10 +159,38 @@ def terraform_root(folder: Path) -> Iterator[TerraformRoot]:
             "AWS_ENDPOINT_URL": server.url,
         }
         root = TerraformRoot(program, working_copy(PROJECT_ROOT / "terraform", folder), environment)
+        sources = sorted(file for file in folder.rglob("*") if file.is_file())
         mirror = plugin_mirror()
         answer = root.run("init", "-input=false", "-no-color", *([f"-plugin-dir={mirror}"] if mirror else []))
         assert answer.returncode == 0, answer.stderr
-        yield root
+        version = root.run("version", "-json").stdout  # with the provider's
+        files = [*sources, root.folder / ".terraform.lock.hcl", Path(__file__)]
+        yield replace(root, digest=digest_of(files, version))
+
+
+def digest_of(files: list[Path], more: str) -> str:
+    """A digest of the files' names and contents."""
+    digest = hashlib.sha256(more.encode())
+    for file in files:
+        content = file.read_bytes()
+        digest.update(f"{file.name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def kept(inputs: str, make: Callable[[Path], None]) -> Path:
+    """The folder that `make` has filled from these inputs; the first process makes it, and others wait for it."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    folder = KEPT / hashlib.sha256(inputs.encode()).hexdigest()[:16]
+    with only_one(f"{KEPT.name}/{folder.name}"):
+        if not folder.exists():
+            draft = Path(tempfile.mkdtemp(dir=KEPT, prefix="new-"))
+            make(draft)
+            draft.rename(folder)
+        folder.touch()
+    for other in KEPT.iterdir():
+        if other.is_dir() and time.time() - other.stat().st_mtime > KEPT_SECONDS:
+            shutil.rmtree(other, ignore_errors=True)
+    return folder
 
 
 @Request.application

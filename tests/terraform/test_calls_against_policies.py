@@ -1,4 +1,7 @@
-"""What the functions ask of AWS while scenarios run, held against what their roles allow: none missing, none unused."""
+"""What the functions ask for while scenarios run, held against what Terraform gives them: none missing, none unused.
+
+Calls to AWS against the roles, settings against the environments, Slack's scopes against the manifest.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,23 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
 import pytest
 
 from ir_local.build.project import PROJECT_ROOT
+from ir_router.ops.slack_app import wanted_scopes
 from tests.support.aws_calls import AwsCall
-from tests.support.recording import CALLS_FILE
+from tests.support.recording import RECORD_FILE
 from tests.terraform.iam import allows, strings
-from tests.terraform.root import Plan
+from tests.terraform.root import OwnTests, Plan
 
 # Enough of the scenario tests to see every call; a right whose last user is not among them shows as unused.
 SCENARIOS: Mapping[str, tuple[str, ...]] = {
+    "case_to_slack": (
+        "given_public_channels_when_a_case_is_new_then_everybody_finds_its_channel",
+        "given_a_watcher_who_is_taken_off_when_synchronised_then_the_channel_is_told",
+    ),
     "commands_changing": (
         "given_a_watcher_when_updating_the_status_then_answer_case_channel_topic_and_comment_agree",
         "given_a_button_pressed_twice_when_both_presses_arrive_then_the_first_outcome_stays",
@@ -36,6 +44,7 @@ SCENARIOS: Mapping[str, tuple[str, ...]] = {
         "given_a_bad_token_when_deciding_then_nothing_is_decided_and_the_answer_says_where_tokens_are[AQC-not-a-token]",
     ),
     "containment_in_slack": (
+        "given_a_user_group_of_approvers_when_a_member_presses_then_it_counts",
         "given_configured_approvers_when_somebody_of_the_response_team_presses_then_they_are_refused",
         "given_a_decision_that_was_not_delivered_when_polled_then_it_is_delivered_again",
         "given_nobody_answers_when_hours_pass_then_each_reminder_comes_once_and_at_last_the_end",
@@ -63,7 +72,10 @@ SCENARIOS: Mapping[str, tuple[str, ...]] = {
         "given_a_fresh_rotation_when_slack_still_signs_with_the_old_secret_then_until_when_that_works_is_said",
     ),
     "files": ("given_an_attachment_when_it_is_verified_then_the_channel_has_the_file_once",),
-    "slack_to_case": ("given_an_edit_and_a_deletion_when_they_arrive_then_the_comment_follows",),
+    "slack_to_case": (
+        "given_an_edit_and_a_deletion_when_they_arrive_then_the_comment_follows",
+        "given_another_bot_when_it_posts_then_the_variable_decides",
+    ),
 }
 
 # Rights that AWS's own services use in a function's name, so that no call of the function shows them.
@@ -79,24 +91,61 @@ USED_BY_AWS = {
 TAKEN_BY_LAMBDA = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 TAKEN_FROM = ("TakeSlackEvents", "TakeFiles")
 
+# Settings that are nobody's to give: Lambda says the region, Slack's address is its own, and a claim's time to settle
+# is shortened by tests only.
+NOT_TOLD = {"region", "slack_api_base_url", "settle_seconds"}
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """`calls`: each right once. `settings`: (function, setting). `scopes`: those that a method of Slack looked for."""
+
+    calls: frozenset[AwsCall]
+    settings: frozenset[tuple[str, str]]
+    scopes: frozenset[str]
+
 
 @pytest.fixture(scope="module")
-def calls(tmp_path_factory: pytest.TempPathFactory) -> frozenset[AwsCall]:
-    """What the scenarios asked, each right once. They run in a process of their own, as `make test` runs them."""
-    file = tmp_path_factory.mktemp("calls") / "calls.json"
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """What the scenarios asked for. They run in a process of their own, as `make test` runs them."""
+    file = tmp_path_factory.mktemp("recorded") / "recorded.json"
     names = [f"tests/scenarios/test_{file}.py::test_{name}" for file, tests in SCENARIOS.items() for name in tests]
     options = ("-q", "-p", "tests.support.recording", "-p", "no:cacheprovider")
     answer = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *names],
         cwd=PROJECT_ROOT,
-        env=os.environ | {CALLS_FILE: str(file), "PYTHONPATH": f"{PROJECT_ROOT / 'src'}{os.pathsep}{PROJECT_ROOT}"},
+        env=os.environ | {RECORD_FILE: str(file), "PYTHONPATH": f"{PROJECT_ROOT / 'src'}{os.pathsep}{PROJECT_ROOT}"},
         capture_output=True,
         text=True,
         check=False,
         timeout=500,
     )
     assert answer.returncode == 0, answer.stdout[-4000:] + answer.stderr[-4000:]
-    return frozenset(AwsCall(**call) for call in json.loads(Path(file).read_text("utf-8")))
+    found = json.loads(file.read_text("utf-8"))
+    return Recorded(
+        frozenset(AwsCall(**call) for call in found["calls"]),
+        frozenset((function, name) for function, name in found["settings"]),
+        frozenset(found["scopes"]),
+    )
+
+
+@pytest.fixture(scope="module")
+def calls(recorded: Recorded) -> frozenset[AwsCall]:
+    """What was asked of AWS."""
+    return recorded.calls
+
+
+@pytest.fixture(scope="module")
+def told(own_tests: OwnTests) -> Mapping[str, set[str]]:
+    """The settings that Terraform gives, by function."""
+    found = {}
+    for address, values in own_tests.applied.items():
+        if address.startswith("aws_lambda_function."):
+            names = values["environment"][0]["variables"]
+            found[address.partition('["')[2].rstrip('"]')] = {
+                name.removeprefix("IR_").lower() for name in names if name.startswith("IR_")
+            }
+    return found
 
 
 def rights(statements: Sequence[Mapping[str, object]]) -> Iterator[tuple[str, str, str, Mapping[str, object]]]:
@@ -151,6 +200,34 @@ def test_given_the_encryption_key_when_functions_call_aws_then_they_may_use_it_t
             if f"{service}.us-east-1.amazonaws.com" in json.dumps(statement["Condition"])
         }
         assert allowed == services, role
+
+
+def test_given_the_settings_that_functions_read_when_deployed_then_each_function_is_told_them(
+    recorded: Recorded, told: Mapping[str, set[str]]
+):
+    missing = {(function, name) for function, name in recorded.settings if name not in told[function]}
+
+    assert {name for _, name in recorded.settings} > {"table_name", "previous_signing_secret_hours"}
+    assert {(function, name) for function, name in missing if name not in NOT_TOLD} == set()
+
+
+def test_given_the_settings_that_functions_are_told_when_the_scenarios_have_run_then_each_was_read(
+    recorded: Recorded, told: Mapping[str, set[str]]
+):
+    unread = {
+        (function, name)
+        for function, names in told.items()
+        for name in names
+        if (function, name) not in recorded.settings
+    }
+
+    # Whatever a function measures, it measures for its deployment.
+    assert {(function, name) for function, name in unread if name != "name_prefix"} == set()
+
+
+def test_given_the_scopes_of_the_manifest_when_the_scenarios_have_run_then_each_was_needed(recorded: Recorded):
+    # Slack sends the command only to an app that has its scope; no method looks for it.
+    assert recorded.scopes | {"commands"} == set(wanted_scopes())
 
 
 def _describes(call: AwsCall) -> bool:

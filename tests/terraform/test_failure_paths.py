@@ -38,11 +38,7 @@ def test_given_each_event_target_when_planned_then_it_has_retries_a_maximum_age_
 
 
 def test_given_each_rule_that_delivers_when_planned_then_the_dead_letter_queue_takes_from_it(enforcing: Plan):
-    (policy,) = [
-        json.loads(values["policy"])["Statement"]
-        for address, values in enforcing.resources("aws_sqs_queue").items()
-        if address == "aws_sqs_queue.failures"
-    ]
+    policy = json.loads(enforcing.resources("aws_sqs_queue")["aws_sqs_queue.failures"]["policy"])["Statement"]
 
     rules = {
         f"arn:aws:events:us-east-1:{ACCOUNT}:rule/"
@@ -120,8 +116,13 @@ def test_given_each_alarm_when_read_then_it_says_what_it_means_and_tells_somebod
 
     for address, alarm in alarms.items():
         assert len(alarm["alarm_description"]) > 40, address
-    (configuration,) = configured(enforcing, "aws_cloudwatch_metric_alarm")
-    assert "aws_sns_topic.alerts" in str(configuration["expressions"]["alarm_actions"])
+    topics = {
+        alarm["name"]: str(alarm["expressions"]["alarm_actions"])
+        for alarm in configured(enforcing, "aws_cloudwatch_metric_alarm")
+    }
+    assert "aws_sns_topic.alerts" in topics["this"]
+    assert "aws_sns_topic.forwarding_alarms" in topics["forwarding_failures"]
+    assert len(topics) == 2
 
 
 def test_given_a_measurement_when_emitted_then_with_the_one_dimension_that_alarms_look_at(own_tests: OwnTests):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from tests.terraform.conftest import BROUGHT_KEY
+from tests.terraform.deployments import BROUGHT_KEY
 from tests.terraform.iam import allows, strings
 from tests.terraform.root import ACCOUNT, OwnTests, Plan
 
@@ -267,3 +269,20 @@ def test_given_the_encryption_key_when_used_then_only_through_the_services_that_
             assert allows(statements, "kms:Decrypt", BROUGHT_KEY, kms_ViaService=via) == expected, (role, service)
         assert not allows(statements, "kms:Decrypt", BROUGHT_KEY), role
         assert not allows(statements, "kms:Decrypt", f"{BROUGHT_KEY}0", kms_ViaService="sqs.us-east-1.amazonaws.com")
+
+
+def test_given_a_queue_or_topic_when_used_without_tls_then_refused_whoever_asks(enforcing: Plan):
+    found = {
+        f"arn:aws:sqs:us-east-1:{ACCOUNT}:{values['name']}": ("sqs:SendMessage", values["policy"])
+        for values in enforcing.resources("aws_sqs_queue").values()
+    }
+    topic = f"arn:aws:sns:us-east-1:{ACCOUNT}:security-incident-alerts"
+    (topic_policy,) = enforcing.resources("aws_sns_topic_policy", "alerts").values()
+    found[topic] = ("sns:Publish", topic_policy["policy"])
+
+    assert len(found) == 7
+    for arn, (action, policy) in found.items():
+        somebody = {"Effect": "Allow", "Action": action, "Resource": arn}
+        statements = [somebody, *json.loads(policy)["Statement"]]
+        assert allows(statements, action, arn, aws_SecureTransport="true"), arn
+        assert not allows(statements, action, arn, aws_SecureTransport="false"), arn

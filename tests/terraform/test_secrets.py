@@ -7,7 +7,7 @@ import json
 import re
 import zipfile
 
-from tests.terraform.conftest import CHANNEL_PREFIX, SECRETS
+from tests.terraform.deployments import CHANNEL_PREFIX, SECRETS
 from tests.terraform.root import OwnTests, Plan, TerraformRoot
 
 

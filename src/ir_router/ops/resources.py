@@ -157,7 +157,24 @@ def _topic() -> Iterator[Check]:
 
 
 def _deny_policy() -> Iterator[Check]:
+    label = "deny policy"
     arn = settings().require("deny_policy_arn")
     policy = aws.client("iam").get_policy(PolicyArn=arn)["Policy"]
+    version = policy.get("DefaultVersionId", "v1")
+    document = aws.client("iam").get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+    if not _denies_everything(document):
+        detail = f"its version {version} does not deny everything: whoever it is attached to may go on"
+        yield failed(label, detail, APPLY)
+        return
     attached = policy.get("AttachmentCount", 0)
-    yield ok("deny policy", f"attached to {count(attached, 'principal', 'principals')}")
+    yield ok(label, f"denies everything; attached to {count(attached, 'principal', 'principals')}")
+
+
+def _denies_everything(document: Any) -> bool:
+    """Whether a policy's document (boto3 gives it parsed) has the statement that Terraform writes into it."""
+    statements = document.get("Statement", [])
+    return any(
+        (statement.get("Effect"), statement.get("Action"), statement.get("Resource")) == ("Deny", "*", "*")
+        and "Condition" not in statement
+        for statement in (statements if isinstance(statements, list) else [statements])
+    )

@@ -1,0 +1,49 @@
+"""Deployments that tests plan."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ir_local.build.project import PROJECT_ROOT
+from tests.terraform.root import ACCOUNT, digest_of, kept, terraform_root
+
+BROUGHT_KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/00000000-1111-2222-3333-444444444444"
+
+# Built from parts, so that no scanner takes them for real ones.
+SECRETS = {
+    "slack_bot_token": "-".join(["xoxb", "4815162342", "2342161584", "CanaryToken0123456789abcd"]),
+    "slack_signing_secret": "c0ffee" * 5 + "42",
+}
+CHANNEL_PREFIX = "canary-of-the-channel-prefix-"
+
+ENFORCING: Mapping[str, Any] = {
+    **SECRETS,
+    "slack_workspace_id": "T0CANARY1",
+    "slack_credentials_version": 2,
+    "slack_channel_prefix": CHANNEL_PREFIX,
+    "containment_mode": "enforce",
+    "protected_principals": [f"arn:aws:iam::{ACCOUNT}:role/break-glass-*", f"arn:aws:iam::{ACCOUNT}:user/founder"],
+    "kms_key_arn": BROUGHT_KEY,
+    "xray_tracing": True,
+}
+"""One that contains, with secrets; the key is brought, so that policies about it stand in the plan."""
+
+
+@cache
+def role_policies() -> Mapping[str, list[dict[str, Any]]]:
+    """Statements of each function's role, enforcing; without Terraform when it has been asked before."""
+
+    def make(folder: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch, terraform_root(Path(scratch)) as root:
+            (folder / "policies.json").write_text(json.dumps(root.plan(**ENFORCING).role_policies()))
+
+    sources = [*sorted((PROJECT_ROOT / "terraform").glob("*.tf")), Path(__file__)]
+    detections = PROJECT_ROOT / "src" / "ir_router" / "workflow" / "detections.json"
+    folder = kept(f"policies {digest_of([*sources, detections], '')}", make)
+    found: dict[str, list[dict[str, Any]]] = json.loads((folder / "policies.json").read_text())
+    return found
