@@ -56,6 +56,24 @@ def test_given_eventbridge_that_refuses_hints_when_polled_again_then_they_are_pu
     assert len(lines_with(world, case_id, "at last")) == 1
 
 
+def test_given_more_hints_than_a_call_takes_when_some_are_refused_then_those_are_published_at_the_next_poll(
+    world: World,
+) -> None:
+    world.drop_native_events = True
+    cases = [settled_case(world) for _ in range(12)]
+    for case_id in cases:
+        world.security_ir.call("UpdateCase", {"caseId": case_id, "title": "Changed"})
+    world.refuse_events = 3
+    answers = []
+    for _ in range(3):
+        answers.append(world.poll())
+        world.settle()
+        world.advance(60)
+
+    assert [(answer["published"], answer["refused"]) for answer in answers] == [(9, 3), (3, 0), (0, 0)]
+    assert all(len(lines_with(world, case_id, "→ Changed")) == 1 for case_id in cases)
+
+
 def test_given_an_open_case_older_than_the_deployment_when_first_polled_then_the_variable_decides(
     world: World,
 ) -> None:

@@ -9,15 +9,12 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from ir_router import clock
 from ir_router.cases.models import Case
 from ir_router.commands import people, rendering
 from ir_router.commands.command import Command
 from ir_router.errors import InvalidInputError, LeaseLostError
 from ir_router.ledger import keys, table
-from ir_router.observability import logger
 from ir_router.security_ir import gateway as security_ir
 from ir_router.sync import hints, system_comments
 from ir_router.sync.fields import SLACK_CHANGE
@@ -72,10 +69,7 @@ def write_comment(command: Command, text: str) -> None:
 
 def tell_synchronisation(command: Command, detail_type: str = "CaseUpdated") -> None:
     """A hint, so that the channel follows within a second; without it the next poll finds the change."""
-    try:
-        hints.publish([hints.Hint(command.case_id, detail_type)])
-    except (BotoCoreError, ClientError) as error:
-        logger.warning("no hint of a change could be given", extra={"error": type(error).__name__})
+    hints.publish([hints.Hint(command.case_id, detail_type)])
 
 
 def name_of(command: Command) -> str:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from ir_router import clock
 from ir_router.commands import rendering
 from ir_router.commands.catalogue import COMMAND
@@ -27,7 +25,7 @@ from ir_router.errors import (
 from ir_router.ledger import claims, keys
 from ir_router.observability import logger
 from ir_router.settings import settings
-from ir_router.sync.slack_to_case import publish
+from ir_router.slack.announcements import announce
 
 # Nothing delivers a command again after a day.
 _KEPT_SECONDS = 24 * 3600
@@ -124,7 +122,4 @@ def _finish(command: Command, answer: Answer | None, outcome: str) -> None:
 def _report(command: Command, outcome: str) -> None:
     """The event that a command was run: ids only. It is a record for people who watch; nothing depends on it."""
     detail = {"caseId": command.case_id, "channelId": command.channel_id, "userId": command.user_id}
-    try:
-        publish("CommandExecuted", {"command": command.name, "outcome": outcome, **detail})
-    except (BotoCoreError, ClientError) as error:
-        logger.warning("the event of a command could not be published", extra={"error": type(error).__name__})
+    announce("CommandExecuted", {"command": command.name, "outcome": outcome, **detail})

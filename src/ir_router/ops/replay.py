@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router import aws, clock
+from ir_router import aws, bus, clock
 from ir_router.deadline import Deadline, LambdaContext, of_invocation
 from ir_router.errors import InvalidInputError
 from ir_router.observability import logger
@@ -213,20 +213,15 @@ def _start(event: Json, message_id: str) -> None:
 def _publish(queue: str, handback: Handback) -> Outcome:
     """Put an event of ours on our bus again. AWS's own sources are refused to customers, and are none of these."""
     event = handback.payload
-    answer = aws.client("events").put_events(
-        Entries=[
-            {
-                "EventBusName": settings().require("event_bus_name"),
-                "Source": str(event.get("source", "")),
-                "DetailType": str(event.get("detail-type", "")),
-                "Detail": json.dumps(event.get("detail", {})),
-                "Resources": list(event.get("resources", [])),
-            }
-        ]
+    wanted = bus.Event(
+        str(event.get("source", "")),
+        str(event.get("detail-type", "")),
+        event.get("detail", {}),
+        event.get("resources", []),
     )
-    if answer.get("FailedEntryCount"):
-        code = answer["Entries"][0].get("ErrorCode", "an error")
-        return Outcome("kept", queue, handback.what, why=f"PutEvents answers {code}")
+    refused = bus.put([wanted])
+    if refused:
+        return Outcome("kept", queue, handback.what, why=f"PutEvents answers {refused[0]}")
     return Outcome("moved", queue, handback.what, to="our event bus")
 
 

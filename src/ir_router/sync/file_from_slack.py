@@ -12,7 +12,8 @@ from ir_router.ledger import claims, keys
 from ir_router.ledger.claims import Claim
 from ir_router.security_ir import gateway as security_ir
 from ir_router.slack import credentials, messages
-from ir_router.sync import comment_claims, slack_to_case
+from ir_router.slack.announcements import announce
+from ir_router.sync import comment_claims
 
 if TYPE_CHECKING:
     from ir_router.sync.files import Transfer
@@ -46,7 +47,7 @@ class FileFromSlack:
             raise
         claims.confirm(claim, outcome=outcome)
         if outcome == "copied":
-            slack_to_case.publish(
+            announce(
                 "FileSynchronized", {"caseId": self._case_id, "channelId": self._channel_id, "fileId": self._file_id}
             )
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router import aws
 from ir_router.deadline import Deadline, LambdaContext, of_invocation
 from ir_router.errors import IrRouterError, RefusedError, error_id
 from ir_router.ledger import claims, keys, leases, table
@@ -16,14 +14,14 @@ from ir_router.ledger.claims import ClaimLostError
 from ir_router.observability import correlate, logger
 from ir_router.security_ir import gateway as security_ir
 from ir_router.settings import settings
-from ir_router.slack import credentials, messages
+from ir_router.slack import messages
+from ir_router.slack.announcements import announce
 from ir_router.slack.gateway import Names, Slack
 from ir_router.sync import comment_claims, failures, posting, queue
 from ir_router.sync.queue import Record
 from ir_router.sync.run import ClaimHeldError
 from ir_router.sync.slack_message import SlackMessage
 
-EVENT_SOURCE = "slack"
 _RESERVE_SECONDS = 10
 # A name that Slack cannot give after this many tries is replaced by the id: the message matters more.
 _PATIENT_TRIES = 3
@@ -80,7 +78,7 @@ def _message(event: Mapping[str, Any], record: Record, case_id: str, slack: Slac
     else:
         written = message.create(repeated=repeated)
     if written:
-        publish(
+        announce(
             "MessageSynchronized",
             {"caseId": case_id, "channelId": event["channel"], "ts": said.get("ts"), "commentIds": written},
         )
@@ -117,30 +115,10 @@ def _told_of_closing(case_id: str, channel_id: str, slack: Slack, deadline: Dead
 
 def _membership(event: Mapping[str, Any], case_id: str, channel_id: str, names: Names) -> None:
     user_id = str(event.get("user") or "")
-    publish(
+    announce(
         _MEMBERSHIP[event["type"]],
         {"caseId": case_id, "channelId": channel_id, "userId": user_id, "name": names.real_name(user_id)},
     )
-
-
-def publish(detail_type: str, detail: Mapping[str, Any]) -> None:
-    """An event of what happened in Slack (rule `SlackNotificationsRule`): ids, and for members the name.
-
-    It is a record for people who watch; nothing waits for it, so what EventBridge does not take is only logged.
-    """
-    entry: Any = {
-        "Source": EVENT_SOURCE,
-        "DetailType": detail_type,
-        "Detail": json.dumps({"workspaceId": credentials.workspace_id(), **detail}),
-        "EventBusName": settings().require("event_bus_name"),
-    }
-    try:
-        failed = aws.client("events").put_events(Entries=[entry]).get("FailedEntryCount", 0)
-    except (BotoCoreError, ClientError) as error:
-        logger.warning("an event was not published", extra={"event": detail_type, "error": type(error).__name__})
-        return
-    if failed:
-        logger.warning("EventBridge refused an event", extra={"event": detail_type})
 
 
 def _tell(event: Mapping[str, Any], error: Exception, case_id: str, channel_id: str, deadline: Deadline) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from ir_router import aws
+from ir_router import aws, bus
 from ir_router.cases.limits import COMMENT_LIMIT
 from ir_router.errors import UncertainError
 from ir_router.security_ir import gateway
@@ -40,20 +39,10 @@ def _subject(text: str) -> str:
 
 
 def publish(detail_type: str, detail: Mapping[str, Any]) -> None:
-    """Put an event on our bus. Raises UncertainError when EventBridge did not take it (it answers 200 all the same)."""
-    answer = aws.client("events").put_events(
-        Entries=[
-            {
-                "Source": SOURCE,
-                "DetailType": detail_type,
-                "Detail": json.dumps(detail),
-                "EventBusName": settings().require("event_bus_name"),
-            }
-        ]
-    )
-    if answer["FailedEntryCount"]:
-        code = answer["Entries"][0].get("ErrorCode", "unknown")
-        raise UncertainError("EventBridge", "PutEvents", code)
+    """Put an event on our bus. Raises UncertainError when EventBridge did not take it."""
+    refused = bus.put([bus.Event(SOURCE, detail_type, detail)])
+    if refused:
+        raise UncertainError("EventBridge", "PutEvents", refused[0])
 
 
 def comment(case_id: str, name: str, text: str) -> None:

@@ -1,0 +1,58 @@
+"""Our event bus: events put on it, and which of them EventBridge did not take.
+
+PutEvents answers 200 also when it took none of them: each entry has a result of its own
+(https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ir_router import aws
+from ir_router.settings import settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
+
+_ENTRIES_A_CALL = 10
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event as rules see it: `source`, `detail-type`, `detail`, and the ARNs in `resources`."""
+
+    source: str
+    detail_type: str
+    detail: Mapping[str, Any]
+    resources: Sequence[str] = ()
+
+
+def put(events: Sequence[Event]) -> list[str]:
+    """Put events on the bus; an error code for each that was not taken, or that there was no answer for."""
+    codes: list[str] = []
+    for start in range(0, len(events), _ENTRIES_A_CALL):
+        entries = [_entry(event) for event in events[start : start + _ENTRIES_A_CALL]]
+        try:
+            answer = aws.client("events").put_events(Entries=entries)
+        except ClientError as error:
+            codes += [str(error.response["Error"].get("Code", "unknown"))] * len(entries)
+        except BotoCoreError as error:
+            codes += [type(error).__name__] * len(entries)
+        else:
+            codes += [str(entry["ErrorCode"]) for entry in answer["Entries"] if entry.get("ErrorCode")]
+    return codes
+
+
+def _entry(event: Event) -> PutEventsRequestEntryTypeDef:
+    return {
+        "EventBusName": settings().require("event_bus_name"),
+        "Source": event.source,
+        "DetailType": event.detail_type,
+        "Detail": json.dumps(event.detail),
+        "Resources": list(event.resources),
+    }
