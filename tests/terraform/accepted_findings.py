@@ -23,8 +23,8 @@ STAGE = "aws_api_gateway_stage.prod"
 
 ACCEPTED: Mapping[str, Accepted] = {
     "CKV_AWS_26": accepted(
-        "it carries the text of one alarm and nothing of any incident; our key is of the home region, and CloudWatch may "
-        "not use AWS's own key for SNS",
+        "it carries the text of one alarm and nothing of any incident; our key is of the home region, and CloudWatch "
+        "may not use AWS's own key for SNS",
         "aws_sns_topic.forwarding_alarms",
     ),
     "CKV_AWS_59": accepted(
