@@ -5,6 +5,7 @@ The event types are those of https://api.slack.com/events; subtypes that only re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ _MEMBERSHIP = frozenset({"member_joined_channel", "member_left_channel"})
 # A message without subtype is a plain one; these are the others that carry what people said.
 _SPOKEN = frozenset({"", "file_share", "thread_broadcast", "me_message", "bot_message"})
 _CHANGES = frozenset({"message_changed", "message_deleted"})
+# Seconds since the epoch, of ten digits until the year 2286, and a number that makes it unique.
+_TIMESTAMP = re.compile(r"[0-9]{1,10}\.[0-9]{1,9}")
 _MESSAGE_FIELDS = (
     "type",
     "subtype",
@@ -49,9 +52,18 @@ def is_wanted(event: Mapping[str, Any], own_app_id: str) -> bool:
         return False
     if subtype not in _SPOKEN and subtype not in _CHANGES:
         return False
+    if not _has_timestamp(event, subtype):
+        return False
     if subtype == "message_changed" and not _says_something_else(event):
         return False
     return not own_app_id or own_app_id not in _apps_of(event)
+
+
+def _has_timestamp(event: Mapping[str, Any], subtype: str) -> bool:
+    """Whether the message that it is about has the `ts` by which Slack, and the ledger, know it."""
+    said = event.get("message") if subtype == "message_changed" else event
+    ts = said.get("deleted_ts" if subtype == "message_deleted" else "ts") if isinstance(said, Mapping) else None
+    return isinstance(ts, str) and _TIMESTAMP.fullmatch(ts) is not None
 
 
 def _apps_of(event: Mapping[str, Any]) -> set[object]:
