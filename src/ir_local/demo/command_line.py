@@ -25,8 +25,9 @@ class CommandLine:
     def __init__(self, cloud: LocalCloud) -> None:
         """`cloud` runs."""
         environment = cloud.environment
-        names = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-        self._environment = {name: environment[name] for name in names} | {
+        # As an option, because `aws sqs` in us-east-1 does not heed AWS_ENDPOINT_URL.
+        self._aws = [str(aws_command()), "--endpoint-url", environment["AWS_ENDPOINT_URL"]]
+        self._environment = {name: environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")} | {
             "AWS_DEFAULT_REGION": environment["AWS_REGION"],
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -49,7 +50,7 @@ class CommandLine:
         return answer
 
     def _run(self, *arguments: str, cwd: str | None = None) -> str:
-        command = [str(aws_command()), *arguments]
+        command = [*self._aws, *arguments]
         answer = subprocess.run(
             command, cwd=cwd, env=self._environment, capture_output=True, text=True, timeout=_SECONDS, check=False
         )
