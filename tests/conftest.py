@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from ir_router import clock
 from tests.support.world import World, running_world
-
-_TOGETHER = Path(__file__).parent / "terraform"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what shares a costly fixture in one worker: a file's tests, and all that plan with Terraform."""
-    for item in items:
-        together = _TOGETHER if item.path.is_relative_to(_TOGETHER) else item.path
-        item.add_marker(pytest.mark.xdist_group(str(together)))
 
 
 def _set_clock(monkeypatch: pytest.MonkeyPatch):
