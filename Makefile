@@ -37,7 +37,7 @@ status: setup ## Show whether the local cloud runs, and where
 	@$(BIN)/python -m ir_local.cloud status
 
 test: setup ## Run all tests, on all cores
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: setup ## Check style, types and the Terraform root
 	@$(BIN)/ruff check .
