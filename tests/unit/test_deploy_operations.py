@@ -33,7 +33,9 @@ Run = Callable[..., tuple[int, list[str], str]]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("COLUMNS", "160")  # no advice is broken into lines
+
     def run(*arguments: str) -> tuple[int, list[str], str]:
         """Exit code, lines on the terminal without the functions' logs, and what is on standard error."""
         capsys.readouterr()
