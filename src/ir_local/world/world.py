@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import boto3
+from botocore.loaders import Loader, create_loader
 from moto import mock_aws
 
 from ir_local.security_ir import SecurityIrService
@@ -18,10 +20,10 @@ from ir_local.security_ir import serve as serve_security_ir
 from ir_local.slack import SlackWorkspace
 from ir_local.slack import serve as serve_slack
 from ir_local.slack.model import App
-from ir_local.world import deployment, queues
+from ir_local.world import deployment, moto_speed, queues, tables
 from ir_local.world.deployment import ACCOUNT, DEPLOYMENTS, arn, forget_everything
 from ir_local.world.wire import FunctionDiedError, Wire, connected
-from ir_router import clock, handler
+from ir_router import aws, clock, handler
 from ir_router.settings import settings
 
 # Lambda tries an asynchronous invocation again after one minute, then after two more.
@@ -83,6 +85,8 @@ class World:
         self.bus: list[dict[str, Any]] = []
         self.asynchronous: list[tuple[str, Any, int]] = []
         self.dead: list[tuple[str, Any]] = []
+        # What else is carried while the world settles: each says whether it brought anything further.
+        self.carriers: list[Callable[[], bool]] = []
         self.drop_native_events = False
         self.refuse_events = 0
         self.batch_size = 1
@@ -234,10 +238,10 @@ class World:
         Raises AssertionError when the system does not come to rest.
         """
         until = self.now() + patience
-        carriers = (self.deliver, self._carry_asynchronous, self._run_hints, self._run_retries, self._run_queues)
+        ours = (self.deliver, self._carry_asynchronous, self._run_hints, self._run_retries, self._run_queues)
         for _ in range(rounds):
             self.security_ir.events.wait_until_idle()
-            if sum(carry() for carry in carriers):  # all of them, each round
+            if sum(carry() for carry in (*ours, *self.carriers)):  # all of them, each round
                 continue
             due = self._next_due()
             if due is None or due > until:
@@ -381,6 +385,12 @@ class _Payload:
         return self._content
 
 
+@cache
+def _models() -> Loader:
+    """botocore's models of the services, parsed once for all worlds of this process."""
+    return create_loader()
+
+
 @contextmanager
 def running_world(
     set_clock: Callable[[Callable[[], float], Callable[[float], None]], None],
@@ -395,8 +405,10 @@ def running_world(
             world.environment["AWS_ENDPOINT_URL_SECURITY_IR"] = security_ir.url
             world.environment["SLACK_API_BASE_URL"] = f"{slack.url}/api/"
             os.environ.update(world.environment)
-            with mock_aws(), deployment.isolated_tables(), queues.on_clock(world.now):
-                boto3.setup_default_session()
+            with mock_aws(), tables.isolated(), moto_speed.plain_rows(), queues.on_clock(world.now):
+                aws.forget_session()
+                aws.session().register_component("data_loader", _models())
+                boto3.setup_default_session(botocore_session=aws.session())
                 forget_everything()
                 set_clock(world.now, world.sleep)
                 with connected(world.wire):
