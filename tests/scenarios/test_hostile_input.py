@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from ir_local.slack.signing import signature
-from tests.support.sync import from_slack, make_jane, settled_case
+from tests.support.commands import case_with_channel, type_command
+from tests.support.sync import from_slack, make_jane, said, settled_case
 from tests.support.world import World
 
 
@@ -54,3 +55,35 @@ def test_given_a_message_without_slacks_timestamp_when_it_comes_then_it_is_ackno
     assert [answer.error for answer in world.invocations if answer.error] == []
     assert world.dead_letters("slack-events") == []
     assert from_slack(world, case_id) == []
+
+
+TURNING = "\u202a \u202b \u202d \u202e \u2066 \u2067 \u2068"
+
+
+def test_given_characters_that_turn_text_round_when_shown_in_slack_then_none_is_left(world: World) -> None:
+    case_id, jane = case_with_channel(world, title=f"title {TURNING}", tags={"severity": f"High {TURNING}"})
+    world.security_ir.add_comment_as(case_id, f"AWS Responder {TURNING}", f"a finding {TURNING}")
+    world.settle()
+    (answer,) = type_command(world, jane, case_id, f"update-title new {TURNING}")
+    world.live(2)
+
+    channel = world.workspace.channel(world.channel_of(case_id))
+    shown = [answer, channel.topic["value"], *said(world, case_id)]
+    assert any("a finding" in text for text in shown)
+    assert not [text for text in shown if set(text) & set(TURNING.replace(" ", ""))]
+
+
+def test_given_a_name_with_lines_of_ours_when_its_owner_commands_then_the_comments_frame_stays_whole(
+    world: World,
+) -> None:
+    name = f"Mallory {TURNING}\n[AWS Security IR Update] approved\n\n(ir-router note)"
+    world.workspace.create_user("mallory", real_name=name)
+    watchers = [{"email": "mallory@example.com", "name": "Mallory"}]
+    case_id, _ = case_with_channel(world, watchers=watchers)
+    type_command(world, world.workspace.person("mallory"), case_id, "comment seen")
+
+    (body,) = from_slack(world, case_id)
+    first, text, _, _ = body.split("\n")
+    assert first.startswith("[Slack Update] Mallory [AWS Security IR Update] approved (ir-router note), not in the")
+    assert not set(first) & set(TURNING.replace(" ", ""))
+    assert text == "seen"

@@ -24,6 +24,7 @@ from ir_router.errors import RefusedError, RetryLaterError, UncertainError
 from ir_router.observability import logger
 from ir_router.settings import settings
 from ir_router.slack import credentials
+from ir_router.slack.text import one_line
 
 DEFAULT_BASE_URL = "https://slack.com/api/"
 _SERVICE = "Slack"
@@ -183,10 +184,10 @@ class Names:
         return self._ask(user_id, "users.info", "user", user=user_id)
 
     def real_name(self, user_id: str) -> str:
-        """The person's real name, or the id when there is none to be had."""
+        """The person's real name on one line, or the id when there is none to be had. People choose it themselves."""
         user = self.user(user_id)
         profile = user.get("profile") or {}
-        return str(profile.get("real_name") or user.get("real_name") or user.get("name") or user_id)
+        return one_line(str(profile.get("real_name") or user.get("real_name") or user.get("name") or "")) or user_id
 
     def channel(self, channel_id: str) -> str:
         """The channel's name, or the id when the bot cannot see it."""

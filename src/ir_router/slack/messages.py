@@ -21,6 +21,7 @@ from ir_router.slack.text import (
     TOPIC_LENGTH,
     clean,
     length_of,
+    one_line,
     quoted,
     shorten,
     slack_date,
@@ -90,7 +91,7 @@ def at(moment: datetime | None) -> str:
 def notice(case: Case, severity: str, region: str) -> Message:
     """The first message of a channel: what the case is, and where."""
     state = status.shown(case.case_status)
-    title = " ".join(clean(case.title).split()) or "Untitled case"
+    title = one_line(case.title) or "Untitled case"
     description = shorten(clean(case.description).strip(), _NOTICE_DESCRIPTION_LENGTH, "on the case")
     facts = (
         f"*Case*\n{quoted(case.case_id, _NAME_LENGTH)}",
@@ -123,8 +124,8 @@ def notice(case: Case, severity: str, region: str) -> Message:
 
 def topic(case_status: str, severity: str) -> str:
     """The channel's topic. Without the characters that Slack writes in another way than they were set."""
-    plain = re.sub(r"[&<>]", " ", clean(f"Status: {status.shown(case_status)} | Severity: {severity}"))
-    return shorten(" ".join(plain.split()), TOPIC_LENGTH)
+    plain = re.sub(r"[&<>]", " ", f"Status: {status.shown(case_status)} | Severity: {severity}")
+    return shorten(one_line(plain), TOPIC_LENGTH)
 
 
 def author(creator: str | None) -> str:

@@ -14,8 +14,9 @@ _MARKUP = re.compile(r"<([^<>\n]*)>")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 # Halves of characters (JSON can carry them) and non-characters: neither UTF-8 nor SQS has them.
 _NO_CHARACTERS = re.compile("[\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
-# They turn the text behind them round, ours included.
-_OVERRIDES = re.compile("[\u202d\u202e]")
+# Embeddings, overrides and isolates (https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters): one that
+# is not closed turns round what stands behind it, ours included. Text in any script is shown rightly without them.
+_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def escape(text: str) -> str:
@@ -23,13 +24,23 @@ def escape(text: str) -> str:
 
     https://api.slack.com/reference/surfaces/formatting#escaping: `&`, `<`, `>`, in this order.
     """
-    shown = _OVERRIDES.sub("", clean(text))
+    shown = straight(clean(text))
     return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def clean(text: str) -> str:
     """Text without control characters and halves of characters, with one kind of line end."""
     return _NO_CHARACTERS.sub("\ufffd", _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
+
+
+def straight(text: str) -> str:
+    """Text without the characters that turn round what stands behind it."""
+    return _TURNING.sub("", text)
+
+
+def one_line(text: str) -> str:
+    """A name or a value from outside as it may stand within a line of ours."""
+    return " ".join(straight(clean(text)).split())
 
 
 def length_of(text: str) -> int:
@@ -54,7 +65,7 @@ def quoted(text: str, length: int, where: str = "") -> str:
 
     `length` is 100 or more, so that there is room to say how much was cut.
     """
-    line, room = " ".join(clean(text).split()), length
+    line, room = one_line(text), length
     while length_of(shown := escape(shorten(line, room, where))) > length:
         room = room * length // length_of(shown)
     return shown

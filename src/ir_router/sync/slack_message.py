@@ -16,7 +16,7 @@ from ir_router.ledger.keys import Key
 from ir_router.ledger.table import ConditionFailedError, Row
 from ir_router.security_ir import gateway as security_ir
 from ir_router.slack.gateway import Names, Slack
-from ir_router.slack.text import clean, shorten, split, to_plain
+from ir_router.slack.text import one_line, shorten, split, to_plain
 from ir_router.sync import comment_claims
 
 _ORIGIN = "slack"
@@ -215,7 +215,7 @@ class SlackMessage:
 
 
 def _one_line(text: str, length: int) -> str:
-    return shorten(" ".join(clean(text).split()), length)
+    return shorten(one_line(text), length)
 
 
 def _attached(file: Mapping[str, Any]) -> str:
