@@ -145,7 +145,7 @@ class Synchronisation(RuleBasedStateMachine):
     @precondition(lambda self: self._channel())
     @rule(words=st.integers(1, 3), replies=st.booleans())
     def jane_writes(self, words: int, replies: bool) -> None:
-        thread = next(iter(self.wrote), None) if replies else None
+        thread = next((ts for ts, word in self.wrote.items() if word), None) if replies else None
         for _ in range(words):
             word = self._word()
             ts = self.jane.post(str(self._channel()), f"{word} said Jane", thread_ts=thread)
