@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import botocore.session
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 
 if TYPE_CHECKING:
+    from botocore.model import OperationModel
     from botocore.session import Session
     from mypy_boto3_cloudtrail import CloudTrailClient
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -58,7 +61,28 @@ def _client(name: str) -> Any:
 @cache
 def session() -> Session:
     """What all clients share. botocore's own: boto3's client is the same, but its import takes half as long again."""
-    return botocore.session.get_session()
+    made = botocore.session.get_session()
+    made.register("before-parse", _require_whole)
+    return made
+
+
+class MalformedAnswerError(BotoCoreError):
+    """A successful answer that is no JSON document: the effect may have been made."""
+
+    fmt = "the answer to {operation} is not JSON"
+
+
+def _require_whole(**answer: Any) -> None:
+    """botocore takes half a JSON document for an empty answer; of a GetItem that would say that there is no row."""
+    operation: OperationModel = answer["operation_model"]
+    body, status = answer["response_dict"]["body"], answer["response_dict"]["status_code"]
+    is_json = "json" in (operation.service_model.resolved_protocol or "")
+    if not is_json or not body or operation.has_streaming_output or status >= 300:
+        return
+    try:
+        json.loads(body)
+    except ValueError as error:
+        raise MalformedAnswerError(operation=operation.name) from error
 
 
 def forget_clients() -> None:

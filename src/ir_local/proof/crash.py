@@ -59,13 +59,13 @@ def measure(run: Run) -> dict[str, Any]:
 def undisturbed(name: str) -> tuple[list[Call], Picture, Search]:
     """A scenario without a crash: its calls and its end."""
     with leaks.watching() as watched:
-        calls, expected = crashes.undisturbed(_scenario(name), lambda: _searched(watched))
+        calls, expected = crashes.undisturbed(scenario_named(name), lambda: _searched(watched))
     return calls, expected, watched.search
 
 
 def points(job: Job) -> tuple[list[Outcome], Search]:
     """What becomes of the scenario at each of the job's points."""
-    scenario = _scenario(job.scenario)
+    scenario = scenario_named(job.scenario)
     with leaks.watching() as watched:
         outcomes = [crashes.crash(scenario, lambda: _searched(watched), point, job.expected) for point in job.points]
     return outcomes, watched.search
@@ -120,7 +120,8 @@ def _name(outcome: Outcome) -> str:
     return f"{outcome.scenario}: {outcome.point}"
 
 
-def _scenario(name: str) -> Scenario:
+def scenario_named(name: str) -> Scenario:
+    """That scenario; jobs carry names, because a scenario cannot be sent to a worker."""
     return next(scenario for scenario in SCENARIOS if scenario.name == name)
 
 

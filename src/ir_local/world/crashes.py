@@ -31,6 +31,8 @@ class Scenario:
     prepare: Callable[[World], object]
     act: Callable[[World, object], None]
     look: Callable[[World, object], Picture] = lambda world, _: picture.take(world)
+    by_person: bool = False
+    """`act` is a person's command or press: whoever is told that it failed does it again."""
 
 
 @dataclass(frozen=True)

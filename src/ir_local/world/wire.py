@@ -72,6 +72,16 @@ class Wire:
         self._death = self._death_on = self._interruption = None
 
     @property
+    def is_invoking(self) -> bool:
+        """Whether this thread is inside a function."""
+        return bool(self._running)
+
+    @property
+    def current(self) -> Call | None:
+        """The call at which the innermost invocation of this thread is, or was last."""
+        return self._running[-1].call if self._running else None
+
+    @property
     def _running(self) -> list[_Invocation]:
         """The invocations of this thread, the innermost last."""
         if not hasattr(self._kept, "running"):
@@ -147,11 +157,11 @@ def connected(wire: Wire) -> Iterator[None]:
 
     def open_url(director: Any, url: Any, *arguments: Any, **options: Any) -> Any:
         address = url if isinstance(url, str) else url.full_url
-        with wire.call("slack", _slack_operation(address)):
+        with wire.call("slack", slack_operation(address)):
             return opened(director, url, *arguments, **options)
 
     def request(pool: Any, method: str, url: str, *arguments: Any, **options: Any) -> Any:
-        with wire.call("files", f"{method} {_store_of(url)}"):
+        with wire.call("files", file_operation(method, url)):
             return requested(pool, method, url, *arguments, **options)
 
     with (
@@ -176,10 +186,12 @@ def _response_received(wire: Wire) -> Callable[..., None]:
     return handler
 
 
-def _slack_operation(address: str) -> str:
+def slack_operation(address: str) -> str:
+    """What a request to Slack is for: a method of the Web API, or `response_url`."""
     path = urlsplit(address).path
     return path.removeprefix("/api/") if path.startswith("/api/") else "response_url"
 
 
-def _store_of(address: str) -> str:
-    return "security-ir" if "/_attachments/" in address else "slack"
+def file_operation(method: str, address: str) -> str:
+    """What a request for a file's bytes does: `GET slack`, `PUT security-ir`."""
+    return f"{method} {'security-ir' if '/_attachments/' in address else 'slack'}"

@@ -96,13 +96,15 @@ def _create(world: World, there: object) -> None:
 
 
 COMMANDS = (
-    Scenario("/security-ir update-status", _case, _typing("update-status Resolved")),
-    Scenario("/security-ir update-title", _case, _typing(f"update-title Another title {CANARY}")),
-    Scenario("/security-ir update-description", _case, _typing(f"update-description Another text {CANARY}")),
-    Scenario("/security-ir add-watcher", _case, _typing("add-watcher bob@example.com")),
-    Scenario("/security-ir remove-watcher", _case, _typing("remove-watcher carol@example.com")),
-    Scenario("/security-ir comment", _case, _typing(f"comment For AWS alone {CANARY}")),
-    Scenario("/security-ir close", _asked_to_close, _close),
-    Scenario("/security-ir create", _anywhere, _create),
-    Scenario("/security-ir sync", _case, _typing("sync")),
+    Scenario("/security-ir update-status", _case, _typing("update-status Resolved"), by_person=True),
+    Scenario("/security-ir update-title", _case, _typing(f"update-title Another title {CANARY}"), by_person=True),
+    Scenario(
+        "/security-ir update-description", _case, _typing(f"update-description Another text {CANARY}"), by_person=True
+    ),
+    Scenario("/security-ir add-watcher", _case, _typing("add-watcher bob@example.com"), by_person=True),
+    Scenario("/security-ir remove-watcher", _case, _typing("remove-watcher carol@example.com"), by_person=True),
+    Scenario("/security-ir comment", _case, _typing(f"comment For AWS alone {CANARY}"), by_person=True),
+    Scenario("/security-ir close", _asked_to_close, _close, by_person=True),
+    Scenario("/security-ir create", _anywhere, _create, by_person=True),
+    Scenario("/security-ir sync", _case, _typing("sync"), by_person=True),
 )

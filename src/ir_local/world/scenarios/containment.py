@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import boto3
@@ -30,6 +30,8 @@ class _Incident:
     channel: str
     machine: StateMachine
     keys: list[str]
+    alerted: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
 
     def event(self, world: World, number: int, key: str | None = None) -> None:
         """A key was made for the user (or `key` was used): the rule starts the execution of that number."""
@@ -148,10 +150,12 @@ def look(world: World, there: object) -> Picture:
     lines.append(f"deny policy attached: {state.denied}")
     lines += [f"{one.name} {one.status}: {' > '.join(one.path)}" for one in there.machine.executions.values()]
     lines += [f"audit: {row['action']} by {row['actor']}" for row in incidents.audit_rows()]
-    lines += {f"alert: {alert['Subject']}: {alert['Message']}" for alert in incidents.alerts(world)}
-    lines += {f"asked: {_without_what_varies(message)}" for message in incidents.asked(world)}
     cases = world.security_ir.snapshot()["cases"]
     lines = [number_cases(steady(line), cases) for line in lines]
+    alerts, asked = incidents.alerts(world), incidents.asked(world)  # each is told once
+    there.alerted.update(number_cases(steady(f"{alert['Subject']}: {alert['Message']}"), cases) for alert in alerts)
+    there.asked.update(number_cases(steady(str(_without_what_varies(one))), cases) for one in asked)
+    lines += [f"alert: {text}" for text in there.alerted] + [f"asked: {text}" for text in there.asked]
     taken = picture.take(world)
     # In texts keys are shown by their first and last four characters.
     names = {key: f"<key {number}>" for number, key in enumerate(there.keys)}
@@ -169,10 +173,10 @@ def _without_what_varies(value: Any) -> Any:
 CONTAINMENT = (
     Scenario("containment: a key is made and contained", _watched, _acting(_event), look),
     Scenario("containment: a second event joins", _contained, _acting(_joining), look),
-    Scenario("containment: approved by button", _contained, _acting(_approve), look),
-    Scenario("containment: denied by button and form", _contained, _acting(_deny), look),
-    Scenario("containment: approved by Invoke", _contained, _acting(_invoking("approve")), look),
-    Scenario("containment: denied by Invoke", _contained, _acting(_invoking("deny")), look),
+    Scenario("containment: approved by button", _contained, _acting(_approve), look, by_person=True),
+    Scenario("containment: denied by button and form", _contained, _acting(_deny), look, by_person=True),
+    Scenario("containment: approved by Invoke", _contained, _acting(_invoking("approve")), look, by_person=True),
+    Scenario("containment: denied by Invoke", _contained, _acting(_invoking("deny")), look, by_person=True),
     Scenario("containment: nobody decides", _contained, _acting(_nobody), look),
     Scenario("containment: root, alerted only", _watched, _acting(_root_signs_in), look),
 )

@@ -1,0 +1,213 @@
+"""Faults: each outside operation failing in each way, for one call, for 30 s and for ten minutes of simulated time.
+
+Measured are the seconds from the end of the fault until both sides look as they would without it, and what people were
+told of it meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ir_local.proof import leaks
+from ir_local.proof.crash import scenario_named, undisturbed
+from ir_local.proof.part import Row, Run, Search
+from ir_local.world.crashes import Scenario
+from ir_local.world.outages import KINDS, Kind, Outage, struck_by
+from ir_local.world.picture import Picture
+from ir_local.world.scenarios import SCENARIOS
+from ir_local.world.wire import Call
+from ir_local.world.world import World, own_world
+
+SECTION = "faults"
+DURATIONS: tuple[float | None, ...] = (None, 30.0, 600.0)
+RECOVERY_BOUND_SECONDS = 120.0
+"""By the next poll: it comes every 60 s, and finds a case or message whose back-off (at most 60 s) is over."""
+
+_MOST_MINUTES = 40
+_JOBS_AT_A_TIME = 8
+_SAMPLE = 6
+_TOLD = "Error ID"
+_GOES_ON = "⚠️ Temporary connectivity issue"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What fails, how, for how long (None: one call), and in which scenario."""
+
+    service: str
+    operation: str
+    kind: Kind
+    seconds: float | None
+    scenario: str
+
+    def __str__(self) -> str:
+        """The name of its job."""
+        return f"{self.scenario}: {Outage(self.service, self.operation, self.kind, self.seconds)}"
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """`seconds` after the end of the fault until all was as it should be; None: never. `told`: how often, by place."""
+
+    fault: Fault
+    struck: int
+    seconds: float | None
+    told: Mapping[str, int]
+    done_again: bool
+    wrong: tuple[str, ...]
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether a bound is broken."""
+        late = self.seconds is None or self.seconds > RECOVERY_BOUND_SECONDS
+        return not self.struck or late or any(count > 1 for count in self.told.values())
+
+
+@dataclass(frozen=True)
+class Job:
+    """Some faults of one scenario, and its undisturbed end."""
+
+    faults: tuple[Fault, ...]
+    expected: Picture
+
+    def __str__(self) -> str:
+        """For the line of progress."""
+        return f"{self.faults[0]} to {self.faults[-1].operation}"
+
+
+def measure(run: Run) -> list[dict[str, Any]]:
+    """The undisturbed runs, which name the operations; then every fault."""
+    made: dict[str, tuple[list[Call], Picture]] = {}
+    for name, (calls, expected, _search) in run.each(SECTION, undisturbed, [one.name for one in SCENARIOS]):
+        made[name] = (calls, expected)
+    wanted = [fault for fault in _faults({name: calls for name, (calls, _) in made.items()}) if run.wants(str(fault))]
+    if run.size == "short":
+        wanted = wanted[:: max(1, len(wanted) // _SAMPLE)]
+    jobs = list(_jobs(wanted, {name: expected for name, (_, expected) in made.items()}))
+    recoveries: list[Recovery] = []
+    for _, (found, search) in run.each(SECTION, strike, jobs):
+        run.searches.append(search)
+        recoveries += found
+    return [_figures(recovery) for recovery in sorted(recoveries, key=lambda one: str(one.fault))]
+
+
+def strike(job: Job) -> tuple[list[Recovery], Search]:
+    """What becomes of each fault."""
+    with leaks.watching() as watched:
+        recoveries = [_recovery(fault, job.expected, watched) for fault in job.faults]
+    return recoveries, watched.search
+
+
+def broken(figures: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for each fault that people felt longer or heard of more often than once."""
+    lines = []
+    for one in figures:
+        if one["within_bounds"]:
+            continue
+        after = "never" if one["recovered_after_seconds"] is None else f"after {one['recovered_after_seconds']:.0f} s"
+        lines.append(
+            f"fault: {one['name']}: recovered {after}, told {one['told']}. Again: make proof PARTS=faults "
+            f"ONLY='{one['name']}'\n" + "\n".join(f"        {line[:400]}" for line in one["wrong"])
+        )
+    return lines or ([] if figures else ["no fault was tried: ONLY names none"])
+
+
+def rows(figures: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """A line for each service and kind of fault."""
+    table: list[Row] = []
+    for service, kind in sorted({(one["service"], one["kind"]) for one in figures}):
+        own = [one for one in figures if (one["service"], one["kind"]) == (service, kind)]
+        late = [one["recovered_after_seconds"] for one in own if one["recovered_after_seconds"] is not None]
+        longest = f"{max(late):.0f} s" if len(late) == len(own) else "never"
+        table.append((f"fault  {service}, {kind}: {len(own)} tried, longest recovery", longest, "120 s"))
+    told = max((count for one in figures for count in one["told"].values()), default=0)
+    return [*table, ("fault  told at most, in one place", str(told), "1")]
+
+
+def _faults(made: Mapping[str, Sequence[Call]]) -> list[Fault]:
+    """Each operation in the first scenario in which each function uses it."""
+    places: dict[Call, str] = {}
+    for scenario in SCENARIOS:
+        for call in made[scenario.name]:
+            places.setdefault(call, scenario.name)
+    wanted = sorted({(name, call.service, call.operation) for call, name in places.items()})
+    found = [
+        Fault(service, operation, kind, seconds, name)
+        for name, service, operation in wanted
+        for kind in KINDS
+        for seconds in DURATIONS
+    ]
+    return found + [
+        Fault(service, operation, "conflict", seconds, name)
+        for name, service, operation in wanted
+        for seconds in (None, 30.0)
+        if service == "dynamodb" and operation not in ("GetItem", "Query")
+    ]
+
+
+def _jobs(wanted: Sequence[Fault], expected: Mapping[str, Picture]) -> Iterator[Job]:
+    for scenario in SCENARIOS:
+        own = [fault for fault in wanted if fault.scenario == scenario.name]
+        for first in range(0, len(own), _JOBS_AT_A_TIME):
+            yield Job(tuple(own[first : first + _JOBS_AT_A_TIME]), expected[scenario.name])
+
+
+def _recovery(fault: Fault, expected: Picture, watched: leaks.Leaks) -> Recovery:
+    scenario = scenario_named(fault.scenario)
+    outage = Outage(fault.service, fault.operation, fault.kind, fault.seconds)
+    with own_world() as world:
+        there = scenario.prepare(world)
+        with struck_by(world, outage):
+            scenario.act(world, there)
+            while outage.began is not None and world.now() < outage.ends_at:
+                world.live(1)
+        recovery = _watch(fault, outage, scenario, world, there, expected)
+        watched.look(world)
+    return recovery
+
+
+def _watch(
+    fault: Fault, outage: Outage, scenario: Scenario, world: World, there: object, expected: Picture
+) -> Recovery:
+    """Let time pass until all is as it should be; a person who was told that it failed does it again, once."""
+    began, done_again = outage.ends_at, False
+    for minute in range(_MOST_MINUTES):
+        wrong, told = _judged(scenario.look(world, there).differences(expected))
+        if not wrong:
+            return Recovery(fault, outage.struck, max(0.0, world.now() - began), told, done_again, ())
+        if minute == 5 and scenario.by_person and not done_again:
+            began, done_again = world.now(), True
+            scenario.act(world, there)
+            continue
+        world.live(1)
+    return Recovery(fault, outage.struck, None, told, done_again, tuple(wrong))
+
+
+def _judged(differences: Sequence[str]) -> tuple[list[str], dict[str, int]]:
+    """What is wrong, and how often people were told of a failure in each place."""
+    wrong: list[str] = []
+    told: Counter[str] = Counter()
+    for line in differences:
+        place, _, rest = line.partition(": ")
+        if " too many: " in line and _TOLD in line:
+            if _GOES_ON not in line:
+                told[place] += int(rest.split(" ", 1)[0])
+        else:
+            wrong.append(line)
+    return wrong, dict(told)
+
+
+def _figures(recovery: Recovery) -> dict[str, Any]:
+    return {
+        "name": str(recovery.fault),
+        **asdict(recovery.fault),
+        "struck": recovery.struck,
+        "recovered_after_seconds": recovery.seconds,
+        "told": dict(recovery.told),
+        "done_again": recovery.done_again,
+        "within_bounds": not recovery.is_bad,
+        "wrong": list(recovery.wrong),
+    }

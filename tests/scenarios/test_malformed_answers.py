@@ -1,0 +1,26 @@
+"""Half an answer of AWS says nothing: neither that there is no row, nor that a call had no effect."""
+
+from __future__ import annotations
+
+import pytest
+
+from ir_local.world.outages import Outage, struck_by
+from tests.support.sync import from_slack, make_jane, settled_case
+from tests.support.world import World
+
+
+@pytest.mark.parametrize("operation", ["GetItem", "Query", "UpdateItem", "TransactWriteItems"])
+def test_given_half_an_answer_of_dynamodb_when_a_message_is_carried_over_then_it_is_on_the_case_once(
+    world: World, operation: str
+) -> None:
+    jane = make_jane(world)
+    case_id = settled_case(world, watchers=[{"email": "jane.smith@example.com", "name": "Jane Smith"}])
+    outage = Outage("dynamodb", operation, "malformed answer", None)
+
+    with struck_by(world, outage):
+        jane.post(world.channel_of(case_id), "seen")
+        world.settle()
+        world.live(3)
+
+    assert outage.struck == 1
+    assert ["\nseen\n" in body for body in from_slack(world, case_id)] == [True]
