@@ -105,6 +105,25 @@ def test_given_an_approver_when_approving_by_button_then_the_key_is_gone_and_bot
     assert answers(world, jane) == []
 
 
+def test_given_a_decision_when_it_is_carried_out_then_the_case_says_it_and_the_channel_only_once(
+    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    channel = case_channel(world)
+    (case,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
+    press(world, machine, jane, channel, "approval_approve")
+    world.live(2)
+    (comment,) = [body for body in world.comments(case["caseId"]) if "Approved by Jane Smith" in body]
+    world.security_ir.add_comment_as(case["caseId"], body=comment.replace("Approved", "Denied"))
+    world.settle()
+
+    said = [json.dumps(message, ensure_ascii=False) for message in world.workspace.channel_messages(channel)]
+    assert sum("Approved by Jane Smith" in message for message in said) == 1
+    assert sum("Denied by Jane Smith" in message for message in said) == 1  # somebody else's, whatever it refers to
+    jane.command(channel, "/security-ir", "incident-details")
+    world.settle()
+    assert "1 from AWS Security IR, 0 from Slack" in answers(world, jane)[-1]  # that one alone
+
+
 def test_given_an_approver_when_denying_with_a_reason_then_all_is_restored_and_the_reason_is_kept(
     world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
 ) -> None:

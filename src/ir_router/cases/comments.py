@@ -25,6 +25,7 @@ _SYSTEM_REFERENCE = re.compile(r"\(ir-router ([A-Za-z0-9._:-]+)\)\s*\Z")
 _FRAME = re.compile(
     rf"\s*(?:{re.escape(SLACK_TAG)}|{re.escape(SYSTEM_TAG)}|{re.escape(DELETED)}|\(Slack [A-Z0-9]+/|\(ir-router )"
 )
+_APPROVAL = "approval-"
 # Room for the tag, the name, what it answers, the time and the reference around a part of a long message.
 _FRAME_LENGTH = 600
 
@@ -72,6 +73,17 @@ def set_apart(text: str) -> str:
 def system_comment(text: str, name: str) -> str:
     """A comment of the system about itself; `name` is the ledger's, of letters, digits and `._:-`."""
     return f"{SYSTEM_TAG} {text[: part_length() // 2]}\n\n(ir-router {name})"
+
+
+def shown_by_approval(text: str, approval_id: str) -> str:
+    """A comment that says what the approval's message in the channel says."""
+    return f"{text[: part_length()]}\n\n(ir-router {_APPROVAL}{approval_id})"
+
+
+def approval_reference(body: str) -> str | None:
+    """The approval whose message says the same as the comment."""
+    name = system_reference(body) or ""
+    return name.removeprefix(_APPROVAL) if name.startswith(_APPROVAL) else None
 
 
 def private_comment(text: str, author: str, sent_at: datetime, name: str) -> str:

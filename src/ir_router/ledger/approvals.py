@@ -168,6 +168,20 @@ def note_result(approval_id: str, result: str) -> bool:
     return True
 
 
+def note_comment(approval_id: str, comment_hash: str) -> bool:
+    """A comment that tells on the case what the approval's message shows in Slack, before it is written.
+
+    `comment_hash` is that of its text. False for an approval that was never asked.
+    """
+    try:
+        table.update(
+            keys.approval(approval_id), "ADD comment_hashes :hash", "attribute_exists(PK)", hash={comment_hash}
+        )
+    except ConditionFailedError:
+        return False
+    return True
+
+
 def note_joined(approval_id: str, event: Mapping[str, Any]) -> None:
     """One more event belongs to the incident that the approval is about; the newest one is kept to show.
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from ir_router import clock
 from ir_router.cases import comments
 from ir_router.cases.models import Comment
 from ir_router.errors import RefusedError
-from ir_router.ledger import claims, keys, table
+from ir_router.ledger import approvals, claims, keys, table
 from ir_router.ledger.keys import Key
-from ir_router.ledger.table import Row
+from ir_router.ledger.table import ConditionFailedError, Row
 from ir_router.observability import logger, measure
 from ir_router.slack import messages
 from ir_router.slack.messages import Message
@@ -62,6 +64,8 @@ def resume_open_claims(run: Run) -> None:
 
 def _recognise(run: Run, comment: Comment) -> bool:
     """Whether an unknown comment is ours after all: written, but not confirmed yet. It is confirmed now."""
+    if _is_shown_by_approval(run, comment):
+        return True
     slack_reference = comments.slack_reference(comment.body)
     name = comments.system_reference(comment.body)
     if slack_reference is not None and slack_reference.channel_id == run.channel_id:
@@ -76,6 +80,19 @@ def _recognise(run: Run, comment: Comment) -> bool:
     if row["state"] == "claimed":
         comment_claims.confirm(run.case_id, key, int(row["attempt"]), row, comment.comment_id, _origin(row))
         row |= {"state": "done", "comment_id": comment.comment_id}
+    return True
+
+
+def _is_shown_by_approval(run: Run, comment: Comment) -> bool:
+    """Whether the workflow wrote it, to say on the case what an approval's message says in the channel."""
+    approval_id = comments.approval_reference(comment.body)
+    approval = approvals.get(approval_id) if approval_id else None
+    now = comments.body_hash(comment.body)
+    if approval is None or approval.get("case_id") != run.case_id or now not in approval.get("comment_hashes", ()):
+        return False
+    row: Row = {"state": "done", "origin": system_comments.ORIGIN, "hash": now, "at": clock.now()}
+    with suppress(ConditionFailedError):
+        table.put(keys.comment(run.case_id, comment.comment_id), row, "attribute_not_exists(PK)")
     return True
 
 

@@ -39,10 +39,13 @@ def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
         wording_decisions.outcome(containment, decision, done),
         wording_decisions.final(incident, containment, decision, done, case_id, missing),
     )
-    _tell_approval(state, containment, decision, done)
+    shown_by = _tell_approval(state, containment, decision, done)
     if case_id and containment["outcome"] != "joined":  # a joined event told the case when it joined
         missing += _comment(
-            case_id, incident, wording_decisions.final(incident, containment, decision, done, None, missing)
+            case_id,
+            incident,
+            wording_decisions.final(incident, containment, decision, done, None, missing),
+            shown_by if not missing else None,  # what is missing, the channel learns from the comment
         )
     result = _result(containment, decision, missing)
     logger.info("ended", extra={"result": result, "missing": missing, "event_id": incident["event_id"]})
@@ -51,14 +54,16 @@ def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
 
 def _tell_approval(
     state: Mapping[str, Any], containment: ContainmentResult, decision: Decision | None, done: RemediationResult | None
-) -> None:
-    """The question that was decided shows what became of the decision."""
+) -> str | None:
+    """The question that was decided shows what became of the decision; the approval's id, or None."""
     if decision is None or decision["decision"] not in ("approve", "deny"):
-        return
+        return None
     kind = "remediate" if "response" in state else "contain"
     approval_id = approvals.id_of(state["incident"]["execution"]["id"], kind)
-    if approvals.note_result(approval_id, wording_decisions.result(containment, done)):
-        notices.publish("ApprovalDecided", {"approval_id": approval_id, "decision": decision["decision"]})
+    if not approvals.note_result(approval_id, wording_decisions.result(containment, done)):
+        return None
+    notices.publish("ApprovalDecided", {"approval_id": approval_id, "decision": decision["decision"]})
+    return approval_id
 
 
 def _decision(state: Mapping[str, Any]) -> Decision | None:
@@ -90,9 +95,9 @@ def _missing(state: Mapping[str, Any]) -> list[str]:
     return missing
 
 
-def _comment(case_id: str, incident: Incident, text: str) -> list[str]:
+def _comment(case_id: str, incident: Incident, text: str, shown_by: str | None) -> list[str]:
     try:
-        notices.comment(case_id, f"final-{incident['execution']['id']}", text)
+        notices.comment(case_id, f"final-{incident['execution']['id']}", text, shown_by)
     except RefusedError as error:
         # For certain and for good (a closed case takes no comments): trying again changes nothing.
         logger.error("the case did not take the final comment", extra={"case_id": case_id, "code": error.code})

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ir_router import aws, bus
+from ir_router.cases import comments
 from ir_router.cases.limits import COMMENT_LIMIT
 from ir_router.errors import UncertainError
+from ir_router.ledger import approvals
 from ir_router.security_ir import gateway
 from ir_router.settings import settings
 
@@ -45,7 +47,15 @@ def publish(detail_type: str, detail: Mapping[str, Any]) -> None:
         raise UncertainError("EventBridge", "PutEvents", refused[0])
 
 
-def comment(case_id: str, name: str, text: str) -> None:
-    """Write a comment on the case, once for each `name`. Raises the gateway's errors."""
+def comment(case_id: str, name: str, text: str, shown_by: str | None = None) -> None:
+    """Write a comment on the case, once for each `name`. Raises the gateway's errors.
+
+    `shown_by` is the approval whose message in the channel says the same: the comment is not copied there.
+    """
+    body = text[:COMMENT_LIMIT]
+    if shown_by is not None:
+        referring = comments.shown_by_approval(text, shown_by)
+        if approvals.note_comment(shown_by, comments.body_hash(referring)):
+            body = referring
     token = str(uuid.uuid5(_COMMENTS, f"{case_id}/{name}"))
-    gateway.create_comment(case_id, text[:COMMENT_LIMIT], token)
+    gateway.create_comment(case_id, body, token)
