@@ -7,8 +7,9 @@ can be moved, and can end a function at any of its outbound calls.
 from __future__ import annotations
 
 from ir_local.world.deployment import ACCOUNT, DEPLOYMENTS, INDEX_PROJECTION, REGION, arn, forget_everything
+from ir_local.world.invocations import Answer, Context, HttpAnswer
 from ir_local.world.wire import Call, FunctionDiedError, Wire
-from ir_local.world.world import Answer, Context, HttpAnswer, World, running_world
+from ir_local.world.world import World, running_world
 
 __all__ = [
     "ACCOUNT",

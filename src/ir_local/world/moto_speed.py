@@ -8,22 +8,14 @@ from functools import cache
 from typing import Any
 from unittest import mock
 
-import boto3
 from botocore.loaders import Loader, create_loader
 from botocore.model import StructureShape
-from botocore.session import Session
 from moto.core.serialize import ResponseSerializer
 
 
-def fresh_session() -> None:
-    """Give boto3 a new default session, without parsing botocore's models of the services again."""
-    session = Session()
-    session.register_component("data_loader", _models())
-    boto3.setup_default_session(botocore_session=session)
-
-
 @cache
-def _models() -> Loader:
+def models() -> Loader:
+    """botocore's models of the services, parsed once for all worlds of this process."""
     return create_loader()
 
 

@@ -23,8 +23,9 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 from botocore.parsers import ResponseParserError
 
 from ir_local.slack import Fault as SlackFault
+from ir_local.world.invocations import HttpAnswer
 from ir_local.world.wire import Call, file_operation, slack_operation
-from ir_local.world.world import HttpAnswer, World
+from ir_local.world.world import World
 
 Kind = Literal["throttling", "server error", "time-out", "connection reset", "malformed answer", "conflict"]
 

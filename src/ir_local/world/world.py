@@ -6,13 +6,10 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 import boto3
-from botocore.loaders import Loader, create_loader
 from moto import mock_aws
 
 from ir_local.security_ir import SecurityIrService
@@ -21,7 +18,8 @@ from ir_local.slack import SlackWorkspace
 from ir_local.slack import serve as serve_slack
 from ir_local.slack.model import App
 from ir_local.world import deployment, moto_speed, queues, tables
-from ir_local.world.deployment import ACCOUNT, DEPLOYMENTS, arn, forget_everything
+from ir_local.world.deployment import ACCOUNT, DEPLOYMENTS, forget_everything
+from ir_local.world.invocations import Answer, Context, HttpAnswer, Payload, Retry
 from ir_local.world.wire import FunctionDiedError, Wire, connected
 from ir_router import aws, clock, handler
 from ir_router.settings import settings
@@ -30,44 +28,6 @@ from ir_router.settings import settings
 _RETRY_SECONDS = (60.0, 120.0)
 # How far `settle` moves the clock for what comes again by itself: less than the time that is kept for a dead sandbox.
 _PATIENCE_SECONDS = 7200.0
-
-
-@dataclass
-class Context:
-    """What Lambda gives a handler."""
-
-    timeout: float
-    function_name: str
-    aws_request_id: str
-    began: float = field(default_factory=lambda: clock.now())  # noqa: PLW0108 - tests replace clock.now
-    memory_limit_in_mb: int = 512
-
-    @property
-    def invoked_function_arn(self) -> str:
-        """The function's ARN."""
-        return arn("lambda", f"function:{self.function_name}")
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until Lambda ends the invocation."""
-        return max(0, int((self.began + self.timeout - clock.now()) * 1000))
-
-
-@dataclass
-class Answer:
-    """What an invocation returned or raised."""
-
-    deployment: str
-    event: Any
-    value: Any = None
-    error: Exception | None = None
-
-
-@dataclass
-class _Retry:
-    due: float
-    deployment: str
-    event: Any
-    tries: int
 
 
 class World:
@@ -91,7 +51,7 @@ class World:
         self.refuse_events = 0
         self.batch_size = 1
         self.slept = 0.0
-        self._retries: list[_Retry] = []
+        self._retries: list[Retry] = []
         self._real_now = clock.now
         self.workspace = SlackWorkspace(
             clock=self.now, delivery_workers=0, acknowledge_seconds=10, enforce_rate_limits=enforce_rate_limits
@@ -224,9 +184,9 @@ class World:
         if answer.error is not None:
             body["FunctionError"] = "Unhandled"
             failure = {"errorType": type(answer.error).__name__, "errorMessage": str(answer.error)}
-            body["Payload"] = _Payload(json.dumps(failure).encode())
+            body["Payload"] = Payload(json.dumps(failure).encode())
         else:
-            body["Payload"] = _Payload(json.dumps(answer.value).encode())
+            body["Payload"] = Payload(json.dumps(answer.value).encode())
         self.wire.after()
         return HttpAnswer(200), body
 
@@ -300,7 +260,7 @@ class World:
         if self.try_invoke(name, event).error is None:
             return
         if tries < len(_RETRY_SECONDS):
-            self._retries.append(_Retry(self.now() + _RETRY_SECONDS[tries], name, event, tries + 1))
+            self._retries.append(Retry(self.now() + _RETRY_SECONDS[tries], name, event, tries + 1))
         else:
             self.dead.append((name, event))
 
@@ -368,29 +328,6 @@ class World:
         return [str(item["body"]) for item in sorted(items, key=lambda item: item["createdDate"])]
 
 
-class HttpAnswer:
-    """What botocore sees of the HTTP answer when a `before-call` hook stands in for a service."""
-
-    def __init__(self, status: int) -> None:
-        """Answer with that status and no headers."""
-        self.status_code = status
-        self.headers: dict[str, str] = {}
-
-
-class _Payload:
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def read(self) -> bytes:
-        return self._content
-
-
-@cache
-def _models() -> Loader:
-    """botocore's models of the services, parsed once for all worlds of this process."""
-    return create_loader()
-
-
 @contextmanager
 def running_world(
     set_clock: Callable[[Callable[[], float], Callable[[float], None]], None],
@@ -407,7 +344,7 @@ def running_world(
             os.environ.update(world.environment)
             with mock_aws(), tables.isolated(), moto_speed.plain_rows(), queues.on_clock(world.now):
                 aws.forget_session()
-                aws.session().register_component("data_loader", _models())
+                aws.session().register_component("data_loader", moto_speed.models())
                 boto3.setup_default_session(botocore_session=aws.session())
                 forget_everything()
                 set_clock(world.now, world.sleep)
