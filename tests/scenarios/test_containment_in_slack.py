@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import boto3
 import pytest
@@ -11,10 +10,11 @@ import pytest
 from ir_local.slack.people import Person
 from ir_local.world import FunctionDiedError
 from ir_local.world import incidents as support
-from ir_local.world.incidents import IamState, asked, audit_actions, audit_rows, decide, iam_state
+from ir_local.world.incidents import IamState, asked, decide, iam_state
 from ir_local.world.state_machine import Execution, StateMachine
 from ir_router.commands import people
 from ir_router.errors import UncertainError
+from tests.support.approvals import approvals_in, buttons, case_channel, press
 from tests.support.commands import answers
 from tests.support.world import World
 
@@ -47,30 +47,6 @@ def contained(world: World, machine: StateMachine, jane: Person, security_channe
     found = support.contain(world, machine)
     world.settle()
     return found
-
-
-def approvals_in(world: World, channel: str) -> list[dict[str, Any]]:
-    """The app's messages about approvals in a channel."""
-    messages = world.workspace.channel_messages(channel)
-    return [message for message in messages if "approval " in json.dumps(message.get("blocks", []))]
-
-
-def case_channel(world: World) -> str:
-    (case,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
-    return world.channel_of(case["caseId"])
-
-
-def buttons(message: dict[str, Any]) -> list[str]:
-    found = [block for block in message["blocks"] if block["type"] == "actions"]
-    return [element["action_id"] for block in found for element in block["elements"]]
-
-
-def press(world: World, machine: StateMachine, person: Person, channel: str, action: str) -> None:
-    (message,) = approvals_in(world, channel)
-    person.press(channel, message["ts"], action)
-    world.settle()
-    machine.advance()
-    world.settle()
 
 
 def test_given_a_contained_user_when_asked_then_case_channel_and_security_channel_show_all_and_two_buttons(
@@ -144,131 +120,6 @@ def test_given_an_approver_when_denying_with_a_reason_then_all_is_restored_and_t
     assert "planned &lt;!channel&gt; rotation" in shown
 
 
-def test_given_somebody_who_is_no_approver_when_pressing_then_nothing_happens_and_they_are_told_who_may(
-    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
-) -> None:
-    bob = world.workspace.create_user("bob", email="bob@example.com", real_name="Bob")
-    jane.invite(security_channel, bob.id)
-
-    press(world, machine, bob, security_channel, "approval_approve")
-    press(world, machine, bob, security_channel, "approval_deny")
-
-    assert contained[0].status == "RUNNING"
-    assert all("Only approvers may decide" in answer for answer in answers(world, bob))
-    (view,) = bob.views()
-    assert "Only approvers may decide" in json.dumps(view.body)
-    assert "decision_refused" in audit_actions()
-
-
-def test_given_configured_approvers_when_somebody_of_the_response_team_presses_then_they_are_refused(
-    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
-) -> None:
-    world.environment["IR_APPROVERS"] = json.dumps(["boss@example.com"])
-    press(world, machine, jane, security_channel, "approval_approve")
-    assert contained[0].status == "RUNNING"
-
-    boss = world.workspace.create_user("boss", email="boss@example.com", real_name="The Boss")
-    jane.invite(security_channel, boss.id)
-    press(world, machine, boss, security_channel, "approval_approve")
-    assert contained[0].status == "SUCCEEDED"
-
-
-def test_given_a_user_group_of_approvers_when_a_member_presses_then_it_counts(
-    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
-) -> None:
-    group = world.workspace.create_user_group("responders", [jane.id])
-    world.environment["IR_APPROVERS"] = json.dumps([group.id])
-
-    press(world, machine, jane, security_channel, "approval_approve")
-
-    assert contained[0].status == "SUCCEEDED"
-
-
-def test_given_the_owner_of_the_credentials_when_pressing_then_they_are_refused_though_an_approver(
-    world: World, machine: StateMachine, jane: Person, security_channel: str
-) -> None:
-    (key,) = support.user("backdoor")
-    boto3.client("iam").tag_user(UserName="backdoor", Tags=[{"Key": "slack-email", "Value": "jane@example.com"}])
-    execution = machine.start(support.key_created(world, "backdoor", key))
-    world.settle()
-
-    press(world, machine, jane, security_channel, "approval_approve")
-
-    assert execution.status == "RUNNING"
-    assert "owner of the contained credentials" in answers(world, jane)[-1]
-
-
-def tagged(name: str, email: str) -> list[str]:
-    """A user whose owner's e-mail address is in the tag; its keys."""
-    keys = support.user(name)
-    boto3.client("iam").tag_user(UserName=name, Tags=[{"Key": "slack-email", "Value": email}])
-    return keys
-
-
-def test_given_credentials_with_an_owner_when_slack_shows_no_address_then_nobody_unknown_decides(
-    world: World, machine: StateMachine, jane: Person, security_channel: str
-) -> None:
-    (key,) = tagged("backdoor", "ann@example.com")
-    ann = world.workspace.create_user("ann", real_name="Ann")
-    world.workspace.store.users[ann.id].email = ""
-    jane.invite(security_channel, ann.id)
-    world.environment["IR_APPROVERS"] = json.dumps([ann.id, jane.id])
-    execution = machine.start(support.key_created(world, "backdoor", key))
-    world.settle()
-
-    press(world, machine, ann, security_channel, "approval_approve")
-
-    assert execution.status == "RUNNING"
-    assert "Slack does not show your e-mail address" in answers(world, ann)[-1]
-    press(world, machine, jane, security_channel, "approval_approve")
-    assert execution.status == "SUCCEEDED"
-
-
-def test_given_the_owner_of_the_actor_when_pressing_then_they_are_refused(
-    world: World, machine: StateMachine, jane: Person, security_channel: str
-) -> None:
-    (own,) = tagged("mallory", "Jane@example.com")
-    (key,) = support.user("backdoor")
-    who = support.user_identity("mallory", own)
-    execution = machine.start(support.key_created(world, "backdoor", key, userIdentity=who))
-    world.settle()
-
-    press(world, machine, jane, security_channel, "approval_deny")
-    (view,) = jane.views()
-    jane.submit(view.id, {"reason": "all is well"})
-    world.settle()
-    machine.advance()
-
-    assert execution.status == "RUNNING"
-    assert "cannot decide" in answers(world, jane)[-1]
-
-
-def test_given_a_session_that_is_named_after_a_person_when_they_press_then_they_are_refused(
-    world: World, machine: StateMachine, jane: Person, security_channel: str
-) -> None:
-    (key,) = support.user("backdoor")
-    who = support.role_identity("AWSReservedSSO_Admin_0123456789abcdef", "jane@example.com")
-    execution = machine.start(support.key_created(world, "backdoor", key, userIdentity=who))
-    world.settle()
-
-    press(world, machine, jane, security_channel, "approval_approve")
-
-    assert execution.status == "RUNNING"
-
-
-def test_given_an_event_that_joins_when_its_actor_has_an_owner_then_they_cannot_decide_any_more(
-    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
-) -> None:
-    (own,) = tagged("eve", "jane@example.com")
-    machine.start(support.key_created(world, "backdoor", userIdentity=support.user_identity("eve", own)))
-    world.settle()
-
-    press(world, machine, jane, security_channel, "approval_approve")
-
-    assert contained[0].status == "RUNNING"
-    assert "cannot decide" in answers(world, jane)[-1]
-
-
 def test_given_an_event_that_joins_when_asked_then_the_message_names_every_key_that_goes(
     world: World, machine: StateMachine, contained: tuple[Execution, str], security_channel: str
 ) -> None:
@@ -281,17 +132,6 @@ def test_given_an_event_that_joins_when_asked_then_the_message_names_every_key_t
     shown = json.dumps(message["blocks"])
     assert f"deletes {first[:4]}...{first[-4:]}, {second[:4]}...{second[-4:]} for good" in shown
     assert "2 keys active" in shown
-
-
-def test_given_a_decision_in_slack_when_made_then_the_audit_has_the_id_and_no_address(
-    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
-) -> None:
-    press(world, machine, jane, security_channel, "approval_approve")
-
-    rows = {row["action"]: row["details"] for row in audit_rows()}
-    for action in ("decision_recorded", "decision_received"):
-        assert json.loads(rows[action])["slack_user_id"] == jane.id
-    assert "jane@example.com" not in json.dumps(rows)
 
 
 def test_given_two_who_press_when_the_first_has_decided_then_the_second_is_told_who(
