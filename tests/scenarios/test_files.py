@@ -129,11 +129,18 @@ def test_given_a_file_of_one_case_when_it_is_shared_in_another_then_both_cases_h
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"),
-    [(b"", "it is empty."), (None, "it has 101 MB, and a case takes at most 100 MB a file. Split it, or link to it.")],
+    ("content", "reason", "on_case"),
+    [
+        (b"", "it is empty.", "empty"),
+        (
+            None,
+            "it has 101 MB, and a case takes at most 100 MB a file. Split it, or link to it.",
+            "101 MB, more than a case takes",
+        ),
+    ],
 )
 def test_given_a_file_that_a_case_does_not_take_when_shared_then_the_channel_says_why_once(
-    world: World, jane: Person, case_id: str, channel: str, content: bytes | None, reason: str
+    world: World, jane: Person, case_id: str, channel: str, content: bytes | None, reason: str, on_case: str
 ) -> None:
     pieces = [b"x" * 1_048_576] * 101 if content is None else [content]
     jane.upload(channel, "dump.bin", pieces)
@@ -142,6 +149,7 @@ def test_given_a_file_that_a_case_does_not_take_when_shared_then_the_channel_say
 
     assert attachments(world, case_id) == []
     assert len(lines_with(world, case_id, f"⚠️ File `dump.bin` was not copied to the case: {reason}")) == 1
+    assert f"📎 dump.bin (in Slack only: {on_case})" in from_slack(world, case_id)[0]
     assert world.dead_letters("files") == []
 
 

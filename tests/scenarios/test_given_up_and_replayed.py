@@ -52,7 +52,7 @@ def test_given_aws_that_does_not_answer_for_longer_than_queues_try_then_it_is_to
         assert len(world.dead_letters("slack-events")) == 1
         assert world.dead_letters("files")  # one for each time that the case's synchronisation asked for it again
         told = [
-            *lines_with(world, case_id, "A message of this channel could not be copied to the case: no answer came"),
+            *lines_with(world, case_id, " UTC could not be copied to the case: no answer came"),
             *lines_with(world, case_id, "could not be copied: no answer came in time."),
         ]
         error_ids = [line.split("Error ID: ")[1].split('"')[0] for line in told]

@@ -10,6 +10,7 @@ from typing import Any
 from ir_router import clock
 from ir_router.cases import comments
 from ir_router.cases.files import safe_name
+from ir_router.cases.limits import FILE_SIZE_LIMIT
 from ir_router.errors import RefusedError
 from ir_router.ledger import claims, keys, table
 from ir_router.ledger.keys import Key
@@ -219,6 +220,11 @@ def _one_line(text: str, length: int) -> str:
 
 
 def _attached(file: Mapping[str, Any]) -> str:
-    """The original name, which the attachment's own name cannot always keep."""
+    """The original name, which the attachment's own name cannot always keep; or why there is no attachment."""
     name = _one_line(str(file.get("name") or file["id"]), 255)
+    size = file.get("size")
+    if isinstance(size, int) and size > FILE_SIZE_LIMIT:
+        return f"📎 {name} (in Slack only: {size / 1_048_576:.0f} MB, more than a case takes)"
+    if size == 0 or file.get("mode") in ("external", "tombstone", "hidden_by_limit"):
+        return f"📎 {name} (in Slack only: {'empty' if size == 0 else 'not stored there as a file'})"
     return f"📎 {name} (attachment {safe_name(name, str(file['id']))})"

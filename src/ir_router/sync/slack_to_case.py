@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -128,9 +129,10 @@ def _tell(event: Mapping[str, Any], error: Exception, case_id: str, channel_id: 
     name = f"message-{ts}"
     permanent = comment_claims.is_permanent(error)
     where = "" if permanent else " Nothing is lost: it is kept until it can be copied."
+    said_at = f"{datetime.fromtimestamp(float(ts or 0), UTC):%H:%M:%S} UTC"
     failure = failures.Failure(
         name=name,
-        what=f"A message of this channel could not be copied to the case: {failures.cause(error)}.{where}",
+        what=f"A Slack message of {said_at} could not be copied to the case: {failures.cause(error)}.{where}",
         mend="Ask whoever operates the integration to replay it once the cause is mended." if permanent else "",
         retried=not permanent,
         error_id=failures.first_error_id(case_id, name, error_id("api-error")),
