@@ -23,7 +23,6 @@ from ir_router.slack import credentials
 from ir_router.slack.messages import section
 from ir_router.slack.text import escape
 from ir_router.sync import comment_claims
-from ir_router.sync.run import SEVERITY_TAG
 
 _AGAIN = "create_again"
 # The channel is usually there after two or three seconds; its link is worth waiting for, no more than this.
@@ -71,7 +70,7 @@ def _create(command: Command, form: CaseForm) -> Answer:
         reportedIncidentStartDate=datetime.fromtimestamp(form.start or clock.now(), UTC),
         impactedAccounts=list(dict.fromkeys(form.accounts)),
         watchers=command.first("watchers", watchers.as_parameter(found)),
-        tags={SEVERITY_TAG: form.severity} if form.severity in forms.SEVERITIES else {},
+        tags={security_ir.SEVERITY_TAG: form.severity} if form.severity in forms.SEVERITIES else {},
     )
     command.case_id = case_id
     changing.remember_person(command, "case", "created")

@@ -15,7 +15,6 @@ from ir_router.ledger import keys, table
 from ir_router.ledger.table import Row
 from ir_router.security_ir import gateway as security_ir
 from ir_router.sync.fields import SLACK_CHANGE
-from ir_router.sync.run import NO_SEVERITY, SEVERITY_TAG
 
 # A containment comes before the case that it opens, across the end of a month too.
 _BEFORE_THE_CASE = timedelta(hours=1)
@@ -26,7 +25,7 @@ _RECORDS_A_MONTH = 1_000
 def run(command: Command) -> Answer:
     """The case, what happened on it and how much there is on it, from the case, its history and the ledger."""
     case = security_ir.get_case(command.case_id)
-    severity = security_ir.tags(case.case_arn).get(SEVERITY_TAG, NO_SEVERITY)
+    severity = security_ir.severity(case)
     edits = security_ir.edits(command.case_id)
     said = security_ir.comments(command.case_id)
     rows = {str(row["SK"]): row for row in table.query(keys.case(command.case_id).pk)}

@@ -5,11 +5,10 @@ from __future__ import annotations
 from ir_router.commands import rendering
 from ir_router.commands.command import Answer, Command
 from ir_router.security_ir import gateway as security_ir
-from ir_router.sync.run import NO_SEVERITY, SEVERITY_TAG
 
 
 def run(command: Command) -> Answer:
     """The case as it is now."""
     case = security_ir.get_case(command.case_id)
-    severity = security_ir.tags(case.case_arn).get(SEVERITY_TAG, NO_SEVERITY)
+    severity = security_ir.severity(case)
     return Answer(rendering.case_status(case, severity))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _Item = TypeVar("_Item", bound=BaseModel)
 
 PAGE_SIZE = 25
+SEVERITY_TAG = "severity"
 _SERVICE = "AWS Security Incident Response"
 _THROTTLED_SECONDS = 5.0
 
@@ -77,6 +78,11 @@ def tags(arn: str) -> dict[str, str]:
     """The tags of a case (ListTagsForResource), by its ARN."""
     with _calling("ListTagsForResource") as client:
         return dict(client.list_tags_for_resource(resourceArn=arn)["tags"])
+
+
+def severity(case: Case) -> str:
+    """The severity of a case, which AWS does not know: a tag; `Not set` without one."""
+    return tags(case.case_arn).get(SEVERITY_TAG, "Not set")
 
 
 def tag(arn: str, values: dict[str, str]) -> None:

@@ -26,7 +26,6 @@ from ir_router.slack import credentials, messages
 from ir_router.slack.gateway import Slack
 from ir_router.sync import approvals, hints, members
 from ir_router.sync.hints import Hint
-from ir_router.sync.run import NO_SEVERITY, SEVERITY_TAG
 
 PAGE_BUDGET = 10
 DEEP_CHECK_BUDGET = 10
@@ -187,7 +186,7 @@ def _deep_checks(stored: Mapping[str, Row], deadline: Deadline) -> dict[str, Hin
 def _deep_check(case_id: str, row: Row, slack: Slack, *, with_tags: bool) -> str | None:
     case = security_ir.get_case(case_id)
     if with_tags:
-        if security_ir.tags(case.case_arn).get(SEVERITY_TAG, NO_SEVERITY) != row.get("severity"):
+        if security_ir.severity(case) != row.get("severity"):
             return "CaseUpdated"
         now = changes.fingerprint(case, None, members.response_team())
     else:

@@ -14,9 +14,6 @@ from ir_router.ledger.table import Row
 from ir_router.security_ir import gateway as security_ir
 from ir_router.slack.gateway import Slack
 
-SEVERITY_TAG = "severity"
-NO_SEVERITY = "Not set"
-
 
 class ClaimHeldError(IrRouterError):
     """A claim of an earlier run may not be settled before `until` (seconds since the epoch)."""
@@ -84,7 +81,7 @@ def begin(lease: Lease, deadline: Deadline) -> Run:
     """Read the case, its tags, its comments, then the ledger's rows, in this order."""
     case = security_ir.get_case(lease.case_id)
     comments = security_ir.comments(lease.case_id)
-    severity = security_ir.tags(case.case_arn).get(SEVERITY_TAG, NO_SEVERITY)
+    severity = security_ir.severity(case)
     rows = {row["SK"]: row for row in table.query(keys.case(lease.case_id).pk)}
     return Run(
         case=case,
