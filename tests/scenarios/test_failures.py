@@ -276,6 +276,26 @@ def test_given_a_crash_that_left_a_public_channel_when_somebody_writes_there_bef
     assert len(lines_with(world, case_id, f"Case {case_id}")) == 1
 
 
+def test_given_messages_that_slack_could_not_deliver_when_the_case_is_resynced_then_it_has_them_once(
+    world: World, jane: Person, case_id: str, channel: str
+) -> None:
+    jane.post(channel, "delivered")
+    world.settle()
+    world.workspace.deliveries.disturb("drop", times=3)
+    ts = jane.post(channel, "while the door was shut")
+    jane.post(channel, "a reply to it", thread_ts=ts)
+    world.settle()
+    world.live(2)
+    assert len(from_slack(world, case_id)) == 1
+    for _ in range(2):
+        assert world.invoke("sync", {"task": "resync", "case_id": case_id})["outcome"] == "synced"
+        world.settle()
+
+    said = [body.split("\n")[1] for body in from_slack(world, case_id)]
+    assert said == ["delivered", "while the door was shut", "a reply to it"]
+    assert lines_with(world, case_id, "while the door was shut") == []
+
+
 def test_given_failures_and_texts_when_all_logs_are_read_then_they_hold_no_words_names_or_addresses(
     world: World,
     jane: Person,
