@@ -125,7 +125,7 @@ def _aws(outage: Outage, strikes: Strikes, timed_out: Callable[[], None]) -> Ite
             finally:
                 halved.clear()
         status, parsed = _error(outage, service, operation)
-        return (HttpAnswer(status), parsed), None
+        return (_ErrorAnswer(status), parsed), None
 
     def response_dict(http_response: Any, operation_model: Any) -> Any:
         found = read(http_response, operation_model)
@@ -138,6 +138,13 @@ def _aws(outage: Outage, strikes: Strikes, timed_out: Callable[[], None]) -> Ite
         mock.patch.object(botocore.endpoint, "convert_to_response_dict", response_dict),
     ):
         yield
+
+
+class _ErrorAnswer(HttpAnswer):
+    """What botocore may look at of an answer that was parsed already."""
+
+    content = b"{}"
+    raw = None
 
 
 def _error(outage: Outage, service: str, operation: str) -> tuple[int, dict[str, Any]]:

@@ -19,8 +19,8 @@ from ir_router.observability import logger, measure
 from ir_router.sync import comment_claims, failures
 from ir_router.sync.channel import ChannelUnavailableError
 
-# With the poll once a minute: tried at each.
-_TRANSIENT_BACK_OFF = 45.0
+# Tried at each poll, also when a run that waited for answers ended half a minute after its own.
+_TRANSIENT_BACK_OFF = 15.0
 _FIRST_BACK_OFF = 30.0
 _LONGEST_BACK_OFF = 3600.0
 # An outage shorter than this many tries is nobody's business.

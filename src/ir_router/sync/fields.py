@@ -22,7 +22,8 @@ def set_topic(run: Run, channel: dict[str, Any]) -> None:
     """Set the topic when Slack has another one: anybody can overwrite it, so it is compared with Slack itself."""
     wanted = messages.topic(run.case.case_status, run.severity)
     if html.unescape(str((channel.get("topic") or {}).get("value") or "")) != wanted:
-        run.slack.read("conversations.setTopic", channel=run.channel_id, topic=wanted)
+        # Not repeated without looking: each setting is a line in the channel.
+        run.slack.post("conversations.setTopic", channel=run.channel_id, topic=wanted)
 
 
 def remember(run: Run, shown: Mapping[str, str]) -> None:

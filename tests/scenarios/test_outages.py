@@ -1,0 +1,50 @@
+"""What services that do not answer may cost: nothing twice, and all is well by the next poll."""
+
+from __future__ import annotations
+
+import pytest
+
+from ir_local.world.outages import Kind, Outage, struck_by
+from tests.support.sync import settled_case
+from tests.support.world import World
+
+POLL_SECONDS = 60
+
+
+@pytest.mark.parametrize("kind", ["time-out", "malformed answer", "server error"])
+def test_given_a_topic_that_was_set_when_no_answer_comes_then_the_channel_shows_one_line_of_it(
+    world: World, kind: Kind
+) -> None:
+    case_id = settled_case(world)
+    outage = Outage("slack", "conversations.setTopic", kind, None)
+
+    with struck_by(world, outage):
+        world.security_ir.set_status_as(case_id, "Detection and Analysis")
+        world.settle()
+        world.live(3)
+
+    assert outage.struck == 1
+    lines = world.workspace.channel_messages(world.channel_of(case_id))
+    topics = [line["text"] for line in lines if line.get("subtype") == "group_topic"]
+    assert len(topics) == 2
+    assert "In Progress" in topics[-1]
+
+
+@pytest.mark.parametrize("operation", ["conversations.info", "users.lookupByEmail"])
+def test_given_ten_minutes_without_answers_when_they_are_over_then_the_next_poll_brings_the_case_over(
+    world: World, operation: str
+) -> None:
+    outage = Outage("slack", operation, "time-out", 600)
+    with struck_by(world, outage):
+        case_id = world.create_case(watchers=[{"email": "ghost@example.com", "name": "Ghost"}])
+        world.settle(patience=30)
+        while world.now() < outage.ends_at:
+            world.live(1)
+
+    world.live(1)
+
+    assert outage.struck > 10
+    assert world.now() - outage.ends_at < 3 * POLL_SECONDS
+    topic = world.workspace.channel(world.channel_of(case_id)).topic["value"]
+    assert topic.startswith("Status: Open")
+    assert any("ghost@example.com" in message["text"] for message in world.said(case_id))
