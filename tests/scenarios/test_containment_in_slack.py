@@ -238,6 +238,24 @@ def test_given_no_membership_when_contained_then_the_security_channel_asks_all_t
     assert execution.status == "SUCCEEDED"
 
 
+@pytest.mark.parametrize("trouble", ["no membership", "no answer"])
+def test_given_cases_that_cannot_be_read_when_polled_then_an_approval_is_reminded_of_all_the_same(
+    world: World, contained: tuple[Execution, str], security_channel: str, trouble: str
+) -> None:
+    if trouble == "no membership":
+        memberships = world.security_ir.call("ListMemberships", {})["items"]
+        world.security_ir.call("CancelMembership", {"membershipId": memberships[0]["membershipId"]})
+    else:
+        world.security_ir.faults.refuse("InternalServerException", times=None)
+    world.advance(3601)
+    polled = world.try_invoke("sync", {"task": "poll"})
+    world.settle()
+
+    said = [message["text"] for message in world.workspace.channel_messages(security_channel)]
+    assert len([text for text in said if "The buttons are further up." in text]) == 1
+    assert (polled.error is None) is (trouble == "no membership")
+
+
 def test_given_a_form_that_is_late_when_deny_was_pressed_then_the_person_is_told_to_press_again(
     world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
 ) -> None:

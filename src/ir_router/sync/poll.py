@@ -34,19 +34,31 @@ NEW_CASES_BUDGET = 15
 # In one of so many of its turns a case's tags (the severity) are looked at instead of its comments.
 TAGS_EVERY = 10
 _RESERVE_SECONDS = 30
+# Containments work without one.
+_NO_MEMBERSHIP = "SecurityIncidentResponseNotActiveException"
 # A case that was made just before the first poll, while Terraform was still at work, is a new one.
 _DEPLOYMENT_SECONDS = 300
 
 
 def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 - the schedule says nothing
-    """Publish a hint for every case that may have changed. Returns counts."""
+    """Publish a hint for every case that may have changed, and look after open approvals. Returns counts of hints."""
     deadline = of_invocation(context, reserve=_RESERVE_SECONDS)
+    open_approvals = list(table.query_index(keys.OPEN_APPROVALS_INDEX))
+    try:
+        answer = _publish_hints(deadline)
+    finally:
+        # Containments are asked about and decided whatever becomes of the cases.
+        approvals.poll(open_approvals, deadline)
+    measure("PollCompleted")
+    _measure_secrets()
+    return answer
+
+
+def _publish_hints(deadline: Deadline) -> dict[str, int]:
     poller = table.get(keys.poller())
     first_poll = float(poller["first_poll_at"]) if poller else clock.now() - _DEPLOYMENT_SECONDS
     rows, cursor = _rows((poller or {}).get("cursor"))
     stored = {str(row["index_sk"]): row for row in table.query_index(keys.CASES_INDEX)}
-    open_approvals = list(table.query_index(keys.OPEN_APPROVALS_INDEX))
-
     found: dict[str, Hint] = {}
     if _slack_is_configured():
         found |= _differences(rows, stored, first_poll)
@@ -54,10 +66,7 @@ def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]: 
         found |= _deep_checks(_without(stored, found), deadline)
     refused = hints.publish(list(found.values()))
     _remember(poller, first_poll, cursor)
-    approvals.poll(open_approvals, deadline)
     measure("SyncLagSeconds", _lag(stored.values()), "Seconds")
-    measure("PollCompleted")
-    _measure_secrets()
     return {"listed": len(rows), "published": len(found) - refused, "refused": refused}
 
 
@@ -89,6 +98,9 @@ def _rows(cursor: str | None) -> tuple[list[CaseRow], str | None]:
         try:
             page, token = security_ir.list_cases(token)
         except RefusedError as error:
+            if error.code == _NO_MEMBERSHIP:
+                logger.warning("there are no cases: Security Incident Response has no active membership")
+                break
             if token is None or error.code not in ("InvalidTokenException", "ValidationException"):
                 raise
             # The stored token has expired: begin again.
