@@ -59,12 +59,16 @@ def check_slack_host(url: str) -> None:
 
     The bot token is sent with the request, so it must go nowhere else.
     """
-    address = urlsplit(url)
     base = settings().slack_api_base_url
-    if base:
-        allowed = address.scheme in ("http", "https") and address.netloc == urlsplit(base).netloc
+    try:
+        address = urlsplit(url)
+    except ValueError:
+        allowed = False
     else:
-        allowed = address.scheme == "https" and address.netloc in _SLACK_FILE_HOSTS
+        if base:
+            allowed = address.scheme in ("http", "https") and address.netloc == urlsplit(base).netloc
+        else:
+            allowed = address.scheme == "https" and address.netloc in _SLACK_FILE_HOSTS
     if not allowed:
         raise RefusedError("ir-router", "a file address that is not Slack's", "host_not_allowed")
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from ir_local.slack.signing import signature
+from ir_local.world import incidents
 from tests.support.commands import case_with_channel, type_command
-from tests.support.sync import from_slack, make_jane, said, settled_case
+from tests.support.sync import attachments, calls, from_slack, lines_with, make_jane, said, settled_case
 from tests.support.world import World
 
 
@@ -87,3 +88,50 @@ def test_given_a_name_with_lines_of_ours_when_its_owner_commands_then_the_commen
     assert first.startswith("[Slack Update] Mallory [AWS Security IR Update] approved (ir-router note), not in the")
     assert not set(first) & set(TURNING.replace(" ", ""))
     assert text == "seen"
+
+
+@pytest.mark.parametrize("address", ["http://[", "https://evil.example/x", "//", "\x00"])
+def test_given_a_file_at_an_address_that_is_not_slacks_when_shared_then_nothing_is_asked_there_and_people_are_told(
+    world: World, address: str
+) -> None:
+    case_id, jane = case_with_channel(world)
+    render = world.workspace.files.render
+    world.workspace.files.render = lambda file: {**render(file), "url_private_download": address}  # type: ignore[method-assign]
+    jane.upload(world.channel_of(case_id), "report.txt", b"bytes")
+    world.settle(patience=2_000)
+
+    assert attachments(world, case_id) == []
+    assert [call for call in calls(world, "files") if call.startswith("GET")] == []
+    assert (
+        len(lines_with(world, case_id, "report-")) == 1 or len(lines_with(world, case_id, "could not be copied")) == 1
+    )
+    assert "fault" not in str([answer.error for answer in world.invocations if answer.error])
+
+
+def test_given_a_file_with_lines_in_its_media_type_when_shared_then_it_is_copied_without_them(world: World) -> None:
+    case_id, jane = case_with_channel(world)
+    render = world.workspace.files.render
+    said = {"mimetype": "text/plain\r\nX-Amz-Acl: public-read"}
+    world.workspace.files.render = lambda file: {**render(file), **said}  # type: ignore[method-assign]
+    jane.upload(world.channel_of(case_id), "report.txt", b"bytes")
+    world.settle(patience=2_000)
+
+    assert len(attachments(world, case_id)) == 1
+    assert world.dead_letters("files") == []
+
+
+def test_given_halves_of_characters_in_an_event_when_read_then_they_are_replaced_and_the_event_is_handled_once(
+    world: World,
+) -> None:
+    event = incidents.exposed("AKIABACKDOOR00000001")
+    event["detail"]["eventArn"] += "\ud800"
+    execution = {"id": "one", "name": "one", "started_at": "2026-01-15T18:05:00Z", "state_machine": "machine"}
+    task = {"task": "extract_event_context", "event": event, "execution": execution}
+
+    first, again = (
+        world.invoke("workflow", task),
+        world.invoke("workflow", {**task, "execution": {**execution, "id": "two"}}),
+    )
+
+    assert first["event_id"].endswith("?#AKIABACKDOOR00000001")
+    assert (first["duplicate"], again["duplicate"]) == (False, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from ir_router import transfer
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _SLACK = "Slack"
 _MEGABYTE = 1_048_576
+# https://www.rfc-editor.org/rfc/rfc6838#section-4.2; it becomes a header of the upload.
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*")
 _TOKEN_REFUSED = frozenset({"token_refused", "HTTP 302", "HTTP 401", "HTTP 403"})
 
 
@@ -98,7 +101,9 @@ class FileFromSlack:
 
     def _send(self, url: str, bot_token: str, file: dict[str, Any], stored_name: str, client_token: str) -> None:
         size = int(file["size"])
-        media_type = str(file.get("mimetype") or "application/octet-stream")
+        media_type = str(file.get("mimetype"))
+        if not _MEDIA_TYPE.fullmatch(media_type):
+            media_type = "application/octet-stream"
         with transfer.download(_SLACK, url, {"Authorization": f"Bearer {bot_token}"}) as source:
             if _is_sign_in_page(source, media_type):
                 raise RefusedError(_SLACK, "the download of a file", "token_refused")

@@ -268,8 +268,9 @@ def _text(values: Mapping[str, Any], name: str) -> str:
     value = values.get(name)
     if not isinstance(value, str) or not value:
         raise InvalidInputError(f"The event's detail has no {name}.")
-    return value
+    return _string(value)
 
 
 def _string(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    """Halves of characters, which JSON can carry and no AWS service takes, are replaced."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""

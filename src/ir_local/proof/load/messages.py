@@ -20,6 +20,7 @@ from ir_local.world.world import own_world
 
 NAME = re.compile(r"\bm\d+-\d+\b")
 _WAVE_SECONDS = 10.0
+_MOST_MINUTES = 30
 # Slack's last repetition comes 360 seconds after the first request.
 _AFTER_SECONDS = 420.0
 # Of each hundred messages: so many lose one answer, so many three.
@@ -75,7 +76,10 @@ class Talk:
         watchers = [{"email": f"{name}@example.com", "name": name.title()} for name in ("jane", "omar")]
         self.said: dict[str, list[str]] = {world.create_case(watchers=watchers): [] for _ in range(channels)}
         world.settle()
-        world.live(1)
+        for _ in range(_MOST_MINUTES):  # at the pace at which Slack makes channels
+            if sum(channel.kind == "private" for channel in world.workspace.store.channels.values()) == channels:
+                break
+            world.live(1)
         self.channels = {case_id: world.channel_of(case_id) for case_id in self.said}
         self._threads: dict[str, str] = {}
         self._random = random.Random(20_260_115)  # noqa: S311

@@ -1,0 +1,149 @@
+"""What is typed behind `/security-ir`, by whom, where, and with which fields around it.
+
+Only a watcher of the case who is no guest changes it, and each command only what it is for. Everybody is told what
+became of it, once; nothing in the answer acts; no answer goes to an address that is not Slack's.
+"""
+
+from __future__ import annotations
+
+import html
+import itertools
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from ir_local.proof.hostile.house import FORM_TYPE, House, acting, changes, grown, skeleton
+from ir_local.proof.hostile.words import texts
+from ir_local.world import World
+from ir_router.cases.limits import TITLE_LIMIT
+
+EVIL_ADDRESSES = (
+    "https://evil.example/hook",
+    "https://hooks.slack.com/commands/T1/1/x",
+    "https://hooks.slack.com@evil.example/x",
+    "https://hooks.slack.com.evil.example/x",
+    "https://evil.example#hooks.slack.com",
+    "//hooks.slack.com/x",
+    "http://169.254.169.254/latest/meta-data/iam/security-credentials/",
+    "http://127.0.0.1:9/2018-06-01/runtime/invocation/next",
+    "http://[::1]:9001/",
+    "file:///proc/self/environ",
+    "ftp://evil.example/",
+    "gopher://evil.example/",
+    "http://[",
+    "",
+    "\x00",
+)
+
+# What each command may change of the case whose channel it is typed in, when the right person types it.
+_CHANGES: Mapping[str, tuple[str, ...]] = {
+    "update-title": ("title",),
+    "update-description": ("description",),
+    "update-status": ("status",),
+    "add-watcher": ("watchers",),
+    "remove-watcher": ("watchers",),
+    "comment": (),
+}
+_READS = ("status", "incident-details", "help", "sync", "close", "create", "")
+_RENEWED_AFTER = 40
+
+
+class Commands:
+    """Each input: who, in the case's channel or elsewhere, which command, its text, and fields of the form."""
+
+    refusals: tuple[type[Exception], ...] = ()
+
+    def __init__(self, world: World) -> None:
+        """The people and their case."""
+        self.house = House(world)
+        self.world = world
+        self._numbers = itertools.count(1)
+        names = st.sampled_from([*_CHANGES, *_READS, "UPDATE_TITLE", "delete", "approve"]) | texts
+        addresses = st.sampled_from([None, None, *EVIL_ADDRESSES]) | texts
+        others = st.sampled_from(["user_name", "channel_name", "api_app_id", "token", "is_enterprise_install", "x"])
+        fields = st.dictionaries(others, texts, max_size=2)
+        self.inputs: SearchStrategy[Any] = st.tuples(
+            st.sampled_from(["jane", "jane", "mallory", "guest"]),
+            st.sampled_from(["case", "case", "elsewhere"]),
+            names,
+            texts,
+            addresses,
+            fields,
+        )
+
+    def check(self, value: Any) -> Iterable[str]:
+        """Type it."""
+        who, where, name, text, address, fields = value
+        if next(self._numbers) % _RENEWED_AFTER == 0:
+            self.house.renew()
+        house = self.house
+        before, said_before = house.state(), house.said()
+        views_before = len(self.world.workspace.store.views)
+        status = self._type(who, where, f"{name} {text}", address, fields)
+        lost = house.rest()
+        after, said = house.state(), house.said()
+        yield from lost
+        if status != 200:
+            yield f"answered {status}"
+        yield from self._wrongly_changed(before, after, who, where, name)
+        if after != before:
+            yield from self._exact(before, after, name, text)
+        new = [message for place, message in said.items() if said_before.get(place) != message]
+        for message in new:
+            yield from acting(message)
+        told = [message for message in new if message.get("via") in ("response_url", "chat.postEphemeral")]
+        opened = len(self.world.workspace.store.views) > views_before
+        if len(told) != 1 and not (opened and not told):
+            yield f"the person was told {len(told)} times"
+        may_not = who != "jane" and name in _CHANGES and where == "case"
+        if may_not and told and "❌" not in str(told[0]["text"]):
+            yield f"who may not was not told so, but {told[0]['text']!r:.200}"
+
+    def _type(self, who: str, where: str, text: str, address: str | None, fields: Mapping[str, str]) -> int:
+        """The status of the door's answer."""
+        statuses: list[int] = []
+
+        def changed(_: Mapping[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
+            form = dict(parse_qsl(body.decode(), keep_blank_values=True)) | {"text": text, **fields}
+            if address is not None:
+                form["response_url"] = address
+            sent = urlencode(form, errors="surrogatepass").encode()
+            statuses.append(self.house.send(self.house.headers(sent, FORM_TYPE), sent))
+            return statuses[-1], {}, b""
+
+        self.world.app.deliver = changed
+        person = {"jane": self.house.jane, "mallory": self.house.mallory, "guest": self.house.guest}[who]
+        person.command(self.house.channel if where == "case" else self.house.elsewhere, "/security-ir")
+        self.world.app.deliver = self.world.request
+        return statuses[-1]
+
+    def _wrongly_changed(
+        self, before: Mapping[str, Any], after: Mapping[str, Any], who: str, where: str, name: str
+    ) -> Iterable[str]:
+        words = name.split()
+        known = words[0].strip("\"'“”„‘’‚").casefold().replace("_", "-") if words else ""
+        may = who == "jane" and where == "case" and known in _CHANGES
+        allowed = [f"case {self.house.case_id} {field}" for field in _CHANGES[known]] if may else []
+        if may:
+            comments = f"case {self.house.case_id} comments"
+            allowed += [comments, f"channel {self.house.channel} is", f"channel {self.house.channel} members"]
+            yield from grown(before, after, comments)
+        yield from changes(before, after, allowed=allowed)
+
+    def _exact(self, before: Mapping[str, Any], after: Mapping[str, Any], name: str, text: str) -> Iterable[str]:
+        """What was typed is what is there; texts with markup of Slack's own become something else, so not for them."""
+        title = f"case {self.house.case_id} title"
+        if len(after[title]) > TITLE_LIMIT:
+            yield "the title is longer than AWS takes"
+        typed = {skeleton(text), skeleton(text.strip().strip("\"'“”„‘’‚"))}
+        if after[title] != before[title] and not set(text) & set("<&") and skeleton(after[title]) not in typed:
+            yield f"the title became {after[title]!r:.200}"
+        if name == "comment":
+            added = [body for body in self.house.comments_since(before) if body.startswith("[Slack Update]")]
+            if len(added) != 1:
+                yield f"one comment became {len(added)}"
+            elif not set(text) & set("<&") and not any(skeleton(one) in skeleton(added[0]) for one in typed):
+                yield f"the comment became {html.unescape(added[0])!r:.200}"

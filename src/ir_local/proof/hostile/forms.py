@@ -1,0 +1,167 @@
+"""Forms and buttons: spoilt, pressed by those who may not, for approvals that are none of theirs.
+
+A form opens at most one case, one that AWS takes; a button of somebody without the right does nothing; and no payload
+decides about an approval but a good one of an approver.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from ir_local.proof.hostile.commands import EVIL_ADDRESSES
+from ir_local.proof.hostile.house import FORM_TYPE, House, acting, changes
+from ir_local.proof.hostile.incident import Scene
+from ir_local.proof.hostile.words import junk, spoilt, texts
+from ir_local.slack.people import Person
+from ir_local.world import World
+from ir_router.cases.limits import DESCRIPTION_LIMIT, TITLE_LIMIT
+
+_VALUES: dict[str, object] = {
+    "title": "Stolen laptop",
+    "description": "It was left in a train.",
+    "type": "Security Incident",
+    "severity": "High",
+    "start": 1_700_000_000,
+    "accounts": "123456789012",
+    "watchers": [],
+}
+
+
+class Forms:
+    """Each input: what is tried, a payload, and what takes the place of a form's memory or of an approval's id."""
+
+    refusals: tuple[type[Exception], ...] = ()
+    # A payload may name no place where anybody could be told anything.
+    told = frozenset({"a command's outcome could not be told"})
+
+    def __init__(self, world: World) -> None:
+        """A user is contained and the approval shown; Slack's payloads for all forms and buttons are taken down."""
+        self.world = world
+        self.house = House(world)
+        self.scene = Scene(world, self.house)
+        self._numbers = itertools.count(1)
+        self._taken: list[dict[str, Any]] = []
+        jane = self.house.jane
+        self.create = self._create_form(jane)
+        self.close = self._close_button(jane)
+        approvals = [self._pressed(jane, "approval_approve"), self._pressed(jane, "approval_deny"), self._reason(jane)]
+        world.app.deliver = world.request
+        origin = st.dictionaries(
+            st.sampled_from(["channel_id", "response_url", "case_id", "payload", "name", "command_id", "context", "x"]),
+            st.sampled_from(EVIL_ADDRESSES) | texts,
+            max_size=4,
+        )
+        every = [self.create, self.close, *approvals]
+        self.inputs: SearchStrategy[Any] = st.one_of(
+            st.tuples(st.just("create"), spoilt([self.create]), st.none() | origin.map(json.dumps) | texts),
+            st.tuples(st.just("create"), spoilt([self.create]), st.none()),
+            st.tuples(st.just("by somebody else"), spoilt(every), st.none()),
+            st.tuples(st.just("another approval"), st.sampled_from(approvals), texts),
+            st.tuples(st.just("junk"), st.dictionaries(st.sampled_from(sorted(self.create)), junk), st.none()),
+        )
+
+    def check(self, value: Any) -> Iterable[str]:
+        """Send it, signed."""
+        kind, payload, more = value
+        payload = self._addressed(kind, copy.deepcopy(payload), more)
+        house = self.house
+        before, decided, said_before = house.state(), self.scene.state(), house.said()
+        body = urlencode({"payload": json.dumps(payload)}).encode()
+        status = house.send(house.headers(body, FORM_TYPE), body)
+        yield from house.rest()
+        if status not in (200, 400, 403):
+            yield f"answered {status}"
+        yield from changes(decided, self.scene.state())
+        after = house.state()
+        made = {name.split()[1] for name in after if name not in before and name.startswith("case ")}
+        yield from changes(before, {name: after.get(name) for name in before})
+        if len(made) > (1 if kind == "create" else 0):
+            yield f"{len(made)} cases were opened"
+        for case_id in made:
+            title, description = after[f"case {case_id} title"], after[f"case {case_id} description"]
+            if not 0 < len(title) <= TITLE_LIMIT or not 0 < len(description) <= DESCRIPTION_LIMIT or "\n" in title:
+                yield f"a case was opened with title {title!r:.100} and description {description!r:.100}"
+        for place, message in house.said().items():
+            if said_before.get(place) != message:
+                yield from self._said(message)
+
+    def _said(self, message: Mapping[str, Any]) -> Iterable[str]:
+        """What the app said; the link to the channel of a new case is ours."""
+        shown = json.loads(json.dumps(message))
+        for block in shown.get("blocks", []):
+            if isinstance(block.get("text"), dict):
+                for channel in self.world.workspace.store.channels:
+                    block["text"]["text"] = block["text"]["text"].replace(f"<#{channel}>", "")
+        return acting(shown)
+
+    def _addressed(self, kind: str, payload: Any, more: Any) -> Any:
+        """As Slack addresses it: of our workspace, with an id of its own, by whom it is said to be."""
+        number = next(self._numbers)
+        payload["team"] = {"id": self.world.workspace.team_id}
+        view = payload.get("view")
+        if isinstance(view, dict) and isinstance(view.get("id"), str):
+            view["id"] += f"-{number}"
+            if more is not None and kind == "create":
+                view["private_metadata"] = more
+        if isinstance(payload.get("trigger_id"), str):
+            payload["trigger_id"] += f"-{number}"
+        if kind == "by somebody else":
+            payload["user"] = {"id": self.house.mallory.id, "name": "mallory", "team_id": self.world.workspace.team_id}
+        if kind == "another approval":
+            for action in payload.get("actions", []):
+                action["value"] = more
+            if view:
+                view["private_metadata"] = json.dumps({**json.loads(view["private_metadata"]), "approval_id": more})
+        return payload
+
+    # Slack's own payloads
+
+    def _take(self, _: Mapping[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
+        form = dict(parse_qsl(body.decode(), keep_blank_values=True))
+        if "payload" in form:
+            self._taken.append(json.loads(form["payload"]))
+        return 200, {}, b""
+
+    def _last(self) -> dict[str, Any]:
+        self.world.app.deliver = self.world.request
+        return self._taken.pop()
+
+    def _create_form(self, person: Person) -> dict[str, Any]:
+        person.command(self.house.channel, "/security-ir", "create")
+        self.house.rest()
+        self.world.app.deliver = self._take
+        person.submit(person.views()[-1].id, dict(_VALUES))
+        return self._last()
+
+    def _close_button(self, person: Person) -> dict[str, Any]:
+        person.command(self.house.channel, "/security-ir", "close")
+        self.house.rest()
+        shown = [one for one in self.world.workspace.ephemerals(person.id) if "close" in str(one.get("blocks"))]
+        self.world.app.deliver = self._take
+        actions = [element for block in shown[-1]["blocks"] for element in block.get("elements", [])]
+        person.press(self.house.channel, shown[-1]["ts"], actions[0]["action_id"])
+        return self._last()
+
+    def _question(self) -> str:
+        messages = self.world.workspace.channel_messages(self.house.elsewhere)
+        return str(next(message["ts"] for message in messages if "approval_approve" in str(message.get("blocks"))))
+
+    def _pressed(self, person: Person, action: str) -> dict[str, Any]:
+        self.world.app.deliver = self._take
+        person.press(self.house.elsewhere, self._question(), action)
+        return self._last()
+
+    def _reason(self, person: Person) -> dict[str, Any]:
+        person.press(self.house.elsewhere, self._question(), "approval_deny")
+        self.house.rest()
+        self.world.app.deliver = self._take
+        person.submit(person.views()[-1].id, {"reason": "planned"})
+        return self._last()
