@@ -76,7 +76,7 @@ backtest: setup ## Run CloudTrail files through the detections, changing nothing
 	@test -n "$(TRAIL)" || { echo "Say which files: make backtest TRAIL=<file or folder, .json or .json.gz>"; exit 2; }
 	@$(BIN)/python -m ir_local.backtest "$(TRAIL)"
 
-bench: setup ## Count what each operation calls, and time the answers to commands
+bench: setup ## Measure calls, cold and warm starts, memory, containment and monthly cost, against their bounds
 	@$(BIN)/python -m ir_local.bench
 
 proof: setup ## Crash, fault, flood and attack the real code (PARTS="crash faults load hostile" SIZE=short ONLY=...)

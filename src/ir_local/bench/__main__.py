@@ -1,91 +1,129 @@
-"""Runs the bench: a table for people, `build/bench.json` for machines, and 1 when a bound is broken."""
+"""Runs the bench: tables for people, `build/bench.json` for machines, and 1 when a bound is broken."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import math
 import os
+import statistics
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
-from ir_local.bench import calls, times
+from ir_local.bench import bounds, cloud, cold_start, cost, memory, table, times, unpacked, warm
+from ir_local.bench.cost import Fixed
+from ir_local.bench.counting import Counted, count
+from ir_local.build.dependencies import Target
+from ir_local.build.package import REPORT_NAME, build_package
 from ir_local.build.project import BUILD
-
-T = TypeVar("T")
+from ir_local.cloud.launcher import ERRORS, LocalCloud
+from ir_local.cloud.progress import Progress
 
 RESULT = BUILD / "bench.json"
+LOCAL_ZIP = BUILD / "ir_router-local.zip"
+MIB = 1024 * 1024
+
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured: idle polls of so many cases, each time so often, a file of so many bytes each way."""
+
+    polled: tuple[int, ...] = (1, 10, 50, 500)
+    runs: int = 9
+    file_bytes: int = 100 * MIB
 
 
 def main() -> int:
     """Measure, write, print; 0 when every bound holds."""
     os.environ.setdefault("LOG_LEVEL", "error")
-    polls = {
-        str(count): _quietly(f"idle poll, {count} open cases", calls.idle_poll, count) for count in calls.POLLED_CASES
+    effort, progress = Effort(), Progress()
+    try:
+        with progress.step("Counting calls (two minutes or three)"):
+            counted = count(effort.polled)
+        with progress.step("Timing commands"):
+            commands = times.commands(effort.runs)
+        on_cloud, fixed = measured_on_cloud(effort, progress)
+    except ERRORS as error:
+        print(f"\nThe bench could not run: {error}", file=sys.stderr)
+        return 1
+    result = assembled(counted, {"command_ms": commands, **on_cloud, **sizes()}, fixed)
+    return verdict(result)
+
+
+def measured_on_cloud(effort: Effort, progress: Progress) -> tuple[Figures, Fixed]:
+    """Times and memory, with the functions as Terraform deploys them to the local cloud, and what it made there."""
+    with tempfile.TemporaryDirectory(prefix="ir-router-bench-") as scratch, LocalCloud(progress=progress) as running:
+        with progress.step("Containing keys"):
+            seconds = [cloud.seconds_to_contain(running) for _ in range(effort.runs)]
+        fixed = cloud.fixed(running)
+        folder = unpacked.unpack(LOCAL_ZIP, Path(scratch, "zip"))
+        there = cloud.quiet(running, folder)
+        with progress.step("Carrying files"):
+            peaks = memory.measure(there, effort.file_bytes)
+        with progress.step("Starting functions cold"):
+            starts, ratios = cold_start.measure(there, Path(scratch), effort.runs)
+        with progress.step("Calling functions warm"):
+            routes = warm.measure(there, effort.runs)
+    contained = {
+        "seconds": round(statistics.median(seconds), 2),
+        "seconds_cold": round(seconds[0], 2),
     }
-    webhook = _quietly("the door", calls.webhook_before_ack)
-    operations = _quietly("operations", calls.operations)
-    answers = _quietly("answers to commands", times.commands)
-    result: dict[str, Any] = {
-        "calls": {
-            "idle_poll": polls,
-            "webhook_before_ack": webhook,
-            **operations,
-            "file_each_way": _sum(operations["file_from_slack"], operations["file_to_slack"]),
-        },
-        "command_ms": answers,
+    peaks["file_100mb_above_idle"] = max(peaks["to_case_above_idle"], peaks["to_slack_above_idle"])
+    return {
+        "containment": contained,
+        "peak_memory_mib": peaks,
+        "cold_start_ms": starts,
+        "ratios": ratios,
+        "warm_ms": routes,
+    }, fixed
+
+
+def sizes() -> Figures:
+    """The larger of the two zips, and where its room goes. With compiled modules both are as large."""
+    release = build_package(Target("arm64"), BUILD / "ir_router.zip")
+    local = build_package(Target(None), LOCAL_ZIP)
+    report = json.loads((BUILD / REPORT_NAME).read_text("utf-8"))[LOCAL_ZIP.name]["distributions"]
+    by_size = sorted(report.items(), key=lambda item: -item[1]["compressed_bytes"])
+    return {
+        "zip_mib": round(max(release.size, local.size) / MIB, 1),
+        "zip_mib_by_distribution": {name: round(part["compressed_bytes"] / MIB, 2) for name, part in by_size},
     }
-    broken = _broken(polls, webhook)
-    result["broken"] = broken
-    BUILD.mkdir(exist_ok=True)
+
+
+def assembled(counted: Counted, figures: Mapping[str, Any], fixed: Fixed) -> Figures:
+    """What `build/bench.json` holds."""
+    steps = counted.steps
+    contained = {
+        "sequential_steps": steps.states + steps.calls,
+        "states": steps.states,
+        "calls": steps.calls,
+        **figures["containment"],
+    }
+    monthly = {str(cases): cost.monthly(cases, counted.operations, fixed) for cases in cost.OPEN_CASES}
+    return {
+        "calls": counted.by_service(),
+        "work": {name: asdict(work) for name, work in counted.operations.items()},
+        **figures,
+        "containment": contained,
+        "monthly_cost_usd": {cases: items["total"] for cases, items in monthly.items()},
+        "monthly_cost_items_usd": monthly,
+        "deployed": asdict(fixed),
+    }
+
+
+def verdict(result: Figures) -> int:
+    """Write and print the result; 1 when a bound is broken."""
+    result["broken"] = broken = list(bounds.broken(result))
+    RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    _print(result)
-    for line in broken:
-        print(f"FAILED  {line}")
+    for line in (*table.lines(result), "", *(f"FAILED  {line}" for line in broken)):
+        print(line)
     print("FAILED: a bound is broken." if broken else f"ok: every bound holds; details in {RESULT}")
     return 1 if broken else 0
-
-
-def bound_of_idle_poll(cases: int) -> Mapping[str, int]:
-    """The most that an idle poll may call."""
-    return {"security_ir": math.ceil(cases / 25) + 2 * min(cases, 10), "dynamodb": 3, "events": 0}
-
-
-def _broken(polls: Mapping[str, Mapping[str, int]], webhook: Mapping[str, int]) -> list[str]:
-    broken = [
-        f"an idle poll of {count} cases calls {service} {counts[service]} times, at most {most} are meant"
-        for count, counts in polls.items()
-        for service, most in bound_of_idle_poll(int(count)).items()
-        if counts[service] > most
-    ]
-    if webhook != {"sqs": 1}:
-        broken.append(f"the door calls {webhook} before it acknowledges, not SQS once")
-    return broken
-
-
-def _quietly(name: str, measure: Callable[..., T], *arguments: object) -> T:
-    """Measure while the functions' own log lines are kept from the table."""
-    print(f"waiting  {name}", file=sys.stderr, flush=True)
-    with contextlib.redirect_stdout(io.StringIO()):
-        return measure(*arguments)
-
-
-def _sum(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
-    return {name: first.get(name, 0) + second.get(name, 0) for name in sorted({*first, *second})}
-
-
-def _print(result: Mapping[str, Any]) -> None:
-    rows = {f"idle_poll {count}": counts for count, counts in result["calls"]["idle_poll"].items()}
-    rows |= {name: counts for name, counts in result["calls"].items() if name != "idle_poll"}
-    services = sorted({service for counts in rows.values() for service in counts})
-    print("calls".ljust(24) + "".join(service.rjust(max(12, len(service) + 2)) for service in services))
-    for name, counts in rows.items():
-        print(name.ljust(24) + "".join(str(counts.get(s, 0)).rjust(max(12, len(s) + 2)) for s in services))
-    print("\nmilliseconds".ljust(25) + "acknowledged    answered")
-    for name, found in result["command_ms"].items():
-        print(f"/security-ir {name}".ljust(24) + f"{found['acknowledged']:12.1f}{found['answered']:12.1f}")
 
 
 if __name__ == "__main__":

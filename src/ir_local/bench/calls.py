@@ -1,111 +1,186 @@
-"""How many requests each operation makes, by service: counted at the HTTP level, outside the code under test.
+"""How many requests each operation makes, by service: counted where they leave, outside the code under test.
 
-Security Incident Response and Slack are counted by the local services themselves; AWS where botocore sends.
+Each function below runs in a system of its own (`ir_local.world`) and can run in a process of its own.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from unittest import mock
+from dataclasses import dataclass, field
 
 from ir_local.slack.people import Person
-from ir_local.world import World, running_world
-from ir_router import clock
+from ir_local.world.wire import Call
+from ir_local.world.world import World, own_world
 
 Counts = dict[str, int]
 
-POLLED_CASES = (1, 10, 50)
 # The response team is read every 15 minutes, whatever else happens.
 _TEAM = ("ListMemberships", "GetMembership")
-_SERVICES = {"security-ir": "security_ir", "events": "events", "dynamodb": "dynamodb", "sqs": "sqs"}
+_NAMES = {"security-ir": "security_ir"}
+_EMAIL = "jane.smith@example.com"
+_CONTENT = b"x" * 1000
 
 
-@contextmanager
-def a_world() -> Iterator[World]:
-    """A system of its own, whose clock the bench moves."""
-    with ExitStack() as replaced:
+@dataclass(frozen=True)
+class Work:
+    """What an operation took: requests by service, by operation (`dynamodb PutItem`), invocations by deployment."""
 
-        def set_clock(now: Callable[[], float], sleep: Callable[[float], None]) -> None:
-            replaced.enter_context(mock.patch.object(clock, "now", now))
-            replaced.enter_context(mock.patch.object(clock, "sleep", sleep))
-
-        with running_world(set_clock) as world:
-            yield world
+    calls: Counts
+    operations: Counts
+    invocations: Counts
+    transitions: int = 0
 
 
-def idle_poll(cases: int) -> Counts:
-    """A poll of `cases` open cases to which nothing has happened, by a warm function that knows the team."""
-    with a_world() as world:
+@dataclass
+class Meter:
+    """Takes down the work of a world from now on."""
+
+    world: World
+    _calls: int = field(init=False)
+    _invocations: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin."""
+        self._calls, self._invocations = len(self.world.wire.calls), len(self.world.invocations)
+
+    def read(self, transitions: int = 0) -> Work:
+        """What was done since it began. `transitions` are Step Functions' own."""
+        calls = [call for call in self.world.wire.calls[self._calls :] if call.operation not in _TEAM]
+        invocations = Counter(one.deployment for one in self.world.invocations[self._invocations :])
+        by_operation = Counter(f"{call.service} {call.operation}" for call in calls)
+        return Work(_by_service(calls), _sorted(by_operation), _sorted(invocations), transitions)
+
+
+def idle_poll(cases: int) -> Work:
+    """A poll of `cases` open cases to which nothing has happened, by a warm function that knows the team.
+
+    Deep checks take turns, so that the most of ten minutes is given.
+    """
+    with own_world() as world, quietly():
         for _ in range(cases):
             world.create_case()
         world.live(3 + cases // 10)
-        return _most(world, world.poll, minutes=10)
+        most: Counter[str] = Counter()
+        operations: Counter[str] = Counter()
+        for _ in range(10):
+            world.advance(60)
+            meter = Meter(world)
+            world.poll()
+            work = meter.read()
+            most |= Counter(work.calls)
+            operations |= Counter(work.operations)
+            world.settle()
+        counts = {name: most[name] for name in ("security_ir", "dynamodb", "events", "slack")}
+        return Work(counts, _sorted(operations), {"sync": 1})
 
 
-def webhook_before_ack() -> Counts:
-    """A message at the warm door, until it has answered."""
-    with a_world() as world:
+def before_acknowledgement() -> dict[str, Counts]:
+    """What the warm door calls until it has answered: a message, a command, a button, and what Slack did not sign."""
+    with own_world() as world, quietly():
         jane, channel, _ = case_with_channel(world)
         jane.post(channel, "warm")
+        jane.command(channel, "/security-ir", "help")
         world.settle()
-        jane.post(channel, "counted")
-        before = len(world.wire.calls)
-        world.workspace.deliveries.deliver_due()
-        return _counts(world, before)
-
-
-def operations() -> Mapping[str, Counts]:
-    """The usual cases, from the event to rest, each in the same warm system."""
-    with a_world() as world:
-        jane, channel, case_id = case_with_channel(world)
+        jane.command(channel, "/security-ir", "close")
+        world.settle()
+        ephemeral = next(one for one in world.workspace.ephemerals(jane.id)[::-1] if "actions" in str(one))
+        button = next(
+            element["action_id"]
+            for block in ephemeral["blocks"]
+            for element in block.get("elements", [])
+            if element.get("type") == "button"
+        )
         return {
-            "new_case": _counted(world, lambda: world.create_case(watchers=[{"email": "jane.smith@example.com"}])),
-            "comment_to_slack": _counted(world, lambda: world.security_ir.add_comment_as(case_id, body="found")),
-            "message_to_case": _counted(world, lambda: jane.post(channel, "looking")),
-            "file_from_slack": _counted(world, lambda: jane.upload(channel, "log.txt", b"x" * 1000)),
-            "file_to_slack": _counted(
-                world, lambda: world.security_ir.add_attachment_as(case_id, content=b"x" * 1000), minutes=2
-            ),
-            "command_status": _counted(world, lambda: jane.command(channel, "/security-ir", "status")),
-            "command_update_status": _counted(
-                world, lambda: jane.command(channel, "/security-ir", "update-status In Progress")
+            "webhook_before_ack": _at_the_door(world, lambda: _deliver(world, jane, channel)),
+            "webhook_before_ack_command": _at_the_door(world, lambda: jane.command(channel, "/security-ir", "help")),
+            "webhook_before_ack_button": _at_the_door(world, lambda: jane.press(channel, ephemeral["ts"], button)),
+            "webhook_before_ack_forged": _at_the_door(
+                world, lambda: world.request({"X-Slack-Signature": "v0=0"}, b"{}")
             ),
         }
 
 
+def operations() -> dict[str, Work]:
+    """The usual operations, from the event to rest, each in the same warm system."""
+    with own_world() as world, quietly():
+        jane, channel, case_id = case_with_channel(world)
+        service = world.security_ir
+
+        def command(text: str) -> Callable[[], object]:
+            return lambda: jane.command(channel, "/security-ir", text)
+
+        acts: Mapping[str, tuple[Callable[[], object], int]] = {
+            "new_case": (lambda: world.create_case(watchers=[{"email": _EMAIL}]), 0),
+            "comment_to_slack": (lambda: service.add_comment_as(case_id, body="found"), 0),
+            "message_to_case": (lambda: jane.post(channel, "looking"), 0),
+            "file_from_slack": (lambda: jane.upload(channel, "log.txt", _CONTENT), 0),
+            # No event tells of an attachment: the poll finds it.
+            "file_to_slack": (lambda: service.add_attachment_as(case_id, content=_CONTENT), 2),
+            "command_help": (command("help"), 0),
+            "command_status": (command("status"), 0),
+            "command_incident_details": (command("incident-details"), 0),
+            "command_sync": (command("sync"), 0),
+            "command_comment": (command("comment noted"), 0),
+            "command_update_status": (command("update-status In Progress"), 0),
+            "command_update_title": (command("update-title Breach"), 0),
+            "command_update_description": (command("update-description Seen"), 0),
+            "command_add_watcher": (command("add-watcher john.doe@example.com"), 0),
+            "command_remove_watcher": (command("remove-watcher john.doe@example.com"), 0),
+        }
+        return {name: _measured(world, act, minutes) for name, (act, minutes) in acts.items()}
+
+
+def unknown_watchers(count: int) -> Work:
+    """A new case with so many watchers whom the workspace does not know, from the event until a minute after it."""
+    with own_world() as world, quietly():
+        case_with_channel(world)
+        watchers = [{"email": f"stranger.{number}@example.com"} for number in range(count)]
+        return _measured(world, lambda: world.create_case(watchers=watchers), 1)
+
+
 def case_with_channel(world: World) -> tuple[Person, str, str]:
     """Jane, the id of a channel with her in it, and its case."""
-    jane = world.workspace.create_user("jane.smith", email="jane.smith@example.com", real_name="Jane Smith")
+    jane = world.workspace.create_user("jane.smith", email=_EMAIL, real_name="Jane Smith")
     world.workspace.create_user("john.doe", email="john.doe@example.com", real_name="John Doe")
     case_id = world.create_case()
     world.live(3)
     return jane, world.channel_of(case_id), case_id
 
 
-def _counted(world: World, act: Callable[[], object], minutes: int = 0) -> Counts:
-    """`minutes`: how long the poll is given to find what no event tells."""
-    before = len(world.wire.calls)
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Keep the functions' own log lines from what the bench prints."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+def _measured(world: World, act: Callable[[], object], minutes: int) -> Work:
+    meter = Meter(world)
     act()
     world.settle()
     world.live(minutes)
-    return _counts(world, before)
+    return meter.read()
 
 
-def _most(world: World, act: Callable[[], object], minutes: int) -> Counts:
-    """The most that any of these minutes needed: deep checks take turns."""
-    most: Counter[str] = Counter()
-    for _ in range(minutes):
-        world.advance(60)
-        before = len(world.wire.calls)
-        act()
-        most |= Counter(_counts(world, before))
-        world.settle()
-    return {name: most.get(name, 0) for name in ("security_ir", "dynamodb", "events", "slack")}
+def _at_the_door(world: World, act: Callable[[], object]) -> Counts:
+    meter = Meter(world)
+    act()
+    counts = meter.read().calls
+    world.settle()
+    return counts
 
 
-def _counts(world: World, before: int) -> Counts:
-    counted = [call for call in world.wire.calls[before:] if call.operation not in _TEAM]
-    made = Counter(_SERVICES.get(call.service, call.service) for call in counted)
-    return dict(sorted(made.items()))
+def _deliver(world: World, jane: Person, channel: str) -> None:
+    jane.post(channel, "counted")
+    world.deliver()
+
+
+def _by_service(calls: list[Call]) -> Counts:
+    return _sorted(Counter(_NAMES.get(call.service, call.service) for call in calls))
+
+
+def _sorted(counts: Counter[str]) -> Counts:
+    return dict(sorted(counts.items()))

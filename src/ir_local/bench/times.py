@@ -1,4 +1,4 @@
-"""How long people wait: medians on this machine, for comparison within one run only."""
+"""How long people wait for a command: medians on this machine, for comparison within one run only."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import statistics
 import time
 from collections.abc import Mapping
 
-from ir_local.bench.calls import a_world, case_with_channel
+from ir_local.bench.calls import case_with_channel, quietly
+from ir_local.world.world import own_world
 
-_RUNS = 15
+COMMANDS = ("status", "incident-details", "help")
 
 
-def commands() -> Mapping[str, Mapping[str, float]]:
+def commands(runs: int) -> Mapping[str, Mapping[str, float]]:
     """Milliseconds from a slash command to its acknowledgement, and to its answer at the response_url, warm."""
     found: dict[str, dict[str, float]] = {}
-    with a_world() as world:
+    with own_world() as world, quietly():
         jane, channel, _ = case_with_channel(world)
-        for text in ("status", "incident-details", "help"):
+        for text in COMMANDS:
             acknowledged, answered = [], []
-            for _ in range(_RUNS):
+            for _ in range(runs):
                 started = time.perf_counter()
                 jane.command(channel, "/security-ir", text)
                 acknowledged.append(time.perf_counter() - started)

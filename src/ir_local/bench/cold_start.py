@@ -1,0 +1,99 @@
+"""From a fresh interpreter to the first answer, for each deployment; the door next to a slack_bolt handler.
+
+Runs take turns (ours, theirs, ours, ...), so that whatever else the machine does meets both alike. The interpreter's
+own start is not in the figures.
+"""
+
+from __future__ import annotations
+
+import statistics
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ir_local.bench import unpacked
+from ir_local.bench.cloud import Quiet, detection_task
+from ir_local.bench.processes import Deployed, FunctionProcess
+
+BASELINE_ENTRY_POINT = "slack_bolt_handler.lambda_handler"
+
+Start = tuple[float, float]
+"""Milliseconds of the import and of the first event."""
+
+
+class WrongAnswerError(Exception):
+    """A function did not do what is measured."""
+
+
+def measure(there: Quiet, scratch: Path, runs: int) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
+    """Medians in milliseconds by deployment (`import`, `first_event`, `total`), and the door's ratio to slack_bolt.
+
+    The door and slack_bolt are measured again without compiled modules, which Lambda then compiles at each cold start.
+    """
+    ours, theirs = there.folder, unpacked.baseline(scratch / "slack_bolt")
+    compiled = _pairs(there, ours, theirs, runs)
+    uncompiled = _pairs(
+        there,
+        unpacked.without_compiled_modules(ours, scratch / "uncompiled"),
+        unpacked.without_compiled_modules(theirs, scratch / "slack_bolt_uncompiled"),
+        runs,
+    )
+    found = {
+        "webhook": [door for door, _ in compiled],
+        "slack_bolt": [bolt for _, bolt in compiled],
+        "webhook_uncompiled": [door for door, _ in uncompiled],
+        "slack_bolt_uncompiled": [bolt for _, bolt in uncompiled],
+    }
+    for name, event in _first_events(there).items():
+        found[name] = [_start(there.deployed(name), event()) for _ in range(runs)]
+    ratios = {
+        "webhook_cold_start": _ratio(compiled),
+        "webhook_cold_start_uncompiled": _ratio(uncompiled),
+    }
+    return {name: _medians(starts) for name, starts in found.items()}, ratios
+
+
+def _pairs(there: Quiet, ours: Path, theirs: Path, runs: int) -> list[tuple[Start, Start]]:
+    door = replace(there.deployed("webhook"), folder=ours)
+    bolt = replace(door, folder=theirs, entry_point=BASELINE_ENTRY_POINT, name="slack_bolt")
+    return [
+        (_start(door, there.message_request(), acknowledged), _start(bolt, there.message_request(), acknowledged))
+        for _ in range(runs)
+    ]
+
+
+def _first_events(there: Quiet) -> Mapping[str, Callable[[], Any]]:
+    return {
+        "slack": there.message_event,
+        "sync": lambda: {"task": "poll"},
+        "workflow": lambda: detection_task(uuid.uuid4().hex),
+        "approval-handler": lambda: {"task_token": uuid.uuid4().hex, "decision": "approve", "analyst": "nobody"},
+    }
+
+
+def _start(deployed: Deployed, event: Any, check: Callable[[Any], None] | None = None) -> Start:
+    with FunctionProcess(deployed) as process:
+        reply = process.call(event)
+        if check:
+            check(reply.answer)
+        return process.import_ms, reply.ms
+
+
+def acknowledged(answer: Any) -> None:
+    """Raises WrongAnswerError unless Slack was answered 200."""
+    if answer["statusCode"] != 200:
+        raise WrongAnswerError(f"Slack was answered {answer['statusCode']}")
+
+
+def _ratio(pairs: Sequence[tuple[Start, Start]]) -> float:
+    return round(statistics.median(sum(ours) / sum(theirs) for ours, theirs in pairs), 3)
+
+
+def _medians(starts: Sequence[Start]) -> dict[str, float]:
+    return {
+        "import": round(statistics.median(imported for imported, _ in starts), 1),
+        "first_event": round(statistics.median(first for _, first in starts), 1),
+        "total": round(statistics.median(sum(start) for start in starts), 1),
+    }

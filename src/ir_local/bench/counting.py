@@ -1,0 +1,53 @@
+"""All that is counted, spread over the processors: nothing here measures time."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+from ir_local.bench import calls, containment
+from ir_local.bench.bounds import UNKNOWN_WATCHERS
+from ir_local.bench.calls import Counts, Work
+from ir_local.bench.containment import Steps
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Idle polls by open cases; what the door calls before it answers; what operations take; the way to containment."""
+
+    polls: dict[int, Work]
+    door: dict[str, Counts]
+    operations: dict[str, Work]
+    steps: Steps
+
+    def by_service(self) -> dict[str, object]:
+        """The part `calls` of `build/bench.json`."""
+        operations = {name: work.calls for name, work in self.operations.items()}
+        both = (operations["file_from_slack"], operations["file_to_slack"])
+        services = sorted({service for counts in both for service in counts})
+        each_way = {service: sum(counts.get(service, 0) for counts in both) for service in services}
+        polls = {str(cases): work.calls for cases, work in self.polls.items()}
+        return {"idle_poll": polls, **self.door, **operations, "file_each_way": each_way}
+
+
+def count(polled: Sequence[int]) -> Counted:
+    """Count everything. `polled`: the numbers of open cases whose idle poll is counted."""
+    # A new interpreter for each: the world changes libraries while it runs.
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=fresh) as pool:
+        polls = {cases: pool.submit(calls.idle_poll, cases) for cases in sorted(polled, reverse=True)}
+        operations = pool.submit(calls.operations)
+        parts, steps = pool.submit(containment.parts), pool.submit(containment.steps)
+        watchers, door = (
+            pool.submit(calls.unknown_watchers, UNKNOWN_WATCHERS),
+            pool.submit(calls.before_acknowledgement),
+        )
+        return Counted(
+            polls={cases: polls[cases].result() for cases in polled},
+            door=door.result(),
+            operations={**operations.result(), **parts.result(), "unknown_watchers": watchers.result()},
+            steps=steps.result(),
+        )

@@ -1,0 +1,66 @@
+"""The time of each route in a function that has run before: medians on this machine, outside calls included.
+
+`own` is the function's own work (processor time): what remains of it where the other side answers at once.
+"""
+
+from __future__ import annotations
+
+import statistics
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ir_local.bench.cloud import Quiet, detection_task
+from ir_local.bench.cold_start import acknowledged
+from ir_local.bench.processes import FunctionProcess, Reply
+
+_WARMING = 2
+
+
+def measure(there: Quiet, runs: int) -> dict[str, dict[str, float]]:
+    """Milliseconds by route: `ms`, and of it `own`."""
+    found: dict[str, dict[str, float]] = {}
+    for name, routes in _routes(there).items():
+        with FunctionProcess(there.deployed(name)) as process:
+            for route, event in routes.items():
+                replies = [process.call(event()) for _ in range(_WARMING + runs)][_WARMING:]
+                if name == "webhook":
+                    for reply in replies:
+                        acknowledged(reply.answer)
+                found[f"{name}: {route}"] = _medians(replies)
+            if name == "workflow":
+                found |= _states_after(process, runs)
+    return found
+
+
+def _routes(there: Quiet) -> Mapping[str, Mapping[str, Callable[[], Any]]]:
+    case_event = {"source": "aws.security-ir", "detail-type": "Case Updated", "detail": {"caseId": there.case_id}}
+    return {
+        "webhook": {"message": there.message_request, "slash command": there.command_request},
+        "slack": {"slack_event": there.message_event, "slash_command": there.command_event},
+        "sync": {"poll": lambda: {"task": "poll"}, "sync_case": lambda: case_event},
+        "workflow": {"extract_event_context": lambda: detection_task(uuid.uuid4().hex)},
+        "approval-handler": {
+            "approval": lambda: {"task_token": uuid.uuid4().hex, "decision": "approve", "analyst": "nobody"}
+        },
+    }
+
+
+def _states_after(process: FunctionProcess, runs: int) -> dict[str, dict[str, float]]:
+    """The two states that follow, each with what the state before it gave."""
+    task = detection_task(uuid.uuid4().hex)
+    incident = process.call(task).answer
+    found = {}
+    for state in ("check_allowlist", "evaluate_severity"):
+        event = {"task": state, "event": task["event"], "incident": incident}
+        replies = [process.call(event) for _ in range(_WARMING + runs)]
+        found[f"workflow: {state}"] = _medians(replies[_WARMING:])
+        incident = replies[0].answer
+    return found
+
+
+def _medians(replies: list[Reply]) -> dict[str, float]:
+    return {
+        "ms": round(statistics.median(reply.ms for reply in replies), 1),
+        "own": round(statistics.median(reply.own_ms for reply in replies), 1),
+    }
