@@ -7,6 +7,7 @@ told. What is told is frozen in the note before it is posted, so a run that dies
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ir_router import clock
@@ -37,21 +38,34 @@ _WHY_MISSING: Mapping[str, str] = {
 # What is kept of a person in the note that tells of them.
 _TOLD: Sequence[str] = ("email", "since", "shown", "removed")
 
-_team: list[tuple[float, list[Person]]] = []
+
+@dataclass(frozen=True)
+class _Team:
+    people: list[Person]
+    is_known: bool
+    kept_until: float
+
+
+_team: list[_Team] = []
 
 
 def response_team() -> list[Person]:
-    """The response team, read at most every 15 minutes by a warm function; empty without an active membership."""
-    if _team and _team[0][0] > clock.now():
-        return _team[0][1]
+    """The response team, read at most every 15 minutes by a warm function; empty when it cannot be read."""
+    return _read_team().people
+
+
+def _read_team() -> _Team:
+    if _team and _team[0].kept_until > clock.now():
+        return _team[0]
+    until = clock.now() + TEAM_KEPT_SECONDS
     try:
-        people = security_ir.response_team()
+        team = _Team(security_ir.response_team(), is_known=True, kept_until=until)
     except RefusedError as error:
-        # Without an active membership there is no team; the case's watchers still are invited.
+        # Without a membership, or the right to read it; the case's watchers still are invited.
         logger.warning("the response team cannot be read", extra={"code": error.code})
-        people = []
-    _team[:] = [(clock.now() + TEAM_KEPT_SECONDS, people)]
-    return people
+        team = _Team([], is_known=False, kept_until=until)
+    _team[:] = [team]
+    return team
 
 
 def forget_team() -> None:
@@ -61,7 +75,8 @@ def forget_team() -> None:
 
 def synchronise(run: Run) -> None:
     """Invite who is new, alert once about who cannot be invited, note who is gone."""
-    wanted = {person.email.lower(): person for person in (*run.case.watchers, *response_team())}
+    team = _read_team()
+    wanted = {person.email.lower(): person for person in (*run.case.watchers, *team.people)}
     known = {str(row["email"]): row for row in run.rows_of("MEMBER#")}
     watchers = digest(sorted(wanted))
     for email, person in wanted.items():
@@ -71,7 +86,8 @@ def synchronise(run: Run) -> None:
         if known[email]["state"] == "missing":
             run.revisit(float(known[email]["looked_up_at"]) + LOOKED_UP_AGAIN_SECONDS)
     for email, row in known.items():
-        if email not in wanted and row["state"] != "former":
+        # Nobody has left a team that cannot be read.
+        if team.is_known and email not in wanted and row["state"] != "former":
             known[email] = _part(run, row)
     for state, message in _MESSAGES.items():
         _tell(run, state, [row for row in known.values() if row["state"] == state], message)
