@@ -197,6 +197,16 @@ def test_given_a_right_to_one_rule_of_each_bus_when_rules_are_read_then_only_tho
     assert not read("other", EventBusName=bus)
 
 
+def test_given_a_right_to_one_log_group_when_logs_are_searched_then_only_that_one_is_let_through(stack: Stack) -> None:
+    for name in ("/ours/sync", "/ours/other"):
+        stack.client("logs").create_log_group(logGroupName=name)
+    arn = "arn:aws:logs:us-east-1:000000000000:log-group:/ours/sync:*"
+    logs = user_with(stack, policy("Allow", "logs:FilterLogEvents", arn, {}))("logs")
+
+    assert allowed(lambda: logs.filter_log_events(logGroupName="/ours/sync"))
+    assert not allowed(lambda: logs.filter_log_events(logGroupName="/ours/other"))
+
+
 def test_given_a_queue_that_refuses_requests_without_tls_when_one_with_the_right_sends_then_it_is_let_through(
     stack: Stack,
 ) -> None:

@@ -1,11 +1,13 @@
-"""IAM: condition keys that our policies use and the emulator does not know, and what EventBridge's rules are called,
-for when it enforces policies (`AUTH`).
+"""IAM: condition keys that our policies use and the emulator does not know, and what EventBridge's rules and log groups
+are called, for when it enforces policies (`AUTH`).
 
 Sources: docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html (`dynamodb:LeadingKeys`:
 the partition keys of the items, on an index those of the index; of a transaction each item is checked by itself) and
 docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
 (`iam:PolicyARN`), and docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html (a rule of
-the default bus has no bus in its ARN).
+the default bus has no bus in its ARN), and
+docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html (a log group's ARN ends with `:*`
+for everything but tags).
 """
 # ruff: noqa: SLF001 - a patch reaches into what it patches
 
@@ -26,6 +28,8 @@ AWS_SERVICE_KEYS = frozenset({"security-ir"})
 """Access keys by which a service that we play puts its events: AWS's own services need no policy of ours."""
 
 RULE_OPERATIONS = re.compile(r"AWSEvents\.(\w+Rule|\w+TargetsByRule|PutTargets|RemoveTargets)")
+LOG_GROUP = re.compile(r"arn:aws:logs:[^:]*:[^:]*:log-group:[^:]+")
+TAGGING = ("TagResource", "ListTagsForResource")
 POLICY_ACTIONS = re.compile(r"iam:(Attach|Detach)(User|Role|Group)Policy")
 KEY_CONDITION = re.compile(r"(#?\w+)\s*=\s*(:\w+)")
 
@@ -117,11 +121,12 @@ def resource_arn(
     region: str,
     account_id: str,
 ) -> str:
-    """What a request is about: EventBridge's rules as AWS names them, everything else as the emulator does."""
+    """What a request is about: EventBridge's rules and log groups as AWS names them, else as the emulator does."""
     if service == "events" and RULE_OPERATIONS.fullmatch(headers.get("x-amz-target", "")):
         return rule_arn(json.loads(body or b"{}"), region, account_id)
     original = _originals["extract_resource_arn"]
-    return str(original(service, method, path, headers, body, parameters, region, account_id))
+    found = str(original(service, method, path, headers, body, parameters, region, account_id))
+    return f"{found}:*" if LOG_GROUP.fullmatch(found) and not headers["x-amz-target"].endswith(TAGGING) else found
 
 
 def rule_arn(request: Json, region: str, account_id: str) -> str:
