@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -51,6 +52,12 @@ def client(name: Literal["stepfunctions"]) -> SFNClient: ...
 def client(name: str) -> Any:
     """The client of a service; endpoints come from `AWS_ENDPOINT_URL` and its per-service forms."""
     return _client(name)
+
+
+def prepare(names: Iterable[str]) -> None:
+    """Make the clients of these services now rather than when first used."""
+    for name in names:
+        _client(name)
 
 
 @cache

@@ -9,7 +9,7 @@ from ir_router.settings import settings
 
 # A function that initialises has a whole processor, one that runs has a share of it by its memory
 # (https://serverlessland.com/content/service/lambda/guides/effectively-running-java-on-serverless/init-heavy-lifting):
-# what this deployment serves is imported now, not with its first event.
+# what this deployment serves is made ready now, not with its first event.
 router.load(settings().routes)
 
 

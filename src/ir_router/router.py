@@ -9,6 +9,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ir_router import aws
 from ir_router.errors import RouteNotServedError, UnknownEventError
 
 Event = Mapping[str, Any]
@@ -27,6 +28,19 @@ ROUTES: Mapping[str, str] = {
     "operations": "ir_router.ops.handler",
     "workflow": "ir_router.workflow.handler",
     "approval": "ir_router.workflow.approval",
+}
+
+# Route -> the AWS services that its usual event needs. Their clients are made when the deployment starts.
+CLIENTS: Mapping[str, tuple[str, ...]] = {
+    "webhook": ("ssm", "sqs", "lambda"),
+    "slack_event": ("dynamodb", "ssm", "security-ir", "events"),
+    "slash_command": ("dynamodb", "ssm", "security-ir", "events"),
+    "interaction": ("dynamodb", "ssm", "security-ir", "events", "lambda"),
+    "poll": ("dynamodb", "ssm", "security-ir", "events"),
+    "sync_case": ("dynamodb", "ssm", "security-ir", "sqs"),
+    "file_transfer": ("dynamodb", "ssm", "security-ir", "events"),
+    "workflow": ("dynamodb", "iam", "sns", "sqs", "security-ir", "events"),
+    "approval": ("dynamodb", "stepfunctions", "events"),
 }
 
 # A task that names one of these routes' own work; every other task belongs to the workflow.
@@ -81,9 +95,10 @@ def _unknown(why: str) -> str:
 
 
 def load(served: frozenset[str]) -> None:
-    """Import the routes of a deployment, so that its first event finds them."""
+    """Import the routes of a deployment and make its clients, so that its first event finds them."""
     for route in served & ROUTES.keys():
         importlib.import_module(ROUTES[route])
+    aws.prepare({service for route in served for service in CLIENTS.get(route, ())})
 
 
 def handler_of(route: str, served: frozenset[str]) -> Handler:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ir_router.router import ROUTES
+from ir_router.router import CLIENTS, ROUTES
 
 SOURCES = Path(__file__).parents[2] / "src"
 HEAVY = ("aws_lambda_powertools", "boto3", "pydantic", "s3transfer", "slack_sdk")
@@ -18,9 +18,15 @@ HEAVY = ("aws_lambda_powertools", "boto3", "pydantic", "s3transfer", "slack_sdk"
 
 def imported(code: str, **environment: str) -> set[str]:
     """The modules that a fresh interpreter has after the code."""
+    environment = {
+        "PYTHONPATH": str(SOURCES),
+        "PATH": os.environ["PATH"],
+        "AWS_DEFAULT_REGION": "us-east-1",
+        **environment,
+    }
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"],
-        env={"PYTHONPATH": str(SOURCES), "PATH": os.environ["PATH"], **environment},
+        env=environment,
         capture_output=True,
         text=True,
         check=True,
@@ -34,6 +40,23 @@ def test_given_the_door_when_it_starts_then_its_route_is_there_and_nothing_heavy
 
     assert "ir_router.webhook" in modules
     assert not modules & set(HEAVY)
+
+
+def test_given_a_deployment_when_it_starts_then_the_clients_of_its_routes_are_there_and_no_others() -> None:
+    code = """
+import ir_router.handler
+from ir_router import aws
+made = aws._client.cache_info()
+assert (made.misses, made.currsize) == (3, 3), made
+for name in ("ssm", "sqs", "lambda"):
+    aws.client(name)
+assert aws._client.cache_info().misses == 3
+"""
+    imported(code, IR_ROUTES="webhook")
+
+
+def test_given_a_route_when_clients_are_listed_then_it_exists() -> None:
+    assert set(CLIENTS) <= set(ROUTES)
 
 
 @pytest.mark.parametrize("routes", ["poll,sync_case", "workflow", ""])

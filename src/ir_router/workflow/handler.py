@@ -9,7 +9,7 @@ from typing import Any
 from ir_router import observability
 from ir_router.errors import UnknownEventError
 
-# Task -> module and function. A state's module is named like the state; modules are imported when first needed.
+# Task -> module and function. A state's module is named like the state.
 TASKS: Mapping[str, tuple[str, str]] = {
     "extract_event_context": ("extract_event_context", "handle"),
     "check_allowlist": ("check_allowlist", "handle"),
@@ -40,6 +40,10 @@ TASKS: Mapping[str, tuple[str, str]] = {
 }
 
 
+# All of them now, while Lambda initialises: the function that contains has little of a processor afterwards.
+_MODULES = {module: importlib.import_module(f"ir_router.workflow.{module}") for module, _ in TASKS.values()}
+
+
 def handle(event: Mapping[str, Any], context: Any) -> Any:
     """Run the task that the event names. Raises UnknownEventError, naming the tasks, for any other."""
     name = str(event["task"])
@@ -47,7 +51,7 @@ def handle(event: Mapping[str, Any], context: Any) -> Any:
         raise UnknownEventError(f"There is no task {name}. Known: {', '.join(TASKS)}.")
     observability.correlate(_execution(event))
     module, function = TASKS[name]
-    return getattr(importlib.import_module(f"ir_router.workflow.{module}"), function)(event, context)
+    return getattr(_MODULES[module], function)(event, context)
 
 
 def _execution(event: Mapping[str, Any]) -> str:
