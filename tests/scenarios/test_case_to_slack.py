@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.support.commands import case_with_channel, type_command
 from tests.support.sync import (
     lines_with,
     make_jane,
@@ -157,6 +158,20 @@ def test_given_one_change_when_synchronised_then_it_is_one_line_with_who_did_it(
     assert world.said(case_id)[-1]["text"] == (
         "[AWS Security IR Update] *Pending action*: None → Customer, by AWS Responder"
     )
+
+
+def test_given_a_value_that_a_person_once_set_when_aws_sets_it_again_then_that_person_is_not_named_for_it(
+    world: World,
+) -> None:
+    case_id, jane = case_with_channel(world)
+    type_command(world, jane, case_id, "update-status In Progress")
+    for status in ("Post-incident Activities", "Detection and Analysis"):
+        world.advance(120)
+        world.security_ir.set_status_as(case_id, status)
+        world.settle()
+
+    told = [message["text"].rpartition(", by ")[2] for message in world.said(case_id) if "*Status*" in message["text"]]
+    assert told == ["Jane Smith", "AWS Responder", "AWS Responder"]
 
 
 def test_given_a_comment_after_a_change_when_told_then_the_commenter_is_not_named_for_the_change(world: World) -> None:

@@ -17,7 +17,6 @@ from ir_router.errors import InvalidInputError, LeaseLostError
 from ir_router.ledger import keys, table
 from ir_router.security_ir import gateway as security_ir
 from ir_router.sync import hints, system_comments
-from ir_router.sync.fields import SLACK_CHANGE
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._:-]")
 
@@ -57,7 +56,7 @@ def remember_person(command: Command, field: str, value: str) -> None:
     """
     command.deadline.check()  # the change itself comes next
     change = {"name": command.real_name, "field": field, "value": value, "at": command.first("at", clock.now())}
-    table.put(keys.note(command.case_id, SLACK_CHANGE + name_of(command)), change)
+    table.put(keys.slack_change(command.case_id, name_of(command)), change)
 
 
 def write_comment(command: Command, text: str) -> None:

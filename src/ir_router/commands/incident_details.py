@@ -14,7 +14,6 @@ from ir_router.commands.timeline import Counts, SlackChange
 from ir_router.ledger import keys, table
 from ir_router.ledger.table import Row
 from ir_router.security_ir import gateway as security_ir
-from ir_router.sync.fields import SLACK_CHANGE
 
 # A containment comes before the case that it opens, across the end of a month too.
 _BEFORE_THE_CASE = timedelta(hours=1)
@@ -51,7 +50,7 @@ def audit_records(case: Case) -> list[Row]:
 
 def slack_changes(rows: Mapping[str, Row]) -> list[SlackChange]:
     """The changes made from Slack, as the ledger keeps them."""
-    prefix = keys.note("", SLACK_CHANGE).sk
+    prefix = keys.slack_change("", "").sk
     return [
         SlackChange(
             datetime.fromtimestamp(float(row["at"]), UTC), str(row["field"]), str(row["value"]), str(row["name"])

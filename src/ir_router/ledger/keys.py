@@ -48,6 +48,11 @@ def note(case_id: str, name: str) -> Key:
     return Key(f"CASE#{case_id}", f"NOTE#{name}")
 
 
+def slack_change(case_id: str, command: str) -> Key:
+    """Who set which field to what from Slack: the API knows only our own role. `command` "": the prefix of all."""
+    return note(case_id, f"slack-change-{command}")
+
+
 def slack_message(case_id: str, reference: str) -> Key:
     """A Slack message or file and what it became on the case; `reference` is `<ts>#<part>` or `<file id>#file`."""
     return Key(f"CASE#{case_id}", f"SLACK#{reference}")

@@ -45,10 +45,8 @@ from ir_router.sync import (
     system_comments,
 )
 from ir_router.sync.channel import ChannelUnavailableError
-from ir_router.sync.run import ClaimHeldError, Run, begin
+from ir_router.sync.run import SLICE_SECONDS, ClaimHeldError, Run, begin
 
-# A slice: a crash delays a case by at most this and the settling time. A call begun in time ends before it.
-SLICE_SECONDS = 60
 _RESERVE_SECONDS = 12
 # botocore's model of `security-ir`: a case's id; the length is ours.
 _CASE_ID = re.compile(r"\d{10,32}.{0,96}")

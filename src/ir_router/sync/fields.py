@@ -12,10 +12,7 @@ from ir_router.ledger import keys, leases
 from ir_router.security_ir import gateway as security_ir
 from ir_router.slack import messages
 from ir_router.sync import posting
-from ir_router.sync.run import Run
-
-# Rows of who set which field to what from Slack: the API knows only our own role.
-SLACK_CHANGE = "slack-change-"
+from ir_router.sync.run import SLICE_SECONDS, Run
 
 
 def set_topic(run: Run, channel: dict[str, Any]) -> None:
@@ -48,20 +45,29 @@ def tell_changes(run: Run) -> None:
         if not differences and row is None:
             return
         if differences:
-            by = row.get("by") if row else _who(run, differences, after)
+            by = row.get("by") if row else _who(run, differences, after, _last_told(run, count))
             claim = run.claim(key, fields=after, by=by)
             if claim is not None:
                 posting.post(run.slack, run.channel_id, claim, messages.changes(differences, by))
         leases.save(run.lease, change_count=count + 1, **after)
 
 
-def _who(run: Run, differences: Sequence[FieldChange], after: Mapping[str, str]) -> str | None:
-    """The person who set one of these very values from Slack, else the principal of the last edit."""
+def _last_told(run: Run, count: int) -> float:
+    """When the channel was last told of the fields: by the change before this one, or by the notice."""
+    last = run.row(keys.note(run.case_id, f"change-{count - 1}")) or run.row(keys.note(run.case_id, "notice")) or {}
+    return float(last.get("claimed_at") or 0.0)
+
+
+def _who(run: Run, differences: Sequence[FieldChange], after: Mapping[str, str], last_told: float) -> str | None:
+    """The person who since then set one of these very values from Slack, else the principal of the last edit."""
     changed = {difference.name for difference in differences}
     from_slack = [
         row
-        for sk, row in run.rows.items()
-        if sk.startswith(f"NOTE#{SLACK_CHANGE}") and row["field"] in changed and row["value"] == after[row["field"]]
+        for row in run.rows_of(keys.slack_change(run.case_id, "").sk)
+        if row["field"] in changed
+        and row["value"] == after[row["field"]]
+        # What is told was read up to a slice before.
+        and float(row["at"]) > last_told - SLICE_SECONDS
     ]
     if from_slack:
         return str(max(from_slack, key=lambda row: float(row["at"]))["name"])

@@ -14,6 +14,9 @@ from ir_router.ledger.table import Row
 from ir_router.security_ir import gateway as security_ir
 from ir_router.slack.gateway import Slack
 
+# A slice: a crash delays a case by at most this and the settling time. A call begun in time ends before it.
+SLICE_SECONDS = 60
+
 
 class ClaimHeldError(IrRouterError):
     """A claim of an earlier run may not be settled before `until` (seconds since the epoch)."""
