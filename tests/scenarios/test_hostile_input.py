@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -135,3 +136,42 @@ def test_given_halves_of_characters_in_an_event_when_read_then_they_are_replaced
 
     assert first["event_id"].endswith("?#AKIABACKDOOR00000001")
     assert (first["duplicate"], again["duplicate"]) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"view": {"id": "V1", "callback_id": "close_case", "private_metadata": "{"}},
+        {"view": {"id": "V1", "callback_id": "approval_deny", "private_metadata": '["x"]'}},
+        {"view": {"id": "V1", "callback_id": "approval_deny", "private_metadata": '{"approval_id": 7}', "state": []}},
+        {"view": {"callback_id": "approval_deny", "private_metadata": "{}"}},
+        {"view": {"id": "V1", "callback_id": "create_case", "private_metadata": '{"name": "x", "command_id": "y"}'}},
+        {"view": {"id": "V1", "callback_id": "create_case", "private_metadata": 7}, "user": "U1", "channel": []},
+        {"actions": [{"action_id": "approval_approve", "value": {}}], "trigger_id": "1.2", "container": "x"},
+        {"actions": [{"action_id": "approval_deny"}], "trigger_id": None},
+        {"actions": [{"action_id": "close_confirm"}], "trigger_id": "1.2", "container": ["x"], "user": {"id": []}},
+    ],
+    ids=lambda payload: str(payload)[:60],
+)
+def test_given_a_payload_of_another_shape_than_slacks_when_it_comes_then_nothing_breaks_and_nothing_changes(
+    world: World, payload: dict[str, Any]
+) -> None:
+    case_id = settled_case(world)
+    before = world.security_ir.snapshot()["cases"][case_id]
+    kind = "view_submission" if "view" in payload else "block_actions"
+    values = {"title": {"title": {"value": "t"}}}
+    view = {"state": {"values": values}, **payload.get("view", {})}
+    form = {"payload": json.dumps({"type": kind, "team": {"id": world.workspace.team_id}, **payload, "view": view})}
+    body, at = urlencode(form).encode(), str(int(world.now()))
+    headers = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "X-Slack-Request-Timestamp": at,
+        "X-Slack-Signature": signature(world.app.signing_secret, at, body),
+    }
+
+    assert world.request(headers, body)[0] == 200
+    world.settle()
+
+    assert [answer.error for answer in world.invocations if answer.error] == []
+    assert world.dead == []
+    assert world.security_ir.snapshot()["cases"] == {case_id: before}

@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ir_router import aws, observability
-from ir_router.commands import execution, people, permissions
+from ir_router.commands import execution, forms, people, permissions
 from ir_router.commands.command import Answer, Command, NotPermittedError, of_interaction
 from ir_router.errors import InvalidInputError, RefusedError, UncertainError
 from ir_router.ledger import approvals, audit
@@ -35,12 +35,10 @@ _SHOWN_ELSEWHERE = frozenset({"approved", "denied"})
 def handle(payload: Mapping[str, Any], context: Any) -> None:
     """A button of an approval was pressed, or the form with the reason was submitted."""
     if payload.get("type") == "view_submission":
-        view = payload["view"]
-        origin = json.loads(view["private_metadata"])
-        known = {"channel_id": str(origin["channel_id"]), "response_url": str(origin["response_url"])}
-        command = of_interaction(payload, "deny", str(view["id"]), context, **known)
-        reason = str(view["state"]["values"][approval_message.REASON][approval_message.REASON].get("value") or "")
-        approval_id = str(origin["approval_id"])
+        origin = forms.origin_of(payload)
+        known = {name: origin[name] for name in ("channel_id", "response_url") if name in origin}
+        command = of_interaction(payload, "deny", str(payload["view"]["id"]), context, **known)
+        reason, approval_id = forms.text_of(payload, approval_message.REASON), origin.get("approval_id", "")
         _execute(command, approval_id, lambda command: _deny(command, approval_id, reason.strip()))
         return
     action = payload["actions"][0]
@@ -66,7 +64,7 @@ def _ask_reason(command: Command, approval_id: str) -> None:
     try:
         view = command.slack.post("views.open", trigger_id=command.trigger_id, view=form)["view"]
     except RefusedError as error:
-        if error.code not in ("expired_trigger_id", "exchanged_trigger_id", "trigger_expired", "trigger_exchanged"):
+        if "trigger" not in error.code:
             raise
         raise InvalidInputError("The form could not be opened in time. Press Deny again.") from error
     try:

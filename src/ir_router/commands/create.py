@@ -43,8 +43,9 @@ def run(command: Command) -> None:
 def handle(payload: Mapping[str, Any], context: Any) -> None:
     """The form was submitted, or asked for again."""
     if payload.get("type") == "view_submission":
-        origin = create_form.origin_of(payload)
-        command = of_interaction(payload, "create", str(payload["view"]["id"]), context, **origin)
+        origin = forms.origin_of(payload)
+        known = {name: origin[name] for name in ("channel_id", "response_url") if name in origin}
+        command = of_interaction(payload, "create", str(payload["view"]["id"]), context, **known)
         form = forms.read_case(payload)
         execution.execute(command, lambda command: _create(command, form), attempted="open")
     else:

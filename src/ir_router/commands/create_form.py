@@ -70,15 +70,6 @@ def refusal(text: str) -> dict[str, Any]:
     }
 
 
-def origin_of(payload: Mapping[str, Any]) -> dict[str, str]:
-    """The `origin` of a submitted form; empty when it cannot be read."""
-    try:
-        origin = json.loads((payload.get("view") or {}).get("private_metadata") or "{}")
-    except ValueError:
-        return {}
-    return {str(name): str(value) for name, value in origin.items()} if isinstance(origin, dict) else {}
-
-
 def _input(
     block: str, label: str, element: dict[str, Any], *, hint: str = "", optional: bool = False
 ) -> dict[str, Any]:

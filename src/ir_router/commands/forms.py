@@ -6,6 +6,7 @@ heavy is imported here. Shapes: https://api.slack.com/reference/interaction-payl
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -81,6 +82,21 @@ def read_case(payload: Mapping[str, object]) -> CaseForm:
         accounts=tuple(word for word in _SEPARATORS.split(_text(element(ACCOUNTS).get("value"))) if word),
         watchers=_texts(element(WATCHERS).get("selected_users")),
     )
+
+
+def text_of(payload: Mapping[str, object], block: str) -> str:
+    """What was typed into the text field of a block whose element has the same id; empty when nothing was."""
+    values = _mapping(_mapping(_mapping(payload.get("view")).get("state")).get("values"))
+    return _text(_mapping(_mapping(values.get(block)).get(block)).get("value"))
+
+
+def origin_of(payload: Mapping[str, object]) -> dict[str, str]:
+    """What a form remembers of where it was opened (its `private_metadata`); empty when that cannot be read."""
+    try:
+        origin = json.loads(_text(_mapping(payload.get("view")).get("private_metadata")) or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return {name: value for name, value in _mapping(origin).items() if isinstance(value, str)}
 
 
 def _length(text: str, name: str, limit: int) -> str | None:

@@ -10,19 +10,21 @@ from typing import Any
 from ir_router.observability import logger
 
 # The leading letters of an action id or a callback id -> the module whose `handle(payload, context)` serves it.
-_MODULES: Mapping[str, str] = {
+_FORMS: Mapping[str, str] = {
     "approval": "ir_router.commands.approval_buttons",
-    "close": "ir_router.commands.close",
     "create": "ir_router.commands.create",
 }
+_BUTTONS: Mapping[str, str] = {**_FORMS, "close": "ir_router.commands.close"}
+_OBJECTS = ("user", "team", "enterprise", "channel", "container", "view")
 _PREFIX = re.compile(r"[a-z]+")
 
 
 def handle(event: Mapping[str, Any], context: Any) -> None:
     """Carry out `{"task": "interaction", "payload": <Slack's payload>}`."""
-    payload = event["payload"]
+    payload = _shaped(event["payload"])
     prefix = _PREFIX.match(name_of(payload))
-    module = _MODULES.get(prefix[0]) if prefix else None
+    modules = _FORMS if payload.get("type") == "view_submission" else _BUTTONS
+    module = modules.get(prefix[0]) if prefix else None
     if module is None:
         logger.info("an interaction of no form or button of ours", extra={"type": str(payload.get("type"))})
         return
@@ -30,15 +32,25 @@ def handle(event: Mapping[str, Any], context: Any) -> None:
     serve(payload, context)
 
 
+def _shaped(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """The payload with an object wherever Slack has one, an empty one where it has something else or nothing."""
+    objects = {name: payload.get(name) for name in _OBJECTS}
+    return {**payload, **{name: value if isinstance(value, Mapping) else {} for name, value in objects.items()}}
+
+
 def name_of(payload: Mapping[str, Any]) -> str:
-    """The action id of a pressed button or the callback id of a submitted form; empty for anything else."""
-    kind, actions = payload.get("type"), payload.get("actions")
-    if kind == "block_actions" and isinstance(actions, list) and actions:
+    """The action id of a pressed button or the callback id of a submitted form; empty for anything else.
+
+    Also for what lacks the id by which it is carried out once: Slack always gives one.
+    """
+    kind, actions, view = payload.get("type"), payload.get("actions"), payload.get("view")
+    if kind == "block_actions" and isinstance(actions, list) and actions and _member(payload, "trigger_id"):
         return _member(actions[0], "action_id")
-    if kind == "view_submission":
-        return _member(payload.get("view"), "callback_id")
+    if kind == "view_submission" and _member(view, "id"):
+        return _member(view, "callback_id")
     return ""
 
 
 def _member(value: object, name: str) -> str:
-    return str(value.get(name) or "") if isinstance(value, Mapping) else ""
+    member = value.get(name) if isinstance(value, Mapping) else None
+    return member if isinstance(member, str) else ""

@@ -92,7 +92,7 @@ class Files:
         house = self.house
         before, said_before = house.state(), house.said()
         content = f"bytes of {next(self._numbers)}".encode()
-        name = name.encode("utf-8", "replace").decode()  # no half of a character reaches AWS
+        name = re.sub(r"[^a-zA-Z0-9._-]", "_", name)[:255]  # AWS takes and gives no other
         self.world.security_ir.attachments.attach(
             house.case_id,
             Principal(f"AWS Responder {' '.join(name[:40].split())}"),
