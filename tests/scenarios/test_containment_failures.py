@@ -42,6 +42,28 @@ def fail_task(machine: StateMachine, name: str) -> None:
     machine.fault = fault
 
 
+def test_given_a_function_that_dies_after_containing_when_tried_again_then_all_that_was_done_is_told(
+    world: World, machine: StateMachine
+) -> None:
+    deaths: list[str] = []
+
+    def fault(task: str, after: bool) -> None:
+        if task == "immediate_containment" and after and not deaths:
+            deaths.append(task)
+            raise UncertainError("Lambda", task, "died")
+
+    machine.fault = fault
+    _, key = contain(world, machine, keys=2)
+
+    assert deaths
+    keys = iam_state(world, "backdoor").keys
+    assert set(keys.values()) == {"Inactive"}
+    (alert,) = alerts(world)
+    for one in keys:
+        assert f"key {one[:4]}...{one[-4:]} disabled (verified)" in alert["Message"]
+    assert key in keys
+
+
 # Steps that fail
 
 

@@ -107,6 +107,8 @@ def _under_lock(
             why = f"{limit} principals were contained within the last hour; a person decides about this one."
             return _result(principal, "limit_reached", why)
     state = changes.read(principal)
+    if row.get("incident") == execution:
+        state = _as_found(state, row)
     _remember(lock, execution, principal, key, state, joins=joins)
     why = ""
     try:
@@ -154,6 +156,12 @@ def _is_abandoned(row: Mapping[str, Any]) -> bool:
         return True
     approval = approvals.get(approvals.id_of(row["incident"], "remediate"))
     return approval is not None and approval["state"] == approvals.EXPIRED
+
+
+def _as_found(state: State, row: Mapping[str, Any]) -> State:
+    """Before the first attempt of this state: what that changed is done again, so that it is told and verified."""
+    recorded: Mapping[str, str] = row["recorded"]["keys"]
+    return State({key: recorded.get(key, status) for key, status in state.keys.items()}, state.denied)
 
 
 def _remember(lock: Lock, execution: str, principal: Principal, key: str | None, state: State, *, joins: bool) -> None:
