@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,12 +45,13 @@ def built(text: str) -> list[Message]:
     )
     comment = Comment(comment_id="1", body=text, creator=text, created_date=AT, last_updated_date=AT)
     member: dict[str, Any] = {"shown": text, "removed": False}
-    change = FieldChange("name", "Title", text, text)
+    change = FieldChange("name", "Title", text, text, text)
     return [
         messages.notice(case, text, "us-east-1"),
         *messages.comment_parts(comment),
-        messages.changes([change], text),
-        messages.changes([change] * 11, text),
+        messages.changes([change], {change.name: text}),
+        messages.changes([change] * 11, {change.name: text}),
+        messages.changes([change, replace(change, name="other")], {change.name: text}),
         messages.joined([member]),
         messages.joined([member] * 32),
         messages.left([member, {**member, "removed": True}] * 16),

@@ -174,6 +174,20 @@ def test_given_a_value_that_a_person_once_set_when_aws_sets_it_again_then_that_p
     assert told == ["Jane Smith", "AWS Responder", "AWS Responder"]
 
 
+def test_given_changes_of_two_people_when_told_in_one_message_then_each_line_says_whose_it_is(world: World) -> None:
+    case_id, jane = case_with_channel(world)
+    world.drop_native_events = True
+    world.refuse_events = 1  # the hint of the command
+    type_command(world, jane, case_id, 'update-title "Stolen key"')
+    world.security_ir.set_status_as(case_id, "Detection and Analysis")
+    world.live(2)
+
+    (line,) = lines_with(world, case_id, "2 changes:")
+    assert "*Title*: Suspicious API Activity Detected → Stolen key, by Jane Smith" in line
+    assert "→ In Progress (Detection and Analysis)" in line
+    assert line.count("Jane Smith") == 2  # once in the blocks, once in the fallback
+
+
 def test_given_a_comment_after_a_change_when_told_then_the_commenter_is_not_named_for_the_change(world: World) -> None:
     case_id = settled_case(world)
     world.drop_native_events = True

@@ -74,12 +74,16 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class FieldChange:
-    """A field that people follow, with its values as text. `name` is the ledger's attribute."""
+    """A field that people follow: its values as people see them, and the new one as the API has it.
+
+    `name` is the ledger's attribute.
+    """
 
     name: str
     label: str
     before: str
     after: str
+    value: str
 
 
 # The ledger's attribute -> what people call it. The specification names the first two of these attributes.
@@ -121,7 +125,7 @@ def followed_fields(case: Case, severity: str) -> dict[str, str]:
 def differences(before: Mapping[str, Any], after: Mapping[str, str]) -> list[FieldChange]:
     """The followed fields that differ, in telling order. A field never stored before is no change."""
     return [
-        FieldChange(name, label, _shown(name, str(before[name])), _shown(name, after[name]))
+        FieldChange(name, label, _shown(name, str(before[name])), _shown(name, after[name]), after[name])
         for name, label in _LABELS.items()
         if name in before and str(before[name]) != after[name]
     ]

@@ -162,13 +162,21 @@ def _edited(comment: Comment) -> str:
     return f" · edited {at(comment.last_updated_date)}"
 
 
-def changes(differences: Sequence[FieldChange], by: str | None) -> Message:
-    """What changed from what to what: a line for each field, in one message."""
-    ending = f", by {quoted(by, _NAME_LENGTH)}" if by else ""
-    lines = [_change(difference) for difference in differences]
-    first = f"{lines[0]}{ending}" if len(lines) == 1 else f"{len(lines)} changes{ending}:"
-    rest = lines if len(lines) > 1 else []
+def changes(differences: Sequence[FieldChange], by: Mapping[str, str]) -> Message:
+    """What changed from what to what: a line for each field, in one message. `by`: who did it, by the field's name."""
+    lines = [f"{_change(one)}{_by(by.get(one.name))}" for one in differences]
+    first, *rest = lines
+    if len(differences) > 1:
+        first, rest = f"{len(differences)} changes:", lines
+        people = {by.get(one.name) for one in differences}
+        if len(people) == 1:
+            first = f"{len(differences)} changes{_by(people.pop())}:"
+            rest = [_change(one) for one in differences]
     return Message(text="\n".join((f"{TAG} {first}", *rest)), blocks=[*sections((first, *rest)), context(TAG)])
+
+
+def _by(name: str | None) -> str:
+    return f", by {quoted(name, _NAME_LENGTH)}" if name else ""
 
 
 def _change(difference: FieldChange) -> str:

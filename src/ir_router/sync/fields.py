@@ -45,7 +45,7 @@ def tell_changes(run: Run) -> None:
         if not differences and row is None:
             return
         if differences:
-            by = row.get("by") if row else _who(run, differences, after, _last_told(run, count))
+            by = dict(row["by"]) if row else _who(run, differences, _last_told(run, count))
             claim = run.claim(key, fields=after, by=by)
             if claim is not None:
                 posting.post(run.slack, run.channel_id, claim, messages.changes(differences, by))
@@ -58,18 +58,19 @@ def _last_told(run: Run, count: int) -> float:
     return float(last.get("claimed_at") or 0.0)
 
 
-def _who(run: Run, differences: Sequence[FieldChange], after: Mapping[str, str], last_told: float) -> str | None:
-    """The person who since then set one of these very values from Slack, else the principal of the last edit."""
-    changed = {difference.name for difference in differences}
-    from_slack = [
-        row
-        for row in run.rows_of(keys.slack_change(run.case_id, "").sk)
-        if row["field"] in changed
-        and row["value"] == after[row["field"]]
-        # What is told was read up to a slice before.
-        and float(row["at"]) > last_told - SLICE_SECONDS
-    ]
-    if from_slack:
-        return str(max(from_slack, key=lambda row: float(row["at"]))["name"])
+def _who(run: Run, differences: Sequence[FieldChange], last_told: float) -> dict[str, str]:
+    """Who made each change, as far as it is known, by the field's name.
+
+    That is the person who since then set this very value from Slack. When there is none for any of them, it is the
+    principal of the last edit; of several, the history does not say who made which.
+    """
+    rows = sorted(run.rows_of(keys.slack_change(run.case_id, "").sk), key=lambda row: float(row["at"]))
+    # What is told was read up to a slice before.
+    from_slack = {
+        (row["field"], row["value"]): str(row["name"]) for row in rows if float(row["at"]) > last_told - SLICE_SECONDS
+    }
+    people = {one.name: from_slack[one.name, one.value] for one in differences if (one.name, one.value) in from_slack}
+    if people:
+        return people
     principal = changes.changed_by(security_ir.edits(run.case_id))
-    return messages.author(principal) if principal else None
+    return {one.name: messages.author(principal) for one in differences} if principal else {}
