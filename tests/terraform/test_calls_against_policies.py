@@ -22,61 +22,37 @@ from tests.terraform.iam import allows, strings
 from tests.terraform.root import OwnTests, Plan
 
 # Enough of the scenario tests to see every call; a right whose last user is not among them shows as unused.
-SCENARIOS: Mapping[str, tuple[str, ...]] = {
-    "case_to_slack": (
-        "given_public_channels_when_a_case_is_new_then_everybody_finds_its_channel",
-        "given_a_watcher_who_is_taken_off_when_synchronised_then_the_channel_is_told",
-    ),
-    "commands_changing": (
-        "given_a_watcher_when_updating_the_status_then_answer_case_channel_topic_and_comment_agree",
-        "given_a_button_pressed_twice_when_both_presses_arrive_then_the_first_outcome_stays",
-    ),
-    "commands_errors": ("given_one_command_delivered_three_times_when_carried_out_then_it_is_once",),
-    "commands_forms": (
-        "given_a_responder_when_the_form_is_submitted_then_the_case_is_opened_once_as_filled_in",
-        "given_a_refusal_by_aws_when_the_form_was_submitted_then_what_was_typed_is_given_back",
-    ),
-    "commands_reading": (
-        "given_more_events_than_are_shown_when_asked_for_details_then_the_newest_ten_and_how_many_more",
-    ),
-    "containment_decisions": (
-        "given_a_lost_answer_when_the_decision_arrived_then_the_next_call_says_so",
-        "given_a_bad_token_when_deciding_then_nothing_is_decided_and_the_answer_says_where_tokens_are[AQC-not-a-token]",
-    ),
-    "containment_in_slack": (
-        "given_a_user_group_of_approvers_when_a_member_presses_then_it_counts",
-        "given_configured_approvers_when_somebody_of_the_response_team_presses_then_they_are_refused",
-        "given_a_decision_that_was_not_delivered_when_polled_then_it_is_delivered_again",
-        "given_nobody_answers_when_hours_pass_then_each_reminder_comes_once_and_at_last_the_end",
-    ),
-    "containment_operations": (
-        "given_allowlist_entries_when_listed_and_removed_then_both_kinds_show_and_only_added_ones_go",
-        "given_no_audit_when_verified_then_it_is_whole",
-    ),
-    "containment_paths": (
-        "given_reconnaissance_when_it_repeats_then_one_alert_and_the_count_after_an_hour",
-        "given_a_grave_finding_about_a_role_when_denied_then_the_denial_is_lifted",
-        "given_exposed_keys_of_two_users_when_told_by_aws_health_then_both_are_contained_and_asked_about",
-    ),
-    "given_up_and_replayed": (
-        "given_a_message_and_a_file_that_aws_refused_when_mended_and_replayed_then_the_case_has_each_once",
-    ),
-    "operations_replay": (
-        "given_a_detection_that_did_not_start_the_workflow_when_replayed_twice_then_it_starts_once",
-        "given_failed_work_when_replayed_then_it_is_named_by_ids_and_never_by_its_content",
-        "given_a_command_of_a_moment_ago_when_replayed_then_it_is_carried_out",
-        "given_no_such_case_when_resynced_then_it_says_so_and_leaves_nothing",
-    ),
-    "operations_verify": (
-        "given_a_trail_of_writes_only_when_verified_then_reads_are_said_to_be_missed",
-        "given_a_fresh_rotation_when_slack_still_signs_with_the_old_secret_then_until_when_that_works_is_said",
-    ),
-    "files": ("given_an_attachment_when_it_is_verified_then_the_channel_has_the_file_once",),
-    "slack_to_case": (
-        "given_an_edit_and_a_deletion_when_they_arrive_then_the_comment_follows",
-        "given_another_bot_when_it_posts_then_the_variable_decides",
-    ),
-}
+SCENARIOS = (
+    "given_public_channels_when_a_case_is_new_then_everybody_finds_its_channel",
+    "given_a_watcher_who_is_taken_off_when_synchronised_then_the_channel_is_told",
+    "given_a_watcher_when_updating_the_status_then_answer_case_channel_topic_and_comment_agree",
+    "given_a_button_pressed_twice_when_both_presses_arrive_then_the_first_outcome_stays",
+    "given_one_command_delivered_three_times_when_carried_out_then_it_is_once",
+    "given_a_responder_when_the_form_is_submitted_then_the_case_is_opened_once_as_filled_in",
+    "given_a_refusal_by_aws_when_the_form_was_submitted_then_what_was_typed_is_given_back",
+    "given_more_events_than_are_shown_when_asked_for_details_then_the_newest_ten_and_how_many_more",
+    "given_a_lost_answer_when_the_decision_arrived_then_the_next_call_says_so",
+    "given_a_bad_token_when_deciding_then_nothing_is_decided_and_the_answer_says_where_tokens_are[AQC-not-a-token]",
+    "given_a_user_group_of_approvers_when_a_member_presses_then_it_counts",
+    "given_configured_approvers_when_somebody_of_the_response_team_presses_then_they_are_refused",
+    "given_a_decision_that_was_not_delivered_when_polled_then_it_is_delivered_again",
+    "given_nobody_answers_when_hours_pass_then_each_reminder_comes_once_and_at_last_the_end",
+    "given_allowlist_entries_when_listed_and_removed_then_both_kinds_show_and_only_added_ones_go",
+    "given_no_audit_when_verified_then_it_is_whole",
+    "given_reconnaissance_when_it_repeats_then_one_alert_and_the_count_after_an_hour",
+    "given_a_grave_finding_about_a_role_when_denied_then_the_denial_is_lifted",
+    "given_exposed_keys_of_two_users_when_told_by_aws_health_then_both_are_contained_and_asked_about",
+    "given_a_message_and_a_file_that_aws_refused_when_mended_and_replayed_then_the_case_has_each_once",
+    "given_a_detection_that_did_not_start_the_workflow_when_replayed_twice_then_it_starts_once",
+    "given_failed_work_when_replayed_then_it_is_named_by_ids_and_never_by_its_content",
+    "given_a_command_of_a_moment_ago_when_replayed_then_it_is_carried_out",
+    "given_no_such_case_when_resynced_then_it_says_so_and_leaves_nothing",
+    "given_a_trail_of_writes_only_when_verified_then_reads_are_said_to_be_missed",
+    "given_a_fresh_rotation_when_slack_still_signs_with_the_old_secret_then_until_when_that_works_is_said",
+    "given_an_attachment_when_it_is_verified_then_the_channel_has_the_file_once",
+    "given_an_edit_and_a_deletion_when_they_arrive_then_the_comment_follows",
+    "given_another_bot_when_it_posts_then_the_variable_decides",
+)
 
 # Rights that AWS's own services use in a function's name, so that no call of the function shows them.
 USED_BY_AWS = {
@@ -96,6 +72,16 @@ TAKEN_FROM = ("TakeSlackEvents", "TakeFiles")
 NOT_TOLD = {"region", "slack_api_base_url", "settle_seconds"}
 
 
+def file_of(name: str) -> str:
+    """The file with that scenario test."""
+    function = f"def test_{name.partition('[')[0]}("
+    found = [
+        file for file in (PROJECT_ROOT / "tests" / "scenarios").glob("test_*.py") if function in file.read_text("utf-8")
+    ]
+    assert len(found) == 1, f"{name} is in {len(found)} files"
+    return str(found[0].relative_to(PROJECT_ROOT))
+
+
 @dataclass(frozen=True)
 class Recorded:
     """`calls`: each right once. `settings`: (function, setting). `scopes`: those that a method of Slack looked for."""
@@ -109,7 +95,7 @@ class Recorded:
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     """What the scenarios asked for. They run in a process of their own, as `make test` runs them."""
     file = tmp_path_factory.mktemp("recorded") / "recorded.json"
-    names = [f"tests/scenarios/test_{file}.py::test_{name}" for file, tests in SCENARIOS.items() for name in tests]
+    names = [f"{file_of(name)}::test_{name}" for name in SCENARIOS]
     options = ("-q", "-p", "tests.support.recording", "-p", "no:cacheprovider")
     answer = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *names],
