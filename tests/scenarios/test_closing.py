@@ -110,3 +110,24 @@ def test_given_a_file_on_its_way_when_the_case_is_closed_then_the_channel_says_s
     assert len(lines_with(world, case_id, "`late.txt` was not copied to the case: the case is closed.")) == 1
     assert lines_with(world, case_id, "not in step") == []
     assert left_alone(world)
+
+
+@pytest.mark.parametrize("how", ["archived", "app removed"])
+def test_given_a_channel_that_people_have_left_behind_when_its_case_is_closed_then_nothing_is_tried_or_told(
+    world: World, jane: Person, case_id: str, how: str
+) -> None:
+    channel = world.channel_of(case_id)
+    if how == "archived":
+        admin = world.workspace.create_user("admin", is_admin=True)
+        jane.invite(channel, admin.id)
+        admin.archive_channel(channel)
+    else:
+        jane.kick(channel, world.app.bot_user_id)
+    world.security_ir.close_case_as(case_id)
+    world.settle()
+    outcomes = [answer.value["outcome"] for answer in world.invocations if "outcome" in (answer.value or {})]
+
+    assert outcomes[-1] == "synced"
+    assert "failed" not in outcomes
+    assert not any("not in step" in comment for comment in system_comments(world, case_id))
+    assert left_alone(world)

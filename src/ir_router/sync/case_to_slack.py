@@ -167,7 +167,11 @@ def _is_ours(run: Run) -> bool:
 def _reconcile(run: Run) -> None:
     try:
         found = channel.ensure(run)
-    except ChannelUnavailableError:
+    except ChannelUnavailableError as error:
+        if run.case.is_closed:
+            # People archive the channel when all is over; nobody is left to show the closing to.
+            logger.info("the channel of a closed case cannot be used", extra={"reason": error.reason})
+            return
         comments.resume_open_claims(run)  # the case still takes what was said
         raise
     _notice(run)
