@@ -6,11 +6,16 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
+from ir_local.bench import calls, containment, cost
+from ir_local.bench.cost import Fixed
 from ir_local.deploy import __main__ as command
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")
 TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
+CHECKLIST = (ROOT / "docs" / "checklist.md").read_text("utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 
 
@@ -82,3 +87,45 @@ def test_given_the_rights_in_operations_when_read_then_they_are_policies() -> No
     for block in blocks:
         for statement in json.loads(block)["Statement"]:
             assert {"Effect", "Action", "Resource"} <= set(statement)
+
+
+def test_given_the_makefile_when_asked_for_help_then_every_target_is_explained() -> None:
+    phony = re.findall(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)[0].split()
+    explained = re.findall(r"^([a-z][a-z-]*):.*## ", MAKEFILE, re.MULTILINE)
+
+    assert explained == phony
+
+
+def test_given_the_checklist_when_its_tests_are_looked_for_then_each_is_in_the_file_that_it_names() -> None:
+    named = [
+        (folder, name, test)
+        for folder, name, tests in re.findall(r"([a-z_]+) `([a-z_]+)`: ((?:`given_\w+`(?:, )?)+)", CHECKLIST)
+        for test in re.findall(r"`(given_\w+)`", tests)
+    ]
+    of_terraform = re.findall(r"`(terraform/tests/\w+\.tftest\.hcl)`: `(given_\w+)`", CHECKLIST)
+
+    assert len(named) + len(of_terraform) == len(re.findall(r"`given_\w+`", CHECKLIST)) > 50
+    for folder, name, test in named:
+        file = ROOT / "tests" / folder / f"test_{name}.py"
+        assert f"def test_{test}(" in file.read_text("utf-8"), (name, test)
+    for path, test in of_terraform:
+        assert f'run "{test}"' in (ROOT / path).read_text("utf-8"), (path, test)
+    for folder, name in re.findall(r"([a-z_]+) `([a-z_]+)`: all", CHECKLIST):
+        assert (ROOT / "tests" / folder / f"test_{name}.py").exists()
+
+
+def test_given_the_cost_table_when_compared_then_its_figures_are_the_models() -> None:
+    table = OPERATIONS.partition("| US dollars a month |")[2].partition("\n\n")[0].splitlines()[2:]
+    stated = {
+        name.strip(): [float(cell) for cell in cells] for name, *cells in (row.strip("|").split("|") for row in table)
+    }
+    alarms = 26  # tests/terraform/test_watching.py names them
+    work = {**calls.operations(), **containment.parts()}
+
+    found = [cost.monthly(cases, work, Fixed(alarms=alarms, dashboards=1, keys=1)) for cases in cost.OPEN_CASES]
+
+    assert f"{alarms} alarms, {cost.custom_metrics()} metrics" in OPERATIONS
+    assert set(stated) == set(found[0])
+    for name, figures in stated.items():
+        # A call more or less in an operation does not make the page wrong.
+        assert figures == [pytest.approx(one[name], rel=0.1, abs=0.05) for one in found], name
