@@ -316,7 +316,7 @@ class Synchronisation(RuleBasedStateMachine):
                 assert (email in self.watching) <= alerts <= self.watchers[email]
                 continue
             assert email not in self.watching or name.split()[0].lower() in members
-            told = ["Added" in text for text in texts if name in text and ("Added" in text or "No longer" in text)]
+            told = ["No longer" not in text for text in texts if name in text]
             assert told == [number % 2 == 0 for number in range(len(told))], "told twice"
             assert bool(told and told[-1]) == (email in self.watching)
 

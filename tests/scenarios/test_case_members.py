@@ -115,6 +115,25 @@ def test_given_thirty_unknown_watchers_when_the_case_is_new_then_few_calls_and_n
     assert world.slept == 0
 
 
+def test_given_a_watcher_who_was_taken_off_when_they_are_put_on_again_then_the_channel_says_so_each_time(
+    world: World,
+) -> None:
+    world.workspace.create_user("bob.stone", email="bob@example.com", real_name="Bob Stone")
+    case_id = settled_case(world)
+    for change in ("watchersToAdd", "watchersToDelete") * 2:
+        world.advance(60)
+        world.security_ir.call("UpdateCase", {"caseId": case_id, change: [{"email": "bob@example.com"}]})
+        world.settle()
+
+    told = [message["text"].split("] ")[1] for message in world.said(case_id) if "Bob Stone" in message["text"]]
+    assert told == [
+        "Added to this channel as watcher or response team: Bob Stone",
+        "No longer watching the case, still in this channel: Bob Stone",
+        "Watching the case again: Bob Stone",
+        "No longer watching the case, still in this channel: Bob Stone",
+    ]
+
+
 @pytest.mark.parametrize("remove", [False, True])
 def test_given_a_watcher_who_is_taken_off_when_synchronised_then_the_channel_is_told(
     world: World, remove: bool

@@ -191,6 +191,11 @@ def joined(members: Sequence[Mapping[str, Any]]) -> Message:
     return _line(_people("Added to this channel as watcher or response team", members))
 
 
+def came_back(members: Sequence[Mapping[str, Any]]) -> Message:
+    """People who had been told to be gone are named by the case again, and had stayed in the channel."""
+    return _line(_people("Watching the case again", members))
+
+
 def left(members: Sequence[Mapping[str, Any]]) -> Message:
     """People are no longer named by the case."""
     removed = [member for member in members if member.get("removed")]

@@ -95,6 +95,7 @@ def synchronise(run: Run) -> None:
 
 _MESSAGES: Mapping[str, Callable[[Sequence[Mapping[str, Any]]], Message]] = {
     "invited": messages.joined,
+    "back": messages.came_back,
     "missing": messages.not_in_workspace,
     "former": messages.left,
 }
@@ -116,6 +117,9 @@ def _add(run: Run, person: Person, before: Row | None, watchers: str) -> Row:
     run.deadline.check()
     email, now = person.email.lower(), clock.now()
     row: Row = {"email": email, "watchers": watchers, "looked_up_at": now, "since": now}
+    was_told_to_be_gone = before is not None and before["state"] == "former" and not before.get("quiet")
+    if was_told_to_be_gone or (before or {}).get("returns"):
+        row["returns"] = True
     try:
         user = run.slack.read("users.lookupByEmail", email=person.email)["user"]
     except RefusedError as error:
@@ -132,6 +136,8 @@ def _add(run: Run, person: Person, before: Row | None, watchers: str) -> Row:
             return _put(run, {**row, "state": "present"})
         if error.code != "already_in_channel":
             return _missing(run, row, before, error.code)
+        if row.get("returns"):
+            return _put(run, {**row, "state": "back"})
         if before is None or before["state"] != "inviting":
             return _put(run, {**row, "state": "present"})
     return _put(run, {**row, "state": "invited"})
