@@ -49,6 +49,15 @@ def test_given_a_route_when_its_imports_are_read_then_it_does_not_know_the_route
     assert offences(route, ("handler", "router")) == []
 
 
+@pytest.mark.parametrize(
+    ("route", "others"), [("sync", ("commands", "workflow", "ops")), ("workflow", ("commands", "sync", "ops"))]
+)
+def test_given_what_other_routes_build_on_when_its_imports_are_read_then_it_does_not_know_them(
+    route: str, others: tuple[str, ...]
+) -> None:
+    assert offences(route, others) == []
+
+
 def test_given_the_deployed_package_when_its_imports_are_read_then_nothing_local_is_in_it() -> None:
     for file in sorted(ROOT.rglob("*.py")):
         assert "ir_local" not in file.read_text("utf-8"), file
