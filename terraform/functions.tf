@@ -155,11 +155,11 @@ resource "aws_lambda_function_event_invoke_config" "this" {
   }
 }
 
-# Small batches: a channel's messages stay in order, and one slow message holds up few others.
+# One message at a time: those behind a message that fails would be received with it, and given up with it untried.
 resource "aws_lambda_event_source_mapping" "slack_events" {
   event_source_arn        = aws_sqs_queue.slack_events.arn
   function_name           = aws_lambda_function.this["slack"].arn
-  batch_size              = 5
+  batch_size              = 1
   function_response_types = ["ReportBatchItemFailures"]
 
   scaling_config {

@@ -137,6 +137,19 @@ def test_given_a_message_that_aws_refuses_for_good_when_spent_then_both_sides_ar
     assert [body.split("\n")[1] for body in from_slack(world, case_id)] == ["next words", "refused words"]
 
 
+def test_given_a_message_that_is_refused_for_good_when_others_wait_behind_it_then_they_are_copied_and_not_given_up(
+    world: World, jane: Person, case_id: str, channel: str
+) -> None:
+    world.security_ir.faults.refuse("AccessDeniedException", "CreateCaseComment", times=1)
+    for text in ("refused", "one", "two", "three"):
+        jane.post(channel, text)
+    world.settle()
+
+    assert [body.split("\n")[1] for body in from_slack(world, case_id)] == ["one", "two", "three"]
+    (dead,) = world.dead_letters("slack-events")
+    assert dead["event"]["text"] == "refused"
+
+
 def test_given_a_closed_case_when_people_go_on_talking_then_they_are_told_once_and_nothing_is_tried_again(
     world: World, jane: Person, case_id: str, channel: str
 ) -> None:

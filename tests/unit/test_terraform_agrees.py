@@ -23,6 +23,10 @@ def test_given_the_queues_when_read_then_they_give_up_when_the_code_thinks_so() 
     assert int(found[1]) == queue.MAX_RECEIVE_COUNT
 
 
+def test_given_the_queues_when_read_then_each_message_comes_alone_as_in_the_tests() -> None:
+    assert re.findall(r"batch_size\s*=\s*(\d+)", text("functions.tf")) == ["1", "1"]
+
+
 def test_given_the_index_when_read_then_it_projects_what_the_tests_have() -> None:
     block = re.search(r"non_key_attributes = \[(.*?)\]", text("ledger.tf"), re.DOTALL)
     assert block

@@ -45,14 +45,14 @@ def on_clock(now: Callable[[], float]) -> Iterator[None]:
         yield
 
 
-def receive(url: str, name: str, batch_size: int, now: float) -> list[dict[str, Any]]:
-    """The next records for Lambda, in the shape of its SQS events; empty when nothing is visible."""
+def receive(url: str, name: str, now: float) -> list[dict[str, Any]]:
+    """The next record for Lambda, in the shape of its SQS events; empty when none is visible."""
     at = due(name)
     if at is None or at > now:
         return []  # quicker than to ask
     messages = (
         boto3.client("sqs")
-        .receive_message(QueueUrl=url, MaxNumberOfMessages=batch_size, AttributeNames=["All"])
+        .receive_message(QueueUrl=url, MaxNumberOfMessages=1, AttributeNames=["All"])
         .get("Messages", [])
     )
     return [

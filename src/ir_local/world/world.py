@@ -49,7 +49,6 @@ class World:
         self.carriers: list[Callable[[], bool]] = []
         self.drop_native_events = False
         self.refuse_events = 0
-        self.batch_size = 1
         self.slept = 0.0
         self._retries: list[Retry] = []
         self._real_now = clock.now
@@ -270,7 +269,7 @@ class World:
 
     def _run_queue(self, name: str, deployed: str) -> bool:
         url = self.environment[f"IR_{name.replace('-', '_').upper()}_QUEUE_URL"]
-        records = queues.receive(url, name, self.batch_size, self.now())
+        records = queues.receive(url, name, self.now())
         if not records:
             return False
         answer = self.try_invoke(deployed, {"Records": records})

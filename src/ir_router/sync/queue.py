@@ -1,4 +1,7 @@
-"""Records of our FIFO queues: in order, with partial failures, and a failed group back within seconds."""
+"""Records of our FIFO queues: in order, with partial failures, and a failed group back within seconds.
+
+Terraform lets each message come alone: SQS counts a message as received also when it waits behind one that fails.
+"""
 
 from __future__ import annotations
 

@@ -223,7 +223,6 @@ def _carry_out(world: World, answers: Sequence[Answer]) -> None:
         for message in answer.queued:
             sqs.send_message(QueueUrl=url, **message)  # type: ignore[arg-type]
         world.asynchronous += answer.invoked
-    world.batch_size = 5
     world.settle()
     world.live(2)
 

@@ -25,8 +25,6 @@ _MOST_MINUTES = 30
 _AFTER_SECONDS = 420.0
 # Of each hundred messages: so many lose one answer, so many three.
 _LOSE_ONE, _LOSE_THREE = 11, 3
-# terraform/functions.tf has it of the queue slack-events.fifo.
-_BATCH_SIZE = 5
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,6 @@ class Figures:
 def carry(amount: Amount) -> Figures:
     """Let people write, wave after wave, and compare every channel with its case."""
     with leaks.watching() as watched, own_world(enforce_rate_limits=True) as world:
-        world.batch_size = _BATCH_SIZE
         talk = Talk(world, amount.channels)
         line = LossyLine(world)
         for wave in range(amount.each):
