@@ -14,6 +14,8 @@ from typing import Any, TextIO, cast
 from unittest import mock
 from urllib.parse import urlsplit
 
+from aws_lambda_powertools.logging.filters import SuppressFilter
+
 from ir_local.proof.hostile.words import FORGED
 from ir_local.world import World
 
@@ -92,9 +94,15 @@ def logged() -> Iterator[Log]:
         before = {handler: handler.stream for handler in _handlers()}
         for handler in before:
             handler.setStream(stream)
+        # Powertools does this to the handlers that it finds when its logger is made: else all is logged twice.
+        ours = SuppressFilter("ir-router")
+        for one in logging.getLogger().handlers:
+            one.addFilter(ours)
         try:
             yield log
         finally:
+            for one in logging.getLogger().handlers:
+                one.removeFilter(ours)
             for handler in _handlers():
                 handler.setStream(before.get(handler, log._onwards))  # noqa: SLF001 - its own module
 
