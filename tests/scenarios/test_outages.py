@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ir_local.world.outages import Kind, Outage, struck_by
+from tests.support.commands import answers, case_with_channel
 from tests.support.sync import settled_case
 from tests.support.world import World
 
@@ -48,3 +49,19 @@ def test_given_ten_minutes_without_answers_when_they_are_over_then_the_next_poll
     topic = world.workspace.channel(world.channel_of(case_id)).topic["value"]
     assert topic.startswith("Status: Open")
     assert any("ghost@example.com" in message["text"] for message in world.said(case_id))
+
+
+@pytest.mark.parametrize("kind", ["time-out", "server error", "malformed answer"])
+def test_given_a_ledger_that_fails_for_a_while_when_a_title_is_changed_then_the_person_hears_that_it_was(
+    world: World, kind: Kind
+) -> None:
+    case_id, jane = case_with_channel(world)
+
+    with struck_by(world, Outage("dynamodb", "TransactWriteItems", kind, 30)):
+        jane.command(world.channel_of(case_id), "/security-ir", "update-title Another title")
+        world.settle()
+
+    told = answers(world, jane)
+    assert told[-1].startswith("✅ Case title updated")
+    assert not any("Unable to update" in text for text in told)
+    assert sum('to "Another title" by Jane Smith from Slack.' in text for text in world.comments(case_id)) == 1

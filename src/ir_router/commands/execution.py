@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from ir_router import clock
 from ir_router.commands import rendering
 from ir_router.commands.catalogue import COMMAND
 from ir_router.commands.command import Answer, Command, NotPermittedError
 from ir_router.errors import (
     InvalidInputError,
+    IrRouterError,
     LeaseLostError,
     OutOfTimeError,
     RefusedError,
@@ -53,7 +56,8 @@ def execute(command: Command, work: Work, *, attempted: str) -> None:
         answer, outcome = command.error(f"❌ {error}"), "not_permitted"
     except InvalidInputError as error:
         answer, outcome = command.error(f"❌ {error}"), "refused"
-    except (RetryLaterError, UncertainError, OutOfTimeError) as error:
+    except (RetryLaterError, UncertainError, OutOfTimeError, BotoCoreError, ClientError) as error:
+        # Of botocore: the ledger or a bus that does not answer. Some of the work may be done.
         if command.claim is not None and command.claim.attempt < _ATTEMPTS:
             _postpone(command, error)
             raise
@@ -88,7 +92,7 @@ def _claim(command: Command) -> bool:
 def _postpone(command: Command, error: Exception) -> None:
     """Tell that work goes on, once, and let the next attempt begin as soon as what was sent has landed."""
     shown = error_id("network-error")
-    logger.error("a command goes on later", extra={"error_id": shown, "command": command.name, "error": str(error)})
+    logger.error("a command goes on later", extra=_details(command, error, shown))
     if command.claim is None:
         return
     claims.note(command.claim, settle_after=clock.now() + settings().settle_seconds)
@@ -98,8 +102,14 @@ def _postpone(command: Command, error: Exception) -> None:
 
 def _give_up(command: Command, error: Exception) -> Answer:
     shown = error_id("network-error")
-    logger.error("a command was given up", extra={"error_id": shown, "command": command.name, "error": str(error)})
+    logger.error("a command was given up", extra=_details(command, error, shown))
     return command.error(rendering.outcome_unknown(f"{COMMAND} {command.name}", shown))
+
+
+def _details(command: Command, error: Exception, shown: str) -> dict[str, str]:
+    """Of our own errors what they say; of others, whose words are not ours, their type."""
+    said = str(error) if isinstance(error, IrRouterError) else type(error).__name__
+    return {"error_id": shown, "command": command.name, "error": said}
 
 
 def _failed(command: Command, error: Exception, attempted: str) -> Answer:
