@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -140,7 +141,8 @@ class LocalCloud:
         self.outputs = self._deployer.outputs()
 
     def _join(self) -> None:
-        """Give the Slack app the credentials that are deployed and the address of the deployed API."""
+        """Set the Slack app up as its manifest says, with the credentials that are deployed."""
+        set_up(self.slack_app, json.loads(self.outputs["slack_app_manifest"]))
         self.slack.issue_token(self.slack_app, self.credentials.bot_token)
         self.slack_app.signing_secret = self.credentials.signing_secret
         self.slack_app.request_url = self.webhook_url
@@ -154,9 +156,13 @@ class LocalCloud:
     @property
     def webhook_url(self) -> str:
         """Where the emulator serves the deployed `SlackWebhookUrl`."""
-        found = INVOKE_URL.fullmatch(str(self.outputs["SlackWebhookUrl"]))
+        return self.served(str(self.outputs["SlackWebhookUrl"]))
+
+    def served(self, invoke_url: str) -> str:
+        """Where the emulator serves the URL of an API Gateway stage."""
+        found = INVOKE_URL.fullmatch(invoke_url)
         if found is None:
-            raise ValueError(f"SlackWebhookUrl is not an API Gateway URL: {self.outputs['SlackWebhookUrl']}")
+            raise ValueError(f"this is not an API Gateway URL: {invoke_url}")
         return f"{self.emulator.url}/restapis/{found['api']}/{found['stage']}/_user_request_{found['path']}"
 
     @property
@@ -210,3 +216,10 @@ class LocalCloud:
     ) -> None:
         """End everything, whatever happened."""
         self.close(error)
+
+
+def set_up(app: App, manifest: Mapping[str, Any]) -> None:
+    """Give an app the scopes, events and commands of a manifest, and no others."""
+    app.scopes = set(manifest["oauth_config"]["scopes"]["bot"])
+    app.events = set(manifest["settings"]["event_subscriptions"]["bot_events"])
+    app.commands = {command["command"] for command in manifest["features"]["slash_commands"]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ir_router.cases import comments
 from ir_router.ledger import claims, keys
+from ir_router.settings import settings
 from ir_router.sync import comment_claims
 
 ORIGIN = "system"
@@ -20,7 +21,8 @@ def write(case_id: str, name: str, text: str) -> None:
     Raises RefusedError, RetryLaterError or UncertainError.
     """
     body = comments.system_comment(text, name)
-    token = comment_claims.token_for(case_id, "system", name)
+    # Two deployments side by side, one for each workspace, write on the same case: each its own.
+    token = comment_claims.token_for(settings().name_prefix, case_id, "system", name)
     taken = comment_claims.take(key_of(case_id, name), body, token)
     if isinstance(taken, claims.Claim):
         comment_claims.settle(case_id, taken, ORIGIN)
