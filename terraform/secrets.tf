@@ -1,6 +1,7 @@
 # The Slack credentials. Secrets are write-only arguments of ephemeral variables: in neither plan nor state, nor in any
 # function's environment. They are written when slack_credentials_version changes, so that a rotation outside
-# Terraform (`make rotate`) is not undone by the next apply.
+# Terraform (`make rotate`) is not undone by the next apply. For the same reason their key or description cannot change
+# without a new version: Terraform would have no value to write them again with, and AWS refuses an empty one.
 
 locals {
   parameter_folder = var.name_prefix == local.default_prefix ? "/SecurityIncidentResponse" : "/SecurityIncidentResponse/${var.name_prefix}"
