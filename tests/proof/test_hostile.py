@@ -13,7 +13,7 @@ import pytest
 from ir_local.proof import hostile
 from ir_local.proof.hostile import KINDS
 from ir_local.proof.hostile.house import acting, skeleton
-from ir_local.proof.hostile.trial import Job, try_inputs
+from ir_local.proof.hostile.trial import Job, Trial, try_inputs
 from ir_local.proof.hostile.watch import Log, egress
 from ir_local.proof.hostile.words import FORGED, texts
 from ir_local.proof.part import Run
@@ -50,10 +50,9 @@ def test_given_a_door_that_trusts_everybody_when_tried_then_the_trial_tells(monk
     assert any("not 401" in line for line in outcome.escapes)
 
 
-class Harmless:
+class Harmless(Trial):
     """Does nothing but remember its inputs."""
 
-    refusals: tuple[type[Exception], ...] = ()
     inputs = texts
 
     def __init__(self, _: World) -> None:

@@ -13,6 +13,7 @@ import urllib3
 from hypothesis import strategies as st
 
 from ir_local.proof.hostile.commands import EVIL_ADDRESSES
+from ir_local.proof.hostile.trial import Trial
 from ir_local.proof.hostile.words import texts
 from ir_local.world import World
 from ir_router import transfer
@@ -30,10 +31,9 @@ _PIECES = (
 _GOOD = ("https://files.slack.com/files-pri/T1-F1/download/x", "https://hooks.slack.com/commands/T1/1/x")
 
 
-class Addresses:
+class Addresses(Trial):
     """Each input is an address."""
 
-    refusals: tuple[type[Exception], ...] = ()
     inputs = st.one_of(
         st.sampled_from((*EVIL_ADDRESSES, *_GOOD)),
         st.lists(st.sampled_from(_PIECES) | texts, max_size=7).map("".join),

@@ -14,6 +14,7 @@ from hypothesis.strategies import SearchStrategy
 
 from ir_local.proof.hostile.house import House, acting, changes
 from ir_local.proof.hostile.incident import BYSTANDER, Scene
+from ir_local.proof.hostile.trial import Trial
 from ir_local.proof.hostile.words import junk, spoilt, texts
 from ir_local.proof.leaks import CANARY
 from ir_local.world import World
@@ -34,10 +35,10 @@ _TEMPLATES = (
 _STATUSES = frozenset({"unknown_decision", "analyst_missing", "unknown_token", "not_allowed"})
 
 
-class Approvals:
+class Approvals(Trial):
     """Each input is a payload, with marks where the waiting approval's own token and id belong."""
 
-    refusals: tuple[type[Exception], ...] = (UnknownEventError,)
+    refusals = (UnknownEventError,)
 
     def __init__(self, world: World) -> None:
         """A user is contained, and the approval waits."""

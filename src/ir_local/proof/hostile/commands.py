@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from ir_local.proof.hostile.house import FORM_TYPE, House, acting, changes, grown, skeleton
+from ir_local.proof.hostile.trial import Trial
 from ir_local.proof.hostile.words import texts
 from ir_local.world import World
 from ir_router.cases.limits import TITLE_LIMIT
@@ -51,10 +52,8 @@ _READS = ("status", "incident-details", "help", "sync", "close", "create", "")
 _RENEWED_AFTER = 40
 
 
-class Commands:
+class Commands(Trial):
     """Each input: who, in the case's channel or elsewhere, which command, its text, and fields of the form."""
-
-    refusals: tuple[type[Exception], ...] = ()
 
     def __init__(self, world: World) -> None:
         """The people and their case."""

@@ -17,6 +17,7 @@ from hypothesis.strategies import SearchStrategy
 
 from ir_local.proof.hostile.house import House, acting
 from ir_local.proof.hostile.incident import BYSTANDER
+from ir_local.proof.hostile.trial import Trial
 from ir_local.proof.hostile.words import junk, spoilt, texts
 from ir_local.proof.leaks import CANARY
 from ir_local.world import World, incidents
@@ -27,10 +28,10 @@ _EVERY = 12
 _KINDS = frozenset({"user", "role", "root", "service", "account", "unknown"})
 
 
-class Detections:
+class Detections(Trial):
     """Each input is an EventBridge event."""
 
-    refusals: tuple[type[Exception], ...] = (InvalidInputError,)
+    refusals = (InvalidInputError,)
 
     def __init__(self, world: World) -> None:
         """A user whom no event names."""

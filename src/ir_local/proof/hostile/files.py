@@ -16,6 +16,7 @@ from hypothesis.strategies import SearchStrategy
 
 from ir_local.proof.hostile.commands import EVIL_ADDRESSES
 from ir_local.proof.hostile.house import House, acting, changes
+from ir_local.proof.hostile.trial import Trial
 from ir_local.proof.hostile.words import texts
 from ir_local.security_ir.records import Principal
 from ir_local.world import World
@@ -24,10 +25,9 @@ _TAKEN_BY_AWS = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,254}")
 _RENEWED_AFTER = 20
 
 
-class Files:
+class Files(Trial):
     """Each input: which way, the name, and what else Slack says about the file."""
 
-    refusals: tuple[type[Exception], ...] = ()
     told = frozenset({"a failure stays"})
 
     def __init__(self, world: World) -> None:

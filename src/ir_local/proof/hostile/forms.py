@@ -19,6 +19,7 @@ from hypothesis.strategies import SearchStrategy
 from ir_local.proof.hostile.commands import EVIL_ADDRESSES
 from ir_local.proof.hostile.house import FORM_TYPE, House, acting, changes
 from ir_local.proof.hostile.incident import Scene
+from ir_local.proof.hostile.trial import Trial
 from ir_local.proof.hostile.words import junk, spoilt, texts
 from ir_local.slack.people import Person
 from ir_local.world import World
@@ -35,10 +36,9 @@ _VALUES: dict[str, object] = {
 }
 
 
-class Forms:
+class Forms(Trial):
     """Each input: what is tried, a payload, and what takes the place of a form's memory or of an approval's id."""
 
-    refusals: tuple[type[Exception], ...] = ()
     # A payload may name no place where anybody could be told anything.
     told = frozenset({"a command's outcome could not be told"})
 

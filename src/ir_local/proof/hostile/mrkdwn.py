@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ir_local.proof.hostile.house import House, acting, changes, skeleton
+from ir_local.proof.hostile.trial import Trial
 from ir_local.proof.hostile.words import texts
 from ir_local.world import World
 from ir_router.cases.limits import COMMENT_LIMIT, DESCRIPTION_LIMIT, TITLE_LIMIT
@@ -21,10 +22,9 @@ _EVERY_FIFTH = 5
 _READ_BY_SLACK = frozenset("<&")
 
 
-class Mrkdwn:
+class Mrkdwn(Trial):
     """Each input is a text: a message of Jane, a comment by AWS, and now and then the case's title and description."""
 
-    refusals: tuple[type[Exception], ...] = ()
     inputs = texts
 
     def __init__(self, world: World) -> None:

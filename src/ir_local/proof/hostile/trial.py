@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
@@ -20,15 +21,18 @@ _MOST_KEPT = 20
 _INPUT_SHOWN = 2_000
 
 
-class Trial(Protocol):
-    """One kind of input. `refusals`: errors that are a clear answer where they are raised.
+class Trial(ABC):
+    """One kind of input.
 
-    A trial that lets things fail which people are then told of names the log's messages for that in `told`.
+    `refusals`: errors that are a clear answer where they are raised. `told`: the log's messages of errors that people
+    are told of, in a trial that lets things fail.
     """
 
-    refusals: tuple[type[Exception], ...]
+    refusals: tuple[type[Exception], ...] = ()
+    told: frozenset[str] = frozenset()
     inputs: SearchStrategy[Any]
 
+    @abstractmethod
     def check(self, value: Any) -> Iterable[str]:
         """Let the input in, let everything come to rest, and tell what it did that it must not do."""
 
@@ -97,7 +101,7 @@ class _Trying:
         self._outcome.tried += 1
         before = len(self._world.invocations)
         escapes = [*self._trial.check(value), *self._ways_out.check()]
-        faults, forged = self._log.check(getattr(self._trial, "told", frozenset()))
+        faults, forged = self._log.check(self._trial.told)
         errors = [*dict.fromkeys(self._errors(before)), *faults]
         where = f"{self._job}, input {next(self._numbers)}"
         shown = f"{value!r}"[:_INPUT_SHOWN]

@@ -18,6 +18,7 @@ from hypothesis.strategies import SearchStrategy
 
 from ir_local.proof.forgery import FORGERIES, SIGNATURE, TIMESTAMP
 from ir_local.proof.hostile.house import FORM_TYPE, JSON_TYPE, House, as_json, changes, grown
+from ir_local.proof.hostile.trial import Trial
 from ir_local.proof.hostile.words import junk, spoilt, texts
 from ir_local.world import World
 from ir_router.errors import UnknownEventError
@@ -30,10 +31,10 @@ _HEADERS = st.sampled_from([TIMESTAMP, SIGNATURE, "Content-Type", "x-slack-signa
 _WITHOUT_EFFECT = frozenset({"forged", "elsewhere", "body", "gateway"})
 
 
-class Webhook:
+class Webhook(Trial):
     """Each input is a tuple: what is tried, and with what."""
 
-    refusals: tuple[type[Exception], ...] = (UnknownEventError,)
+    refusals = (UnknownEventError,)
 
     def __init__(self, world: World) -> None:
         """Take down what Slack sends for all that people do in a channel."""
