@@ -57,9 +57,9 @@ class Run:
     """What the leak checks of all parts found: a part adds its own."""
 
     def wants(self, name: str) -> bool:
-        """Whether a job of that name is to be run, or one whose name begins with it."""
+        """Whether a job of that name is to be run, or one whose name is it, a colon, and more."""
         wanted, name = self.only.casefold(), name.casefold()
-        return wanted in name or name in wanted
+        return wanted in name or wanted.startswith(f"{name}: ")
 
     def each(
         self, part: str, work: Callable[[Item], Result], items: Sequence[Item], *, label: Callable[[Item], str] = str
