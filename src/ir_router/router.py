@@ -32,7 +32,7 @@ ROUTES: Mapping[str, str] = {
 
 # Route -> the AWS services that its usual event needs. Their clients are made when the deployment starts.
 CLIENTS: Mapping[str, tuple[str, ...]] = {
-    "webhook": ("ssm", "sqs", "lambda"),
+    "webhook": ("ssm", "sqs"),
     "slack_event": ("dynamodb", "ssm", "security-ir", "events"),
     "slash_command": ("dynamodb", "ssm", "security-ir", "events"),
     "interaction": ("dynamodb", "ssm", "security-ir", "events", "lambda"),

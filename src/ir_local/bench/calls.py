@@ -22,6 +22,8 @@ _TEAM = ("ListMemberships", "GetMembership")
 _NAMES = {"security-ir": "security_ir"}
 _EMAIL = "jane.smith@example.com"
 _CONTENT = b"x" * 1000
+# So many cases come between two looks whether all has come to rest.
+_AT_A_TIME = 10
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,11 @@ def idle_poll(cases: int) -> Work:
     Deep checks take turns, so that the most of ten minutes is given.
     """
     with own_world() as world, quietly():
-        for _ in range(cases):
+        for number in range(cases):
             world.create_case()
-        world.live(3 + cases // 10)
+            if number % _AT_A_TIME == 0:
+                world.settle()
+        world.live(3)
         most: Counter[str] = Counter()
         operations: Counter[str] = Counter()
         for _ in range(10):
@@ -134,11 +138,22 @@ def operations() -> dict[str, Work]:
 
 
 def unknown_watchers(count: int) -> Work:
-    """A new case with so many watchers whom the workspace does not know, from the event until a minute after it."""
+    """So many watchers whom the workspace does not know, added to a case that has its channel, until rest."""
+    with own_world() as world, quietly():
+        _, _, case_id = case_with_channel(world)
+        change = {"caseId": case_id, "watchersToAdd": _strangers(count)}
+        return _measured(world, lambda: world.security_ir.call("UpdateCase", change), 0)
+
+
+def new_case_with_unknown_watchers(count: int) -> Work:
+    """A new case with so many of them, its channel, notice and members included, until rest."""
     with own_world() as world, quietly():
         case_with_channel(world)
-        watchers = [{"email": f"stranger.{number}@example.com"} for number in range(count)]
-        return _measured(world, lambda: world.create_case(watchers=watchers), 1)
+        return _measured(world, lambda: world.create_case(watchers=_strangers(count)), 0)
+
+
+def _strangers(count: int) -> list[dict[str, str]]:
+    return [{"email": f"stranger.{number}@example.com"} for number in range(count)]
 
 
 def case_with_channel(world: World) -> tuple[Person, str, str]:

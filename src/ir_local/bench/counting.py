@@ -41,13 +41,18 @@ def count(polled: Sequence[int]) -> Counted:
         polls = {cases: pool.submit(calls.idle_poll, cases) for cases in sorted(polled, reverse=True)}
         operations = pool.submit(calls.operations)
         parts, steps = pool.submit(containment.parts), pool.submit(containment.steps)
-        watchers, door = (
-            pool.submit(calls.unknown_watchers, UNKNOWN_WATCHERS),
-            pool.submit(calls.before_acknowledgement),
-        )
+        watchers = {
+            "unknown_watchers": pool.submit(calls.unknown_watchers, UNKNOWN_WATCHERS),
+            "new_case_unknown_watchers": pool.submit(calls.new_case_with_unknown_watchers, UNKNOWN_WATCHERS),
+        }
+        door = pool.submit(calls.before_acknowledgement)
         return Counted(
             polls={cases: polls[cases].result() for cases in polled},
             door=door.result(),
-            operations={**operations.result(), **parts.result(), "unknown_watchers": watchers.result()},
+            operations={
+                **operations.result(),
+                **parts.result(),
+                **{name: work.result() for name, work in watchers.items()},
+            },
             steps=steps.result(),
         )

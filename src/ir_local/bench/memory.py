@@ -17,21 +17,28 @@ class UnknownMemoryError(Exception):
     """This machine does not say how much memory a process has: /proc is missing."""
 
 
-def measure(there: Quiet, size: int) -> dict[str, float]:
-    """MiB above idle at most, while a file of `size` bytes goes each way; `idle` is what the function has before."""
+def measure(there: Quiet, size: int) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """MiB above idle at most, while a file of `size` bytes goes each way, and by way the milliseconds it took.
+
+    `idle` is what the function has before. Raises UnknownMemoryError.
+    """
     with FunctionProcess(there.deployed("sync")) as process:
         process.call({"task": "poll"})
         _to_case(there, process, _SMALL)
         idle = _to_slack(there, process, _SMALL).resident
-        if idle is None:
+        to_case, to_slack = _to_case(there, process, size), _to_slack(there, process, size)
+        if idle is None or to_case.peak is None or to_slack.peak is None:
             raise UnknownMemoryError(UnknownMemoryError.__doc__)
-        to_case = _to_case(there, process, size).peak or 0
-        to_slack = _to_slack(there, process, size).peak or 0
-        return {
+        peaks = {
             "idle": round(idle / MIB, 1),
-            "to_case_above_idle": round((to_case - idle) / MIB, 1),
-            "to_slack_above_idle": round((to_slack - idle) / MIB, 1),
+            "to_case_above_idle": round((to_case.peak - idle) / MIB, 1),
+            "to_slack_above_idle": round((to_slack.peak - idle) / MIB, 1),
         }
+        times = {
+            f"sync: file_transfer, {size // MIB} MiB {way}": {"ms": round(reply.ms, 1), "own": round(reply.own_ms, 1)}
+            for way, reply in (("to the case", to_case), ("to Slack", to_slack))
+        }
+        return peaks, times
 
 
 def _to_case(there: Quiet, process: FunctionProcess, size: int) -> Reply:

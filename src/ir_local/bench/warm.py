@@ -35,10 +35,15 @@ def measure(there: Quiet, runs: int) -> dict[str, dict[str, float]]:
 
 def _routes(there: Quiet) -> Mapping[str, Mapping[str, Callable[[], Any]]]:
     case_event = {"source": "aws.security-ir", "detail-type": "Case Updated", "detail": {"caseId": there.case_id}}
+    notice = {"source": "security-ir", "detail-type": "ApprovalDecided", "detail": {"approval_id": "unknown"}}
     return {
         "webhook": {"message": there.message_request, "slash command": there.command_request},
         "slack": {"slack_event": there.message_event, "slash_command": there.command_event},
-        "sync": {"poll": lambda: {"task": "poll"}, "sync_case": lambda: case_event},
+        "sync": {
+            "poll": lambda: {"task": "poll"},
+            "sync_case": lambda: case_event,
+            "approval_notice": lambda: notice,
+        },
         "workflow": {"extract_event_context": lambda: detection_task(uuid.uuid4().hex)},
         "approval-handler": {
             "approval": lambda: {"task_token": uuid.uuid4().hex, "decision": "approve", "analyst": "nobody"}
