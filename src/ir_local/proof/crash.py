@@ -80,7 +80,7 @@ def broken(figures: Mapping[str, Any]) -> list[str]:
     ]
     lines += [f"a call that was not covered: {point}" for point in figures["not_covered"]]
     if not figures["points"]:
-        lines.append("no point was tried: ONLY names no scenario")
+        lines.append("no point was tried: ONLY names none")
     return lines
 
 
