@@ -73,13 +73,19 @@ class Talk:
         watchers = [{"email": f"{name}@example.com", "name": name.title()} for name in ("jane", "omar")]
         self.said: dict[str, list[str]] = {world.create_case(watchers=watchers): [] for _ in range(channels)}
         world.settle()
-        for _ in range(_MOST_MINUTES):  # at the pace at which Slack makes channels
-            if sum(channel.kind == "private" for channel in world.workspace.store.channels.values()) == channels:
+        for _ in range(_MOST_MINUTES):  # at the pace at which Slack makes channels and lets people in
+            if self._are_let_in():
                 break
             world.live(1)
         self.channels = {case_id: world.channel_of(case_id) for case_id in self.said}
         self._threads: dict[str, str] = {}
         self._random = random.Random(20_260_115)  # noqa: S311
+
+    def _are_let_in(self) -> bool:
+        """Whether every case has its channel, with the people in it."""
+        made = [channel for channel in self.world.workspace.store.channels.values() if channel.kind == "private"]
+        everybody = {person.id for person in self.people}
+        return len(made) == len(self.said) and all(everybody <= set(channel.members) for channel in made)
 
     def wave(self, number: int) -> None:
         """One message in every channel, the channels in any order; every tenth is a reply."""
