@@ -16,7 +16,7 @@ from ir_local.world.scenarios import SCENARIOS
 from tests.support.crashes import Point, Scenario, crash, points, undisturbed, worlds
 from tests.support.world import World
 
-TRIED = 3
+TRIED = 2
 
 
 def chosen(scenario: Scenario, found: list[Point]) -> list[Point]:
