@@ -59,8 +59,8 @@ def run(
     return Ended(answer.returncode, (answer.stdout + answer.stderr).splitlines())
 
 
-def wait_for(look: Callable[[], T | None], seconds: float = 60) -> T:
-    """What `look` finds, as soon as it finds something."""
+def wait_for(look: Callable[[], T | None], seconds: float = 150) -> T:
+    """What `look` finds, as soon as it finds something; a busy machine is given time."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline, f"nothing found in {seconds} s"
