@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -25,6 +26,7 @@ from ir_local.world.state_machine import StateMachine
 from ir_router.errors import InvalidInputError
 
 _EVERY = 12
+_IAM_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{0,128}")
 _KINDS = frozenset({"user", "role", "root", "service", "account", "unknown"})
 
 
@@ -72,7 +74,8 @@ class Detections(Trial):
         """An event that is well-formed: the attacker chose only texts."""
         identity = incidents.role_identity("builder", session)
         record = {"userAgent": agent, "sourceIPAddress": address, "userIdentity": identity, "errorCode": session}
-        return incidents.key_created(self.world, f"backdoor{name}", "AKIABACKDOOR00000001", **record)
+        owner = "backdoor" + "".join(_IAM_NAME.findall(name))[:50]
+        return incidents.key_created(self.world, owner, "AKIABACKDOOR00000001", **record)
 
     def check(self, value: Any) -> Iterable[str]:
         """Let the first task read it, and let it run through now and then."""
@@ -87,7 +90,7 @@ class Detections(Trial):
             yield f"reading it called {', '.join(sorted(called))}"
         if answer.error is None:
             yield from self._is_read(event, number, answer.value)
-        if number % _EVERY == 0:
+        if number % _EVERY == 0 and (answer.error is not None or _can_exist(answer.value)):
             yield from self._runs_through(event, is_readable=answer.error is None)
         yield from self.house.rest()
         if incidents.iam_state(self.world, BYSTANDER) != before:
@@ -133,3 +136,9 @@ class Detections(Trial):
             for message in self.world.workspace.channel_messages(channel.id):
                 if message.get("bot_id"):
                     yield from acting(message)
+
+
+def _can_exist(facts: Any) -> bool:
+    """Whether IAM could have what the event names: moto's answers break where IAM's only say that there is none."""
+    names = (facts["subject"]["name"], facts["actor"]["name"], facts["access_key_id"] or "")
+    return all(_IAM_NAME.fullmatch(name) for name in names)
