@@ -205,6 +205,8 @@ def _watch(
 ) -> Recovery:
     """Let time pass until all is as it should be; a person who was told that it failed does it again, once."""
     began, done_again, polled = outage.ends_at, False, world.now()
+    if outage.seconds is None and outage.waited_until:
+        began = outage.waited_until  # one call, which lasts as long as its caller waits
     for minute in range(_MOST_MINUTES):
         if minute > 0:
             world.advance(max(1.0, polled + _POLL_SECONDS - world.now()))

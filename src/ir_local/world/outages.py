@@ -13,7 +13,7 @@ import types
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 from unittest import mock
 
@@ -55,7 +55,9 @@ class Outage:
     kind: Kind
     seconds: float | None
     began: float | None = None
-    struck: int = field(default=0)
+    struck: int = 0
+    waited_until: float = 0.0
+    """When the last caller that had no answer gave its waiting up."""
 
     def __str__(self) -> str:
         """As people write it."""
@@ -88,6 +90,7 @@ def struck_by(world: World, outage: Outage) -> Iterator[None]:
 
     def timed_out() -> None:
         world.sleep(_TIMEOUT_SECONDS.get(outage.service, _USUAL_TIMEOUT_SECONDS))
+        outage.waited_until = world.now()
 
     with (
         mock.patch.object(botocore.endpoint, "time", types.SimpleNamespace(sleep=world.sleep, time=time.time)),
