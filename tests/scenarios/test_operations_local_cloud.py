@@ -1,87 +1,68 @@
-"""D3, D4, D6 on the deployed system: the real root, the real zip, the person's commands as a person runs them."""
+"""D3, D4, D6 on the deployed system: the real root, the real zip, the person's commands as a person runs them.
+
+One life, in this order: applied, verified, rotated, broken on purpose and mended, replayed, removed. Each function has
+the rights of its own role only.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from ir_local.build.project import PROJECT_ROOT
 from ir_local.cloud.launcher import LocalCloud
+from tests.support.local_cloud import inventory, make_trail, run, wait_for
 
 pytestmark = [pytest.mark.local_cloud, pytest.mark.timeout(600)]
 
 PARAMETERS = "/SecurityIncidentResponse/"
 POLL = "security-incident-poll"
+DENY_POLICY = "arn:aws:iam::000000000000:policy/security-incident-containment-deny"
 
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[LocalCloud]:
-    with LocalCloud() as cloud:
-        cloud.client("s3").create_bucket(Bucket="trail-of-the-account")
-        trail = cloud.client("cloudtrail")
-        trail.create_trail(Name="everything", S3BucketName="trail-of-the-account", IsMultiRegionTrail=True)
-        trail.start_logging(Name="everything")
+    with LocalCloud(enforce_iam=True) as cloud:
+        make_trail(cloud)
         yield cloud
 
 
-@dataclass(frozen=True)
-class Ended:
-    """A command that has ended."""
-
-    code: int
-    lines: list[str]
-
-    def line(self, beginning: str) -> str:
-        return next(line for line in self.lines if line.startswith(beginning))
+def overwrite(cloud: LocalCloud, name: str, value: str) -> None:
+    """As somebody would by hand, with the parameter's own key and description."""
+    ssm = cloud.client("ssm")
+    filters = [{"Key": "Name", "Option": "Equals", "Values": [PARAMETERS + name]}]
+    (found,) = ssm.describe_parameters(ParameterFilters=filters)["Parameters"]
+    settings = {key: found[key] for key in ("Type", "KeyId", "Tier", "Description") if key in found}
+    ssm.put_parameter(Name=PARAMETERS + name, Value=value, Overwrite=True, **settings)
 
 
-def run(cloud: LocalCloud, action: str, *options: str, **environment: str) -> Ended:
-    """`python -m ir_local.deploy`, with nothing in its environment but this cloud."""
-    named = ("--prefix", "security-incident", "--region", "us-east-1", "--webhook-url", cloud.webhook_url)
-    answer = subprocess.run(
-        [sys.executable, "-m", "ir_local.deploy", action, *options, *named],
-        cwd=PROJECT_ROOT,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": "src", **cloud.environment, **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    return Ended(answer.returncode, (answer.stdout + answer.stderr).splitlines())
-
-
-def wait_for(look: Callable[[], Any], seconds: float = 60) -> Any:
-    """What `look` finds, as soon as it finds something."""
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"nothing found in {seconds} s"
-        time.sleep(0.5)
-    return found
-
-
-def put(cloud: LocalCloud, name: str, value: str) -> None:
-    cloud.client("ssm").put_parameter(Name=PARAMETERS + name, Value=value, Type="SecureString", Overwrite=True)
-
-
-def reinstall(cloud: LocalCloud) -> None:
-    put(cloud, "slackBotToken", cloud.slack.issue_token(cloud.slack_app))
+def rotate(cloud: LocalCloud, **credentials: str) -> None:
+    """What each line about a credential says: `make rotate`."""
+    ended = run(cloud, "rotate", **credentials)
+    assert ended.code == 0, "\n".join(ended.lines)
 
 
 def delete_queue(cloud: LocalCloud) -> None:
     cloud.client("sqs").delete_queue(QueueUrl=cloud.outputs["queue_urls"]["approval"])
 
 
-def make_queue(cloud: LocalCloud) -> None:
-    cloud.client("sqs").create_queue(QueueName="security-incident-approval")
+def deploy(cloud: LocalCloud) -> None:
+    """What each line about a resource says: `make deploy`."""
+    terraform = cloud._deployer.terraform(cloud.emulator, cloud.credentials)
+    terraform._run("apply", "-auto-approve", "-no-color", *terraform._inputs())
+
+
+def put_deny_policy(cloud: LocalCloud, resource: str) -> None:
+    """A new version of the policy that contains."""
+    statement = {"Sid": "ContainedByIrRouter", "Effect": "Deny", "Action": "*", "Resource": resource}
+    cloud.client("iam").create_policy_version(
+        PolicyArn=DENY_POLICY,
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+        SetAsDefault=True,
+    )
 
 
 Change = Callable[[LocalCloud], Any]
@@ -91,14 +72,20 @@ BREAKAGES: dict[str, tuple[str, str, Change, Change]] = {
         "failed   Slack token",
         "token_revoked",
         lambda cloud: cloud.slack.revoke_token(cloud.slack_app.token),
-        reinstall,
+        lambda cloud: rotate(cloud, SLACK_BOT_TOKEN=cloud.slack.issue_token(cloud.slack_app)),
     ),
-    "a queue was deleted": ("failed   queue approval", "does not exist", delete_queue, make_queue),
+    "a queue was deleted": ("failed   queue approval", "does not exist", delete_queue, deploy),
+    "the deny policy was emptied": (
+        "failed   deny policy",
+        "does not deny everything",
+        lambda cloud: put_deny_policy(cloud, "arn:aws:s3:::nothing"),
+        lambda cloud: put_deny_policy(cloud, "*"),
+    ),
     "the signing secret is wrong": (
         "failed   signing secret",
         "does not hold a signing secret",
-        lambda cloud: put(cloud, "slackSigningSecret", "wrong"),
-        lambda cloud: put(cloud, "slackSigningSecret", cloud.slack_app.signing_secret),
+        lambda cloud: overwrite(cloud, "slackSigningSecret", "wrong"),
+        lambda cloud: rotate(cloud, SLACK_SIGNING_SECRET=cloud.slack_app.signing_secret),
     ),
     "a scope is missing": (
         "failed   Slack scopes",
@@ -154,11 +141,15 @@ def test_given_a_breakage_when_verified_then_it_is_red_for_that_until_mended(clo
     assert says in ended.line(beginning)
     assert ended.lines[-1].startswith("failed   verified: ")
     # Until it is mended, only what is broken is red (a door without its secret is not to be had).
-    red = [line[:40] for line in ended.lines if line.startswith("failed ")][:-1]
-    assert [line for line in red if not line.startswith((beginning, "failed   door"))] == []
+    assert [line for line in ended.red() if not line.startswith((beginning, "failed   door"))] == []
 
     mend(cloud)
-    assert run(cloud, "verify").code == 0
+    mended = run(cloud, "verify")
+    assert mended.code == 0, "\n".join(mended.lines)
+
+
+def test_given_all_that_was_broken_when_mended_then_terraform_sees_no_change(cloud: LocalCloud) -> None:
+    assert cloud.pending_changes() == []
 
 
 def test_given_failed_work_when_replayed_then_it_is_done_and_the_verification_green_again(cloud: LocalCloud) -> None:
@@ -189,6 +180,15 @@ def test_given_failed_work_when_replayed_then_it_is_done_and_the_verification_gr
     assert ended.code == 0, "\n".join(ended.lines)
     assert ended.lines[-1] == "ok       replayed: 3 moved"
     wait_for(lambda: run(cloud, "verify").code == 0)
+
+
+def test_given_the_deployed_system_when_removed_then_nothing_of_it_is_left(cloud: LocalCloud) -> None:
+    terraform = cloud._deployer.terraform(cloud.emulator, cloud.credentials)
+    assert len(inventory(cloud)) > 60
+
+    terraform._run("destroy", "-auto-approve", "-no-color", *terraform._inputs())
+
+    assert inventory(cloud) == {("EventBuses", "default")}
 
 
 def case() -> dict[str, Any]:
