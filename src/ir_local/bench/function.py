@@ -40,9 +40,9 @@ def main() -> None:
         os.dup2(2, 1)
         sys.path.insert(0, folder)
         module, _, name = entry_point.rpartition(".")
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         handler = getattr(importlib.import_module(module), name)
-        _tell(answers, {"ms": _milliseconds(began)})
+        _tell(answers, {"ms": _milliseconds(began), "own_ms": 1000 * (time.process_time() - worked)})
         for line in sys.stdin:
             request = json.loads(line)
             if request["forget_peak"]:

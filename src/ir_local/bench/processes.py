@@ -61,7 +61,8 @@ class FunctionProcess:
             stderr=self._printed,
             text=True,
         )
-        self.import_ms = float(self._read()["ms"])
+        imported = self._read()
+        self.import_ms, self.import_own_ms = float(imported["ms"]), float(imported["own_ms"])
 
     def call(self, event: Any, *, forget_peak: bool = False) -> Reply:
         """One event; raises FunctionEndedError if the function raised or ended."""

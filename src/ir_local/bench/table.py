@@ -44,11 +44,11 @@ def _calls(calls: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _cold(starts: Mapping[str, Mapping[str, float]], ratios: Mapping[str, float]) -> Iterator[str]:
-    columns = ("import", "first_event", "total")
+    columns = ("import", "first_event", "total", "own")
     values = {name: [f"{start[column]:.0f}" for column in columns] for name, start in starts.items()}
-    yield from _columns("cold start, milliseconds", ("import", "first event", "total"), values)
+    yield from _columns("cold start, milliseconds", ("import", "first event", "total", "own work"), values)
     for name, ratio in ratios.items():
-        yield f"{name.replace('_', ' ')}: {ratio} of slack_bolt's"
+        yield f"{name.replace('_', ' ')}: {ratio} of slack_bolt's own work"
 
 
 def _figures(result: Mapping[str, Any]) -> Iterator[str]:
