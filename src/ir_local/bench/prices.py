@@ -1,14 +1,13 @@
 """AWS's list prices in us-east-1, in US dollars, without free tiers: the one place where they are.
 
-Read in November 2026 from copies of the pages named; `AS_OF` is the newest date that those copies carry for all of
-them. Prices change: look at the page before you rely on a figure.
+Those of Lambda, DynamoDB, Step Functions, KMS and CloudWatch were compared in November 2026 with copies of these pages
+and with articles about them of the first half of 2026; those of SQS, API Gateway and EventBridge were not. Prices
+change: look at the page before you rely on a figure.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-AS_OF = "2026-03"
 
 
 @dataclass(frozen=True)
