@@ -42,7 +42,7 @@ class Mrkdwn(Trial):
         house.jane.post(house.channel, value or "x")
         is_taken = 0 < len(value) <= COMMENT_LIMIT
         if is_taken:
-            self.world.security_ir.add_comment_as(house.case_id, f"AWS Responder {value[:40]}", value)
+            self.world.security_ir.add_comment_as(house.case_id, f"AWS Responder {' '.join(value[:40].split())}", value)
         changed = self._change_fields(value) if number % _EVERY_FIFTH == 0 else []
         yield from house.rest()
 

@@ -100,7 +100,11 @@ class _Trying:
     def _try(self, value: Any) -> None:
         self._outcome.tried += 1
         before = len(self._world.invocations)
-        escapes = [*self._trial.check(value), *self._ways_out.check()]
+        try:
+            escapes = [*self._trial.check(value)]
+        except Exception as error:  # noqa: BLE001 - all inputs are tried; the bound is broken all the same
+            escapes = [f"the trial broke: {type(error).__name__}: {error}"]
+        escapes += self._ways_out.check()
         faults, forged = self._log.check(self._trial.told)
         errors = [*dict.fromkeys(self._errors(before)), *faults]
         where = f"{self._job}, input {next(self._numbers)}"
