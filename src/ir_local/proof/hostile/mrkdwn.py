@@ -85,6 +85,8 @@ class Mrkdwn(Trial):
         comments = [message for message in new if "commented" in str(message.get("blocks"))]
         if bool(comments) != is_taken or (len(comments) > 1 and "(part 1 of " not in str(comments[0]["blocks"])):
             yield f"a comment became {len(comments)} messages"
-        shown = "".join(message["blocks"][1]["text"]["text"] for message in comments)
+        # A part of white space alone is shown as empty.
+        parts = [message["blocks"][1]["text"]["text"] for message in comments]
+        shown = "".join(part for part in parts if part != "_(empty)_")
         if is_taken and skeleton(text) and skeleton(html.unescape(shown)) != skeleton(text):
             yield f"the channel shows {shown!r:.300}"
