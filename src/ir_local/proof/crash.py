@@ -66,8 +66,15 @@ def undisturbed(name: str) -> tuple[list[Call], Picture, Search]:
 def points(job: Job) -> tuple[list[Outcome], Search]:
     """What becomes of the scenario at each of the job's points."""
     scenario = scenario_named(job.scenario)
+    outcomes = []
     with leaks.watching() as watched:
-        outcomes = [crashes.crash(scenario, lambda: _searched(watched), point, job.expected) for point in job.points]
+        for point in job.points:
+            try:
+                outcomes.append(crashes.crash(scenario, lambda: _searched(watched), point, job.expected))
+            except Exception as error:  # noqa: BLE001 - the others are tried all the same
+                outcomes.append(
+                    Outcome(job.scenario, point, died=True, differences=(f"not played to its end: {error!r}",))
+                )
     return outcomes, watched.search
 
 

@@ -124,8 +124,14 @@ def measure(run: Run) -> list[dict[str, Any]]:
 
 def strike(job: Job) -> tuple[list[Recovery], Search]:
     """What becomes of each fault."""
+    recoveries = []
     with leaks.watching() as watched:
-        recoveries = [_recovery(fault, job.expected, watched) for fault in job.faults]
+        for fault in job.faults:
+            try:
+                recoveries.append(_recovery(fault, job.expected, watched))
+            except Exception as error:  # noqa: BLE001 - the others are tried all the same
+                wrong = (f"not played to its end: {error!r}",)
+                recoveries.append(Recovery(fault, 1, None, {}, done_again=False, wrong=wrong))
     return recoveries, watched.search
 
 

@@ -24,11 +24,15 @@ class _Asked:
     channel: str
 
 
-def insist(world: World, person: Person, act: Callable[[], Interaction]) -> None:
-    """Do it as a person does: again, when Slack says that it failed and nothing has come of it."""
+def insist(world: World, person: Person, act: Callable[[], Interaction | None]) -> None:
+    """Do it as a person does: again, when Slack says that it failed and nothing has come of it.
+
+    `act` gives None when there is nothing to do any more.
+    """
     before = len(_told(world, person))
     for _ in range(_MOST_TRIES):
-        if act().error is None:
+        outcome = act()
+        if outcome is None or outcome.error is None:
             return
         world.settle(patience=30)
         if len(_told(world, person)) > before:

@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 
+from ir_local.slack.interactions import Interaction
 from ir_local.slack.people import Person
 from ir_local.world import ACCOUNT, incidents, picture
 from ir_local.world.crashes import Scenario
@@ -96,15 +97,16 @@ def _joining(world: World, there: _Incident) -> None:
 
 
 def _approve(world: World, there: _Incident) -> None:
-    insist(world, there.jane, lambda: there.jane.press(there.channel, _question(world, there), "approval_approve"))
+    insist(world, there.jane, lambda: _press(world, there, "approval_approve"))
 
 
 def _deny(world: World, there: _Incident) -> None:
     for _ in range(_MOST_TRIES):  # a form that does not come is asked for again
-        there.jane.press(there.channel, _question(world, there), "approval_deny")
-        world.settle(patience=30)
-        if there.jane.views():
+        if there.jane.views() or _press(world, there, "approval_deny") is None:
             break
+        world.settle(patience=30)
+    if not there.jane.views():
+        return
     view = there.jane.views()[-1].id
     for _ in range(_MOST_TRIES):
         attempt, _answer = there.jane.submit(view, {"reason": "planned rotation"})
@@ -112,9 +114,12 @@ def _deny(world: World, there: _Incident) -> None:
             break
 
 
-def _question(world: World, there: _Incident) -> str:
-    messages = world.workspace.channel_messages(there.channel)
-    return str(next(message["ts"] for message in messages if "approval_approve" in str(message.get("blocks"))))
+def _press(world: World, there: _Incident, action: str) -> Interaction | None:
+    """Press a button of the question; None when it has none any more."""
+    for message in world.workspace.channel_messages(there.channel):
+        if action in str(message.get("blocks")):
+            return there.jane.press(there.channel, str(message["ts"]), action)
+    return None
 
 
 def _invoking(decision: str) -> Callable[[World, _Incident], None]:
