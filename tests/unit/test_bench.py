@@ -54,7 +54,11 @@ def result() -> dict[str, Any]:
     counted = Counted(
         polls={1: calls.idle_poll(1)},
         door=calls.before_acknowledgement(),
-        operations={**operations, "unknown_watchers": calls.unknown_watchers(1)},
+        operations={
+            **operations,
+            "unknown_watchers": calls.unknown_watchers(1),
+            "new_case_unknown_watchers": calls.new_case_with_unknown_watchers(1),
+        },
         steps=containment.steps(),
     )
     return bench.assembled(counted, FIGURES, FIXED)

@@ -50,4 +50,5 @@ def broken(result: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _slack(calls: Mapping[str, Any]) -> int:
-    return int(calls["unknown_watchers"]["slack"])
+    """Of a new case with them, and of a case to which they are added, the more."""
+    return max(int(calls[name]["slack"]) for name in ("unknown_watchers", "new_case_unknown_watchers"))

@@ -48,12 +48,15 @@ def names(prefix: str, case_id: str) -> Sequence[str]:
 
 
 def ensure(run: Run) -> dict[str, Any]:
-    """The channel (conversations.info's `channel`), made if need be; sets `run.channel_id`.
+    """The channel as Slack describes it, made if need be; sets `run.channel_id`.
 
     Raises ChannelUnavailableError when it was archived by hand or the bot was removed from it.
     """
     if not run.channel_id:
-        run.channel_id = _make(run)
+        made = _make(run)
+        run.channel_id = str(made["id"])
+        if "topic" in made:
+            return made
     try:
         channel: dict[str, Any] = run.slack.read("conversations.info", channel=run.channel_id)["channel"]
     except RefusedError as error:
@@ -67,11 +70,12 @@ def ensure(run: Run) -> dict[str, Any]:
     return channel
 
 
-def _make(run: Run) -> str:
+def _make(run: Run) -> dict[str, Any]:
+    """The channel as Slack's answer has it; its id alone when an earlier run had made it."""
     key = keys.note(run.case_id, "channel")
     claim = run.claim(key)
     if claim is None:
-        return str((run.row(key) or {})["channel_id"])
+        return {"id": (run.row(key) or {})["channel_id"]}
     wanted = names(credentials.channel_prefix(), run.case_id)
     found = _own(run, wanted) if claim.must_look else None
     try:
@@ -103,7 +107,7 @@ def _make(run: Run) -> str:
     except TransactionFailedError as error:
         raise LeaseLostError(f"the lease of case {run.case_id} was taken over") from error
     run.lease.row |= known
-    return str(channel["id"])
+    return channel
 
 
 def _create(run: Run, wanted: Sequence[str]) -> tuple[dict[str, Any], bool]:
