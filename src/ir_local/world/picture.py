@@ -25,6 +25,9 @@ _VOLATILE = (
 )
 
 
+_NOT_AN_END = ("try again", "Temporary connectivity issue")
+
+
 @dataclass(frozen=True)
 class Picture:
     """Comparable: `said` and `written` keep the order of what was carried over, the counters hold everything.
@@ -141,11 +144,11 @@ def _emails(watchers: Any) -> tuple[str, ...]:
 
 
 def _answers(world: World) -> list[str]:
-    """What commands ended with: not that they were taken, nor that they are to be tried again."""
+    """What commands ended with: not that they were taken, go on, or are to be tried again."""
     shown = [
         answer
         for answer in world.workspace.ephemerals()
-        if answer["via"] != "command" and "try again" not in answer["text"]
+        if answer["via"] != "command" and not any(words in answer["text"] for words in _NOT_AN_END)
     ]
     return [f"{answer['user']}: {steady(answer['text'])}" for answer in shown]
 
