@@ -2,52 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from slack_sdk import WebClient
 from slack_sdk.signature import Clock, SignatureVerifier
 
-from ir_local.slack import Person
-from ir_local.slack.model import Json
 from ir_local.slack.testing import LocalSlack, Received, local_slack
-
-
-@pytest.fixture
-def slack() -> Iterator[LocalSlack]:
-    with local_slack() as running:
-        yield running
-
-
-@pytest.fixture
-def client(slack: LocalSlack) -> WebClient:
-    return slack.client()
-
-
-@pytest.fixture
-def channel(client: WebClient) -> str:
-    return str(client.conversations_create(name="case-1", is_private=True)["channel"]["id"])
-
-
-@pytest.fixture
-def jane(slack: LocalSlack, client: WebClient, channel: str) -> Person:
-    person = slack.workspace.create_user("jane.smith")
-    client.conversations_invite(channel=channel, users=person.id)
-    slack.settle()
-    slack.received.requests.clear()
-    return person
-
-
-def happened(slack: LocalSlack) -> list[Json]:
-    """The events delivered since the last look."""
-    slack.settle()
-    events = slack.received.events()
-    slack.received.requests.clear()
-    return events
-
-
-def kinds(events: list[Json]) -> list[str]:
-    return [".".join(part for part in (event["type"], event.get("subtype")) if part) for event in events]
+from tests.support.slack_events import happened, kinds
 
 
 class WorkspaceClock(Clock):
