@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from ir_router import clock
 from tests.support.world import World, running_world
+
+# A commit's tests say the same each time; to look for what no example has shown yet is the other profile's work.
+settings.register_profile("short", derandomize=True, stateful_step_count=14)
+settings.register_profile("long", max_examples=300, stateful_step_count=40)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 
 def _set_clock(monkeypatch: pytest.MonkeyPatch):

@@ -4,7 +4,7 @@ People and AWS's responders act at random; events are delivered, lost, doubled a
 functions die at any outbound call, and run at the same time as others. In the end everything is let come to rest and
 both sides are compared.
 
-`HYPOTHESIS_PROFILE=long` tries many more and longer stories.
+`HYPOTHESIS_PROFILE=long` tries many more and longer stories, other ones each time.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import os
 import re
 from collections import Counter
 from typing import Any
@@ -27,12 +26,6 @@ from ir_router.cases import status
 from tests.support.crashes import worlds
 from tests.support.sync import attachments, from_slack, shown, system_comments
 from tests.support.world import World
-
-settings.register_profile("short", max_examples=12, stateful_step_count=14)
-settings.register_profile(
-    "long", max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "300")), stateful_step_count=40
-)
-PROFILE = settings.get_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 WORD = re.compile(r"\bw\d+\b")
 REFERENCE = re.compile(r"\(Slack \w+/(\d+\.\d+)\)\Z")
@@ -331,7 +324,7 @@ class Synchronisation(RuleBasedStateMachine):
 
 TestSynchronisation = Synchronisation.TestCase
 TestSynchronisation.settings = settings(
-    PROFILE,
+    max_examples=12 if settings.get_current_profile_name() == "short" else settings().max_examples,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
     print_blob=True,

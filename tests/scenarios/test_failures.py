@@ -289,6 +289,25 @@ def test_given_a_crash_that_left_a_public_channel_when_somebody_writes_there_bef
     assert len(lines_with(world, case_id, f"Case {case_id}")) == 1
 
 
+def test_given_a_crash_before_the_notice_when_the_case_changes_before_the_next_run_then_what_is_told_is_one_story(
+    world: World, jane: Person
+) -> None:
+    world.drop_native_events = True
+    case_id = world.create_case(title="Before")
+    world.wire.kill_on("slack", "chat.postMessage", "before")
+    world.live(1)
+    assert world.wire.died_at is not None
+    world.security_ir.call("UpdateCase", {"caseId": case_id, "title": "After"})
+    world.security_ir.set_status_as(case_id, "Post-incident Activities")
+    world.live(4)
+
+    (notice,) = lines_with(world, case_id, f"Case {case_id}")
+    assert "Before. Status: Open (Submitted)" in notice
+    (told_later,) = lines_with(world, case_id, "→")
+    assert "*Title*: Before → After" in told_later
+    assert "*Status*: Open (Submitted) → Resolved (Post-incident Activities)" in told_later
+
+
 def test_given_messages_that_slack_could_not_deliver_when_the_case_is_resynced_then_it_has_them_once(
     world: World, jane: Person, case_id: str, channel: str
 ) -> None:

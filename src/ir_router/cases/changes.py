@@ -122,6 +122,17 @@ def followed_fields(case: Case, severity: str) -> dict[str, str]:
     return {name: values[name] for name in _LABELS}
 
 
+def with_followed_fields(case: Case, fields: Mapping[str, str]) -> Case:
+    """The case as it was when `fields` were taken from it, as far as its first message shows it."""
+    return case.model_copy(
+        update={
+            "title": fields["slackChannelCaseTitle"],
+            "description": fields["slackChannelCaseDescription"],
+            "case_status": fields["slackChannelCaseStatus"],
+        }
+    )
+
+
 def differences(before: Mapping[str, Any], after: Mapping[str, str]) -> list[FieldChange]:
     """The followed fields that differ, in telling order. A field never stored before is no change."""
     return [

@@ -206,12 +206,13 @@ def _reconcile(run: Run) -> None:
 def _notice(run: Run) -> None:
     key = keys.note(run.case_id, "notice")
     claim = run.claim(key, fields=changes.followed_fields(run.case, run.severity))
+    # As the case was when the notice was claimed: what has changed since an earlier run's claim is told after it.
+    shown = (claim.row if claim is not None else run.rows[key.sk])["fields"]
     if claim is not None:
-        message = messages.notice(run.case, run.severity, settings().region)
+        case = changes.with_followed_fields(run.case, shown)
+        message = messages.notice(case, shown["slackChannelCaseSeverity"], settings().region)
         posting.post(run.slack, run.channel_id, claim, message)
-    shown = claim.row if claim is not None else run.rows[key.sk]
-    # As they were when it was claimed: an earlier run may have posted it before they changed.
-    fields.remember(run, shown["fields"])
+    fields.remember(run, shown)
 
 
 def _announce(run: Run, name: str) -> None:
