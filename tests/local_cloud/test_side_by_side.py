@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from ir_local import cloud_trail
 from ir_local.cloud.deployment import Deployer, new_credentials
 from ir_local.cloud.launcher import LocalCloud, set_up
 from ir_local.cloud.saved import Addresses, SlackCredentials
@@ -191,27 +191,8 @@ def install(workspace: SlackWorkspace, outputs: Json, credentials: SlackCredenti
 
 def created(user: str, key: str) -> Json:
     """What CloudTrail tells of a key that somebody made for a user."""
-    return {
-        "eventVersion": "1.09",
-        "userIdentity": {
-            "type": "IAMUser",
-            "arn": f"arn:aws:iam::{ACCOUNT}:user/mallory",
-            "accountId": ACCOUNT,
-            "userName": "mallory",
-            "accessKeyId": "AKIAEXAMPLE000000001",
-        },
-        "eventTime": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "eventSource": "iam.amazonaws.com",
-        "eventName": "CreateAccessKey",
-        "awsRegion": "us-east-1",
-        "sourceIPAddress": "198.51.100.7",
-        "userAgent": "aws-cli/2.27.0",
-        "requestParameters": {"userName": user},
-        "responseElements": {"accessKey": {"accessKeyId": key, "status": "Active", "userName": user}},
-        "eventID": str(uuid.uuid4()),
-        "eventType": "AwsApiCall",
-        "recipientAccountId": ACCOUNT,
-    }
+    mallory = cloud_trail.user_identity(ACCOUNT, "mallory", "AKIAEXAMPLE000000001")
+    return cloud_trail.key_created(datetime.now(UTC), user, key, by=mallory)
 
 
 def test_given_both_when_verified_then_both_are_green_and_nothing_is_left_to_apply(account: Account) -> None:

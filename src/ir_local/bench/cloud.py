@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
+from ir_local import cloud_trail
 from ir_local.bench.cost import Fixed
 from ir_local.bench.processes import ENTRY_POINT, Deployed
 from ir_local.cloud.launcher import LocalCloud
@@ -181,33 +182,9 @@ def seconds_to_contain(cloud: LocalCloud) -> float:
     return time.perf_counter() - began
 
 
-def _key_created(user: str, key: str) -> Mapping[str, Any]:
-    account = "000000000000"
-    return {
-        "eventVersion": "1.09",
-        "userIdentity": {
-            "type": "IAMUser",
-            "principalId": "AIDAEXAMPLEEXAMPLE000",
-            "arn": f"arn:aws:iam::{account}:user/mallory",
-            "accountId": account,
-            "accessKeyId": "AKIAMALLORY000000001",
-            "userName": "mallory",
-        },
-        "eventTime": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "eventSource": "iam.amazonaws.com",
-        "eventName": "CreateAccessKey",
-        "awsRegion": "us-east-1",
-        "sourceIPAddress": "198.51.100.7",
-        "userAgent": "aws-cli/2.27.0",
-        "requestParameters": {"userName": user},
-        "responseElements": {"accessKey": {"accessKeyId": key, "status": "Active", "userName": user}},
-        "requestID": str(uuid.uuid4()),
-        "eventID": str(uuid.uuid4()),
-        "readOnly": False,
-        "eventType": "AwsApiCall",
-        "managementEvent": True,
-        "recipientAccountId": account,
-    }
+def _key_created(user: str, key: str) -> dict[str, Any]:
+    mallory = cloud_trail.user_identity("000000000000", "mallory", "AKIAMALLORY000000001")
+    return cloud_trail.key_created(datetime.now(UTC), user, key, by=mallory)
 
 
 def detection_task(event_id: str) -> dict[str, Any]:

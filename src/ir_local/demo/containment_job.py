@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from ir_local import cloud_trail
 from ir_local.cloud.launcher import LocalCloud
 from ir_local.demo.command_line import CommandLine
 from ir_local.demo.report import Report
@@ -125,12 +126,12 @@ class ContainmentJob:
     def _allowlisted(self) -> None:
         self._report.title("An allowlisted pipeline, and mere reconnaissance")
         key = self._new_key("pipeline-user")
-        actor = f"arn:aws:iam::{ACCOUNT}:user/trusted-pipeline"
+        pipeline = f"arn:aws:iam::{ACCOUNT}:user/trusted-pipeline"
         self._invoke(
             "workflow",
-            {"task": "allowlist_add", "kind": "principal", "value": actor, "reason": "demo", "added_by": "demo"},
+            {"task": "allowlist_add", "kind": "principal", "value": pipeline, "reason": "demo", "added_by": "demo"},
         )
-        execution = self._happens(self._created(key, actor=actor))
+        execution = self._happens(self._created(key, actor="trusted-pipeline"))
         check = self._report.check
         check("allowlisted: the execution ends", lambda: self._status(execution) == "SUCCEEDED")
         check("its key and policies are untouched", lambda: self._untouched(key))
@@ -138,8 +139,9 @@ class ContainmentJob:
 
     def _alert_only(self) -> None:
         key = self._new_key("curious-user")
+        curious = cloud_trail.user_identity(ACCOUNT, key.user, key.id)
         execution = self._happens(
-            self._event("GetCallerIdentity", "sts.amazonaws.com", key.user, {}, {}, access_key=key.id, read_only=True)
+            cloud_trail.record("GetCallerIdentity", datetime.now(UTC), curious, service="sts", readOnly=True)
         )
         check = self._report.check
         check("MEDIUM (reconnaissance): an alert", lambda: self._alerts.seen("curious-user"))
@@ -161,47 +163,9 @@ class ContainmentJob:
         self._iam.create_user(UserName=user)
         return Key(user, self._iam.create_access_key(UserName=user)["AccessKey"]["AccessKeyId"])
 
-    def _created(self, key: Key, actor: str = f"arn:aws:iam::{ACCOUNT}:user/bert-jan") -> Json:
-        created = {"accessKey": {"userName": key.user, "accessKeyId": key.id, "status": "Active"}}
-        return self._event("CreateAccessKey", "iam.amazonaws.com", actor, {"userName": key.user}, created)
-
-    def _event(
-        self,
-        name: str,
-        source: str,
-        actor: str,
-        request: Json,
-        response: Json,
-        *,
-        access_key: str = "AKIAEXAMPLEEXAMPLE00",
-        read_only: bool = False,
-    ) -> Json:
-        arn = actor if actor.startswith("arn:") else f"arn:aws:iam::{ACCOUNT}:user/{actor}"
-        return {
-            "eventVersion": "1.08",
-            "userIdentity": {
-                "type": "IAMUser",
-                "principalId": "AIDAEXAMPLEEXAMPLE000",
-                "arn": arn,
-                "accountId": ACCOUNT,
-                "accessKeyId": access_key,
-                "userName": arn.rpartition("/")[2],
-            },
-            "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "eventSource": source,
-            "eventName": name,
-            "awsRegion": "us-east-1",
-            "sourceIPAddress": "198.51.100.20",
-            "userAgent": "aws-cli/2.15",
-            "requestParameters": request,
-            "responseElements": response,
-            "requestID": str(uuid.uuid4()),
-            "eventID": str(uuid.uuid4()),
-            "readOnly": read_only,
-            "eventType": "AwsApiCall",
-            "managementEvent": True,
-            "recipientAccountId": ACCOUNT,
-        }
+    def _created(self, key: Key, actor: str = "bert-jan") -> Json:
+        by = cloud_trail.user_identity(ACCOUNT, actor, "AKIAEXAMPLEEXAMPLE00")
+        return cloud_trail.key_created(datetime.now(UTC), key.user, key.id, by=by)
 
     def _happens(self, detail: Json) -> str:
         """Put the event on the default bus as CloudTrail does; the ARN of the execution that it starts."""

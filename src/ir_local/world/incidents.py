@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 
+from ir_local import cloud_trail
 from ir_local.world import ACCOUNT, REGION, World
 from ir_local.world.state_machine import Execution, StateMachine
 
@@ -41,39 +42,20 @@ def event(detail: dict[str, Any], *, source: str = "aws.iam", detail_type: str =
 
 def call(world: World, name: str, *, service: str = "iam", **changes: Any) -> dict[str, Any]:
     """A CloudTrail record of a call by a long-term key."""
-    moment = datetime.fromtimestamp(world.now(), UTC)
-    return {
-        "eventVersion": "1.09",
-        "userIdentity": user_identity(ATTACKER["name"], ATTACKER["key"]),
-        "eventTime": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
-        "eventSource": f"{service}.amazonaws.com",
-        "eventName": name,
-        "awsRegion": REGION,
-        "sourceIPAddress": "198.51.100.7",
-        "userAgent": "aws-cli/2.27.0",
-        "requestParameters": None,
-        "responseElements": None,
-        "requestID": str(uuid.uuid4()),
-        "eventID": str(uuid.uuid4()),
-        "readOnly": False,
-        "eventType": "AwsApiCall",
-        "managementEvent": True,
-        "recipientAccountId": ACCOUNT,
-        "eventCategory": "Management",
-        **changes,
-    }
+    return cloud_trail.record(name, _moment(world), _attacker(), service=service, **changes)
+
+
+def _moment(world: World) -> datetime:
+    return datetime.fromtimestamp(world.now(), UTC)
+
+
+def _attacker() -> dict[str, Any]:
+    return user_identity(ATTACKER["name"], ATTACKER["key"])
 
 
 def user_identity(name: str, key: str) -> dict[str, Any]:
     """A caller with a long-term key."""
-    return {
-        "type": "IAMUser",
-        "principalId": "AIDAEXAMPLEEXAMPLE000",
-        "arn": f"arn:aws:iam::{ACCOUNT}:user/{name}",
-        "accountId": ACCOUNT,
-        "accessKeyId": key,
-        "userName": name,
-    }
+    return cloud_trail.user_identity(ACCOUNT, name, key)
 
 
 def role_identity(role: str, session: str = "session") -> dict[str, Any]:
@@ -99,9 +81,7 @@ def user(name: str, keys: int = 1) -> list[str]:
 def key_created(world: World, name: str, key: str | None = None, **changes: Any) -> Any:
     """The event that mallory created an access key for the user; a new key unless one is given."""
     key = key or boto3.client("iam").create_access_key(UserName=name)["AccessKey"]["AccessKeyId"]
-    created = {"accessKey": {"accessKeyId": key, "status": "Active", "userName": name}}
-    record = {"requestParameters": {"userName": name}, "responseElements": created, **changes}
-    return event(call(world, "CreateAccessKey", **record))
+    return event({**cloud_trail.key_created(_moment(world), name, key, by=_attacker()), **changes})
 
 
 def named_key(created: Any) -> str:
