@@ -1,4 +1,4 @@
-"""Whatever a scenario makes a function ask of AWS, the function's role must allow it."""
+"""The people, the case and the machine of scenarios; whatever a function asks of AWS, its role must allow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from functools import cache
 
 import pytest
 
+from ir_local.slack.people import Person
+from ir_local.world import incidents
+from ir_local.world.state_machine import Execution, StateMachine
 from tests.support.aws_calls import AwsCall, record
+from tests.support.sync import make_jane, settled_case
+from tests.support.world import World
 from tests.terraform.deployments import role_policies
 from tests.terraform.iam import allows
 
@@ -32,3 +37,39 @@ def _is_allowed(call: AwsCall) -> bool:
     if f"{call.resource} {call.policy or ''}".rstrip().endswith(_NOT_THERE):
         return True
     return allows(role_policies()[call.deployment], call.action, call.resource, **call.context)
+
+
+@pytest.fixture
+def jane(world: World) -> Person:
+    return make_jane(world)
+
+
+@pytest.fixture
+def case_id(world: World, jane: Person) -> str:
+    return settled_case(world)
+
+
+@pytest.fixture
+def channel(world: World, case_id: str) -> str:
+    return world.channel_of(case_id)
+
+
+@pytest.fixture
+def machine(world: World) -> StateMachine:
+    return StateMachine(world)
+
+
+@pytest.fixture
+def security_channel(world: World, jane: Person) -> str:
+    """The channel of everybody who watches, the app in it."""
+    channel = jane.create_channel("security")
+    jane.invite(channel, world.app.bot_user_id)
+    world.environment["IR_SECURITY_CHANNEL_ID"] = channel
+    return channel
+
+
+@pytest.fixture
+def contained(world: World, machine: StateMachine, jane: Person, security_channel: str) -> tuple[Execution, str]:
+    found = incidents.contain(world, machine)
+    world.settle()
+    return found

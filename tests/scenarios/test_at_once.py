@@ -15,24 +15,12 @@ from tests.support.sync import (
     attachments,
     from_slack,
     lines_with,
-    make_jane,
-    settled_case,
     shared_files,
     system_comments,
 )
 from tests.support.world import World
 
 MOST_CALLS = 60
-
-
-@pytest.fixture
-def jane(world: World) -> Person:
-    return make_jane(world)
-
-
-@pytest.fixture
-def case_id(world: World, jane: Person) -> str:
-    return settled_case(world)
 
 
 def at_each_call(

@@ -5,20 +5,10 @@ from __future__ import annotations
 import pytest
 
 from ir_local.slack.people import Person
-from tests.support.sync import from_slack, lines_with, make_jane, settled_case, system_comments
+from tests.support.sync import from_slack, lines_with, system_comments
 from tests.support.world import World
 
 TOLD = "The case is closed: what is said here from now on is not copied"
-
-
-@pytest.fixture
-def jane(world: World) -> Person:
-    return make_jane(world)
-
-
-@pytest.fixture
-def case_id(world: World, jane: Person) -> str:
-    return settled_case(world)
 
 
 def left_alone(world: World) -> bool:

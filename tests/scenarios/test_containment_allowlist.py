@@ -15,11 +15,6 @@ from ir_local.world.state_machine import StateMachine
 from tests.support.world import ACCOUNT, World
 
 
-@pytest.fixture
-def machine(world: World) -> StateMachine:
-    return StateMachine(world)
-
-
 def add(world: World, kind: str, value: str, **more: Any) -> Any:
     task = {"task": "allowlist_add", "kind": kind, "value": value, "reason": "deploys", "added_by": "Jane", **more}
     return world.invoke("workflow", task)

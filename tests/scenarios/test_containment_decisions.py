@@ -15,11 +15,6 @@ from tests.support.world import ACCOUNT, World
 
 
 @pytest.fixture
-def machine(world: World) -> StateMachine:
-    return StateMachine(world)
-
-
-@pytest.fixture
 def waiting(world: World, machine: StateMachine) -> tuple[Execution, str, str]:
     """An execution that waits, the contained key, and the token from the queue."""
     execution, key = contain(world, machine)

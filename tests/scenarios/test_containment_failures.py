@@ -27,11 +27,6 @@ from ir_router.errors import UncertainError
 from tests.support.world import World
 
 
-@pytest.fixture
-def machine(world: World) -> StateMachine:
-    return StateMachine(world)
-
-
 def fail_task(machine: StateMachine, name: str) -> None:
     """Let every attempt of a task fail."""
 

@@ -12,41 +12,15 @@ from ir_local.world import FunctionDiedError
 from ir_local.world import incidents as support
 from ir_local.world.incidents import IamState, asked, decide, iam_state
 from ir_local.world.state_machine import Execution, StateMachine
-from ir_router.commands import people
 from ir_router.errors import UncertainError
-from tests.support.approvals import approvals_in, buttons, case_channel, press
+from tests.support.approvals import approvals_in, buttons, case_channel, make_approver, press
 from tests.support.commands import answers
 from tests.support.world import World
 
 
 @pytest.fixture
-def machine(world: World) -> StateMachine:
-    return StateMachine(world)
-
-
-@pytest.fixture
 def jane(world: World) -> Person:
-    """A member of the response team."""
-    people.forget_groups()
-    team = [{"name": name, "jobTitle": "Analyst", "email": f"{name}@example.com"} for name in ("jane", "ann")]
-    world.security_ir.set_response_team(team)
-    return world.workspace.create_user("jane.smith", email="jane@example.com", real_name="Jane Smith")
-
-
-@pytest.fixture
-def security_channel(world: World, jane: Person) -> str:
-    """The channel of everybody who watches, the app in it."""
-    channel = jane.create_channel("security")
-    jane.invite(channel, world.app.bot_user_id)
-    world.environment["IR_SECURITY_CHANNEL_ID"] = channel
-    return channel
-
-
-@pytest.fixture
-def contained(world: World, machine: StateMachine, jane: Person, security_channel: str) -> tuple[Execution, str]:
-    found = support.contain(world, machine)
-    world.settle()
-    return found
+    return make_approver(world)
 
 
 def test_given_a_contained_user_when_asked_then_case_channel_and_security_channel_show_all_and_two_buttons(

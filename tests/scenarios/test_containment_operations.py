@@ -18,11 +18,6 @@ from tests.support.world import ACCOUNT, World
 USER = f"arn:aws:iam::{ACCOUNT}:user/backdoor"
 
 
-@pytest.fixture
-def machine(world: World) -> StateMachine:
-    return StateMachine(world)
-
-
 def run(world: World, task: str, **fields: Any) -> dict[str, Any]:
     answer: dict[str, Any] = world.invoke("workflow", {"task": task, **fields})
     return answer

@@ -25,12 +25,6 @@ from ir_local.world.state_machine import StateMachine
 from ir_router.errors import UncertainError
 from tests.support.world import ACCOUNT, World
 
-
-@pytest.fixture
-def machine(world: World) -> StateMachine:
-    return StateMachine(world)
-
-
 # HIGH
 
 

@@ -14,11 +14,6 @@ from ir_local.world.state_machine import StateMachine
 from tests.support.world import ACCOUNT, World
 
 
-@pytest.fixture
-def machine(world: World) -> StateMachine:
-    return StateMachine(world)
-
-
 def test_given_off_when_a_key_is_made_then_people_are_only_alerted(world: World, machine: StateMachine) -> None:
     world.environment["IR_CONTAINMENT_MODE"] = "off"
     execution, key = contain(world, machine)

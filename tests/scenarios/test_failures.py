@@ -12,24 +12,8 @@ from ir_local.security_ir.faults import FaultKind
 from ir_local.slack.faults import Fault
 from ir_local.slack.people import Person
 from ir_router import observability
-from tests.support.sync import from_slack, lines_with, make_jane, settled_case, system_comments, told
+from tests.support.sync import from_slack, lines_with, settled_case, system_comments, told
 from tests.support.world import World
-
-
-@pytest.fixture
-def jane(world: World) -> Person:
-    return make_jane(world)
-
-
-@pytest.fixture
-def case_id(world: World, jane: Person) -> str:
-    return settled_case(world)
-
-
-@pytest.fixture
-def channel(world: World, case_id: str) -> str:
-    return world.channel_of(case_id)
-
 
 SLACK_FAULTS = [
     Fault("*", "ratelimited", times=None, retry_after=5),

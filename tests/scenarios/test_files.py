@@ -15,7 +15,6 @@ from tests.support.sync import (
     attachments,
     from_slack,
     lines_with,
-    make_jane,
     settled_case,
     shared_files,
     system_comments,
@@ -25,21 +24,6 @@ from tests.support.world import World
 
 UPLOADED = "📎 File uploaded to AWS Security IR case"
 NEW = "📎 New attachment from AWS Security IR case"
-
-
-@pytest.fixture
-def jane(world: World) -> Person:
-    return make_jane(world)
-
-
-@pytest.fixture
-def case_id(world: World, jane: Person) -> str:
-    return settled_case(world)
-
-
-@pytest.fixture
-def channel(world: World, case_id: str) -> str:
-    return world.channel_of(case_id)
 
 
 def hashes(world: World, case_id: str) -> list[str]:

@@ -7,23 +7,8 @@ import threading
 import pytest
 
 from ir_local.slack.people import Person
-from tests.support.sync import from_slack, lines_with, make_jane, settled_case, told
+from tests.support.sync import from_slack, lines_with, told
 from tests.support.world import World
-
-
-@pytest.fixture
-def jane(world: World) -> Person:
-    return make_jane(world)
-
-
-@pytest.fixture
-def case_id(world: World, jane: Person) -> str:
-    return settled_case(world)
-
-
-@pytest.fixture
-def channel(world: World, case_id: str) -> str:
-    return world.channel_of(case_id)
 
 
 def text_of(body: str) -> str:

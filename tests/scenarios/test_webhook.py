@@ -13,18 +13,8 @@ import pytest
 from ir_local.slack.people import Person
 from ir_router import webhook
 from ir_router.slack.signature import sign
-from tests.support.sync import from_slack, make_jane, settled_case
+from tests.support.sync import from_slack
 from tests.support.world import World, forget_everything
-
-
-@pytest.fixture
-def jane(world: World) -> Person:
-    return make_jane(world)
-
-
-@pytest.fixture
-def case_id(world: World, jane: Person) -> str:
-    return settled_case(world)
 
 
 def envelope(world: World, case_id: str, **changes: Any) -> bytes:

@@ -7,7 +7,16 @@ from typing import Any
 
 from ir_local.slack.people import Person
 from ir_local.world.state_machine import StateMachine
+from ir_router.commands import people
 from tests.support.world import World
+
+
+def make_approver(world: World) -> Person:
+    """Jane, a member of the response team."""
+    people.forget_groups()
+    team = [{"name": name, "jobTitle": "Analyst", "email": f"{name}@example.com"} for name in ("jane", "ann")]
+    world.security_ir.set_response_team(team)
+    return world.workspace.create_user("jane.smith", email="jane@example.com", real_name="Jane Smith")
 
 
 def approvals_in(world: World, channel: str) -> list[dict[str, Any]]:
