@@ -36,7 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"ok       {output}  {package.size / 1024 / 1024:.1f} MB  {state}")
     if target.compiler() is None:
         version = target.python_version()
-        print(f"note     no python{version} here, so no compiled modules in it: functions start more slowly")
+        print(f"note     python{version} does not start here, so no compiled modules: functions start more slowly.")
+        print(f"         `uv python install {version}`, or a package of your system, brings it; then build again.")
     return 0
 
 
