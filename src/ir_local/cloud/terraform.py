@@ -77,7 +77,7 @@ class Terraform:
     def apply(self, show: Show) -> None:
         """Make everything that the root describes; `show` is told how far it is; raises TerraformError."""
         errors: list[str] = []
-        total, done = 0, 0
+        total, done, ended = 0, 0, False
         with self._started("apply", "-auto-approve", "-json", f"-parallelism={PARALLELISM}", *self._inputs()) as lines:
             for line in lines:
                 event = json.loads(line)
@@ -88,9 +88,11 @@ class Terraform:
                         done += event["hook"]["action"] != "read"
                     case "diagnostic" if event["diagnostic"]["severity"] == "error":
                         errors.append(diagnostic_text(event["diagnostic"]))
+                    case "change_summary":  # one of the plan, and one when all is applied
+                        ended = event["changes"]["operation"] == "apply"
                 if total:
                     show(f"{done} of {total}")
-        if errors or done < total:
+        if errors or not ended:
             raise TerraformError("terraform apply failed:\n" + "\n".join(errors or ["it ended before it was done"]))
 
     def changes(self) -> list[str]:
