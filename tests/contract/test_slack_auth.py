@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Iterator
 
 import pytest
 from slack_sdk import WebClient
 
 from ir_local.slack.model import Json
-from ir_local.slack.testing import LocalSlack, error_of, local_slack
-
-
-@pytest.fixture
-def slack() -> Iterator[LocalSlack]:
-    with local_slack() as running:
-        yield running
+from ir_local.slack.testing import error_of, local_slack
 
 
 def post(url: str, body: bytes, headers: dict[str, str]) -> Json:

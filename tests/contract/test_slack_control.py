@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.error import HTTPError
 
@@ -18,13 +17,6 @@ from slack_sdk import WebClient
 
 from ir_local.http import RunningServer
 from ir_local.slack import SlackWorkspace, serve
-from ir_local.slack.testing import LocalSlack, local_slack
-
-
-@pytest.fixture
-def slack() -> Iterator[LocalSlack]:
-    with local_slack() as running:
-        yield running
 
 
 def door(url: str, method: str, path: str, body: object = None, raw: bytes | None = None):

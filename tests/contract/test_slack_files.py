@@ -7,37 +7,12 @@ import urllib.request
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-import pytest
 from slack_sdk import WebClient
 
-from ir_local.slack import Person
 from ir_local.slack.model import Json
-from ir_local.slack.testing import LocalSlack, error_of, local_slack
+from ir_local.slack.testing import error_of
 
 MEBIBYTE = 1024 * 1024
-
-
-@pytest.fixture
-def slack() -> Iterator[LocalSlack]:
-    with local_slack() as running:
-        yield running
-
-
-@pytest.fixture
-def client(slack: LocalSlack) -> WebClient:
-    return slack.client()
-
-
-@pytest.fixture
-def channel(client: WebClient) -> str:
-    return str(client.conversations_create(name="case-1", is_private=True)["channel"]["id"])
-
-
-@pytest.fixture
-def jane(slack: LocalSlack, client: WebClient, channel: str) -> Person:
-    person = slack.workspace.create_user("jane.smith")
-    client.conversations_invite(channel=channel, users=person.id)
-    return person
 
 
 def fetch(url: str, token: str | None) -> tuple[str, bytes]:

@@ -40,11 +40,6 @@ def slack() -> Iterator[LocalSlack]:
 
 
 @pytest.fixture
-def client(slack: LocalSlack) -> WebClient:
-    return slack.client()
-
-
-@pytest.fixture
 def channel(client: WebClient) -> str:
     return str(client.conversations_create(name="case-1")["channel"]["id"])
 

@@ -2,23 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-from slack_sdk import WebClient
-
-from ir_local.slack.testing import LocalSlack, error_of, local_slack
-
-
-@pytest.fixture
-def slack() -> Iterator[LocalSlack]:
-    with local_slack() as running:
-        yield running
-
-
-@pytest.fixture
-def client(slack: LocalSlack) -> WebClient:
-    return slack.client()
+from ir_local.slack.testing import error_of
 
 
 def test_given_a_person_when_users_info_then_names_and_address(slack, client):

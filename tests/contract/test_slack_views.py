@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from slack_sdk import WebClient
 
 from ir_local.slack import Person, SlackError
 from ir_local.slack.model import Json
@@ -64,11 +63,6 @@ FORM = {
 def slack() -> Iterator[LocalSlack]:
     with local_slack(events=()) as running:
         yield running
-
-
-@pytest.fixture
-def client(slack: LocalSlack) -> WebClient:
-    return slack.client()
 
 
 @pytest.fixture

@@ -62,10 +62,7 @@ def machine(world: World) -> StateMachine:
 @pytest.fixture
 def security_channel(world: World, jane: Person) -> str:
     """The channel of everybody who watches, the app in it."""
-    channel = jane.create_channel("security")
-    jane.invite(channel, world.app.bot_user_id)
-    world.environment["IR_SECURITY_CHANNEL_ID"] = channel
-    return channel
+    return incidents.security_channel(world, jane)
 
 
 @pytest.fixture

@@ -48,14 +48,7 @@ def parts() -> dict[str, Work]:
 
 def _ready(world: World) -> StateMachine:
     """The workflow, a security channel with the app in it, and a response team; all functions warm."""
-    team = [
-        {"name": name, "jobTitle": "Analyst", "email": f"{name}@example.com"} for name in ("jane.smith", "john.doe")
-    ]
-    world.security_ir.set_response_team(team)
-    jane = world.workspace.create_user("jane.smith", email="jane.smith@example.com", real_name="Jane Smith")
-    channel = jane.create_channel("security")
-    jane.invite(channel, world.app.bot_user_id)
-    world.environment["IR_SECURITY_CHANNEL_ID"] = channel
+    incidents.jane_and_her_channel(world)
     machine = StateMachine(world)
     world.carriers.append(machine.carry)
     machine.start(incidents.key_created(world, "first", incidents.user("first")[0]))

@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 
 from ir_local import cloud_trail
+from ir_local.slack.people import Person
 from ir_local.world import ACCOUNT, REGION, World
 from ir_local.world.state_machine import Execution, StateMachine
 
@@ -38,6 +39,22 @@ def event(detail: dict[str, Any], *, source: str = "aws.iam", detail_type: str =
         "resources": [],
         "detail": detail,
     }
+
+
+def security_channel(world: World, person: Person) -> str:
+    """The channel of everybody who watches, made by a person, the app in it."""
+    channel = person.create_channel("security")
+    person.invite(channel, world.app.bot_user_id)
+    world.environment["IR_SECURITY_CHANNEL_ID"] = channel
+    return channel
+
+
+def jane_and_her_channel(world: World) -> tuple[Person, str]:
+    """Jane, of the response team with Ann, and the security channel."""
+    team = [{"name": name, "jobTitle": "Analyst", "email": f"{name}@example.com"} for name in ("jane.smith", "ann")]
+    world.security_ir.set_response_team(team)
+    jane = world.workspace.create_user("jane.smith", email="jane.smith@example.com", real_name="Jane Smith")
+    return jane, security_channel(world, jane)
 
 
 def call(world: World, name: str, *, service: str = "iam", **changes: Any) -> dict[str, Any]:

@@ -57,12 +57,7 @@ def _key_after(key: str) -> str:
 def _watched(world: World) -> _Incident:
     """Jane of the response team, the security channel with the app in it, and a user with a key of their own."""
     people.forget_groups()
-    team = [{"name": name, "jobTitle": "Analyst", "email": f"{name}@example.com"} for name in ("jane.smith", "ann")]
-    world.security_ir.set_response_team(team)
-    jane = world.workspace.create_user("jane.smith", email="jane.smith@example.com", real_name="Jane Smith")
-    channel = jane.create_channel("security")
-    jane.invite(channel, world.app.bot_user_id)
-    world.environment["IR_SECURITY_CHANNEL_ID"] = channel
+    jane, channel = incidents.jane_and_her_channel(world)
     machine = StateMachine(world)
     world.carriers.append(machine.carry)
     keys = incidents.user(_USER)
