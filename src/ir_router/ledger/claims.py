@@ -153,11 +153,10 @@ def confirm_item(claim: Claim, result: Mapping[str, Any]) -> Any:
 
 def note(claim: Claim, **values: Any) -> None:
     """Keep something in the open claim that settling will need (a file id). Raises ClaimLostError as `confirm`."""
-    assignments = ", ".join(f"#{name} = :{name}" for name in values)
     try:
         table.update(
             claim.key,
-            f"SET {assignments}",
+            "SET " + ", ".join(f"#{name} = :{name}" for name in values),
             "#state = :claimed AND attempt = :attempt",
             claimed="claimed",
             attempt=claim.attempt,
@@ -181,15 +180,4 @@ def refused(claim: Claim, given_up: str | None = None) -> None:
 
     Raises ClaimLostError as `confirm`.
     """
-    try:
-        table.update(
-            claim.key,
-            "SET refused = :yes" + (", given_up = :given_up" if given_up else ""),
-            "#state = :claimed AND attempt = :attempt",
-            yes=True,
-            claimed="claimed",
-            attempt=claim.attempt,
-            **({"given_up": given_up} if given_up else {}),
-        )
-    except ConditionFailedError as conflict:
-        raise ClaimLostError("another run has taken this claim over") from conflict
+    note(claim, refused=True, **({"given_up": given_up} if given_up else {}))
