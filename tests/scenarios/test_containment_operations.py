@@ -148,7 +148,10 @@ def test_given_a_high_incident_when_contained_then_its_case_says_what_was_done_a
     tags = world.security_ir.call("ListTagsForResource", {"resourceArn": row["caseArn"]})["tags"]
 
     assert row["title"] == "HIGH: Access key created - user backdoor"
+    assert case["description"].startswith("user backdoor contained.\n\nWhat: CreateAccessKey for user backdoor")
     assert "deny policy attached (verified)" in case["description"]
+    assert row["title"] not in case["description"]
+    assert "decision" not in case["description"].lower()  # it stands there when all is decided
     assert tags == {"severity": "High", "execution": execution.arn}
     (message,) = asked(world)
     assert message["caseId"] == row["caseId"]

@@ -51,7 +51,7 @@ def _open(incident: Incident, containment: ContainmentResult) -> CaseResult:
         resolverType=settings().case_resolver_type,
         engagementType="Security Incident",
         title=wording.alert_subject(incident)[:TITLE_LIMIT],
-        description=wording.containment(incident, containment, None)[:DESCRIPTION_LIMIT],
+        description=wording.case_description(incident, containment)[:DESCRIPTION_LIMIT],
         reportedIncidentStartDate=datetime.fromisoformat(reported) if reported else clock.utc_now(),
         impactedAccounts=[incident["account"].zfill(12)],
         watchers=[],

@@ -120,18 +120,37 @@ def actions(results: Sequence[PrincipalResult]) -> list[str]:
 
 def containment_headline(containment: ContainmentResult) -> str:
     """What was done about a HIGH event and whether somebody must act."""
-    who = " and ".join(name_of(result["principal"]) for result in containment["principals"]) or "nobody"
-    if containment["outcome"] in ("contained", "joined") and any(part["why"] for part in containment["principals"]):
-        return f"{who} only PARTLY contained. Somebody must act now, and decide within 24 hours: approve or deny."
-    return {
-        "contained": f"{who} contained. A decision is needed within 24 hours: approve or deny.",
-        "joined": f"{who} is contained already; this event joined the open incident. Its decision is still awaited.",
-        "dry_run": f"Dry run: {who} would have been contained. Nothing was changed.",
-        "off": f"{who} not contained: containment is switched off. Somebody must act.",
-        "refused": f"{who} NOT contained. Somebody must act now.",
-        "gone": f"{who}: nothing left to contain.",
-        "limit_reached": f"{who} NOT contained yet: too many principals within the hour. A decision is needed now.",
+    needed = {
+        "contained": "A decision is needed within 24 hours: approve or deny.",
+        "joined": "Its decision is still awaited.",
+        "dry_run": "Nothing was changed.",
+        "off": "Somebody must act.",
+        "refused": "Somebody must act now.",
+        "gone": "",
+        "limit_reached": "A decision is needed now.",
     }[containment["outcome"]]
+    if _in_part(containment):
+        needed = "Somebody must act now, and decide within 24 hours: approve or deny."
+    return f"{_what_was_done(containment)} {needed}".rstrip()
+
+
+def _what_was_done(containment: ContainmentResult) -> str:
+    who = " and ".join(name_of(result["principal"]) for result in containment["principals"]) or "nobody"
+    if _in_part(containment):
+        return f"{who} only PARTLY contained."
+    return {
+        "contained": f"{who} contained.",
+        "joined": f"{who} is contained already; this event joined the open incident.",
+        "dry_run": f"Dry run: {who} would have been contained.",
+        "off": f"{who} not contained: containment is switched off.",
+        "refused": f"{who} NOT contained.",
+        "gone": f"{who}: nothing left to contain.",
+        "limit_reached": f"{who} NOT contained yet: too many principals within the hour.",
+    }[containment["outcome"]]
+
+
+def _in_part(containment: ContainmentResult) -> bool:
+    return containment["outcome"] in ("contained", "joined") and any(part["why"] for part in containment["principals"])
 
 
 def seconds(containment: ContainmentResult) -> str:
@@ -143,19 +162,29 @@ def seconds(containment: ContainmentResult) -> str:
 
 def containment(incident: Incident, result: ContainmentResult, case_id: str | None, asked: Sequence[str] = ()) -> str:
     """The text of the alert about a HIGH event. `asked` are the lines about the decision that is needed."""
-    why = [part["why"] for part in result["principals"] if part["why"]]
     return lines(
         containment_headline(result),
         "",
         f"{alert_subject(incident)}",
-        *facts(incident),
-        "Done: " + "; ".join(actions(result["principals"])) if result["principals"] else "",
-        *why,
-        seconds(result),
+        *_event_and_containment(incident, result),
         *asked,
         f"Case: {case_id}" if case_id else "",
         *ids(incident),
     )
+
+
+def case_description(incident: Incident, result: ContainmentResult) -> str:
+    """The description of the incident's case: what stays true, whatever is decided later. The title is not repeated."""
+    return lines(_what_was_done(result), "", *_event_and_containment(incident, result), *ids(incident))
+
+
+def _event_and_containment(incident: Incident, result: ContainmentResult) -> list[str]:
+    return [
+        *facts(incident),
+        "Done: " + "; ".join(actions(result["principals"])) if result["principals"] else "",
+        *(part["why"] for part in result["principals"] if part["why"]),
+        seconds(result),
+    ]
 
 
 def facts(incident: Incident) -> list[str]:
