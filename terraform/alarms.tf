@@ -148,7 +148,7 @@ locals {
       threshold   = 500
     }
     api-5xx = {
-      description = "Slack was answered with errors and delivers again, three times within the hour. See the log group of ${local.function_names.webhook}."
+      description = "Slack was answered with errors and delivers again, three times within about six minutes. See the log group of ${local.function_names.webhook}."
       namespace   = "AWS/ApiGateway"
       metric      = "5XXError"
       dimensions  = { ApiName = local.names.api, Stage = local.stage_name }

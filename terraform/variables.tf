@@ -252,7 +252,7 @@ variable "case_resolver_type" {
 
 variable "containment_mode" {
   type        = string
-  description = "dry_run (every decision made, recorded and alerted, nothing changed), enforce, or off (alerts only). Only enforce gives the workflow the right to contain."
+  description = "dry_run (every decision made, recorded and alerted, nothing changed), enforce, or off (alerts only). Only enforce gives the workflow the rights to attach the deny policy and to delete keys; those to restore (detach it, switch keys on and off) it has in each mode."
   default     = "dry_run"
 
   validation {

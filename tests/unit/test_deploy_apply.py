@@ -148,6 +148,7 @@ def test_given_variables_when_applied_then_it_ends_with_the_specified_words_and_
     assert "ok       verified: " in table.splitlines()[-2]
     assert end.splitlines()[1].startswith("SlackWebhookUrl = http://127.0.0.1:")
     assert [entry[1] for entry in log(root)] == ["init", "apply", "output"]
+    assert end.splitlines()[2].endswith(": terraform -chdir=terraform output -raw slack_app_manifest")
     assert "-auto-approve" in log(root)[1], "there is no terminal to ask at"
     assert f"-var-file={root / 'terraform.tfvars'}" in log(root)[1]
 
@@ -266,6 +267,24 @@ def test_given_two_deployments_when_applied_then_each_has_its_own_state(
     assert "acme-security-sync" not in (root / "state-first.json").read_text()
 
 
+def test_given_a_deployment_when_a_second_is_added_then_the_first_keeps_its_state_where_it_is(
+    deployed: Deployed, run: Run, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SKIP_VERIFICATION", "1")
+    assert run("apply")[0] == 0
+    (root / "terraform.tfvars").rename(root / "default.tfvars")
+    (root / "acme.tfvars").write_text('name_prefix = "acme-security"\n')
+    monkeypatch.setenv("OUTPUTS", outputs("acme-security", "https://acme.example/prod/slack/events"))
+    code, printed, _ = run("apply", "acme.tfvars")
+
+    assert code == 0
+    assert "TF_WORKSPACE=acme terraform -chdir=terraform output -raw slack_app_manifest" in printed
+    assert run("verify", "default.tfvars")[0] == 0, "the first, by its new name"
+    assert run("verify")[0] == 0, "the first, without a name"
+    assert [entry[0] for entry in log(root) if entry[1] == "apply"] == ["default", "acme"]
+    assert "acme-security-sync" not in (root / "state-default.json").read_text()
+
+
 def test_given_a_file_that_terraform_reads_by_itself_when_another_is_applied_then_it_is_refused(
     run: Run, root: Path
 ) -> None:
@@ -275,6 +294,7 @@ def test_given_a_file_that_terraform_reads_by_itself_when_another_is_applied_the
 
     assert code == 1
     assert "so mix two deployments" in errors
+    assert "Rename the former to default.tfvars" in errors
     assert "apply" not in {entry[1] for entry in log(root)}
 
 

@@ -93,7 +93,8 @@ def _apply(root: TerraformRoot) -> int:
         # What waits for the Slack app is what the next steps are about.
         good = verification.result(verification.verify(made)) != "failed"
         print()
-    print(f"{success.NEXT_STEPS}\n\n{success.address(str(made.webhook_url))}")
+    manifest = root.output_command("slack_app_manifest")
+    print(f"{success.NEXT_STEPS}\n\n{success.address(str(made.webhook_url), manifest)}")
     if not good:
         print()
         terminal.line("failed", "deployed, but the verification found what is broken: see above")

@@ -71,7 +71,7 @@ def authenticate(token: str, base_url: str | None) -> Installation:
     missing = installation.missing_scopes()
     if missing:
         raise OperationError(
-            f"The token lacks the scopes {', '.join(missing)}. Paste the manifest again (terraform output -raw "
-            "slack_app_manifest), reinstall the app and give the token that it then shows. Nothing was changed."
+            f"The token lacks the scopes {', '.join(missing)}. Paste the manifest again (docs/operations.md, "
+            "Set up, 3), reinstall the app and give the token that it then shows. Nothing was changed."
         )
     return installation

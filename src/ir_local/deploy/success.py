@@ -12,9 +12,6 @@ NEXT_STEPS = """\
    4. Test the integration by creating a test AWS Security IR case"""
 
 
-def address(webhook_url: str) -> str:
-    """The endpoint of steps 1 and 2; the manifest holds both settings in one piece."""
-    return (
-        f"SlackWebhookUrl = {webhook_url}\n"
-        "Steps 1 and 2 in one paste: terraform -chdir=terraform output -raw slack_app_manifest"
-    )
+def address(webhook_url: str, manifest: str) -> str:
+    """The endpoint of steps 1 and 2, and the command (`manifest`) that prints both settings in one piece."""
+    return f"SlackWebhookUrl = {webhook_url}\nSteps 1 and 2 in one paste: {manifest}"

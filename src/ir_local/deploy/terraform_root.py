@@ -1,7 +1,7 @@
 """The Terraform root of a person's own deployment: plan, apply, outputs. The state is where the person keeps it.
 
-Each tfvars file has its own Terraform workspace, named as the file (terraform.tfvars has the default one), so that a
-second deployment never takes the first one's state for its own.
+Each tfvars file has its own Terraform workspace, named as the file (terraform.tfvars and default.tfvars have the
+default one), so that a second deployment never takes the first one's state for its own.
 """
 
 from __future__ import annotations
@@ -59,6 +59,11 @@ class TerraformRoot:
             raise OperationError(f"terraform output failed:\n{answer.stderr.strip()}")
         return {name: output["value"] for name, output in json.loads(answer.stdout).items()}
 
+    def output_command(self, name: str) -> str:
+        """What a person types to read an output of this deployment and of no other."""
+        workspace = self._environment().get("TF_WORKSPACE")
+        return f"{f'TF_WORKSPACE={workspace} ' if workspace else ''}terraform -chdir=terraform output -raw {name}"
+
     def _check(self) -> None:
         if not self.tfvars.exists():
             example = self.folder / "terraform.tfvars.example"
@@ -66,8 +71,9 @@ class TerraformRoot:
         own = self.folder / _OWN_FILE
         if own.exists() and not own.samefile(self.tfvars):
             raise OperationError(
-                f"Terraform would read {own} as well as {self.tfvars}, and so mix two deployments. Rename the former, "
-                "and give it as TFVARS too (its state then is the workspace of its new name)."
+                f"Terraform would read {own} as well as {self.tfvars}, and so mix two deployments. Rename the former "
+                "to default.tfvars and give that as TFVARS from now on: its state stays where it is "
+                "(docs/operations.md, Several workspaces)."
             )
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -151,6 +151,7 @@ def _topic() -> Iterator[Check]:
         yield warning("alert topic", "nobody gets alerts: it has no subscription", mend)
     elif confirmed < len(arns):
         detail = f"{confirmed} of {count(len(arns), 'subscription', 'subscriptions')} confirmed"
+        detail += "" if confirmed else ": nobody gets alerts"
         yield warning("alert topic", detail, "Open the confirmation that AWS sent to the address.")
     else:
         yield ok("alert topic", count(confirmed, "subscription", "subscriptions"))

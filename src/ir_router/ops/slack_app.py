@@ -24,7 +24,7 @@ from ir_router.slack import credentials
 from ir_router.slack.gateway import DEFAULT_BASE_URL, Slack
 
 _TIMEOUT_SECONDS = 10
-_REINSTALL = "Paste the manifest again (terraform output -raw slack_app_manifest) in the app's settings, reinstall it"
+_REINSTALL = "Paste the manifest again (output slack_app_manifest: operations.md, Set up) in the app, reinstall it"
 
 
 def wanted_scopes() -> dict[str, str]:
