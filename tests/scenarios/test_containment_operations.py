@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+from contextlib import suppress
 from typing import Any
 
 import boto3
 import pytest
 
+from ir_local.world import FunctionDiedError
 from ir_local.world import incidents as support
-from ir_local.world.incidents import asked, audit_actions, audit_rows, contain, decide, iam_state
+from ir_local.world.incidents import alerts, asked, audit_actions, audit_rows, contain, decide, iam_state
 from ir_local.world.state_machine import StateMachine
 from ir_router.errors import InvalidInputError, UnknownEventError
 from ir_router.ledger import audit
@@ -46,11 +49,39 @@ def test_given_allowlist_entries_when_listed_and_removed_then_both_kinds_show_an
     assert [row["value"] for row in listed] == ["10.0.0.0/8", "192.0.2.7/32"]
     assert added["entry"]["expires_at"] == "2099-01-01T00:00:00Z"
 
-    run(world, "allowlist_remove", kind="ip", value="192.0.2.7", removed_by="Jane")
+    removal = {"kind": "ip", "removed_by": "Jane", "reason": "office moved"}
+    run(world, "allowlist_remove", value="192.0.2.7", **removal)
     assert [row["value"] for row in run(world, "allowlist_list")["entries"]] == ["10.0.0.0/8"]
     with pytest.raises(InvalidInputError, match="There is no ip entry"):
-        run(world, "allowlist_remove", kind="ip", value="10.0.0.0/8", removed_by="Jane")
+        run(world, "allowlist_remove", value="10.0.0.0/8", **removal)
     assert audit_actions() == ["allowlist_added", "allowlist_removed"]
+    assert "office moved" in audit_rows()[-1]["details"]
+
+
+def test_given_an_audit_that_takes_no_record_when_the_allowlist_is_changed_then_it_is_not(world: World) -> None:
+    entry = {"kind": "ip", "value": "192.0.2.7", "reason": "office"}
+    run(world, "allowlist_add", **entry, added_by="Jane")
+
+    for task, fields in (
+        ("allowlist_add", {**entry, "value": "192.0.2.8", "added_by": "Jane"}),
+        ("allowlist_remove", {**entry, "removed_by": "Jane"}),
+    ):
+        world.wire.kill_on("dynamodb", "TransactWriteItems", "before")
+        with pytest.raises(FunctionDiedError):
+            run(world, task, **fields)
+
+    assert [row["value"] for row in run(world, "allowlist_list")["entries"]] == ["192.0.2.7/32"]
+    assert audit_actions() == ["allowlist_added"]
+
+
+def test_given_no_reason_when_an_entry_is_removed_then_it_is_asked_for_and_the_entry_stays(world: World) -> None:
+    entry = {"kind": "ip", "value": "192.0.2.7"}
+    run(world, "allowlist_add", **entry, reason="office", added_by="Jane")
+
+    with pytest.raises(InvalidInputError, match="needs the field reason"):
+        run(world, "allowlist_remove", **entry, removed_by="Jane")
+
+    assert len(run(world, "allowlist_list")["entries"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -119,6 +150,37 @@ def test_given_nobody_decided_when_released_then_all_is_as_before_and_on_record_
     assert any("Released by Jane" in comment for comment in world.comments(case["caseId"]))
     with pytest.raises(InvalidInputError, match="is not contained"):
         release(world)
+
+
+def test_given_a_release_that_dies_anywhere_when_run_again_then_who_and_why_are_on_record_and_people_are_told(
+    world: World, machine: StateMachine
+) -> None:
+    deaths = 0
+    for number in itertools.count(1):
+        name = f"user-{number}"
+        _execution, key = contain(world, machine, name)
+        world.advance(86_401)
+        machine.advance()
+        alerts(world)
+        principal = f"arn:aws:iam::{ACCOUNT}:user/{name}"
+        world.wire.kill_at(number, "before")
+        try:
+            release(world, principal=principal, reason=f"checked {number}")
+        except FunctionDiedError:
+            deaths += 1
+            world.advance(300)  # the dead one's lock
+            with suppress(InvalidInputError):  # the last thing that a release does is forget
+                release(world, principal=principal, reason=f"checked {number}")
+        else:
+            world.wire.spare()
+            break
+        state = iam_state(world, name)
+        assert (state.keys, state.denied) == ({key: "Active"}, False), number
+        records = [row for row in audit_rows() if f'checked {number}"' in row["details"]]
+        assert [row["action"] for row in records] == ["release_requested", "released"], number
+        assert {row["actor"] for row in records} == {"Jane"}
+        assert any(alert["Subject"].startswith("Released by Jane") for alert in alerts(world)), number
+    assert deaths > 10
 
 
 def test_given_an_approved_containment_when_released_then_the_deleted_key_stays_deleted(

@@ -1,12 +1,15 @@
-"""The dynamic entries of the allowlist: value, reason, who added it, until when."""
+"""The dynamic entries of the allowlist: value, reason, who added it, until when.
+
+An entry and the audit record of its change are one write: neither is there without the other.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from ir_router import clock
-from ir_router.ledger import keys, table
-from ir_router.ledger.table import ConditionFailedError, Row
+from ir_router.ledger import audit, keys, table
+from ir_router.ledger.table import Row, TransactionFailedError
 
 KINDS = ("ip", "principal")
 
@@ -16,15 +19,18 @@ def add(kind: str, value: str, reason: str, added_by: str, expires_at: int | Non
     row: Row = {"kind": kind, "value": value, "reason": reason, "added_by": added_by, "added_at": int(clock.now())}
     if expires_at is not None:
         row["expires_at"] = expires_at
-    table.put(keys.allowlist(kind, value), row)
+    entry = table.put_item(keys.allowlist(kind, value), row)
+    audit.append("allowlist_added", added_by, row, together_with=[entry])
     return row
 
 
-def remove(kind: str, value: str) -> bool:
+def remove(kind: str, value: str, reason: str, removed_by: str) -> bool:
     """Delete an entry; False when there is none."""
+    details = {"kind": kind, "value": value, "reason": reason}
+    entry = table.delete_item(keys.allowlist(kind, value), "attribute_exists(PK)")
     try:
-        table.delete(keys.allowlist(kind, value), "attribute_exists(PK)")
-    except ConditionFailedError:
+        audit.append("allowlist_removed", removed_by, details, together_with=[entry])
+    except TransactionFailedError:
         return False
     return True
 

@@ -107,7 +107,7 @@ def query_index(index_pk: str) -> Iterator[Row]:
 
 
 def transact(items: Sequence[TransactWriteItemTypeDef], token: str | None = None) -> None:
-    """Write all items or none. Build them with `put_item`, `update_item` and `check_item` below.
+    """Write all items or none. Build them with `put_item`, `update_item`, `delete_item` and `check_item` below.
 
     `token` (at most 36 characters) makes a repetition within ten minutes harmless.
     Raises TransactionFailedError with a reason for each item.
@@ -133,6 +133,12 @@ def update_item(key: Key, expression: str, condition: str | None = None, **value
     if names:
         entry["ExpressionAttributeNames"] = names
     return cast("TransactWriteItemTypeDef", {"Update": _with_condition(entry, condition, values)})
+
+
+def delete_item(key: Key, condition: str | None = None, **values: Any) -> TransactWriteItemTypeDef:
+    """A Delete of a transaction."""
+    entry: dict[str, Any] = {"TableName": _name(), "Key": _key(key)}
+    return cast("TransactWriteItemTypeDef", {"Delete": _with_condition(entry, condition, values)})
 
 
 def check_item(key: Key, condition: str, **values: Any) -> TransactWriteItemTypeDef:

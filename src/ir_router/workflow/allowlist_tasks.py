@@ -3,7 +3,7 @@
 {"task": "allowlist_add", "kind": "ip" or "principal", "value": "...", "reason": "...", "added_by": "...",
  "expires_at": "2026-01-31T00:00:00Z"}        (expires_at may be left out: for ever)
 {"task": "allowlist_list"}
-{"task": "allowlist_remove", "kind": "...", "value": "...", "removed_by": "..."}
+{"task": "allowlist_remove", "kind": "...", "value": "...", "reason": "...", "removed_by": "..."}
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any
 from ir_router import clock
 from ir_router.errors import InvalidInputError
 from ir_router.ledger import allowlist as stored
-from ir_router.ledger import audit
 from ir_router.workflow import allowlist, check_allowlist, inputs
 
 
@@ -26,7 +25,6 @@ def add(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     reason, added_by = inputs.text(task, "reason"), inputs.text(task, "added_by")
     expires_at = _moment(task.get("expires_at"))
     row = stored.add(kind, value, reason, added_by, expires_at)
-    audit.append("allowlist_added", added_by, row)
     return {"status": "added", "entry": _shown(row)}
 
 
@@ -44,12 +42,11 @@ def remove(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     """Remove an entry. Raises InvalidInputError when there is none."""
     kind = inputs.text(task, "kind")
     value = allowlist.checked(kind, inputs.text(task, "value"))
-    removed_by = inputs.text(task, "removed_by")
-    if not stored.remove(kind, value):
+    reason, removed_by = inputs.text(task, "reason"), inputs.text(task, "removed_by")
+    if not stored.remove(kind, value, reason, removed_by):
         raise InvalidInputError(
             f"There is no {kind} entry {value}. Entries of the deployment are changed by Terraform."
         )
-    audit.append("allowlist_removed", removed_by, {"kind": kind, "value": value})
     return {"status": "removed", "kind": kind, "value": value}
 
 

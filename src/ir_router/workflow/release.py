@@ -13,11 +13,11 @@ from ir_router.ledger import approvals, audit, containments
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.workflow import changes, inputs, invocation, notices, remediation, wording
-from ir_router.workflow.incident import Principal
+from ir_router.workflow.incident import ActionTaken
 
 
 def handle(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Restore what was recorded (deleted keys stay deleted), verify, forget the containment.
+    """Restore what was recorded (deleted keys stay deleted), verify, record, tell; only then forget the containment.
 
     Raises InvalidInputError, ContainmentBusyError, or ChangeFailedError when something is not verified.
     """
@@ -31,30 +31,36 @@ def handle(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
         if "incident" not in row:
             raise InvalidInputError(f"{arn} is not contained.")
         _refuse_while_asked(row)
-        principal: Principal = row["principal"]
-        incident, case_id = str(row["incident"]), row.get("case_id")
+        incident = str(row["incident"])
+        request = {"principal": arn, "incident": incident, "reason": reason}
+        audit.append("release_requested", released_by, request, once=f"{incident}/release_requested/{released_by}")
         # What somebody approved is released as well: that is what this task is for.
         lock.save(sealed_keys=None)
-        actions = remediation.restore(lock, principal)
+        actions = remediation.restore(lock, row["principal"])
+        answer = {"status": "released", "principal": arn, "actions": [changes.told(taken) for taken in actions]}
+        details = request | {"actions": wording.record_actions(actions)}
+        audit.append("released", released_by, details, once=f"{incident}/released")
+        logger.info("released", extra={"incident": incident})
+        if not _tell(row, released_by, reason, actions):
+            answer["case_comment"] = "failed"
+        lock.clear()
+    return answer
+
+
+def _tell(row: Row, released_by: str, reason: str, actions: list[ActionTaken]) -> bool:
+    """Tell people and the case. False when the case could not be told: the release itself is done and on record."""
+    incident, case_id = str(row["incident"]), row.get("case_id")
     told = " · ".join(wording.action(taken) for taken in actions) or "nothing was left to restore"
-    logger.info("released", extra={"incident": incident})
-    audit.append(
-        "released",
-        released_by,
-        {"principal": arn, "incident": incident, "reason": reason, "actions": wording.record_actions(actions)},
-    )
-    headline = f"Released by {released_by}: {wording.name_of(principal)} - {told}"
+    headline = f"Released by {released_by}: {wording.name_of(row['principal'])} - {told}"
     text = wording.lines(headline, f"Reason given: {wording.cut(reason)}", f"Case: {case_id}" if case_id else "")
     notices.alert(f"{incident.rpartition(':')[2]}/released", "HIGH", headline, text)
-    answer = {"status": "released", "principal": arn, "actions": [changes.told(taken) for taken in actions]}
     if case_id:
         try:
             notices.comment(str(case_id), f"released-{incident}", text)
         except IrRouterError as error:
-            # The release itself is done and on record; only the case does not know it.
             logger.error("the case was not told of the release", extra={"error": type(error).__name__})
-            answer["case_comment"] = "failed"
-    return answer
+            return False
+    return True
 
 
 def _refuse_while_asked(row: Row) -> None:
