@@ -148,8 +148,9 @@ def _form(form: Mapping[str, str]) -> Answer:
         return _answer(403)
     # Only what is read goes on: the form also holds Slack's legacy verification token.
     command = {name: form[name] for name in _COMMAND_FIELDS if name in form}
-    if not _invoke({"task": "slash_command", "command": command}):
-        return _answer(200, _ephemeral(_NOT_ACCEPTED.format(error_id("network-error"))))
+    failure = _invoke({"task": "slash_command", "command": command})
+    if failure is not None:
+        return _answer(200, _ephemeral(_NOT_ACCEPTED.format(failure)))
     return _answer(200, _ephemeral(acknowledgement.text(form)))
 
 
@@ -171,13 +172,14 @@ def _interaction(text: str) -> Answer:
         if wrong:
             return _answer(200, {"response_action": "errors", "errors": wrong})
     kept = {name: value for name, value in payload.items() if name != "token"}
-    if not _invoke({"task": "interaction", "payload": kept}):
+    if _invoke({"task": "interaction", "payload": kept}) is not None:
         # Slack shows people that the action failed; it is not delivered again.
         return _answer(503)
     return _answer(200)
 
 
-def _invoke(event: Mapping[str, Any]) -> bool:
+def _invoke(event: Mapping[str, Any]) -> str | None:
+    """Hand a request over; the error's id, which is in the log, when that failed."""
     try:
         aws.client("lambda").invoke(
             FunctionName=settings().require("slack_function"),
@@ -185,9 +187,10 @@ def _invoke(event: Mapping[str, Any]) -> bool:
             Payload=json.dumps(event).encode(),
         )
     except (BotoCoreError, ClientError) as error:
-        logger.error("could not hand a request over", extra={"error": type(error).__name__})
-        return False
-    return True
+        shown = error_id("network-error")
+        logger.error("could not hand a request over", extra={"error_id": shown, "error": type(error).__name__})
+        return shown
+    return None
 
 
 def _is_our_workspace(team_id: object, enterprise_id: object) -> bool:

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from ir_local.slack.people import Person
 from ir_router import webhook
@@ -107,6 +108,24 @@ def test_given_a_warm_door_when_a_form_comes_then_one_call_is_made_before_the_an
     ],
     ids=repr,
 )
+def test_given_a_function_that_cannot_be_invoked_when_a_command_comes_then_the_id_shown_is_in_the_log(
+    world: World, case_id: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "TooManyRequestsException"}}, "Invoke")
+
+    boto3.DEFAULT_SESSION.events.register("before-parameter-build.lambda.Invoke", refuse)  # type: ignore[union-attr]
+    form = {"command": "/security-ir", "text": "status", "team_id": world.workspace.team_id, "trigger_id": "1.2.3"}
+    body = urlencode(form).encode()
+    headers = request(world, body)["headers"] | {"Content-Type": "application/x-www-form-urlencoded"}
+
+    answer = world.invoke("webhook", request(world, body, headers=headers))
+
+    shown = json.loads(answer["body"])["text"].rpartition("Error ID: ")[2]
+    assert shown.startswith("network-error-")
+    assert [getattr(record, "error_id", None) for record in caplog.records] == [shown]
+
+
 def test_given_a_request_that_slack_did_not_sign_when_it_comes_then_it_is_refused_without_a_call(
     world: World, case_id: str, spoilt: dict[str, str]
 ) -> None:
