@@ -16,6 +16,10 @@ from ir_router.ledger.table import ConditionFailedError, Row, TransactionFailedE
 from ir_router.settings import settings
 
 PENDING, DECIDED, DELIVERED, EXPIRED = "pending", "decided", "delivered", "expired"
+# How a decision came (`via` of its analyst).
+CLI, SLACK, STEP_FUNCTIONS = "cli", "slack", "step_functions"
+# What is said behind a name that anybody may give.
+STATED = {CLI: " (name as given at the command line)", STEP_FUNCTIONS: " (who answered Step Functions directly)"}
 WAIT_SECONDS = 86_400
 _DAY = 86_400
 _TOKEN_DAYS = 7
@@ -126,22 +130,26 @@ def too_late(approval_id: str, why: str) -> None:
     _close(approval_id, EXPIRED, PENDING, DECIDED, why=why)
 
 
-def record_receipt(approval_id: str, decision: str, analyst: Mapping[str, Any]) -> None:
-    """The workflow's own word on which decision it took, whoever sent it. Written by the workflow alone.
+def record_receipt(approval_id: str, decision: str, stated_name: str, notes: str) -> Row:
+    """The workflow's own word on which decision it took, whoever sent it; written by the workflow alone. The row.
 
-    A decision sent to Step Functions directly did not pass through the approval handler: the row learns it here.
+    Who made it is what the approval handler recorded with the same decision. Any other was sent to Step Functions
+    directly: it is carried out, so it takes the place of what was recorded, with no more than the name that it states.
     """
-    table.update(
-        keys.approval(approval_id),
-        "SET receipt = :receipt, #state = :delivered, received_at = :now, "
-        "decision = if_not_exists(decision, :receipt), analyst = if_not_exists(analyst, :analyst) "
-        "REMOVE index_pk, index_sk",
-        "attribute_exists(PK)",
-        receipt=decision,
-        analyst=dict(analyst),
-        delivered=DELIVERED,
-        now=clock.now(),
-    )
+    receipt = {"receipt": decision, "delivered": DELIVERED, "now": clock.now()}
+    taken = "SET receipt = :receipt, #state = :delivered, received_at = :now"
+    closed = "REMOVE index_pk, index_sk"
+    try:
+        return table.update(keys.approval(approval_id), f"{taken} {closed}", "decision = :receipt", **receipt)
+    except ConditionFailedError:
+        return table.update(
+            keys.approval(approval_id),
+            f"{taken}, decision = :receipt, analyst = :analyst, notes = :notes, decided_at = :now {closed}",
+            "attribute_exists(PK)",
+            analyst={"name": stated_name, "via": STEP_FUNCTIONS},
+            notes=notes,
+            **receipt,
+        )
 
 
 def record_expired(approval_id: str, why: str) -> None:

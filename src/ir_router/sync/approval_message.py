@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ir_router.ledger.approvals import DECIDED, DELIVERED, EXPIRED
+from ir_router.ledger.approvals import DECIDED, DELIVERED, EXPIRED, STATED
 from ir_router.slack.messages import Message, context, section, sections
 from ir_router.slack.text import escape, shorten, slack_date
 
@@ -108,8 +108,7 @@ def _is_open(row: Row) -> bool:
 
 def _who(row: Row) -> str:
     analyst = row.get("analyst") or {}
-    stated = " (name as given at the command line)" if analyst.get("via") == "cli" else ""
-    return f"{_line(str(analyst.get('name', 'somebody')))}{stated}"
+    return f"{_line(str(analyst.get('name', 'somebody')))}{STATED.get(str(analyst.get('via')), '')}"
 
 
 def _small_print(row: Row) -> str:

@@ -2,7 +2,7 @@
 
 Payloads: `{"task_token", "decision", "analyst", "notes"?}` as documented for the command line, or `{"approval_id",
 "decision", "analyst": {"slack_user_id", "email", "name"}, "notes"?}` from the buttons in Slack. Whoever may invoke this
-function is trusted to say who decides.
+function is trusted to say who decides: that an analyst is recorded as of Slack (`via`) is the caller's word too.
 
 Every answer is `{"status", "message", ...}`; see docs/containment.md for the statuses.
 """
@@ -20,7 +20,7 @@ from ir_router.errors import UncertainError
 from ir_router.ledger import approvals
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
-from ir_router.workflow import notices, wording, wording_decisions
+from ir_router.workflow import notices, wording_decisions
 from ir_router.workflow.incident import Analyst
 
 _DECISIONS = ("approve", "deny")
@@ -31,6 +31,8 @@ _NAME_LENGTH = 200
 _GONE = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 
 Answer = dict[str, Any]
+# The decision that this invocation recorded, as attributes of the row; None when somebody was first.
+Own = Mapping[str, Any] | None
 
 
 def handle(event: Mapping[str, Any], _context: Any) -> Answer:
@@ -58,33 +60,34 @@ def handle(event: Mapping[str, Any], _context: Any) -> Answer:
         return _answer(row, "not_allowed", f"Nothing was decided: {refused}")
     notes = str(event.get("notes") or "")[:_NOTES_LENGTH]
     won = row["state"] == approvals.PENDING and approvals.decide(row, decision, analyst, notes)
+    own = {"decision": decision, "analyst": dict(analyst)} if won else None
     row = approvals.get(row["approval_id"]) or row
-    answer = _deliver(row, won=won) if row["state"] == approvals.DECIDED else _told(row, won=won)
+    answer = _deliver(row, own) if row["state"] == approvals.DECIDED else _told(row, own)
     if won:
         logger.info("decision recorded", extra={"approval_id": row["approval_id"], "status": answer["status"]})
         _publish("ApprovalDecided", row)
     return answer
 
 
-def _deliver(row: Row, *, won: bool) -> Answer:
+def _deliver(row: Row, own: Own) -> Answer:
     """Send the recorded decision to Step Functions; "approved" or "denied" is said only when it was taken."""
     token = approvals.token_of(row["approval_id"])
     if token is None:
-        return _undelivered(row, "the token has expired", won=won)
+        return _undelivered(row, "the token has expired", own)
     try:
         aws.client("stepfunctions").send_task_success(taskToken=token, output=json.dumps(_output(row)))
     except ClientError as error:
         code = error.response["Error"]["Code"]
         logger.warning("the decision was not taken", extra={"approval_id": row["approval_id"], "code": code})
-        return _undelivered(row, code, won=won) if code in _GONE else _told(row, won=won)
+        return _undelivered(row, code, own) if code in _GONE else _told(row, own)
     except BotoCoreError as error:
         logger.warning("no answer to the decision", extra={"error": type(error).__name__})
-        return _told(row, won=won)
+        return _told(row, own)
     approvals.delivered(row["approval_id"])
-    return _told({**row, "state": approvals.DELIVERED}, won=won)
+    return _told({**row, "state": approvals.DELIVERED}, own)
 
 
-def _undelivered(row: Row, why: str, *, won: bool) -> Answer:
+def _undelivered(row: Row, why: str, own: Own) -> Answer:
     """Step Functions does not know the token: what the workflow itself says, or whether it runs at all, decides."""
     status = _execution_status(row)
     row = approvals.get(row["approval_id"]) or row
@@ -92,7 +95,7 @@ def _undelivered(row: Row, why: str, *, won: bool) -> Answer:
         approvals.too_late(row["approval_id"], f"the workflow ended before ({status.lower().replace('_', ' ')}, {why})")
         row = approvals.get(row["approval_id"]) or row
         _publish("ApprovalTimedOut", row)
-    return _told(row, won=won)
+    return _told(row, own)
 
 
 def _execution_status(row: Row) -> str:
@@ -106,10 +109,10 @@ def _execution_status(row: Row) -> str:
         return "UNKNOWN"
 
 
-def _told(row: Row, *, won: bool) -> Answer:
-    """The answer for the row as it stands; `won`: the decision in it is the caller's own."""
+def _told(row: Row, own: Own) -> Answer:
+    """The answer for the row as it stands, which may hold another decision than the caller's own by now."""
     state, decision = row["state"], str(row.get("decision", ""))
-    who = wording.cut(str((row.get("analyst") or {}).get("name", "somebody")), 80)
+    who = wording_decisions.decider(row.get("analyst"))
     if state == approvals.EXPIRED:
         stays = "Nothing was contained." if row["kind"] == "contain" else "The containment stays."
         return _answer(row, "too_late", f"Too late: {row.get('why', 'the workflow waits no longer')}. {stays}")
@@ -117,7 +120,7 @@ def _told(row: Row, *, won: bool) -> Answer:
         return _answer(row, "pending", "Nothing was decided yet.")
     when = wording_decisions.at(row["decided_at"]) if "decided_at" in row else "already"
     if state == approvals.DELIVERED:
-        if not won:
+        if own is None or any(row.get(name) != value for name, value in own.items()):
             return _answer(row, "already_decided", f"Already {_PAST[decision]} by {who}, {when}.")
         does = row.get(f"{decision}_does", "")
         return _answer(row, _PAST[decision], f"{_PAST[decision].capitalize()} by {who}. The workflow now {does}")
@@ -171,12 +174,15 @@ def _approval_id(event: Mapping[str, Any]) -> str | None:
 def _analyst(value: object) -> Analyst | None:
     """Who decides: a name from the command line, or a person as Slack knows them."""
     if isinstance(value, str) and value.strip():
-        return {"name": value.strip()[:_NAME_LENGTH], "via": "cli"}
+        return {"name": value.strip()[:_NAME_LENGTH], "via": approvals.CLI}
     if isinstance(value, Mapping):
         name = str(value.get("name") or value.get("email") or value.get("slack_user_id") or "").strip()
         if not name:
             return None
-        analyst: Analyst = {"name": name[:_NAME_LENGTH], "via": "slack" if value.get("slack_user_id") else "cli"}
+        analyst: Analyst = {
+            "name": name[:_NAME_LENGTH],
+            "via": approvals.SLACK if value.get("slack_user_id") else approvals.CLI,
+        }
         if value.get("slack_user_id"):
             analyst["slack_user_id"] = str(value["slack_user_id"])
         if value.get("email"):
@@ -191,7 +197,7 @@ def _refusal(row: Row, analyst: Analyst) -> str | None:
     email = str(analyst.get("email", "")).casefold()
     if email in owners:
         return "the owner of the contained credentials, or of those that caused the incident, cannot decide about them."
-    if owners and not email and analyst["via"] == "slack":
+    if owners and not email and analyst["via"] == approvals.SLACK:
         return (
             "these credentials have an owner, who may not decide, and Slack does not show your e-mail address, so that "
             "nobody can tell whether it is you. Add an e-mail address to your profile, or let somebody else decide."

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ir_router import aws, clock
+from ir_router import aws
 from ir_router.ledger import approvals, audit, containments
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
@@ -18,6 +18,8 @@ from ir_router.workflow import notices, wording, wording_decisions
 from ir_router.workflow.incident import Analyst, ContainmentResult, Decision, Incident
 
 _DECISIONS = frozenset({"approve", "deny"})
+_NAME_LENGTH = 200
+_NOTES_LENGTH = 1_000
 
 
 def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
@@ -67,8 +69,9 @@ def record_decision(task: Mapping[str, Any], _context: Any) -> Decision:
         approvals.record_expired(approval_id, "the answer sent to Step Functions was neither approve nor deny")
         notices.publish("ApprovalTimedOut", {"approval_id": approval_id})
         return {"decision": "not_asked", "notes": "the answer was neither approve nor deny"}
-    analyst = _analyst(answer.get("analyst"))
-    approvals.record_receipt(approval_id, decision, analyst)
+    notes = str(answer.get("notes") or "")[:_NOTES_LENGTH]
+    row = approvals.record_receipt(approval_id, decision, _stated_name(answer.get("analyst")), notes)
+    analyst = _analyst(row)
     details = {"execution": execution, "approval_id": approval_id, "kind": task["kind"], "decision": decision}
     details |= {"via": analyst["via"], "slack_user_id": analyst.get("slack_user_id")}
     audit.append("decision_received", analyst["name"], details, once=f"{execution}/{task['kind']}/received")
@@ -76,8 +79,8 @@ def record_decision(task: Mapping[str, Any], _context: Any) -> Decision:
     return {
         "decision": decision,
         "analyst": analyst,
-        "notes": str(answer.get("notes") or ""),
-        "decided_at": str(answer.get("decided_at") or clock.utc_now().isoformat().replace("+00:00", "Z")),
+        "notes": str(row.get("notes") or ""),
+        "decided_at": wording_decisions.iso(row["decided_at"]),
     }
 
 
@@ -108,11 +111,16 @@ def _message(token: str, row: Row, incident: Incident, containment: ContainmentR
     }
 
 
-def _analyst(value: object) -> Analyst:
-    if isinstance(value, Mapping) and value.get("name"):
-        analyst: Analyst = {"name": str(value["name"]), "via": str(value.get("via") or "step_functions")}
-        if value.get("slack_user_id"):
-            analyst["slack_user_id"] = str(value["slack_user_id"])
-        return analyst
-    name = value if isinstance(value, str) and value else "somebody who answered Step Functions directly"
-    return {"name": name, "via": "step_functions"}
+def _analyst(row: Row) -> Analyst:
+    """Who decided, without the e-mail address: that is nothing for the execution's history and the audit."""
+    told: Mapping[str, Any] = row["analyst"]
+    analyst: Analyst = {"name": str(told["name"]), "via": str(told["via"])}
+    if told.get("slack_user_id"):
+        analyst["slack_user_id"] = str(told["slack_user_id"])
+    return analyst
+
+
+def _stated_name(value: object) -> str:
+    """The name in an answer. Whoever holds the token may write any."""
+    name = value.get("name") if isinstance(value, Mapping) else value
+    return name.strip()[:_NAME_LENGTH] if isinstance(name, str) and name.strip() else "somebody"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from ir_router.ledger import approvals
 from ir_router.workflow import wording
 from ir_router.workflow.incident import ContainmentResult, Decision, Incident, Principal, PrincipalResult
 from ir_router.workflow.remediation import RemediationResult
@@ -98,12 +99,16 @@ def asked(containment: ContainmentResult) -> list[str]:
 
 def decided_by(decision: Decision) -> str:
     """Who decided and how, for example `Approved by Jane Smith`."""
-    analyst = decision.get("analyst")
-    # Whoever types a name at the command line must not write further lines of an alert with it.
-    who = wording.cut(analyst["name"], _NAME_LENGTH) if analyst else "somebody"
-    # At the command line anybody may type any name: say so.
-    stated = " (name as given at the command line)" if analyst and analyst["via"] == "cli" else ""
-    return f"{_DECIDED[decision['decision']]} by {who}{stated}"
+    return f"{_DECIDED[decision['decision']]} by {decider(decision.get('analyst'))}"
+
+
+def decider(analyst: Mapping[str, Any] | None) -> str:
+    """Who made a decision, and where the name is from when nobody vouches for it."""
+    if not analyst:
+        return "somebody"
+    # Whoever types a name must not write further lines of an alert with it.
+    name = wording.cut(str(analyst["name"]), _NAME_LENGTH)
+    return f"{name}{approvals.STATED.get(str(analyst.get('via')), '')}"
 
 
 def outcome(containment: ContainmentResult, decision: Decision | None, done: RemediationResult | None) -> str:
