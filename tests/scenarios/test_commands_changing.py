@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from ir_local.slack.people import Person
-from ir_router.ledger import table
+from ir_local.world.incidents import audit_rows
+from ir_router.ledger import keys, table
 from tests.support.commands import answers, case, case_with_channel, now, type_command
 from tests.support.world import World
 
@@ -15,6 +17,57 @@ def press(world: World, person: Person, case_id: str, action_id: str) -> None:
     shown = [m for m in world.workspace.ephemerals(person.id) if action_id in str(m.get("blocks"))]
     person.press(world.channel_of(case_id), shown[-1]["ts"], action_id)
     world.settle()
+
+
+def executed(case_id: str) -> list[tuple[str, Any]]:
+    """Who is on record to have changed the case, and what became of it."""
+    rows = [row for row in audit_rows() if row["action"] == "command_executed" and case_id in row["details"]]
+    return [(row["actor"], json.loads(row["details"])) for row in rows]
+
+
+def test_given_every_command_that_changes_a_case_when_carried_out_then_who_did_it_is_on_record_without_a_text(
+    world: World,
+) -> None:
+    case_id, jane = case_with_channel(world)
+    commands = [
+        "update-status In Progress",
+        "update-title Secret title",
+        "update-description Secret description",
+        "add-watcher john.doe@example.com",
+        "remove-watcher john.doe@example.com",
+        "comment Secret comment",
+    ]
+    for text in commands:
+        type_command(world, jane, case_id, text)
+    type_command(world, jane, case_id, "close")
+    press(world, jane, case_id, "close_confirm")
+
+    names = [text.partition(" ")[0] for text in commands] + ["close"]
+    ids = {"case_id": case_id, "channel_id": world.channel_of(case_id), "slack_user_id": jane.id}
+    assert executed(case_id) == [("Jane Smith", {"command": name, "outcome": "done", **ids}) for name in names]
+    first = keys.slack_change(case_id, "")
+    kept = list(table.query(first.pk, first.sk))
+    assert {row["slack_user_id"] for row in kept} == {jane.id}
+
+
+def test_given_commands_that_change_nothing_when_answered_then_nothing_is_on_record(world: World) -> None:
+    case_id, jane = case_with_channel(world)
+
+    for text in ("status", "close", "update-status Open", "update-status Closed", "update-title", "update-status x"):
+        type_command(world, jane, case_id, text)
+    press(world, jane, case_id, "close_keep")
+
+    assert executed(case_id) == []
+
+
+def test_given_a_refusal_by_aws_when_a_case_is_changed_then_that_is_on_record(world: World) -> None:
+    case_id, jane = case_with_channel(world)
+    world.security_ir.faults.refuse("AccessDeniedException", "UpdateCase")
+
+    type_command(world, jane, case_id, "update-title x")
+
+    ((_, details),) = executed(case_id)
+    assert (details["command"], details["outcome"]) == ("update-title", "failed")
 
 
 def said(world: World, case_id: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ir_local.slack.people import Person
+from ir_local.world.incidents import audit_actions
 from tests.support.commands import answers, case, case_with_channel
 from tests.support.world import World
 
@@ -42,6 +43,7 @@ def test_given_a_death_at_any_call_when_the_title_is_changed_then_it_is_changed_
         assert len(set(told)) == 1 or all(text.startswith("✅ Case title updated\nOld title:") for text in told)
         in_channel = [m["text"] for m in world.said(case_id) if m["text"].endswith(f"Title {attempt}, by Jane Smith")]
         assert len(in_channel) == 1, world.wire.died_at
+        assert audit_actions() == ["command_executed"] * (attempt + 1), world.wire.died_at
 
     assert crash_everywhere(world, begin, check) > 8
 

@@ -74,7 +74,8 @@ def test_given_a_refusal_by_aws_when_a_command_runs_then_its_error_id_is_shown_a
 
     found = API_ERROR.fullmatch(answer)
     assert found
-    assert [getattr(record, "error_id", None) for record in caplog.records] == [found[1]]
+    errors = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert [getattr(record, "error_id", None) for record in errors] == [found[1]]
     assert case(world, case_id) == before
     world.security_ir.faults.refuse("AccessDeniedException", "GetCase")
     (reading,) = type_command(world, jane, case_id, "status")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import html
+import json
 from typing import Any
 
 import pytest
 
 from ir_local.slack.people import Person
+from ir_local.world.incidents import audit_rows
 from ir_router import clock
 from tests.support.commands import answers, case, case_with_channel, type_command
 from tests.support.world import World
@@ -71,6 +73,8 @@ def test_given_a_responder_when_the_form_is_submitted_then_the_case_is_opened_on
     assert f"Channel: #aws-security-incident-response-case-{case_id}" in answer
     assert "Severity: Critical" in type_command(world, jane, case_id, "status")[0]
     assert sum("Opened by Jane Smith from Slack." in text for text in world.comments(case_id)) == 1
+    (record,) = [json.loads(row["details"]) for row in audit_rows()]
+    assert (record["command"], record["case_id"], record["slack_user_id"]) == ("create", case_id, jane.id)
 
 
 def test_given_a_channel_made_meanwhile_when_a_case_is_opened_then_the_answer_links_it(

@@ -22,6 +22,7 @@ def run(command: Command) -> Answer:
     missing = [person for person in new if person.email.lower() not in present]
     if len(present) + len(missing) > WATCHER_LIMIT:
         raise InvalidInputError(rendering.too_many_watchers(len(present), WATCHER_LIMIT))
+    command.changes = True
     if missing:
         changing.remember_person(command, "watchers", watchers.shown(missing))
         security_ir.update_case(command.case_id, watchersToAdd=watchers.as_parameter(missing))

@@ -55,7 +55,8 @@ def remember_person(command: Command, field: str, value: str) -> None:
     `field` is the ledger's attribute (`slackChannelCaseStatus`), `value` the API's.
     """
     command.deadline.check()  # the change itself comes next
-    change = {"name": command.real_name, "field": field, "value": value, "at": command.first("at", clock.now())}
+    person = {"name": command.real_name, "slack_user_id": command.user_id}
+    change = {**person, "field": field, "value": value, "at": command.first("at", clock.now())}
     table.put(keys.slack_change(command.case_id, name_of(command)), change)
 
 

@@ -66,6 +66,7 @@ def _close(command: Command) -> Answer:
     was_closed = bool(command.first("was_closed", case.is_closed))
     if was_closed:
         return Answer(rendering.already_closed(case), replaces=True)
+    command.changes = True
     if not case.is_closed:
         changing.remember_person(command, timeline.STATUS, "Closed")
         # Before the call, since a closed case takes no comments; true also when AWS refuses to close.

@@ -47,7 +47,8 @@ class Command:
 
     `replaces`: errors take the place of the message whose button was pressed, since the button is used up.
     `mend` are blocks shown below an error: a button that gives back what was typed.
-    `case_id` is empty where the command needs no case. `claim` is there while it is carried out.
+    `case_id` is empty where the command needs no case. `claim` is there while it is carried out. `changes`: it goes on
+    to change the case, so that its end belongs into the audit.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Command:
     names: Names
     case_id: str = ""
     replaces: bool = False
+    changes: bool = False
     mend: list[dict[str, Any]] = field(default_factory=list, repr=False)
     claim: Claim | None = field(default=None, repr=False)
 

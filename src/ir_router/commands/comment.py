@@ -19,6 +19,7 @@ def run(command: Command) -> Answer:
     if len(text) > comments.part_length():
         raise InvalidInputError(rendering.too_long("comment", len(text), comments.part_length()))
     changing.open_case_to_change(command)
+    command.changes = True
     at = datetime.fromtimestamp(float(command.first("at", clock.now())), UTC)
     name = changing.name_of(command)
     body = comments.private_comment(text, str(command.first("author", command.real_name)), at, name)

@@ -60,6 +60,7 @@ def _create(command: Command, form: CaseForm) -> Answer:
     if wrong := forms.case_errors(form):
         raise InvalidInputError("\n".join(wrong.values()))
     people.require_may_create(command)
+    command.changes = True
     named = [(user_id, watchers.of_user(command, user_id)) for user_id in form.watchers]
     found = [person for _, person in named if person is not None]
     case_id = security_ir.create_case(

@@ -25,7 +25,7 @@ from ir_router.errors import (
     UncertainError,
     error_id,
 )
-from ir_router.ledger import claims, keys
+from ir_router.ledger import audit, claims, keys
 from ir_router.observability import logger
 from ir_router.settings import settings
 from ir_router.slack.announcements import announce
@@ -125,8 +125,22 @@ def _finish(command: Command, answer: Answer | None, outcome: str) -> None:
     if answer is not None:
         command.answer(answer)
     _report(command, outcome)
+    if command.changes:
+        _record(command, outcome)
     if command.claim is not None:
         claims.confirm(command.claim, outcome=outcome)
+
+
+def _record(command: Command, outcome: str) -> None:
+    """Who changed the case, for good: ids, since names and addresses can be changed, and no text."""
+    details = {
+        "command": command.name,
+        "outcome": outcome,
+        "case_id": command.case_id or None,
+        "channel_id": command.channel_id,
+        "slack_user_id": command.user_id,
+    }
+    audit.append("command_executed", command.real_name, details, once=f"command/{command.id}/executed")
 
 
 def _report(command: Command, outcome: str) -> None:

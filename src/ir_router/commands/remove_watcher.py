@@ -16,6 +16,7 @@ def run(command: Command) -> Answer:
     gone = str(command.first("before", watchers.shown(present)))
     if not gone:
         return Answer(rendering.not_watching())
+    command.changes = True
     if present:
         changing.remember_person(command, "watchers", gone)
         security_ir.update_case(command.case_id, watchersToDelete=watchers.as_parameter(present))

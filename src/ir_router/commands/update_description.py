@@ -19,6 +19,7 @@ def run(command: Command) -> Answer:
     before = str(command.first("before", case.description))
     if before == wanted:
         return Answer(rendering.unchanged("description", wanted))
+    command.changes = True
     if changing.must_change(command, "description", before, case.description, wanted):
         changing.remember_person(command, timeline.DESCRIPTION, wanted)
         security_ir.update_case(command.case_id, description=wanted)

@@ -29,6 +29,7 @@ def run(command: Command) -> Answer:
         return Answer(rendering.unchanged("status", shown))
     if case.resolver_type != "Self":
         return Answer(f"❌ {rendering.aws_supported()}", close.confirmation_blocks(case, rendering.aws_supported()))
+    command.changes = True
     if case.case_status != wanted:
         changing.remember_person(command, timeline.STATUS, wanted)
         _move(command, case, wanted)

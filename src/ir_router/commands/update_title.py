@@ -19,6 +19,7 @@ def run(command: Command) -> Answer:
     before = str(command.first("before", case.title))
     if before == wanted:
         return Answer(rendering.unchanged("title", wanted))
+    command.changes = True
     if changing.must_change(command, "title", before, case.title, wanted):
         changing.remember_person(command, timeline.TITLE, wanted)
         security_ir.update_case(command.case_id, title=wanted)
