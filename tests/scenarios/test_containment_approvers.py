@@ -9,9 +9,10 @@ import pytest
 
 from ir_local.slack.people import Person
 from ir_local.world import incidents as support
-from ir_local.world.incidents import audit_actions, audit_rows
+from ir_local.world.incidents import asked, audit_actions, audit_rows, decide
+from ir_local.world.outages import Outage, struck_by
 from ir_local.world.state_machine import Execution, StateMachine
-from tests.support.approvals import make_approver, press
+from tests.support.approvals import approvals_in, make_approver, press
 from tests.support.commands import answers
 from tests.support.world import World
 
@@ -73,6 +74,66 @@ def test_given_the_owner_of_the_credentials_when_pressing_then_they_are_refused_
 
     assert execution.status == "RUNNING"
     assert "owner of the contained credentials" in answers(world, jane)[-1]
+
+
+@pytest.mark.parametrize("action", ["approval_approve", "approval_deny"])
+def test_given_the_owner_of_the_credentials_when_pressing_then_the_refusal_is_recorded_once_for_each_press(
+    world: World, machine: StateMachine, jane: Person, security_channel: str, action: str
+) -> None:
+    (key,) = tagged("backdoor", "jane@example.com")
+    machine.start(support.key_created(world, "backdoor", key))
+    world.settle()
+
+    for _ in range(2):
+        press(world, machine, jane, security_channel, action)
+        for view in jane.views():
+            jane.submit(view.id, {"reason": "all is well"})
+            world.settle()
+
+    decision = action.removeprefix("approval_")
+    refusals = [row for row in audit_rows() if row["action"] == "decision_refused"]
+    assert [row["actor"] for row in refusals] == ["Jane Smith", "Jane Smith"]
+    details = json.loads(refusals[-1]["details"])
+    assert (details["reason"], details["decision"]) == ("owner", decision)
+    assert details["slack_user_id"] == jane.id
+    assert outcomes(world, decision)[-1] == "not_permitted"
+    assert "decision_recorded" not in audit_actions()
+
+
+def test_given_a_refusal_when_the_pressed_buttons_function_is_invoked_again_then_it_is_recorded_once(
+    world: World, machine: StateMachine, jane: Person, security_channel: str
+) -> None:
+    (key,) = tagged("backdoor", "jane@example.com")
+    machine.start(support.key_created(world, "backdoor", key))
+    world.settle()
+
+    (message,) = approvals_in(world, security_channel)
+    jane.press(security_channel, message["ts"], "approval_approve")
+    with struck_by(world, Outage("lambda", "Invoke", "time-out", None)):
+        world.settle()
+
+    assert [answer.deployment for answer in world.invocations].count("approval-handler") == 2
+    assert audit_actions().count("decision_refused") == 1
+    assert outcomes(world, "approve") == ["not_permitted"]
+
+
+def test_given_the_owners_address_at_the_command_line_when_deciding_then_the_refusal_is_recorded(
+    world: World, machine: StateMachine, jane: Person
+) -> None:
+    (key,) = tagged("backdoor", "jane@example.com")
+    machine.start(support.key_created(world, "backdoor", key))
+    token = asked(world)[0]["taskToken"]
+
+    for _ in range(2):
+        assert decide(world, token, "deny", {"email": "Jane@example.com"})["status"] == "not_allowed"
+
+    assert audit_actions().count("decision_refused") == 2
+
+
+def outcomes(world: World, command: str) -> list[str]:
+    """What the events that a command was run say of it, oldest first."""
+    details = [event["detail"] for event in world.bus if event["detail-type"] == "CommandExecuted"]
+    return [detail["outcome"] for detail in details if detail["command"] == command]
 
 
 def tagged(name: str, email: str) -> list[str]:

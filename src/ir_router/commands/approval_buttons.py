@@ -95,9 +95,19 @@ def _decide(command: Command, approval_id: str, decision: str, reason: str) -> A
         "email": str((user.get("profile") or {}).get("email") or ""),
         "name": command.real_name,
     }
-    answer = _invoke({"approval_id": approval_id, "decision": decision, "analyst": analyst, "notes": reason})
+    answer = _invoke(
+        {
+            "approval_id": approval_id,
+            "decision": decision,
+            "analyst": analyst,
+            "notes": reason,
+            "request_id": command.id,
+        }
+    )
     status = str(answer["status"])
     logger.info("decision handed over", extra={"approval_id": approval_id, "status": status})
+    if status == "not_allowed":  # the approval function has left it in the audit
+        raise NotPermittedError(str(answer["message"]))
     own = answer.get("slack_user_id") == command.user_id and answer.get("decision") == decision
     if status in _SHOWN_ELSEWHERE or (command.is_repeated and status == "already_decided" and own):
         return None

@@ -1,7 +1,7 @@
 """The function security-incident-approval-handler: a person's decision reaches the waiting workflow.
 
 Payloads: `{"task_token", "decision", "analyst", "notes"?}` as documented for the command line, or `{"approval_id",
-"decision", "analyst": {"slack_user_id", "email", "name"}, "notes"?}` from the buttons in Slack. Whoever may invoke this
+"decision", "analyst": {"slack_user_id", "email", "name"}, "notes"?, "request_id"}` from the buttons in Slack. Whoever may invoke this
 function is trusted to say who decides: that an analyst is recorded as of Slack (`via`) is the caller's word too.
 
 Every answer is `{"status", "message", ...}`; see docs/containment.md for the statuses.
@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ir_router import aws, observability
 from ir_router.errors import UncertainError
-from ir_router.ledger import approvals
+from ir_router.ledger import approvals, audit
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.workflow import notices, wording_decisions
@@ -27,6 +27,12 @@ _DECISIONS = ("approve", "deny")
 _PAST = {"approve": "approved", "deny": "denied"}
 _NOTES_LENGTH = 1_000
 _NAME_LENGTH = 200
+# Who may not decide, as the audit and as people are told.
+_REFUSED = {
+    "owner": "the owner of the contained credentials, or of those that caused the incident, cannot decide about them.",
+    "perhaps_owner": "these credentials have an owner, who may not decide, and Slack does not show your e-mail address, "
+    "so that nobody can tell whether it is you. Add an e-mail address to your profile, or let somebody else decide.",
+}
 # None of these proves that the decision was lost: the workflow's own word does (approvals, `receipt`).
 _GONE = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 
@@ -35,7 +41,7 @@ Answer = dict[str, Any]
 Own = Mapping[str, Any] | None
 
 
-def handle(event: Mapping[str, Any], _context: Any) -> Answer:
+def handle(event: Mapping[str, Any], context: Any) -> Answer:
     """Record the decision (the first one wins) and deliver it; one that was not delivered yet is delivered again."""
     decision = str(event.get("decision", "")).strip().lower()
     if decision not in _DECISIONS:
@@ -56,8 +62,10 @@ def handle(event: Mapping[str, Any], _context: Any) -> Answer:
         }
     observability.correlate(str(row.get("execution_name", row["approval_id"])))
     refused = _refusal(row, analyst)
-    if refused:
-        return _answer(row, "not_allowed", f"Nothing was decided: {refused}")
+    if refused is not None:
+        request = str(event.get("request_id") or getattr(context, "aws_request_id", ""))
+        _record_refusal(row, decision, analyst, refused, request)
+        return _answer(row, "not_allowed", f"Nothing was decided: {_REFUSED[refused]}")
     notes = str(event.get("notes") or "")[:_NOTES_LENGTH]
     won = row["state"] == approvals.PENDING and approvals.decide(row, decision, analyst, notes)
     own = {"decision": decision, "analyst": dict(analyst)} if won else None
@@ -192,14 +200,25 @@ def _analyst(value: object) -> Analyst | None:
 
 
 def _refusal(row: Row, analyst: Analyst) -> str | None:
-    """Why this person may not decide, or None. A name from the command line is no e-mail address to compare."""
+    """Why this person may not decide (of `_REFUSED`), or None. A name from the command line is no e-mail address."""
     owners = {str(owner).casefold() for owner in row.get("owners", [])}
     email = str(analyst.get("email", "")).casefold()
     if email in owners:
-        return "the owner of the contained credentials, or of those that caused the incident, cannot decide about them."
+        return "owner"
     if owners and not email and analyst["via"] == approvals.SLACK:
-        return (
-            "these credentials have an owner, who may not decide, and Slack does not show your e-mail address, so that "
-            "nobody can tell whether it is you. Add an e-mail address to your profile, or let somebody else decide."
-        )
+        return "perhaps_owner"
     return None
+
+
+def _record_refusal(row: Row, decision: str, analyst: Analyst, reason: str, request: str) -> None:
+    """Leave it in the audit, once for each request, however often Lambda carries it out."""
+    details = {
+        "approval_id": row["approval_id"],
+        "execution": row["execution"],
+        "decision": decision,
+        "reason": reason,
+        "via": analyst["via"],
+        "slack_user_id": analyst.get("slack_user_id"),
+    }
+    once = f"{row['approval_id']}/refused/{request}" if request else None
+    audit.append("decision_refused", analyst["name"], details, once=once)
