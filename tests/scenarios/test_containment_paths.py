@@ -154,6 +154,34 @@ def test_given_a_malformed_event_when_started_then_it_fails_visibly_with_alert_a
     assert audit_actions() == ["step_failed"]
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "why"),
+    [
+        ("IR_PROTECTED_PRINCIPALS", f'["arn:aws:iam::{ACCOUNT}:user/mallory"]', "It is protected"),
+        ("IR_MAX_CONTAINMENTS_PER_HOUR", "1", "1 principals were contained within the last hour"),
+    ],
+)
+@pytest.mark.parametrize("decision", ["approve", "deny"])
+def test_given_one_of_two_principals_contained_when_decided_then_the_end_is_red_and_names_the_other(
+    world: World, machine: StateMachine, variable: str, value: str, why: str, decision: str
+) -> None:
+    world.environment["IR_CONTAIN_ACTOR"] = "true"
+    world.environment[variable] = value
+    (own,) = support.user("mallory")
+    (key,) = support.user("backdoor")
+    execution = machine.start(key_created(world, "backdoor", key, userIdentity=support.user_identity("mallory", own)))
+    assert execution.path[-1] == "Wait for Analyst"
+
+    decide(world, asked(world)[0]["taskToken"], decision)
+    machine.advance()
+
+    assert (execution.status, execution.error) == ("FAILED", "SomethingUndone")
+    assert not iam_state(world, "mallory").denied
+    told = alerts(world)[-1]["Message"]
+    assert "Missing: containment of user mallory" in told
+    assert why in told
+
+
 # Other severities
 
 

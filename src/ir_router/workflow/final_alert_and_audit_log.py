@@ -12,7 +12,7 @@ from ir_router.errors import RefusedError
 from ir_router.ledger import approvals, audit
 from ir_router.observability import logger
 from ir_router.workflow import notices, wording, wording_decisions
-from ir_router.workflow.incident import ContainmentResult, Decision, Incident
+from ir_router.workflow.incident import ContainmentResult, Decision, Incident, PrincipalResult
 from ir_router.workflow.remediation import RemediationResult
 
 _CONTAINED = frozenset({"contained", "joined"})
@@ -83,6 +83,9 @@ def _missing(state: Mapping[str, Any]) -> list[str]:
     missing = [str(part["step"]) for part in parts if part is not None and not part["done"]]
     contained = [part for part in state["containment"]["answer"]["principals"] if part["outcome"] in _CONTAINED]
     missing += [f"deny policy of {wording.name_of(part['principal'])}" for part in contained if part["why"]]
+    missing += [
+        f"containment of {wording.name_of(part['principal'])}" for part in _left_out(state["containment"]["answer"])
+    ]
     if state["case"]["answer"]["failed"]:
         missing.append("Open Case")
     for decision in (response.get("decision"), state.get("permission", {}).get("answer")):
@@ -93,6 +96,15 @@ def _missing(state: Mapping[str, Any]) -> list[str]:
         if decision["decision"] == "not_asked":
             missing.append("Wait for Analyst")
     return missing
+
+
+def _left_out(containment: ContainmentResult) -> list[PrincipalResult]:
+    """Of several principals those not contained about whom nobody was asked, since the outcome is another one's."""
+    return [
+        part
+        for part in containment["principals"]
+        if part["outcome"] in _NOT_CONTAINED and part["outcome"] != containment["outcome"]
+    ]
 
 
 def _comment(case_id: str, incident: Incident, text: str, shown_by: str | None) -> list[str]:
