@@ -1,8 +1,9 @@
 """The function security-incident-approval-handler: a person's decision reaches the waiting workflow.
 
 Payloads: `{"task_token", "decision", "analyst", "notes"?}` as documented for the command line, or `{"approval_id",
-"decision", "analyst": {"slack_user_id", "email", "name"}, "notes"?, "request_id"}` from the buttons in Slack. Whoever may invoke this
-function is trusted to say who decides: that an analyst is recorded as of Slack (`via`) is the caller's word too.
+"decision", "analyst": {"slack_user_id", "email", "name"}, "notes"?, "request_id"}` from the buttons in Slack. Whoever
+may invoke this function is trusted to say who decides: that an analyst is recorded as of Slack (`via`) is the caller's
+word too.
 
 Every answer is `{"status", "message", ...}`; see docs/containment.md for the statuses.
 """
@@ -30,8 +31,9 @@ _NAME_LENGTH = 200
 # Who may not decide, as the audit and as people are told.
 _REFUSED = {
     "owner": "the owner of the contained credentials, or of those that caused the incident, cannot decide about them.",
-    "perhaps_owner": "these credentials have an owner, who may not decide, and Slack does not show your e-mail address, "
-    "so that nobody can tell whether it is you. Add an e-mail address to your profile, or let somebody else decide.",
+    "perhaps_owner": "these credentials have an owner, who may not decide, and Slack does not show your e-mail "
+    "address, so that nobody can tell whether it is you. Add an e-mail address to your profile, or let somebody else "
+    "decide.",
 }
 # None of these proves that the decision was lost: the workflow's own word does (approvals, `receipt`).
 _GONE = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
