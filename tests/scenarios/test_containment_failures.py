@@ -71,7 +71,7 @@ def test_given_no_deny_policy_when_containing_then_the_key_is_disabled_and_the_f
     assert (execution.status, execution.error) == ("FAILED", "ContainmentFailed")
     assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=False)
     (alert,) = alerts(world)
-    assert "not done or not verified: deny policy attached" in alert["Message"]
+    assert f"not done or not verified: deny policy attached - done: key {key} disabled" in alert["Message"]
     assert "NOT or not fully contained" in alert["Message"]
     assert audit_actions() == ["step_failed"]
     assert asked(world) == []

@@ -76,8 +76,10 @@ def user_identity(name: str, key: str) -> dict[str, Any]:
 
 
 def role_identity(role: str, session: str = "session") -> dict[str, Any]:
-    """A caller with a role's session."""
-    issuer = {"type": "Role", "arn": f"arn:aws:iam::{ACCOUNT}:role/{role}", "accountId": ACCOUNT, "userName": role}
+    """A caller with a role's session. The roles of IAM Identity Center have a path of their own."""
+    path = "aws-reserved/sso.amazonaws.com/" if role.startswith("AWSReservedSSO_") else ""
+    arn = f"arn:aws:iam::{ACCOUNT}:role/{path}{role}"
+    issuer = {"type": "Role", "arn": arn, "accountId": ACCOUNT, "userName": role}
     return {
         "type": "AssumedRole",
         "principalId": f"AROAEXAMPLE:{session}",

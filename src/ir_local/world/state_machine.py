@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from inspect import GEN_RUNNING, getgeneratorstate
 from typing import Any
 
 import boto3
@@ -92,6 +93,8 @@ class StateMachine:
         for execution in executions or tuple(self.executions.values()):
             if execution.running is None or execution.status != "RUNNING":
                 continue
+            if getgeneratorstate(execution.running) == GEN_RUNNING:
+                continue  # it is the one for which the others go on
             try:
                 next(execution.running)
             except StopIteration as ended:
@@ -216,6 +219,8 @@ class StateMachine:
                 return False
             pause = retrier.get("IntervalSeconds", 1) * retrier.get("BackoffRate", 2) ** used[number]
             self.world.advance(min(pause, retrier.get("MaxDelaySeconds", pause)))
+            if failure.error == "ContainmentBusyError":
+                self.advance()  # what one waits for, another does
             used[number] += 1
             return True
         return False

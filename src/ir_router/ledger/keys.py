@@ -93,6 +93,11 @@ def containment(principal: str) -> Key:
     return Key(f"CONTAINMENT#{principal}", "META")
 
 
+def done(incident: str, principal: str) -> Key:
+    """What was done about a principal when an incident ended, to be told again by whoever ended it."""
+    return Key(f"CONTAINMENT#{principal}", f"DONE#{incident}")
+
+
 def recently_contained() -> Key:
     """Which principals were contained in the last hour (at most as many as the limit allows)."""
     return Key("CONTAINMENT#recently", "META")

@@ -27,9 +27,10 @@ class ChangeFailedError(IrRouterError):
     """Some changes were not made, or reading back does not show them; `actions` are all that were tried."""
 
     def __init__(self, actions: Sequence[ActionTaken]) -> None:
-        """Name what is undone in the message: Step Functions hands it on."""
+        """Name in the message what is undone and what is done: Step Functions hands it on, and people act by it."""
         undone = "; ".join(told(action) for action in actions if not action["verified"])
-        super().__init__(f"not done or not verified: {undone}")
+        done = "; ".join(told(action) for action in actions if action["verified"])
+        super().__init__(f"not done or not verified: {undone}" + (f" - done: {done}" if done else ""))
         self.actions = list(actions)
 
 

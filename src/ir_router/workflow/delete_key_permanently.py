@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ir_router.ledger import containments
 from ir_router.ledger.containments import Lock
-from ir_router.workflow import changes, remediation
+from ir_router.workflow import remediation
 from ir_router.workflow.incident import ActionTaken, Principal
 from ir_router.workflow.remediation import RemediationResult
 
@@ -21,7 +20,5 @@ def handle(task: Mapping[str, Any], context: Any) -> RemediationResult:
 
 
 def _approve(lock: Lock, principal: Principal) -> tuple[list[ActionTaken], str]:
-    wanted = [changes.delete(principal, key) for key in lock.row["named_keys"]]
-    actions = changes.make(principal, wanted)
-    lock.save(phase=containments.APPROVED, sealed_keys=sorted(lock.row["recorded"]["keys"]))
-    return actions, "the deny policy stays until someone releases it"
+    actions = remediation.delete_named_keys(lock, principal)
+    return actions, "the deny policy stays until someone releases it" if "incident" in lock.row else ""

@@ -18,14 +18,14 @@ _MISSING = "NoSuchEntity"
 
 
 def find(principal: Principal) -> Principal | None:
-    """The user or role as IAM has it, ARN with path and name in its own letter case; None when there is none."""
+    """The user or role as IAM has it, ARN with path, name in its own letter case, id; None when there is none."""
     client = aws.client("iam")
     try:
         if principal["kind"] == "user":
             user = client.get_user(UserName=principal["name"])["User"]
-            return {**principal, "name": user["UserName"], "arn": user["Arn"]}
+            return {**principal, "name": user["UserName"], "arn": user["Arn"], "id": user["UserId"]}
         role = client.get_role(RoleName=principal["name"])["Role"]
-        return {**principal, "name": role["RoleName"], "arn": role["Arn"]}
+        return {**principal, "name": role["RoleName"], "arn": role["Arn"], "id": role["RoleId"]}
     except ClientError as error:
         if _is_missing(error):
             return None

@@ -13,19 +13,30 @@ from typing import Any
 
 from ir_router import clock
 from ir_router.ledger import approvals, containments
-from ir_router.ledger.containments import Lock
+from ir_router.ledger.containments import ContainmentBusyError, Lock
 from ir_router.observability import logger, measure
 from ir_router.settings import settings
-from ir_router.workflow import changes, iam, invocation, notices, protection, reading, request_approval, wording
+from ir_router.workflow import (
+    changes,
+    iam,
+    identity,
+    invocation,
+    notices,
+    protection,
+    reading,
+    request_approval,
+    standing,
+    wording,
+)
 from ir_router.workflow.changes import ChangeFailedError, State
-from ir_router.workflow.incident import ContainmentResult, Incident, Principal, PrincipalResult
+from ir_router.workflow.incident import ActionTaken, ContainmentResult, Incident, Principal, PrincipalResult
 
 # The outcome of several principals is that of the one that needs most attention.
 _ORDER = ("contained", "limit_reached", "refused", "joined", "dry_run", "off", "gone")
 # IAM's refusals that trying again does not mend: 10 policies are attached already, or an organisation forbids it.
 _REFUSED_FOR_GOOD = frozenset({"LimitExceeded", "PolicyNotAttachable", "AccessDenied", "UnmodifiableEntity"})
-# After this an incident that still looks open has lost its execution: nobody will decide it.
-_ABANDONED_SECONDS = approvals.WAIT_SECONDS + 7_200
+# Its roles lie on a path that nobody but AWS can use; their sessions have the person's user name.
+_IDENTITY_CENTER = ":role/aws-reserved/sso.amazonaws.com/"
 
 
 def handle(task: Mapping[str, Any], context: Any) -> ContainmentResult:
@@ -33,15 +44,15 @@ def handle(task: Mapping[str, Any], context: Any) -> ContainmentResult:
     incident: Incident = task["incident"]
     permitted = (task.get("permission") or {}).get("decision") == "approve"
     results: list[PrincipalResult] = []
-    failures: list[ChangeFailedError] = []
+    failed: list[ActionTaken] = []
     for principal, key in _targets(incident, context):
         try:
             results.append(_contain(incident, principal, key, permitted=permitted, context=context))
         except ChangeFailedError as failure:
-            failures.append(failure)  # the others are contained all the same
-    if failures:
+            failed += failure.actions  # the others are contained all the same
+    if failed:
         measure("ContainmentFailed")
-        raise failures[0]
+        raise ChangeFailedError([*failed, *(action for result in results for action in result["actions"])])
     outcome = min((result["outcome"] for result in results), key=_ORDER.index)
     contained = outcome in ("contained", "joined")
     answer: ContainmentResult = {
@@ -77,10 +88,11 @@ def _contain(
     incident: Incident, principal: Principal, key: str | None, *, permitted: bool, context: Any
 ) -> PrincipalResult:
     account = invocation.own_account(context)[1]
-    refused = protection.refusal(principal, account, settings().protected_principals)
+    # Whom a variable protects is asked about the name that IAM has, not the one in an event.
+    refused = protection.refusal(principal, account, ())
     if refused:
         return _result(principal, "refused", refused)
-    found = iam.find(principal)
+    found = identity.behind(principal, key)
     if found is None:
         return _result(principal, "gone", f"IAM has no {wording.name_of(principal)} any more.")
     refused = protection.refusal(found, account, settings().protected_principals)
@@ -100,7 +112,7 @@ def _under_lock(
 ) -> PrincipalResult:
     execution = incident["execution"]["id"]
     row = lock.row
-    joins = "incident" in row and row["incident"] != execution and not _is_abandoned(row)
+    joins = _joins(row, execution, principal)
     if "incident" not in row and not permitted:
         limit = settings().max_containments_per_hour
         if not containments.admit(principal["arn"], limit):
@@ -116,9 +128,6 @@ def _under_lock(
     except ChangeFailedError as failure:
         why, actions = _without_deny_policy(failure), failure.actions
         if not why:
-            if not joins:
-                # Should the state machine give up, no decision will be asked: the next event asks anew.
-                lock.save(phase=containments.FAILED)
             raise
         measure("ContainmentFailed")
     if not joins:
@@ -148,14 +157,21 @@ def _without_deny_policy(failure: ChangeFailedError) -> str:
     )
 
 
-def _is_abandoned(row: Mapping[str, Any]) -> bool:
-    """Whether nobody will decide about the row's incident any more, so that this event asks anew."""
-    if row["phase"] != containments.OPEN:
-        return True
-    if clock.now() > row["opened_at"] + _ABANDONED_SECONDS:
-        return True
-    approval = approvals.get(approvals.id_of(row["incident"], "remediate"))
-    return approval is not None and approval["state"] == approvals.EXPIRED
+def _joins(row: Mapping[str, Any], execution: str, principal: Principal) -> bool:
+    """Whether the row's incident waits for a decision, so that this event asks for none of its own.
+
+    Raises ContainmentBusyError while a decision is being carried out: it was not about this event.
+    """
+    if row.get("incident") in (None, execution):
+        return False
+    match standing.of(row):
+        case standing.Standing.AWAITED:
+            return True
+        case standing.Standing.DECIDED:
+            iam.deny(principal)
+            raise ContainmentBusyError("a decision about an earlier event is being carried out")
+        case _:
+            return False
 
 
 def _as_found(state: State, row: Mapping[str, Any]) -> State:
@@ -167,17 +183,22 @@ def _as_found(state: State, row: Mapping[str, Any]) -> State:
 def _remember(lock: Lock, execution: str, principal: Principal, key: str | None, state: State, *, joins: bool) -> None:
     """Incident and recorded state in one write, before anything is changed.
 
-    What was found first stays: a later event adds only keys that were not there then.
+    What was found first stays: a later event adds only keys that were not there then. Of an incident that others join
+    the keys that are gone are forgotten: whoever makes and deletes keys for hours must not make it endless.
     """
     row = lock.row
     recorded = row.get("recorded") or {"deny_attached": state.denied, "keys": {}}
     keys = {**state.keys, **recorded["keys"]}
     named = list(dict.fromkeys([*row.get("named_keys", []), *([key] if key else [])]))
+    if joins:
+        keys = {name: status for name, status in keys.items() if name in state.keys}
+        named = [name for name in named if name in state.keys or name == key]
     values: dict[str, Any] = {"recorded": {**recorded, "keys": keys}, "named_keys": named}
     if not joins and row.get("incident") != execution:
         values |= {
             "incident": execution,
-            "phase": containments.OPEN,
+            # Until all is done: should that never be, nobody will be asked, and the next event asks anew.
+            "phase": containments.FAILED,
             "opened_at": clock.now(),
             "principal": dict(principal),
             "case_id": None,
@@ -227,14 +248,15 @@ def _owners(incident: Incident, results: list[PrincipalResult], context: Any) ->
     """The e-mail addresses of those who may not decide, sorted, each once.
 
     They are, by tag, the owners of the principals and of the actor, who may be the one that caused the incident; and
-    the person that an actor's session is named after, as sessions of IAM Identity Center are.
+    the person that an actor's session of IAM Identity Center is named after. Names of other sessions are the caller's
+    choice, who could name any approver.
     """
     actor = incident["actor"]
     known = [result["principal"] for result in results if result["outcome"] != "refused"]
     if actor["kind"] in ("user", "role") and actor["name"] and actor["account"] == invocation.own_account(context)[1]:
         known.append(reading.principal_of(actor))
     owners = {iam.tags(principal).get(settings().owner_tag, "").strip() for principal in known}
-    session = actor["caller_arn"].rpartition("/")[2] if ":assumed-role/" in actor["caller_arn"] else ""
+    session = actor["caller_arn"].rpartition("/")[2] if _IDENTITY_CENTER in actor["arn"] else ""
     if "@" in session:
         owners.add(session)
     return sorted(owners - {""})

@@ -12,12 +12,16 @@ Action = Literal["log", "alert", "contain"]
 
 
 class Principal(TypedDict):
-    """Somebody in IAM. `arn` and `name` may be empty when the event does not tell; `account` is 12 digits or empty."""
+    """Somebody in IAM. `arn` and `name` may be empty when the event does not tell; `account` is 12 digits or empty.
+
+    `id` is IAM's own (`AIDA...`, `AROA...`), once IAM was asked: a name may pass to somebody else.
+    """
 
     kind: PrincipalKind
     name: str
     arn: str
     account: str
+    id: NotRequired[str]
 
 
 class Actor(Principal):
@@ -126,10 +130,15 @@ class ContainmentResult(TypedDict):
 
 
 class CaseResult(TypedDict):
-    """The SIR case of the incident. `failed`: there should be one and there is not."""
+    """The SIR case of the incident. `failed`: there should be one and there is not.
+
+    `repetition`: an earlier event of the hour has told the same already, so that this one is only `counted`, or counted
+    and `tells` the count at the end; `none` for all others.
+    """
 
     case_id: str | None
     failed: bool
+    repetition: Literal["none", "counted", "tells"]
     why: NotRequired[str]
 
 

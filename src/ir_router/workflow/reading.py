@@ -16,6 +16,7 @@ from ir_router.workflow.incident import Actor, Facts, Principal, PrincipalKind
 
 _USER_AGENT_LENGTH = 256
 _LONG_TERM_KEY = "AKIA"
+_USER_ID = "AIDA"
 
 _GUARDDUTY_KINDS: Mapping[str, PrincipalKind] = {
     "IAMUser": "user",
@@ -200,7 +201,9 @@ def _guardduty(event: Mapping[str, Any], detail: Mapping[str, Any], partition: s
     name, user_type = _string(key.get("userName")), _string(key.get("userType"))
     kind = _GUARDDUTY_KINDS.get(user_type, "unknown")
     principal = unknown_principal(account)
-    if kind in ("user", "role") and name:
+    # The name of a federated user's session is whatever its caller chose, unless IAM's own id stands with it.
+    chosen = user_type == "FederatedUser" and not _string(key.get("principalId")).startswith(_USER_ID)
+    if kind in ("user", "role") and name and not chosen:
         principal = user(name, account, partition) if kind == "user" else role(name, account, partition)
     elif kind == "root":
         principal = {"kind": "root", "name": "root", "arn": f"arn:{partition}:iam::{account}:root", "account": account}

@@ -19,4 +19,5 @@ def handle(task: Mapping[str, Any], context: Any) -> RemediationResult:
 def _deny(lock: Lock, principal: Principal) -> tuple[list[ActionTaken], str]:
     earlier = "sealed_keys" in lock.row
     actions = remediation.restore(lock, principal)
+    remediation.forget(lock, actions)
     return actions, "an earlier approved containment stays until someone releases it" if earlier else ""

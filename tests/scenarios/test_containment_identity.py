@@ -1,0 +1,195 @@
+"""W3, W6: a user's name can be changed and given to somebody else; whom it is about is told by IAM's ids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto.iam.models import iam_backends
+
+from ir_local.slack.people import Person
+from ir_local.world import ACCOUNT
+from ir_local.world import incidents as support
+from ir_local.world.incidents import IamState, alerts, asked, contain, decide, iam_state, key_created, user
+from ir_local.world.state_machine import StateMachine
+from tests.support.approvals import make_approver, press
+from tests.support.world import World
+
+
+def rename(name: str, new: str) -> None:
+    boto3.client("iam").update_user(UserName=name, NewUserName=new)
+    for key in iam_backends[ACCOUNT]["aws"].users[new].access_keys:
+        key.user_name = new  # moto goes on to name the keys' owner as before
+
+
+def test_given_a_user_that_was_renamed_before_the_event_came_when_contained_then_it_is_the_owner_of_the_key(
+    world: World, machine: StateMachine
+) -> None:
+    (key,) = user("backdoor")
+    created = key_created(world, "backdoor", key)
+    rename("backdoor", "elsewhere")
+
+    execution = machine.start(created)
+
+    assert execution.path[-1] == "Wait for Analyst"
+    assert iam_state(world, "elsewhere") == IamState({key: "Inactive"}, denied=True)
+
+
+def test_given_a_name_that_was_given_to_somebody_else_when_contained_then_they_are_left_alone(
+    world: World, machine: StateMachine
+) -> None:
+    (key,) = user("backdoor")
+    (innocent,) = user("carol")
+    created = key_created(world, "backdoor", key)
+    rename("backdoor", "elsewhere")
+    rename("carol", "backdoor")
+
+    machine.start(created)
+
+    assert iam_state(world, "backdoor") == IamState({innocent: "Active"}, denied=False)
+    assert iam_state(world, "elsewhere") == IamState({key: "Inactive"}, denied=True)
+
+
+@pytest.mark.parametrize("decision", ["approve", "deny"])
+def test_given_a_contained_user_that_is_renamed_when_decided_then_it_is_carried_out_under_the_new_name(
+    world: World, machine: StateMachine, decision: str
+) -> None:
+    execution, key = contain(world, machine)
+    rename("backdoor", "elsewhere")
+    (other,) = user("backdoor")  # somebody new has the old name
+    (question,) = asked(world)
+
+    decide(world, question["taskToken"], decision)
+    machine.advance()
+
+    assert execution.status == "SUCCEEDED"
+    assert iam_state(world, "backdoor") == IamState({other: "Active"}, denied=False)
+    after = {"approve": IamState({}, denied=True), "deny": IamState({key: "Active"}, denied=False)}
+    assert iam_state(world, "elsewhere") == after[decision]
+
+
+def test_given_a_contained_user_that_is_deleted_when_denied_then_that_nothing_was_changed_is_told(
+    world: World, machine: StateMachine
+) -> None:
+    execution, key = contain(world, machine)
+    iam = boto3.client("iam")
+    iam.delete_access_key(UserName="backdoor", AccessKeyId=key)
+    iam.detach_user_policy(UserName="backdoor", PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
+    iam.delete_user(UserName="backdoor")
+    (other,) = user("backdoor")
+    (question,) = asked(world)
+
+    decide(world, question["taskToken"], "deny")
+    machine.advance()
+
+    assert execution.status == "SUCCEEDED"
+    assert iam_state(world, "backdoor") == IamState({other: "Active"}, denied=False)
+    assert "nothing to change: IAM has no user backdoor with this id any more" in alerts(world)[-1]["Message"]
+
+
+def test_given_a_key_that_was_deleted_meanwhile_when_denied_then_it_is_not_said_to_be_enabled(
+    world: World, machine: StateMachine
+) -> None:
+    _, key = contain(world, machine, keys=2)
+    (other,) = set(iam_state(world, "backdoor").keys) - {key}
+    boto3.client("iam").delete_access_key(UserName="backdoor", AccessKeyId=other)
+    (question,) = asked(world)
+
+    decide(world, question["taskToken"], "deny")
+    machine.advance()
+
+    told = alerts(world)[-1]["Message"]
+    assert f"key {other[:4]}...{other[-4:]} no longer exists" in told
+    assert f"key {other[:4]}...{other[-4:]} enabled" not in told
+    assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
+
+
+def test_given_keys_made_and_deleted_for_hours_when_approved_then_only_those_that_there_are_are_worked_on(
+    world: World, machine: StateMachine
+) -> None:
+    contain(world, machine)
+    iam = boto3.client("iam")
+    for _ in range(5):
+        created = key_created(world, "backdoor")
+        machine.start(created)
+        iam.delete_access_key(UserName="backdoor", AccessKeyId=support.named_key(created))
+    last = key_created(world, "backdoor")
+    machine.start(last)
+    token = asked(world)[0]["taskToken"]
+    world.wire.calls.clear()
+
+    decide(world, token, "approve")
+    machine.advance()
+
+    deletions = [call for call in world.wire.calls if call.operation == "DeleteAccessKey"]
+    assert len(deletions) == 2
+    assert iam_state(world, "backdoor") == IamState({}, denied=True)
+
+
+def test_given_iam_that_fails_until_it_is_given_up_when_the_next_event_comes_then_it_is_asked_about(
+    world: World, machine: StateMachine
+) -> None:
+    boto3.client("iam").create_user(UserName="backdoor", Path="/team/")  # events do not tell the path
+    failing = [True]
+
+    def fail(model: Any, **_: Any) -> None:
+        if failing[0]:
+            answer: Any = {"Error": {"Code": "ServiceFailure"}, "ResponseMetadata": {"HTTPStatusCode": 503}}
+            raise ClientError(answer, model.name)
+
+    boto3.DEFAULT_SESSION.events.register("before-call.iam.AttachUserPolicy", fail)  # type: ignore[union-attr]
+    first = machine.start(key_created(world, "backdoor"))
+    assert (first.status, first.error) == ("FAILED", "ContainmentFailed")
+    failing[0] = False
+
+    second = machine.start(key_created(world, "backdoor"))
+
+    assert second.path[-1] == "Wait for Analyst"
+    assert iam_state(world, "backdoor").denied
+    assert len(asked(world)) == 1
+
+
+def test_given_an_event_after_the_decision_when_the_first_is_carried_out_then_the_event_is_contained_and_asked_about(
+    world: World, machine: StateMachine
+) -> None:
+    first, key = contain(world, machine)
+    decide(world, asked(world)[0]["taskToken"], "deny")
+
+    created = key_created(world, "backdoor")
+    second = machine.start(created)
+
+    assert (first.status, second.path[-1]) == ("SUCCEEDED", "Wait for Analyst")
+    new = support.named_key(created)
+    assert iam_state(world, "backdoor") == IamState({key: "Inactive", new: "Inactive"}, denied=True)
+    (question,) = asked(world)
+    assert question["incident"]["access_key_id"] == new
+
+
+def test_given_a_role_session_that_its_caller_named_after_an_approver_when_they_press_then_they_decide(
+    world: World, machine: StateMachine
+) -> None:
+    jane: Person = make_approver(world)
+    channel = support.security_channel(world, jane)
+    (key,) = user("backdoor")
+    who = support.role_identity("stolen", "jane@example.com")
+    execution = machine.start(key_created(world, "backdoor", key, userIdentity=who))
+    world.settle()
+
+    press(world, machine, jane, channel, "approval_approve")
+
+    assert execution.status == "SUCCEEDED"
+
+
+def test_given_a_finding_about_a_federated_session_with_a_users_name_when_evaluated_then_that_user_is_left_alone(
+    world: World, machine: StateMachine
+) -> None:
+    (key,) = user("victim")
+    found = support.finding("victim", 8.0, user_type="FederatedUser")
+    found["detail"]["resource"]["accessKeyDetails"]["principalId"] = f"{ACCOUNT}:victim"
+
+    machine.start(found)
+
+    assert iam_state(world, "victim") == IamState({key: "Active"}, denied=False)
+    assert "NOT contained. Somebody must act now" in alerts(world)[0]["Message"]
