@@ -12,6 +12,13 @@ locals {
     for name in [local.forwarding_failures] :
     "arn:${local.partition}:sqs:${local.global_events_region}:${local.account}:${name}" if length(local.forwarded_detections) > 0
   ]
+
+  forwarding_alarms = "${var.name_prefix}-forwarding-alarms"
+  forwarding_topic_arns = [
+    for name in [local.forwarding_alarms] :
+    "arn:${local.partition}:sns:${local.global_events_region}:${local.account}:${name}" if length(local.forwarded_detections) > 0
+  ]
+  alarm_regions = distinct(concat([var.region], length(local.forwarded_detections) > 0 ? [local.global_events_region] : []))
 }
 
 resource "aws_cloudwatch_event_rule" "forwarded" {
@@ -99,7 +106,7 @@ resource "aws_sns_topic" "forwarding_alarms" {
   count    = length(aws_sqs_queue.forwarding_failures)
   provider = aws.global_events
 
-  name = "${var.name_prefix}-forwarding-alarms"
+  name = local.forwarding_alarms
 }
 
 resource "aws_sns_topic_policy" "forwarding_alarms" {

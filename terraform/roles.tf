@@ -272,7 +272,21 @@ locals {
           Sid      = "VerifyTopic"
           Effect   = "Allow"
           Action   = ["sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic"]
-          Resource = local.arns.topic
+          Resource = concat([local.arns.topic], local.forwarding_topic_arns)
+        },
+        {
+          # AWS asks for it on all alarms, whichever are named in the request.
+          Sid      = "VerifyAlarms"
+          Effect   = "Allow"
+          Action   = ["cloudwatch:DescribeAlarms"]
+          Resource = [for region in local.alarm_regions : "arn:${local.partition}:cloudwatch:${region}:${local.account}:alarm:*"]
+        },
+        {
+          # Lists have no resource type that a policy could name.
+          Sid      = "FindDashboardAndLogGroups"
+          Effect   = "Allow"
+          Action   = ["cloudwatch:ListDashboards", "logs:DescribeLogGroups"]
+          Resource = "*"
         },
         {
           Sid      = "VerifyDenyPolicy"

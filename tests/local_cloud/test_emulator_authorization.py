@@ -126,6 +126,18 @@ def test_given_a_right_to_some_partition_keys_when_all_rows_are_scanned_then_it_
     assert not allowed(lambda: rows_of_cases.scan(TableName=TABLE))
 
 
+@pytest.mark.parametrize(
+    ("resource", "expected"),
+    [("arn:aws:cloudwatch:us-east-1:000000000000:alarm:*", True), ("arn:aws:sns:us-east-1:000000000000:alerts", False)],
+)
+def test_given_a_right_to_all_alarms_when_some_are_described_by_name_then_that_is_let_through(
+    resource: str, expected: bool, stack: Stack
+) -> None:
+    cloudwatch = user_with(stack, policy("Allow", "cloudwatch:DescribeAlarms", resource, {}))("cloudwatch")
+
+    assert allowed(lambda: cloudwatch.describe_alarms(AlarmNames=["one", "two"])) is expected
+
+
 def test_given_rights_by_action_when_a_transaction_is_written_then_each_item_needs_its_own(stack: Stack) -> None:
     arn = f"arn:aws:dynamodb:us-east-1:000000000000:table/{TABLE}"
     rights = {"dynamodb:PutItem": "AUDIT#*", "dynamodb:UpdateItem": "CASE#*"}

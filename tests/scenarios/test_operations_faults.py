@@ -251,6 +251,27 @@ FAULTS = {
         lambda d: tell(d, IR_APPROVERS='["gone@example.com", "U0000000000", "S0000000000"]'),
         lambda d: tell(d, IR_APPROVERS='["deputy@example.com"]'),
     ),
+    "an alarm was deleted": Breakage(
+        "alarms",
+        "1 of 26 are not there: security-incident-poller-silent",
+        "make deploy",
+        lambda d: boto3.client("cloudwatch").delete_alarms(AlarmNames=["security-incident-poller-silent"]),
+        lambda d: d.put_alarm("security-incident-poller-silent"),
+    ),
+    "the dashboard was deleted": Breakage(
+        "dashboard",
+        "security-incident is not there",
+        "make deploy",
+        lambda d: boto3.client("cloudwatch").delete_dashboards(DashboardNames=["security-incident"]),
+        lambda d: d.put_dashboard(),
+    ),
+    "a log group was deleted": Breakage(
+        "log groups",
+        "not there: /aws/lambda/security-incident-workflow",
+        "make deploy",
+        lambda d: boto3.client("logs").delete_log_group(logGroupName="/aws/lambda/security-incident-workflow"),
+        lambda d: boto3.client("logs").create_log_group(logGroupName="/aws/lambda/security-incident-workflow"),
+    ),
     "the deny policy allows": Breakage(
         "deny policy",
         "does not deny everything",

@@ -189,6 +189,18 @@ def test_given_functions_of_two_versions_when_verified_then_it_warns(deployed: D
     assert "slack run" in line["detail"]
 
 
+@pytest.mark.parametrize("changed", [{"ActionsEnabled": False}, {"AlarmActions": []}])
+def test_given_an_alarm_that_tells_nobody_when_verified_then_it_warns(
+    deployed: Deployed, changed: dict[str, Any]
+) -> None:
+    deployed.put_alarm("security-incident-api-5xx", **changed)
+
+    line = deployed.lines()["alarms"]
+
+    assert line["state"] == "warning"
+    assert line["detail"] == "1 tells nobody: security-incident-api-5xx"
+
+
 def test_given_a_trail_of_writes_only_when_verified_then_reads_are_said_to_be_missed(deployed: Deployed) -> None:
     deployed.select(ReadWriteType="WriteOnly", IncludeManagementEvents=True)
 

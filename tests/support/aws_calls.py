@@ -28,7 +28,11 @@ _TERRAFORM_NAMES = {
 }
 
 # Operations whose action in IAM has another name (AWS's service authorization reference).
-_ACTIONS = {"lambda:Invoke": "lambda:InvokeFunction"}
+_ACTIONS = {
+    "lambda:Invoke": "lambda:InvokeFunction",
+    "monitoring:DescribeAlarms": "cloudwatch:DescribeAlarms",
+    "monitoring:ListDashboards": "cloudwatch:ListDashboards",
+}
 
 # The action that each part of a transaction is authorised as (DynamoDB developer guide, "IAM for transactions").
 _PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
@@ -158,6 +162,10 @@ def _function(params: Mapping[str, Any], region: str) -> str:
     return _arn("lambda", region, f"function:{params['FunctionName'].rpartition(':')[2]}")
 
 
+def _log_group(params: Mapping[str, Any], region: str) -> str:
+    return _arn("logs", region, f"log-group:{params['logGroupName']}:*") if "logGroupName" in params else "*"
+
+
 def _cloudtrail(operation: str, params: Mapping[str, Any], region: str) -> str:
     return str(params.get("Name") or params.get("TrailName") or "*")
 
@@ -167,7 +175,10 @@ _RESOURCES: Mapping[str, Callable[[str, Mapping[str, Any], str], str]] = {
     "events": _events,
     "iam": _iam,
     "lambda": lambda _, params, region: _function(params, region),
-    "logs": lambda _, params, region: _arn("logs", region, f"log-group:{params['logGroupName']}:*"),
+    "logs": lambda _, params, region: _log_group(params, region),
+    "monitoring": lambda operation, _, region: (
+        "*" if operation[:4] == "List" else _arn("cloudwatch", region, "alarm:*")
+    ),
     "security-ir": _security_ir,
     "sns": lambda _, params, region: _arn("sns", region, params["TopicArn"].rpartition(":")[2]),
     "sqs": _sqs,

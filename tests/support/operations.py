@@ -57,9 +57,13 @@ class Deployed:
         self.failures = boto3.client("sqs").create_queue(QueueName="security-incident-failures")["QueueUrl"]
         self._trail()
         logs = boto3.client("logs")
-        for group in (ACCESS_LOG, SYNC_LOG):
+        for group in names.log_groups():
             logs.create_log_group(logGroupName=group)
+        for group in (ACCESS_LOG, SYNC_LOG):
             logs.create_log_stream(logGroupName=group, logStreamName="stream")
+        for name in names.alarms():
+            self.put_alarm(name)
+        self.put_dashboard()
         world.app.deliver = self._request
         self.poll()
 
@@ -164,6 +168,17 @@ class Deployed:
         events.put_rule(Name=rule.name, EventBusName=rule.bus, EventPattern='{"source": ["any"]}', State=rule.state)  # type: ignore[arg-type]
         target: Any = {"Id": "1", "Arn": arns[rule.target], "DeadLetterConfig": {"Arn": self.failures_arn}}
         events.put_targets(Rule=rule.name, EventBusName=rule.bus, Targets=[target])
+
+    def put_alarm(self, name: str, **changed: Any) -> None:
+        """An alarm as Terraform makes it, but for what is changed."""
+        given = {"EvaluationPeriods": 1, "Threshold": 1, "ComparisonOperator": "GreaterThanThreshold"}
+        metric = {"Namespace": "ir-router", "MetricName": "any", "Period": 300, "Statistic": "Sum"}
+        told = {"AlarmActions": [self.world.environment["IR_ALERT_TOPIC_ARN"]]}
+        boto3.client("cloudwatch").put_metric_alarm(AlarmName=name, **given | metric | told | changed)  # type: ignore[arg-type]
+
+    def put_dashboard(self) -> None:
+        """The dashboard as Terraform makes it, without its widgets."""
+        boto3.client("cloudwatch").put_dashboard(DashboardName=names.dashboard(), DashboardBody='{"widgets": []}')
 
     def _trail(self) -> None:
         boto3.client("s3").create_bucket(Bucket="trail-of-the-account")

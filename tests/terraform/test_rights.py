@@ -20,6 +20,7 @@ FUNCTIONS = {"webhook", "slack", "sync", "workflow", "approval-handler"}
 # AWS's service authorization reference gives these actions no resource type, so no policy can name one.
 NAMELESS = {
     "cloudtrail:DescribeTrails",
+    "cloudwatch:ListDashboards",
     "lambda:ListEventSourceMappings",
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",
@@ -84,6 +85,18 @@ def test_given_any_role_when_read_then_no_action_and_no_nameable_resource_is_a_w
                 assert not any("*" in action for action in strings(statement["Action"])), (role, statement)
                 if "*" in strings(statement["Resource"]):
                     assert set(strings(statement["Action"])) <= NAMELESS, (role, statement)
+
+
+def test_given_a_role_when_its_inline_policies_are_measured_then_they_fit_into_a_role(enforcing: Plan):
+    both = [enforcing.resources("aws_iam_role_policy", name) for name in ("function", "function_key")]
+    sizes: dict[str, int] = {}
+    for address, values in [item for policies in both for item in policies.items()]:
+        role = address.partition('["')[2].rstrip('"]')
+        sizes[role] = sizes.get(role, 0) + len("".join(values["policy"].split()))
+
+    assert set(sizes) == FUNCTIONS
+    # docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: 10,240, without white space.
+    assert max(sizes.values()) <= 10_240
 
 
 @pytest.mark.parametrize(

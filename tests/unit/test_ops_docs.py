@@ -11,6 +11,7 @@ import pytest
 from ir_local.bench import calls, containment, cost
 from ir_local.bench.cost import Fixed
 from ir_local.deploy import __main__ as command
+from ir_router.ops import names
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")
@@ -78,6 +79,14 @@ def test_given_the_verification_when_its_sources_are_read_then_troubleshooting_e
 
     assert len(labels) > 15
     assert {label for label in labels if f"`{label}`" not in explained} == set()
+
+
+def test_given_the_alarms_when_compared_then_operations_says_what_to_do_on_each_and_no_other() -> None:
+    table = OPERATIONS.partition("| alarm |")[2].partition("\n\n")[0]
+    named = [name for row in table.splitlines()[2:] for name in re.findall(r"`([a-z0-9-]+)`", row.split("|")[1])]
+
+    assert sorted(named) == sorted(name.removeprefix("security-incident-") for name in names.alarms())
+    assert f"`{names.forwarding_alarm().removeprefix('security-incident-')}`" in OPERATIONS
 
 
 def test_given_the_rights_in_operations_when_read_then_they_are_policies() -> None:

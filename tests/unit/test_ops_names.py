@@ -70,7 +70,27 @@ def test_given_a_plan_when_compared_then_functions_queues_and_logs_are_the_verif
     assert {names.function(part) for part in names.FUNCTIONS} == functions
     assert names.failures_queue() in queues
     assert (names.forwarding_failures_queue() in queues) is names.forwards()
+    assert set(names.log_groups()) == groups
     assert {names.log_group("sync"), names.access_log_group()} <= groups
+
+
+def test_given_a_plan_when_compared_then_alarms_topics_and_dashboard_are_the_verified_ones(
+    deployment: tuple[Plan, dict[str, str]],
+) -> None:
+    plan, environment = deployment
+    alarms = {alarm["alarm_name"] for alarm in plan.resources("aws_cloudwatch_metric_alarm").values()}
+    topics = {topic["name"] for topic in plan.resources("aws_sns_topic").values()}
+    (dashboard,) = plan.resources("aws_cloudwatch_dashboard").values()
+    account, prefix = "123456789012", settings().name_prefix
+
+    assert {*names.alarms(), *([names.forwarding_alarm()] if names.forwards() else [])} == alarms
+    assert dashboard["dashboard_name"] == names.dashboard()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IR_ALERT_TOPIC_ARN", f"arn:aws:sns:{environment['AWS_REGION']}:{account}:{prefix}-alerts")
+        settings.cache_clear()
+        assert names.forwarding_topic() == f"arn:aws:sns:us-east-1:{account}:{prefix}-forwarding-alarms"
+        assert (names.forwarding_topic().rpartition(":")[2] in topics) is names.forwards()
+    settings.cache_clear()
 
 
 def test_given_the_variables_when_compared_then_formats_are_the_verified_ones() -> None:

@@ -12,6 +12,7 @@ from ir_local.build.errors import SourceError, UnpackedServiceError
 AWS_SERVICES = frozenset(
     {
         "cloudtrail",
+        "cloudwatch",
         "dynamodb",
         "events",
         "iam",
@@ -24,7 +25,7 @@ AWS_SERVICES = frozenset(
         "stepfunctions",
     }
 )
-"""The services whose botocore data is packed, by their names in `boto3.client`: 11 of more than 400, or the zip
+"""The services whose botocore data is packed, by their names in `boto3.client`: 12 of more than 400, or the zip
 would be three times as large. botocore's data that belongs to no service (endpoints, partitions, defaults, retries)
 is packed always."""
 

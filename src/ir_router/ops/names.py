@@ -19,6 +19,26 @@ _DEFAULT_PREFIX = "security-incident"
 
 FUNCTIONS = ("webhook", "slack", "sync", "workflow", "approval-handler")
 
+# terraform/alarms.tf; beside these, two for each function.
+_ALARMS = (
+    "api-4xx-flood",
+    "api-5xx",
+    "approval-near-timeout",
+    "case-failing",
+    "containment-failed",
+    "containment-slow",
+    "executions-failed",
+    "executions-timed-out",
+    "failures-not-empty",
+    "files-dlq-not-empty",
+    "files-waiting",
+    "poller-silent",
+    "secret-age",
+    "slack-events-dlq-not-empty",
+    "slack-events-waiting",
+    "sync-behind",
+)
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -57,6 +77,39 @@ def log_group(part: str) -> str:
 def access_log_group() -> str:
     """Who asked the API for what, and what became of it; no bodies."""
     return f"/aws/apigateway/{_fixed('SlackWebhookApi')}"
+
+
+def log_groups() -> list[str]:
+    """Every log group. Without its group a function's or a rule's lines are lost: its role may make none."""
+    events, executions = _fixed("SlackNotificationsRule"), f"{settings().name_prefix}-response"
+    return [
+        *(log_group(part) for part in FUNCTIONS),
+        access_log_group(),
+        f"/aws/events/{events}",
+        f"/aws/vendedlogs/states/{executions}",
+    ]
+
+
+def alarms() -> list[str]:
+    """The alarms of the home region."""
+    functions = [f"{part}-{what}" for part in FUNCTIONS for what in ("errors", "throttles")]
+    return [f"{settings().name_prefix}-{name}" for name in (*functions, *_ALARMS)]
+
+
+def forwarding_alarm() -> str:
+    """The alarm in us-east-1 about what could not be forwarded to another home region."""
+    return f"{forwarding_failures_queue()}-not-empty"
+
+
+def forwarding_topic() -> str:
+    """The topic of that alarm, by its ARN: a topic must be in the region of its alarm."""
+    partition, account = settings().require("alert_topic_arn").split(":")[1:5:3]
+    return f"arn:{partition}:sns:{GLOBAL_EVENTS_REGION}:{account}:{settings().name_prefix}-forwarding-alarms"
+
+
+def dashboard() -> str:
+    """The dashboard."""
+    return settings().name_prefix
 
 
 def forwards() -> bool:

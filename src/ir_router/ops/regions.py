@@ -1,5 +1,5 @@
 """Clients that the rest of the package does not need: of another region, where the events of global services and so
-their trail and rules live, and of CloudWatch Logs."""
+their trail and rules live, and of CloudWatch and its logs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from ir_router import aws
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudtrail import CloudTrailClient
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
 _CONFIG = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "max_attempts": 3})
@@ -21,11 +23,15 @@ _CONFIG = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard"
 @overload
 def client(name: Literal["cloudtrail"], region: str) -> CloudTrailClient: ...
 @overload
+def client(name: Literal["cloudwatch"], region: str) -> CloudWatchClient: ...
+@overload
 def client(name: Literal["events"], region: str) -> EventBridgeClient: ...
 @overload
 def client(name: Literal["logs"], region: str) -> CloudWatchLogsClient: ...
 @overload
+def client(name: Literal["sns"], region: str) -> SNSClient: ...
+@overload
 def client(name: Literal["sqs"], region: str) -> SQSClient: ...
-def client(name: Literal["cloudtrail", "events", "logs", "sqs"], region: str) -> Any:
+def client(name: Literal["cloudtrail", "cloudwatch", "events", "logs", "sns", "sqs"], region: str) -> Any:
     """A client of a service in a region. Operations are rare, so none is kept."""
     return aws.session().create_client(name, region_name=region, config=_CONFIG)

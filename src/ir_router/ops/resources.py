@@ -1,4 +1,4 @@
-"""Verification of what Terraform made: table, queues, functions, workflow, topic, deny policy."""
+"""Verification of what Terraform made: table, queues, functions, workflow, deny policy."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ def checks() -> Iterator[Check]:
         yield from run("queue forwarding-failures", partial(_failures, "forwarding-failures", queue, region))
     yield from run("functions", _functions)
     yield from run("workflow", _workflow)
-    yield from run("alert topic", _topic)
     yield from run("deny policy", _deny_policy)
 
 
@@ -137,24 +136,6 @@ def _workflow() -> Iterator[Check]:
         yield failed("workflow", f"the state machine is {found.get('status')}", APPLY)
         return
     yield ok("workflow", f"{arn.rpartition(':')[2]} is active; containment mode {settings().containment_mode}")
-
-
-def _topic() -> Iterator[Check]:
-    arn = settings().require("alert_topic_arn")
-    aws.client("sns").get_topic_attributes(TopicArn=arn)
-    pages = aws.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)
-    arns = [subscription["SubscriptionArn"] for page in pages for subscription in page["Subscriptions"]]
-    # An unconfirmed one has no ARN yet.
-    confirmed = sum(one.startswith("arn:") for one in arns)
-    if not arns:
-        mend = "Give alert_emails and run make deploy; then open the confirmation that AWS sends to each address."
-        yield warning("alert topic", "nobody gets alerts: it has no subscription", mend)
-    elif confirmed < len(arns):
-        detail = f"{confirmed} of {count(len(arns), 'subscription', 'subscriptions')} confirmed"
-        detail += "" if confirmed else ": nobody gets alerts"
-        yield warning("alert topic", detail, "Open the confirmation that AWS sent to the address.")
-    else:
-        yield ok("alert topic", count(confirmed, "subscription", "subscriptions"))
 
 
 def _deny_policy() -> Iterator[Check]:

@@ -13,7 +13,7 @@ from ir_router import clock
 from ir_router.cases.models import Person
 from ir_router.deadline import LambdaContext, of_invocation
 from ir_router.observability import logger
-from ir_router.ops import activity, credentials, membership, resources, rules, slack_app, trails
+from ir_router.ops import activity, credentials, membership, resources, rules, slack_app, trails, watching
 from ir_router.ops.checks import APPLY, Check, failed, ok, run
 from ir_router.settings import settings
 from ir_router.slack import signature
@@ -52,6 +52,7 @@ def _checks(slack: Slack) -> Iterator[Check]:
     yield from run("environment", _environment)
     yield from run("resources", resources.checks)
     yield from run("rules", rules.checks)
+    yield from run("watching", watching.checks)
     yield from run("parameters", credentials.checks)
     yield from run("membership", lambda: membership.checks(team))
     yield from run("Slack app", lambda: slack_app.checks(slack, team))

@@ -1,11 +1,12 @@
-"""IAM: condition keys that our policies use and the emulator does not know, and what EventBridge's rules and log groups
-are called, for when it enforces policies (`AUTH`).
+"""IAM: condition keys that our policies use and the emulator does not know, and what EventBridge's rules, alarms and
+log groups are called, for when it enforces policies (`AUTH`).
 
 Sources: docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html (`dynamodb:LeadingKeys`:
 the partition keys of the items, on an index those of the index; of a transaction each item is checked by itself) and
 docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
 (`iam:PolicyARN`), and docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html (a rule of
 the default bus has no bus in its ARN), and
+github.com/mattclay/aws-terminator/pull/63 (DescribeAlarms is asked of all alarms, whichever it names), and
 docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html (a log group's ARN ends with `:*`
 for everything but tags).
 """
@@ -121,9 +122,11 @@ def resource_arn(
     region: str,
     account_id: str,
 ) -> str:
-    """What a request is about: EventBridge's rules and log groups as AWS names them, else as the emulator does."""
+    """What a request is about: rules, alarms and log groups as AWS names them, else as the emulator does."""
     if service == "events" and RULE_OPERATIONS.fullmatch(headers.get("x-amz-target", "")):
         return rule_arn(json.loads(body or b"{}"), region, account_id)
+    if service == "monitoring" and headers.get("x-amz-target", "").endswith(".DescribeAlarms"):
+        return f"arn:aws:cloudwatch:{region}:{account_id}:alarm:*"
     original = _originals["extract_resource_arn"]
     found = str(original(service, method, path, headers, body, parameters, region, account_id))
     return f"{found}:*" if LOG_GROUP.fullmatch(found) and not headers["x-amz-target"].endswith(TAGGING) else found
