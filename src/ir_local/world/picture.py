@@ -25,7 +25,7 @@ _VOLATILE = (
 )
 
 
-_NOT_AN_END = ("try again", "Temporary connectivity issue")
+_NOT_AN_END = ("try again", "Temporary connectivity issue", "Press Deny again")
 
 
 @dataclass(frozen=True)

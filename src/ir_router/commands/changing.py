@@ -49,15 +49,17 @@ def must_change(command: Command, label: str, before: str, now: str, wanted: str
     return True
 
 
-def remember_person(command: Command, field: str, value: str) -> None:
+def remember_person(command: Command, field: str, value: str, *, number: int = 0) -> None:
     """Keep who changes which field to what, for the channel's message and for `incident-details`.
 
-    `field` is the ledger's attribute (`slackChannelCaseStatus`), `value` the API's.
+    `field` is the ledger's attribute (`slackChannelCaseStatus`), `value` the API's; `number` tells several values of
+    one command apart.
     """
     command.deadline.check()  # the change itself comes next
     person = {"name": command.real_name, "slack_user_id": command.user_id}
     change = {**person, "field": field, "value": value, "at": command.first("at", clock.now())}
-    table.put(keys.slack_change(command.case_id, name_of(command)), change)
+    name = f"{name_of(command)}-{number}" if number else name_of(command)
+    table.put(keys.slack_change(command.case_id, name), change)
 
 
 def write_comment(command: Command, text: str) -> None:

@@ -80,11 +80,10 @@ def _create(command: Command, form: CaseForm) -> Answer:
     changing.tell_synchronisation(command, "CaseCreated")
     unreachable = [command.names.real_name(user_id) for user_id, person in named if person is None]
     text = rendering.created(case_id, form.title, command.by, clock.utc_now(), unreachable)
+    name = f"#{credentials.channel_prefix()}{case_id}".lower()
     channel_id = _channel(command)
-    if channel_id:
-        return Answer(text, [section(f"{escape(text)}\nChannel: <#{channel_id}>")])
-    name = f"{credentials.channel_prefix()}{case_id}".lower()
-    return Answer(f"{text}\nChannel: #{name}, as soon as it is made")
+    channel = f"<#{channel_id}>" if channel_id else f"{name}, as soon as it is made"
+    return Answer(f"{text}\nChannel: {name}", [section(f"{escape(text)}\nChannel: {channel}")])
 
 
 def _channel(command: Command) -> str:

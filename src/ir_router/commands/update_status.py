@@ -31,7 +31,6 @@ def run(command: Command) -> Answer:
         return Answer(f"❌ {rendering.aws_supported()}", close.confirmation_blocks(case, rendering.aws_supported()))
     command.changes = True
     if case.case_status != wanted:
-        changing.remember_person(command, timeline.STATUS, wanted)
         _move(command, case, wanted)
     changing.write_comment(
         command,
@@ -48,7 +47,9 @@ def _as_asked(argument: str, wanted: str) -> str:
 
 
 def _move(command: Command, case: Case, wanted: str) -> None:
-    for step in status.way(case.case_status, wanted):
+    for number, step in enumerate(status.way(case.case_status, wanted)):
+        # Should this end between two steps, people are told of both: by the same person.
+        changing.remember_person(command, timeline.STATUS, step, number=number)
         try:
             security_ir.update_status(command.case_id, step)
         except RefusedError as error:

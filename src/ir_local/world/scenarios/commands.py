@@ -5,12 +5,16 @@ A person whom Slack shows an error waits, and tries again unless an answer has c
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ir_local.slack.interactions import Interaction
 from ir_local.slack.people import Person
+from ir_local.world import picture
 from ir_local.world.crashes import Scenario
+from ir_local.world.picture import Picture
 from ir_local.world.scenarios.canary import CANARY
 from ir_local.world.scenarios.cases import carry
 from ir_local.world.world import World
@@ -74,9 +78,16 @@ def _asked_to_close(world: World) -> _Asked:
 
 def _close(world: World, there: object) -> None:
     assert isinstance(there, _Asked)  # noqa: S101 - what `_asked_to_close` gave
-    question = world.workspace.ephemerals(there.jane.id)[-1]["ts"]
-    insist(world, there.jane, lambda: there.jane.press(there.channel, question, "close_confirm"))
+    insist(world, there.jane, lambda: _confirm(world, there))
     carry(world)
+
+
+def _confirm(world: World, there: _Asked) -> Interaction | None:
+    """Press the button; None when an answer has taken the question's place."""
+    question = world.workspace.ephemerals(there.jane.id)[-1]
+    if "close_confirm" not in str(question.get("blocks")):
+        return None
+    return there.jane.press(there.channel, question["ts"], "close_confirm")
 
 
 def _anywhere(world: World) -> _Asked:
@@ -99,8 +110,29 @@ def _create(world: World, there: object) -> None:
     carry(world, minutes=2)
 
 
+_STATUS_CHANGE = re.compile(r"\*Status\*: (.+?) → (.+?), by")
+
+
+def _in_one_step(world: World, _: object) -> Picture:
+    """As always; but a status that was reached over another one, with time between, is told as one change."""
+    taken = picture.take(world)
+    changes = {found[1]: (text, found[2]) for text in taken.messages if (found := _STATUS_CHANGE.search(text))}
+    first, between = changes.get("Open (Submitted)", ("", ""))
+    if between not in changes:
+        return taken
+    second, after = changes[between]
+    told = Counter(
+        {
+            text: count
+            for text, count in taken.messages.items()
+            if text not in (first, second) and f"channel topic: Status: {between}" not in text
+        }
+    )
+    return replace(taken, messages=told + Counter([first.replace(between, after)]))
+
+
 COMMANDS = (
-    Scenario("/security-ir update-status", _case, _typing("update-status Resolved"), by_person=True),
+    Scenario("/security-ir update-status", _case, _typing("update-status Resolved"), look=_in_one_step, by_person=True),
     Scenario("/security-ir update-title", _case, _typing(f"update-title Another title {CANARY}"), by_person=True),
     Scenario(
         "/security-ir update-description", _case, _typing(f"update-description Another text {CANARY}"), by_person=True

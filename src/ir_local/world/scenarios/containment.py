@@ -133,7 +133,7 @@ def _invoking(decision: str) -> Callable[[World, _Incident], None]:
 def _nobody(world: World, _there: _Incident) -> None:
     for hours in (1.0, 7.0, 12.0, 4.0):  # reminders after 1, 8 and 20 hours, the end after 24
         world.advance(hours * _HOUR)
-        world.live(3)  # what a dead poll began is settled by one of the next
+        world.live(6)  # what a dead poll began is settled by one of the next
 
 
 def _root_signs_in(world: World, there: _Incident) -> None:
