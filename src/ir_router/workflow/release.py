@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ir_router.errors import InvalidInputError, IrRouterError
-from ir_router.ledger import approvals, audit, containments
+from ir_router.ledger import audit, containments
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
-from ir_router.workflow import changes, inputs, invocation, notices, remediation, wording
+from ir_router.workflow import changes, inputs, invocation, notices, remediation, standing, wording
 from ir_router.workflow.incident import ActionTaken
 
 
@@ -64,10 +64,7 @@ def _tell(row: Row, released_by: str, reason: str, actions: list[ActionTaken]) -
 
 
 def _refuse_while_asked(row: Row) -> None:
-    if row["phase"] != containments.OPEN:
-        return
-    approval = approvals.get(approvals.id_of(row["incident"], "remediate"))
-    if approval is None or approval["state"] != approvals.EXPIRED:
+    if standing.of(row) is not standing.Standing.ENDED:
         raise InvalidInputError(
             "A decision about this principal is still awaited: deny it to restore the principal, or approve it first."
         )
