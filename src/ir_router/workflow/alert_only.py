@@ -6,28 +6,24 @@ counted; the first execution waits for the hour's end and tells the count.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from ir_router import clock
-from ir_router.ledger import audit, keys, table
-from ir_router.ledger.table import ConditionFailedError
+from ir_router.errors import RefusedError
+from ir_router.ledger import audit, groups
 from ir_router.observability import logger
 from ir_router.workflow import detections, notices, wording
 from ir_router.workflow.incident import Incident
 
-GROUP_SECONDS = 3600
-# The count is told at the group's end; the row outlives it by enough for retries.
-_KEPT_SECONDS = GROUP_SECONDS + 86_400
+GROUP_SECONDS = groups.SECONDS
+_NOT_CONTAINED = "When they came the principal was not contained. What was told of the first holds for all of them."
 
 
 class AlertAnswer(TypedDict):
-    """`group` is the opened group's name; `alerted` is False when the event was only counted."""
+    """`alerted` is False when the event was only counted."""
 
     alerted: bool
     group_opened: bool
-    group: str | None
 
 
 def handle(task: Mapping[str, Any], _context: Any) -> AlertAnswer:
@@ -35,9 +31,11 @@ def handle(task: Mapping[str, Any], _context: Any) -> AlertAnswer:
     incident: Incident = task["incident"]
     execution = incident["execution"]["id"]
     group = group_of(incident)
-    if group is not None and not _opens(group, execution):
+    opener = groups.enter(group, execution)["execution"] if group is not None else execution
+    if opener != execution:
+        groups.count(opener)
         logger.info("counted in an open group", extra={"event_id": incident["event_id"], "group": group})
-        return {"alerted": False, "group_opened": False, "group": None}
+        return {"alerted": False, "group_opened": False}
     notices.alert(
         f"{incident['execution']['name']}/alert",
         incident["severity"],
@@ -46,24 +44,32 @@ def handle(task: Mapping[str, Any], _context: Any) -> AlertAnswer:
     )
     audit.append("alerted", wording.AUDIT_ACTOR, wording.record(incident), once=f"{execution}/alert_only")
     logger.info("alerted", extra={"severity": incident["severity"], "event_id": incident["event_id"]})
-    return {"alerted": True, "group_opened": group is not None, "group": group}
+    return {"alerted": True, "group_opened": group is not None}
 
 
 def count(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
-    """State "Alert the Count": tell how many events the group had, if there was more than the first."""
+    """State "Alert the Count": tell how many events the group had, if there was more than the first.
+
+    Told by the group's first event; where that had to be acted upon (state "Open Case"), by the next one.
+    """
     incident: Incident = task["incident"]
     execution = incident["execution"]["id"]
-    row = table.get(_counter(execution))
+    row = groups.counted(execution)
     counted = 1 + int(row["events"]) if row else 1
-    if counted > 1:
+    if row:
+        text = wording.alert_count(incident, counted)
+        if "case_id" in row:
+            text = wording.lines(text, "", _NOT_CONTAINED, f"Case: {row['case_id']}" if row["case_id"] else "")
         notices.alert(
             f"{incident['execution']['name']}/count",
             incident["severity"],
             f"{counted} times within the hour: {wording.alert_subject(incident)}",
-            wording.alert_count(incident, counted),
+            text,
         )
         details = {**wording.record(incident), "count": counted}
         audit.append("alerted_count", wording.AUDIT_ACTOR, details, once=f"{execution}/alert_count")
+        if row.get("case_id"):
+            _comment(row["case_id"], execution, text)
     return {"count": counted}
 
 
@@ -77,37 +83,12 @@ def group_of(incident: Incident) -> str | None:
         return None
     actor = incident["actor"]
     who = actor["arn"] or actor["caller_arn"] or f"{actor['kind']} {actor['account']}"
-    return hashlib.sha256(f"{gravest.id}|{who}".encode()).hexdigest()[:24]
+    return groups.name_of(gravest.id, who)
 
 
-def _opens(group: str, execution: str) -> bool:
-    """Open the group for this execution, or count one more event in the group that is open."""
-    key = keys.deduplication(f"ALERT#{group}")
-    now = clock.now()
+def _comment(case_id: str, execution: str, text: str) -> None:
     try:
-        table.put(
-            key,
-            {
-                "execution": execution,
-                "until": now + GROUP_SECONDS,
-                "expires_at": int(now) + _KEPT_SECONDS,
-            },
-            "attribute_not_exists(PK) OR #until <= :now",
-            now=now,
-        )
-    except ConditionFailedError as conflict:
-        if conflict.row["execution"] == execution:
-            return True  # a retry of the state
-        table.update(
-            _counter(conflict.row["execution"]),
-            "ADD events :one SET expires_at = :expires_at",
-            one=1,
-            expires_at=int(now) + _KEPT_SECONDS,
-        )
-        return False
-    return True
-
-
-def _counter(opener: str) -> keys.Key:
-    """How many events came after the one that opened the group; `opener` is that one's execution."""
-    return keys.deduplication(f"COUNT#{hashlib.sha256(opener.encode()).hexdigest()[:24]}")
+        notices.comment(case_id, f"count-{execution}", text)
+    except RefusedError as error:
+        # For certain and for good: a closed case takes no comments.
+        logger.warning("the case did not take the count", extra={"case_id": case_id, "code": error.code})

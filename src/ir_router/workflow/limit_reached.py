@@ -9,6 +9,8 @@ from ir_router.ledger import audit
 from ir_router.workflow import notices, wording
 from ir_router.workflow.incident import Incident
 
+_LATER = "Further events of this kind are counted, and told in an hour; no second question is asked for them."
+
 
 def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     """Alert and audit record."""
@@ -21,6 +23,6 @@ def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
         f"{incident['execution']['name']}/limit",
         incident["severity"],
         f"NOT contained yet - {wording.alert_subject(incident)}",
-        wording.containment(incident, containment, case_id),
+        wording.containment(incident, containment, case_id, (_LATER,)),
     )
     return {"done": True, "step": "Page: Limit Reached"}
