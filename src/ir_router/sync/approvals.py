@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from ir_router import aws, clock, observability
 from ir_router.cases.changes import digest
 from ir_router.deadline import Deadline, LambdaContext, of_invocation
-from ir_router.errors import IrRouterError
+from ir_router.errors import IrRouterError, RefusedError
 from ir_router.ledger import approvals, claims, keys, table
 from ir_router.ledger.keys import Key
 from ir_router.ledger.table import Row
@@ -31,6 +33,10 @@ _SLICE_SECONDS = 120
 _ROUNDS = 5
 # A decision that was just made is on its way; one that still is after a minute is delivered again.
 _DELIVERED_AGAIN_SECONDS = 60
+# Slack's answers when a message of ours is gone, or the workspace lets nobody edit it any more.
+_CANNOT_BE_EDITED = frozenset({"message_not_found", "edit_window_closed", "cant_update_message"})
+# What goes wrong with one approval or one place, and stops no other. Of botocore: the ledger or Lambda.
+_TROUBLE = (IrRouterError, ClientError, BotoCoreError)
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,13 @@ class Place:
     def reminder(self, number: int) -> Key:
         """The row of a reminder's message."""
         return Key(self.key.pk, f"{self.key.sk}#REMINDER{number}")
+
+    def instead_of(self, ts: str) -> Key:
+        """The row of the message that takes the place of one that can no longer be edited."""
+        return Key(self.key.pk, f"{self.key.sk}#INSTEAD{ts}")
+
+
+Places = Callable[[Row], Iterator[Place]]
 
 
 def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -60,24 +73,17 @@ def show(approval_id: str, deadline: Deadline) -> int:
 
     A channel that is not there yet shows it when it is (`synchronise`). Raises the first place's error, after all.
     """
-    slack = Slack(deadline)
-    row = approvals.get(approval_id)
-    if row is None:
-        return 0
-    for _ in range(_ROUNDS):
-        _each(_places(row), partial(_show_in, row=row, slack=slack, deadline=deadline))
-        again = approvals.get(approval_id)
-        if again is None or approval_message.message(again) == approval_message.message(row):
-            break
-        row = again
-    return len(list(_places(row)))
+    return _show(approval_id, _places, deadline)
 
 
 def synchronise(run: Run) -> None:
-    """A step of a case's reconcile: its open approvals are shown in its channel."""
+    """A step of a case's reconcile: its open approvals are shown in its channel.
+
+    The security channel is the poll's: whatever is wrong with it must not hold up a case.
+    """
     for row in approvals.open_approvals():
         if row.get("case_id") == run.case_id:
-            show(str(row["approval_id"]), run.deadline)
+            _show(str(row["approval_id"]), _place_of_case, run.deadline)
 
 
 def poll(indexed: Iterable[Row], deadline: Deadline) -> None:
@@ -95,49 +101,92 @@ def poll(indexed: Iterable[Row], deadline: Deadline) -> None:
             else:
                 _remind(row, deadline)
             show(approval_id, deadline)
-        except IrRouterError as error:
-            logger.error("an approval cannot be shown", extra={"approval_id": approval_id, "reason": str(error)})
+        except _TROUBLE as error:
+            logger.error("an approval cannot be shown", extra={"approval_id": approval_id, "reason": _reason(error)})
     measure("OpenApprovals", len(asked))
     measure("OldestApprovalSeconds", max(asked, default=0), "Seconds")
 
 
+def _show(approval_id: str, places: Places, deadline: Deadline) -> int:
+    slack = Slack(deadline)
+    row = approvals.get(approval_id)
+    if row is None:
+        return 0
+    for _ in range(_ROUNDS):
+        _each(places(row), partial(_show_in, row=row, slack=slack, deadline=deadline))
+        again = approvals.get(approval_id)
+        if again is None or approval_message.message(again) == approval_message.message(row):
+            break
+        row = again
+    return len(list(places(row)))
+
+
 def _places(row: Row) -> Iterator[Place]:
-    approval_id = str(row["approval_id"])
+    yield from _place_of_case(row)
+    security_channel = settings().security_channel_id
+    if security_channel:
+        yield Place(security_channel, keys.deduplication(f"APPROVAL-MESSAGE#{row['approval_id']}"))
+
+
+def _place_of_case(row: Row) -> Iterator[Place]:
     case_id = row.get("case_id")
     if case_id:
         channel_id = str((table.get(keys.case(str(case_id))) or {}).get("slackChannelId") or "")
         if channel_id:
-            yield Place(channel_id, keys.note(str(case_id), f"approval-{approval_id}"))
-    security_channel = settings().security_channel_id
-    if security_channel:
-        yield Place(security_channel, keys.deduplication(f"APPROVAL-MESSAGE#{approval_id}"))
+            yield Place(channel_id, keys.note(str(case_id), f"approval-{row['approval_id']}"))
 
 
 def _each(places: Iterator[Place], work: Callable[[Place], None]) -> None:
-    problems: list[IrRouterError] = []
+    problems: list[Exception] = []
     for place in places:
         try:
             work(place)
-        except IrRouterError as error:
-            logger.warning("an approval is not shown", extra={"channel": place.channel_id, "reason": str(error)})
+        except _TROUBLE as error:
+            logger.warning("an approval is not shown", extra={"channel": place.channel_id, "reason": _reason(error)})
             problems.append(error)
     if problems:
         raise problems[0]
 
 
+def _reason(error: Exception) -> str:
+    """Of our own errors what they say; of others, whose words are not ours, their type."""
+    return str(error) if isinstance(error, IrRouterError) else type(error).__name__
+
+
 def _show_in(place: Place, row: Row, slack: Slack, deadline: Deadline) -> None:
     wanted = approval_message.message(row)
     shown = digest([wanted.text, wanted.blocks])
-    taken = claims.take(place.key, settle_after=deadline.settle_after)
-    if isinstance(taken, claims.Held):
-        raise ClaimHeldError(taken.until)
+    taken = _take(place.key, deadline)
     if isinstance(taken, claims.Claim):
         posting.post(slack, place.channel_id, taken, wanted, shown=shown)
         return
-    if taken.row.get("shown") == shown:
-        return
-    posting.replace(slack, str(taken.row["channel_id"]), str(taken.row["ts"]), wanted)
-    table.update(place.key, "SET shown = :shown", shown=shown)
+    known = taken.row
+    while known.get("shown") != shown:
+        channel_id, ts = str(known["channel_id"]), str(known["ts"])
+        try:
+            posting.replace(slack, channel_id, ts, wanted)
+        except RefusedError as error:
+            # Where the place is another channel by now, no refusal of the former one counts.
+            if error.code not in _CANNOT_BE_EDITED and channel_id == place.channel_id:
+                raise
+            logger.warning("an approval's message can no longer be edited", extra={"code": error.code})
+            again = _take(place.instead_of(ts), deadline)
+            if isinstance(again, claims.Claim):
+                posted = posting.post(slack, place.channel_id, again, wanted, shown=shown)
+                now = {"channel_id": place.channel_id, "ts": posted, "shown": shown}
+            else:
+                now = {name: again.row[name] for name in ("channel_id", "ts", "shown")}
+            known = table.update(place.key, "SET channel_id = :channel_id, ts = :ts, shown = :shown", **now)
+        else:
+            known = table.update(place.key, "SET shown = :shown", shown=shown)
+
+
+def _take(key: Key, deadline: Deadline) -> claims.Claim | claims.Done:
+    """The claim, or what it became. Raises ClaimHeldError."""
+    taken = claims.take(key, settle_after=deadline.settle_after)
+    if isinstance(taken, claims.Held):
+        raise ClaimHeldError(taken.until)
+    return taken
 
 
 def _remind(row: Row, deadline: Deadline) -> None:
@@ -150,9 +199,7 @@ def _remind(row: Row, deadline: Deadline) -> None:
     message = approval_message.reminder(row, REMINDER_HOURS[due - 1])
 
     def post(place: Place) -> None:
-        taken = claims.take(place.reminder(due), settle_after=deadline.settle_after)
-        if isinstance(taken, claims.Held):
-            raise ClaimHeldError(taken.until)
+        taken = _take(place.reminder(due), deadline)
         if isinstance(taken, claims.Claim):
             posting.post(slack, place.channel_id, taken, message)
 

@@ -1,0 +1,166 @@
+"""Approvals where they cannot be shown or edited: a bad channel or message stops neither a case nor other approvals."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+import pytest
+
+from ir_local.slack.people import Person
+from ir_local.world import incidents as support
+from ir_local.world.incidents import asked, decide
+from ir_local.world.outages import Outage, struck_by
+from ir_local.world.state_machine import Execution, StateMachine
+from tests.support.approvals import approvals_in, case_channel, make_approver, press
+from tests.support.world import World
+
+
+@pytest.fixture
+def jane(world: World) -> Person:
+    return make_approver(world)
+
+
+def without_the_app(world: World, person: Person) -> str:
+    """A private security channel that nobody invited the app to."""
+    channel = person.create_channel("security-private", is_private=True)
+    world.environment["IR_SECURITY_CHANNEL_ID"] = channel
+    return channel
+
+
+@pytest.mark.parametrize("trouble", ["archived", "app not in it"])
+def test_given_a_bad_security_channel_when_an_approval_changes_then_the_case_stays_in_step_and_shows_it(
+    world: World, machine: StateMachine, jane: Person, security_channel: str, trouble: str
+) -> None:
+    if trouble == "app not in it":
+        without_the_app(world, jane)
+    support.contain(world, machine)
+    world.settle()
+    if trouble == "archived":
+        jane.archive_channel(security_channel)
+    machine.start(support.key_created(world, "backdoor"))
+    world.settle()
+    (case,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
+    world.security_ir.add_comment_as(case["caseId"], body="look at the trail")
+    world.live(3)
+
+    said = json.dumps(world.said(case["caseId"]))
+    assert "look at the trail" in said
+    assert "not in step" not in said + json.dumps(world.comments(case["caseId"]))
+    (message,) = approvals_in(world, case_channel(world))
+    assert "1 more event of the same principal" in json.dumps(message["blocks"])
+
+
+def test_given_a_security_channel_that_is_mended_when_polled_then_it_asks(
+    world: World, machine: StateMachine, jane: Person
+) -> None:
+    channel = without_the_app(world, jane)
+    support.contain(world, machine)
+    world.settle()
+    assert approvals_in(world, channel) == []
+
+    jane.invite(channel, world.app.bot_user_id)
+    world.live(1)
+
+    assert len(approvals_in(world, channel)) == 1
+
+
+def test_given_an_archived_security_channel_when_another_is_configured_then_what_changes_is_shown_there(
+    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    jane.archive_channel(security_channel)
+    another = jane.create_channel("security-2")
+    jane.invite(another, world.app.bot_user_id)
+    world.environment["IR_SECURITY_CHANNEL_ID"] = another
+    machine.start(support.key_created(world, "backdoor"))
+    world.settle()
+
+    press(world, machine, jane, another, "approval_approve")
+
+    (message,) = approvals_in(world, another)
+    assert "Approved by Jane Smith" in message["text"]
+
+
+def delete_by_administrator(world: World, channel: str) -> None:
+    """What an administrator of the workspace may do with the app's message about an approval."""
+    boss = world.workspace.create_user(f"boss-{channel.lower()}", real_name="The Boss")
+    world.workspace.store.users[boss.id].is_admin = True
+    (message,) = approvals_in(world, channel)
+    boss.delete(channel, message["ts"])
+
+
+def test_given_a_message_that_somebody_deleted_when_the_approval_changes_then_it_is_asked_anew_and_kept_as_it_stands(
+    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    channels = (case_channel(world), security_channel)
+    for channel in channels:
+        delete_by_administrator(world, channel)
+    machine.start(support.key_created(world, "backdoor"))
+    world.live(2)
+
+    for channel in channels:
+        (message,) = approvals_in(world, channel)
+        assert "1 more event of the same principal" in json.dumps(message["blocks"])
+    press(world, machine, jane, security_channel, "approval_approve")
+    for channel in channels:
+        (message,) = approvals_in(world, channel)
+        assert "Approved by Jane Smith" in message["text"]
+
+
+def test_given_a_workspace_where_edits_end_when_the_approval_changes_then_each_change_is_posted_once(
+    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    world.workspace.configure(edit_window_seconds=300)
+    world.advance(600)
+    machine.start(support.key_created(world, "backdoor"))
+    world.live(12)
+    asked_again = approvals_in(world, security_channel)
+    assert len(asked_again) == 2
+    assert "1 more event of the same principal" in json.dumps(asked_again[1]["blocks"])
+
+    jane.press(security_channel, asked_again[1]["ts"], "approval_approve")
+    world.settle()
+    machine.advance()
+    world.settle()
+
+    told = [message["text"] for message in approvals_in(world, security_channel)[2:]]
+    assert told
+    assert len(set(told)) == len(told)
+    assert "Approved by Jane Smith" in told[-1]
+    assert "deleted (verified)" in told[-1]
+
+
+def test_given_a_message_posted_anew_when_the_answer_is_lost_then_there_is_one(
+    world: World, machine: StateMachine, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    delete_by_administrator(world, security_channel)
+    machine.start(support.key_created(world, "backdoor"))
+    with struck_by(world, Outage("slack", "chat.postMessage", "time-out", None)):
+        world.settle()
+    world.live(3)
+
+    (message,) = approvals_in(world, security_channel)
+    assert "1 more event of the same principal" in json.dumps(message["blocks"])
+
+
+@pytest.mark.parametrize("kind", ["server error", "connection reset"])
+def test_given_a_decision_that_cannot_be_handed_on_when_polled_then_the_other_approvals_are_looked_after(
+    world: World, machine: StateMachine, security_channel: str, kind: Literal["server error", "connection reset"]
+) -> None:
+    for name in ("backdoor", "cellar"):
+        support.contain(world, machine, name)
+    world.settle()
+    first, _second = sorted(asked(world), key=lambda message: str(message["approvalId"]))
+    with struck_by(world, Outage("stepfunctions", "SendTaskSuccess", "connection reset", None)):
+        assert decide(world, first["taskToken"], "deny")["status"] == "recorded"
+    world.advance(3601)
+
+    with struck_by(world, Outage("lambda", "Invoke", kind, None)):
+        assert world.try_invoke("sync", {"task": "poll"}).error is None
+
+    said = [message["text"] for message in world.workspace.channel_messages(security_channel)]
+    assert len([text for text in said if "The buttons are further up." in text]) == 1
+    world.poll()
+    world.settle()
+    machine.advance()
+    assert [execution.status for execution in machine.executions.values()].count("SUCCEEDED") == 1
