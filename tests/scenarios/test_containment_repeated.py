@@ -162,3 +162,26 @@ def test_given_a_lost_answer_when_an_event_is_counted_again_then_it_counts_once(
     (count,) = alerts(world)
     assert "3 events within the hour" in count["Message"]
     assert audit_actions().count("event_counted") == 2
+
+
+@pytest.mark.parametrize("case", ["closed", "none"])
+def test_given_no_case_that_takes_a_comment_when_the_hour_ends_then_the_count_is_alerted_all_the_same(
+    world: World, machine: StateMachine, case: str
+) -> None:
+    support.user("backdoor")
+    protect(world, "backdoor")
+    if case == "none":
+        (membership,) = world.security_ir.call("ListMemberships", {})["items"]
+        world.security_ir.call("CancelMembership", {"membershipId": membership["membershipId"]})
+    _first, teller, _other = make_and_delete_keys(world, machine, "backdoor", 3)
+    if case == "closed":
+        world.security_ir.call("CloseCase", {"caseId": cases(world)[0]})
+    alerts(world)
+
+    world.advance(3_601)
+    machine.advance()
+
+    assert (teller.status, teller.path[-1]) == ("SUCCEEDED", "Alerted")
+    (count,) = alerts(world)
+    assert "3 events within the hour" in count["Message"]
+    assert ("Case:" in count["Message"]) == (case == "closed")
