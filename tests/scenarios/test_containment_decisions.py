@@ -415,6 +415,37 @@ def test_given_an_approved_incident_when_the_next_is_denied_then_only_its_own_ke
     assert audit_actions()[-1] == "released"
 
 
+def test_given_an_approved_incident_when_the_next_is_asked_about_then_both_answers_say_what_stays(
+    world: World, machine: StateMachine
+) -> None:
+    contain(world, machine, keys=2)
+    decide(world, asked(world)[0]["taskToken"], "approve")
+    machine.advance()
+    later = support.key_created(world, "backdoor")
+    machine.start(later)
+    new = support.named_key(later)
+
+    (question,) = asked(world)
+
+    stays = "what was approved earlier stays contained, deny policy included, until someone releases it."
+    assert question["deny"] == f"enables {new[:4]}...{new[-4:]} of user backdoor again; {stays}"
+    assert question["approve"].startswith(f"deletes {new[:4]}...{new[-4:]} ")
+
+
+def test_given_an_approved_role_when_the_next_is_asked_about_then_deny_says_that_it_changes_nothing(
+    world: World, machine: StateMachine
+) -> None:
+    support.role("deploy")
+    machine.start(support.finding("deploy", 8.0, user_type="AssumedRole"))
+    decide(world, asked(world)[0]["taskToken"], "approve")
+    machine.advance()
+    machine.start(support.finding("deploy", 8.0, user_type="AssumedRole"))
+
+    (question,) = asked(world)
+
+    assert question["deny"].startswith("changes nothing of role deploy; what was approved earlier stays contained")
+
+
 def test_given_an_incident_that_nobody_decided_when_the_next_is_denied_then_the_first_state_returns(
     world: World, machine: StateMachine, waiting: Any
 ) -> None:

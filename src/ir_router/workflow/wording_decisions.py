@@ -68,24 +68,35 @@ def contained_parts(containment: ContainmentResult) -> list[PrincipalResult]:
 
 def approve_does(parts: Sequence[Mapping[str, Any]]) -> str:
     """What an approval will do. `parts` are principals with `named_keys`: results of containing, or rows of them."""
-    named = [key for part in parts for key in part["named_keys"]]
-    if not named:
+    named, earlier = [], []
+    for part in parts:
+        for key in part["named_keys"]:
+            (earlier if key in part.get("sealed_keys", ()) else named).append(wording.short_key(key))
+    if not named and not earlier:
         return "keeps the containment. The deny policy stays until someone releases it."
-    shown = ", ".join(wording.short_key(key) for key in named)
-    return f"deletes {shown} for good. The deny policy stays until someone releases it."
+    told = ", ".join(named)
+    if earlier:
+        told += f"{' and' if named else ''} {', '.join(earlier)} (unless deleted by the earlier approval)"
+    return f"deletes {told.strip()} for good. The deny policy stays until someone releases it."
 
 
 def deny_does(parts: Sequence[Mapping[str, Any]]) -> str:
-    """What a denial will do. `parts` are principals with what was `recorded` of them."""
-    told = []
-    for part in parts:
-        principal: Principal = part["principal"]
-        recorded: Mapping[str, Any] = part["recorded"]
-        active = sum(status == "Active" for status in recorded.get("keys", {}).values())
-        keys = "" if principal["kind"] != "user" else f"{active} key{'' if active == 1 else 's'} active, "
-        policy = "deny policy as before" if recorded.get("deny_attached") else "no deny policy"
-        told.append(f"restores {wording.name_of(principal)} as found: {keys}{policy}")
-    return "; ".join(told) + "."
+    """What a denial will do. `parts` are principals with what was `recorded` of them, and what is sealed of it."""
+    return "; ".join(_denial_does(part) for part in parts) + "."
+
+
+def _denial_does(part: Mapping[str, Any]) -> str:
+    principal: Principal = part["principal"]
+    name = wording.name_of(principal)
+    recorded: Mapping[str, Any] = part["recorded"]
+    active = sorted(key for key, status in recorded.get("keys", {}).items() if status == "Active")
+    if "sealed_keys" in part:
+        own = ", ".join(wording.short_key(key) for key in active if key not in part["sealed_keys"])
+        does = f"enables {own} of {name} again" if own else f"changes nothing of {name}"
+        return f"{does}; what was approved earlier stays contained, deny policy included, until someone releases it"
+    keys = "" if principal["kind"] != "user" else f"{len(active)} key{'' if len(active) == 1 else 's'} active, "
+    policy = "deny policy as before" if recorded.get("deny_attached") else "no deny policy"
+    return f"restores {name} as found: {keys}{policy}"
 
 
 def asked(containment: ContainmentResult) -> list[str]:
