@@ -15,7 +15,7 @@ from ir_local.world.state_machine import Execution, StateMachine
 from ir_router.errors import UncertainError
 from tests.support.approvals import approvals_in, buttons, case_channel, make_approver, press
 from tests.support.commands import answers
-from tests.support.world import World
+from tests.support.world import ACCOUNT, World
 
 
 @pytest.fixture
@@ -269,6 +269,26 @@ def test_given_too_many_principals_when_permitted_by_button_then_it_is_contained
     assert "Approved by Jane Smith" in permitted["text"]
     assert buttons(permitted) == []
     assert buttons(asked_again) == ["approval_approve", "approval_deny"]
+
+
+def test_given_a_principal_contained_with_permission_when_an_event_joins_and_it_is_released_then_its_case_is_told(
+    world: World, machine: StateMachine, jane: Person, security_channel: str
+) -> None:
+    world.environment["IR_MAX_CONTAINMENTS_PER_HOUR"] = "0"
+    support.contain(world, machine)
+    world.settle()
+    press(world, machine, jane, security_channel, "approval_approve")
+    (case,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
+
+    machine.start(support.key_created(world, "backdoor"))
+    world.settle()
+    assert any("this event joined the open incident" in body for body in world.comments(case["caseId"]))
+
+    world.advance(86_401)
+    machine.advance()
+    release = {"task": "release", "principal": f"arn:aws:iam::{ACCOUNT}:user/backdoor"}
+    world.invoke("workflow", {**release, "released_by": "Ann", "reason": "key rotated"})
+    assert any("Released by Ann" in body for body in world.comments(case["caseId"]))
 
 
 def test_given_a_remediation_that_fails_when_approved_then_the_message_says_that_somebody_must_act(

@@ -26,7 +26,10 @@ def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     """Ask. The state machine waits for the token's answer; what is returned here is not used by it."""
     incident: Incident = task["incident"]
     containment: ContainmentResult = task["containment"]
-    facts = wording_decisions.approval_facts(incident, containment, task["case"]["case_id"], task["kind"])
+    case_id = task["case"]["case_id"]
+    if task["kind"] == "remediate" and case_id:
+        _remember_case(incident, containment, case_id)
+    facts = wording_decisions.approval_facts(incident, containment, case_id, task["kind"])
     row = approvals.request(incident["execution"]["id"], task["kind"], task["task_token"], facts)
     row = refresh(row["approval_id"]) or row
     aws.client("sqs").send_message(
@@ -36,6 +39,12 @@ def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     notices.publish("ApprovalRequested", {"approval_id": row["approval_id"], "case_id": row.get("case_id")})
     logger.info("approval requested", extra={"approval_id": row["approval_id"], "kind": task["kind"]})
     return {"approval_id": row["approval_id"]}
+
+
+def _remember_case(incident: Incident, containment: ContainmentResult, case_id: str) -> None:
+    """Who was contained with permission was so after the case was opened; events that join and releases look here."""
+    for part in wording_decisions.contained_parts(containment):
+        containments.annotate(part["principal"]["arn"], incident["execution"]["id"], case_id=case_id)
 
 
 def refresh(approval_id: str) -> Row | None:

@@ -68,7 +68,8 @@ def contained_parts(containment: ContainmentResult) -> list[PrincipalResult]:
 
 def approve_does(parts: Sequence[Mapping[str, Any]]) -> str:
     """What an approval will do. `parts` are principals with `named_keys`: results of containing, or rows of them."""
-    named, earlier = [], []
+    named: list[str] = []
+    earlier: list[str] = []
     for part in parts:
         for key in part["named_keys"]:
             (earlier if key in part.get("sealed_keys", ()) else named).append(wording.short_key(key))
