@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from ir_local.world import FunctionDiedError
 from ir_local.world import incidents as support
-from ir_local.world.incidents import IamState, alerts, asked, audit_actions, audit_rows, contain, decide, iam_state
+from ir_local.world.incidents import IamState, alerts, asked, audit_actions, contain, decide, iam_state
 from ir_local.world.state_machine import Execution, StateMachine
 from tests.support.world import ACCOUNT, World
 
@@ -25,25 +23,6 @@ def waiting(world: World, machine: StateMachine) -> tuple[Execution, str, str]:
 
 def pending(world: World) -> list[dict[str, Any]]:
     return list(world.invoke("workflow", {"task": "list_approvals"})["approvals"])
-
-
-def details_of(action: str) -> dict[str, Any]:
-    """What the audit's one record of this action says."""
-    (row,) = [row for row in audit_rows() if row["action"] == action]
-    details: dict[str, Any] = json.loads(row["details"])
-    return details
-
-
-def die_once_after(machine: StateMachine, name: str) -> None:
-    """Let the function of a task end after its last call, once."""
-    deaths: list[str] = []
-
-    def fault(task: str, after: bool) -> None:
-        if task == name and after and not deaths:
-            deaths.append(task)
-            raise FunctionDiedError("after its last call")
-
-    machine.fault = fault
 
 
 # Answers
@@ -238,122 +217,6 @@ def test_given_a_decision_before_the_retried_question_when_asked_again_then_it_s
     assert "denied by jane" in answer["message"].lower()
     assert key in iam_state(world, "backdoor").keys
     assert execution.status == "RUNNING"
-
-
-@pytest.mark.parametrize("output", ["approve", {"decision": "maybe"}, None, {}])
-def test_given_a_token_when_somebody_answers_step_functions_with_nonsense_then_the_containment_stays(
-    world: World, machine: StateMachine, waiting: Any, output: Any
-) -> None:
-    execution, key, token = waiting
-    machine.send(token, output)
-
-    assert (execution.status, execution.error) == ("FAILED", "SomethingUndone")
-    assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
-    assert decide(world, token, "deny")["status"] == "too_late"
-
-
-def test_given_a_token_when_somebody_approves_by_step_functions_itself_then_it_counts_and_says_so(
-    world: World, machine: StateMachine, waiting: Any
-) -> None:
-    execution, key, token = waiting
-    machine.send(token, {"decision": "approve"})
-
-    assert execution.status == "SUCCEEDED"
-    assert key not in iam_state(world, "backdoor").keys
-    assert "Approved by somebody (who answered Step Functions directly)" in alerts(world)[-1]["Message"]
-    assert decide(world, token, "deny")["status"] == "already_decided"
-
-
-@pytest.mark.parametrize("via", ["slack", "cli"])
-def test_given_a_token_when_somebody_answers_step_functions_in_another_name_then_nobody_else_is_blamed(
-    world: World, machine: StateMachine, waiting: Any, via: str
-) -> None:
-    forged = {"name": "Jane Smith", "via": via, "slack_user_id": "U1"}
-    machine.send(waiting[2], {"decision": "approve", "analyst": forged})
-
-    received = details_of("decision_received")
-    assert (received["via"], received["slack_user_id"]) == ("step_functions", None)
-    said = alerts(world)[-1]["Message"]
-    assert "Approved by Jane Smith (who answered Step Functions directly)" in said
-
-
-def test_given_a_decision_that_was_recorded_when_the_same_is_answered_directly_then_the_record_stands(
-    world: World, machine: StateMachine, waiting: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    token = waiting[2]
-    lose_answers(monkeypatch, "SendTaskSuccess", 1, before=True)
-    decide(world, token, "approve", {"slack_user_id": "U2", "name": "Ann"}, notes="not ours")
-
-    machine.send(token, {"decision": "approve", "analyst": {"name": "Jane", "via": "slack", "slack_user_id": "U1"}})
-
-    received = details_of("decision_received")
-    assert (received["via"], received["slack_user_id"]) == ("slack", "U2")
-    said = alerts(world)[-1]["Message"]
-    assert "Approved by Ann: " in said
-    assert "Reason given: not ours" in said
-
-
-@pytest.mark.parametrize("dies", [False, True])
-def test_given_a_decision_on_its_way_when_step_functions_took_another_then_that_one_is_told_everywhere(
-    world: World, machine: StateMachine, waiting: Any, monkeypatch: pytest.MonkeyPatch, *, dies: bool
-) -> None:
-    """Whoever answers Step Functions first is obeyed: no record may say that somebody else wanted it."""
-    execution, key, token = waiting
-    if dies:
-        die_once_after(machine, "record_decision")
-    lose_answers(monkeypatch, "SendTaskSuccess", 1, before=True)
-    decide(world, token, "approve", {"slack_user_id": "U2", "name": "Ann"}, notes="not ours")
-
-    machine.send(token, {"decision": "deny", "analyst": "bob", "notes": "planned"})
-
-    assert execution.status == "SUCCEEDED"
-    assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
-    received = details_of("decision_received")
-    assert (received["decision"], received["via"]) == ("deny", "step_functions")
-    said = alerts(world)[-1]["Message"]
-    assert "Denied by bob (who answered Step Functions directly)" in said
-    assert "Reason given: planned" in said
-    again = decide(world, token, "approve", {"slack_user_id": "U2", "name": "Ann"})
-    assert again["status"] == "already_decided"
-    assert "Already denied by bob (who answered Step Functions directly), 20" in again["message"]
-
-
-def test_given_an_answer_that_step_functions_took_when_somebody_decides_otherwise_then_they_are_told_so(
-    world: World, machine: StateMachine, waiting: Any
-) -> None:
-    """The token is used, the workflow has not said so yet, and the row still waits: the decision comes too late."""
-    token = waiting[2]
-    answers: list[dict[str, Any]] = []
-
-    def decide_before_the_receipt(task: str, after: bool) -> None:
-        if task == "record_decision" and not after and not answers:
-            answers.append(decide(world, token, "approve", "jane"))
-
-    machine.fault = decide_before_the_receipt
-    machine.send(token, {"decision": "deny", "analyst": "bob"})
-
-    assert answers[0]["status"] == "recorded"
-    assert decide(world, token, "approve", "jane")["status"] == "already_decided"
-    assert "Denied by bob" in alerts(world)[-1]["Message"]
-
-
-def test_given_an_answer_that_step_functions_took_when_the_receipt_comes_while_somebody_decides_then_it_is_told(
-    world: World, machine: StateMachine, waiting: Any
-) -> None:
-    token = waiting[2]
-    sent: list[str] = []
-
-    def answered_directly(**_kwargs: Any) -> None:
-        if not sent:
-            sent.append(token)
-            machine.send(token, {"decision": "deny", "analyst": "bob"})
-            world.become("approval-handler")
-
-    boto3.DEFAULT_SESSION.events.register("before-parameter-build.stepfunctions.SendTaskSuccess", answered_directly)  # type: ignore[union-attr]
-    answer = decide(world, token, "approve", "jane")
-
-    assert answer["status"] == "already_decided"
-    assert "Already denied by bob" in answer["message"]
 
 
 # Events that join

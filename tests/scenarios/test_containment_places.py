@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Literal
+from typing import Any, Literal
 
+import boto3
 import pytest
 
 from ir_local.slack.people import Person
@@ -12,6 +13,7 @@ from ir_local.world import incidents as support
 from ir_local.world.incidents import asked, decide
 from ir_local.world.outages import Outage, struck_by
 from ir_local.world.state_machine import Execution, StateMachine
+from ir_router.ledger import approvals
 from tests.support.approvals import approvals_in, case_channel, make_approver, press
 from tests.support.world import World
 
@@ -141,6 +143,40 @@ def test_given_a_message_posted_anew_when_the_answer_is_lost_then_there_is_one(
 
     (message,) = approvals_in(world, security_channel)
     assert "1 more event of the same principal" in json.dumps(message["blocks"])
+
+
+def test_given_a_message_posted_anew_when_the_function_dies_before_it_is_noted_then_that_one_is_kept_as_it_stands(
+    world: World, machine: StateMachine, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    delete_by_administrator(world, security_channel)
+    machine.start(support.key_created(world, "backdoor"))
+    world.wire.kill_on("slack", "chat.postMessage", "after")
+    world.settle()
+    assert str(world.wire.died_at) == "sync: slack chat.postMessage"
+    world.live(3)
+    # The claim is confirmed, and the row of the place still names the message that is gone.
+    (message,) = approvals_in(world, security_channel)
+    forget_newest_message(world, contained[0])
+    machine.start(support.key_created(world, "backdoor", contained[1]))
+    world.live(2)
+
+    (kept,) = approvals_in(world, security_channel)
+    assert kept["ts"] == message["ts"]
+    assert "2 more events of the same principal" in json.dumps(kept["blocks"])
+
+
+def forget_newest_message(world: World, execution: Execution) -> None:
+    """What the ledger says when a function dies between confirming a message posted anew and noting it."""
+    approval_id = approvals.id_of(execution.arn, "remediate")
+    ledger = boto3.resource("dynamodb").Table("ledger")
+    key = {"PK": f"DEDUP#APPROVAL-MESSAGE#{approval_id}", "SK": "META"}
+    rows: list[dict[str, Any]] = list(ledger.scan()["Items"])
+    (instead,) = [row["SK"] for row in rows if row["PK"] == key["PK"] and "INSTEAD" in row["SK"]]
+    ledger.update_item(
+        Key=key,
+        UpdateExpression="SET ts = :ts, shown = :shown",
+        ExpressionAttributeValues={":ts": instead.partition("INSTEAD")[2], ":shown": "before"},
+    )
 
 
 @pytest.mark.parametrize("kind", ["server error", "connection reset"])
