@@ -50,3 +50,21 @@ def test_given_facts_of_any_length_when_shown_then_both_answers_are_told_and_no_
         if block["type"] == "section":
             assert len(block["text"]["text"]) <= 3_000
             assert not re.search(r"&(?!(amp|lt|gt);)", block["text"]["text"])
+
+
+@pytest.mark.parametrize(
+    ("via", "shown_behind"),
+    [
+        ("slack", ","),
+        ("cli", " (name as given at the command line),"),
+        ("step_functions", " (who answered Step Functions directly),"),
+    ],
+)
+def test_given_a_decision_when_shown_then_a_name_that_nobody_vouches_for_says_where_it_is_from(
+    via: str, shown_behind: str
+) -> None:
+    decided = row(
+        state="delivered", decision="deny", decided_at=1_800_000_000, analyst={"name": "Jane Smith", "via": via}
+    )
+
+    assert approval_message.message(decided).text.startswith(f"Denied by Jane Smith{shown_behind}")
