@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, overload
+from xml.etree import ElementTree
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel
@@ -70,26 +70,45 @@ def session() -> Session:
     """What all clients share. botocore's own: boto3's client is the same, but its import takes half as long again."""
     made = botocore.session.get_session()
     made.register("before-parse", _require_whole)
+    made.register("needs-retry", _fail_when_not_whole)
     return made
 
 
-class MalformedAnswerError(BotoCoreError):
-    """A successful answer that is no JSON document: the effect may have been made."""
-
-    fmt = "the answer to {operation} is not JSON"
+# A code that botocore's standard mode tries again, at once and with the same idempotency tokens.
+_NOT_WHOLE = "RequestTimeout"
 
 
 def _require_whole(**answer: Any) -> None:
-    """botocore takes half a JSON document for an empty answer; of a GetItem that would say that there is no row."""
+    """Take a successful answer that is half a document for none: the effect may have been made.
+
+    botocore takes half a JSON document for an empty answer (of a GetItem that would say that there is no row), and
+    gives up at half an XML one.
+    """
     operation: OperationModel = answer["operation_model"]
-    body, status = answer["response_dict"]["body"], answer["response_dict"]["status_code"]
-    is_json = "json" in (operation.service_model.resolved_protocol or "")
-    if not is_json or not body or operation.has_streaming_output or status >= 300:
+    response: dict[str, Any] = answer["response_dict"]
+    body: bytes = response["body"]
+    if not body or operation.has_streaming_output or response["status_code"] >= 300:
         return
+    protocol = operation.service_model.resolved_protocol or ""
     try:
-        json.loads(body)
-    except ValueError as error:
-        raise MalformedAnswerError(operation=operation.name) from error
+        if "json" in protocol:
+            json.loads(body)
+        elif protocol == "query":
+            ElementTree.fromstring(body)  # noqa: S314 - AWS's answer, which botocore parses likewise
+    except (ValueError, ElementTree.ParseError):
+        told = {"__type": _NOT_WHOLE, "code": _NOT_WHOLE, "message": "the answer was not whole"}
+        error = f"<ErrorResponse><Error><Code>{_NOT_WHOLE}</Code></Error></ErrorResponse>"
+        response["status_code"] = 500
+        response["body"] = (json.dumps(told) if "json" in protocol else error).encode()
+
+
+def _fail_when_not_whole(**attempt: Any) -> None:
+    """When no more tries are left, let botocore raise what `_require_whole` said: it goes by the HTTP status."""
+    if attempt["response"] is None:
+        return
+    http, parsed = attempt["response"]
+    if http.status_code < 300 and parsed.get("Error", {}).get("Code") == _NOT_WHOLE:
+        http.status_code = 500
 
 
 def forget_clients() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from ir_local.world.incidents import IamState, contain, iam_state
 from ir_local.world.outages import Outage, struck_by
+from ir_local.world.state_machine import StateMachine
 from tests.support.sync import from_slack, make_jane, settled_case
 from tests.support.world import World
 
@@ -24,3 +26,21 @@ def test_given_half_an_answer_of_dynamodb_when_a_message_is_carried_over_then_it
 
     assert outage.struck == 1
     assert ["\nseen\n" in body for body in from_slack(world, case_id)] == [True]
+
+
+@pytest.mark.parametrize(
+    ("service", "operation"), [("iam", "AttachUserPolicy"), ("iam", "ListAccessKeys"), ("dynamodb", "UpdateItem")]
+)
+def test_given_half_an_answer_when_a_user_is_contained_then_it_is_done_at_once(
+    world: World, machine: StateMachine, service: str, operation: str
+) -> None:
+    outage = Outage(service, operation, "malformed answer", None)
+    began = world.now()
+
+    with struck_by(world, outage):
+        execution, key = contain(world, machine)
+
+    assert outage.struck == 1
+    assert execution.path[-1] == "Wait for Analyst"
+    assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
+    assert world.now() - began < 30

@@ -6,7 +6,7 @@ import pytest
 
 from ir_local.world.outages import Kind, Outage, struck_by
 from tests.support.commands import answers, case_with_channel
-from tests.support.sync import settled_case
+from tests.support.sync import from_slack, lines_with, make_jane, settled_case, system_comments
 from tests.support.world import World
 
 POLL_SECONDS = 60
@@ -65,3 +65,24 @@ def test_given_a_ledger_that_fails_for_a_while_when_a_title_is_changed_then_the_
     assert told[-1].startswith("✅ Case title updated")
     assert not any("Unable to update" in text for text in told)
     assert sum('to "Another title" by Jane Smith from Slack.' in text for text in world.comments(case_id)) == 1
+
+
+def test_given_messages_and_the_case_that_fail_in_one_outage_when_told_then_people_hear_of_it_once_on_each_side(
+    world: World,
+) -> None:
+    jane = make_jane(world)
+    case_id = settled_case(world)
+    outage = Outage("security-ir", "CreateCaseComment", "server error", 600)
+
+    with struck_by(world, outage):
+        for number in range(3):
+            jane.post(world.channel_of(case_id), f"finding {number}")
+            world.settle()
+        while world.now() < outage.ends_at:
+            world.live(1)
+    world.live(2)
+
+    assert len([line for line in lines_with(world, case_id, "Error ID") if "⚠️" in line]) == 1
+    assert len([comment for comment in system_comments(world, case_id) if "Error ID" in comment]) == 1
+    said = [body.split("\n")[1] for body in from_slack(world, case_id)]
+    assert said == ["finding 0", "finding 1", "finding 2"]

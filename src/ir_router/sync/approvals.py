@@ -33,8 +33,6 @@ _SLICE_SECONDS = 120
 _ROUNDS = 5
 # A decision that was just made is on its way; one that still is after a minute is delivered again.
 _DELIVERED_AGAIN_SECONDS = 60
-# Slack's answers when a message of ours is gone, or the workspace lets nobody edit it any more.
-_CANNOT_BE_EDITED = frozenset({"message_not_found", "edit_window_closed", "cant_update_message"})
 # What goes wrong with one approval or one place, and stops no other. Of botocore: the ledger or Lambda.
 _TROUBLE = (IrRouterError, ClientError, BotoCoreError)
 
@@ -167,7 +165,7 @@ def _show_in(place: Place, row: Row, slack: Slack, deadline: Deadline) -> None:
             posting.replace(slack, channel_id, ts, wanted)
         except RefusedError as error:
             # Where the place is another channel by now, no refusal of the former one counts.
-            if error.code not in _CANNOT_BE_EDITED and channel_id == place.channel_id:
+            if error.code not in posting.CANNOT_BE_EDITED and channel_id == place.channel_id:
                 raise
             logger.warning("an approval's message can no longer be edited", extra={"code": error.code})
             again = _take(place.instead_of(ts), deadline)

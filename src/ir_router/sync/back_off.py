@@ -75,6 +75,7 @@ def _tell(lease: Lease, error: Exception, since: float, deadline: Deadline) -> N
         mend=_mend(error),
         retried=True,
         error_id=failures.first_error_id(lease.case_id, name, error_id("sync-error")),
+        passing=not _needs_somebody(error),
     )
     failures.tell(lease.case_id, str(lease.row.get("slackChannelId") or ""), failure, deadline)
 

@@ -21,8 +21,6 @@ from ir_router.sync.run import Run
 _LEFT_ALONE_SECONDS = 60
 _EDITED_AWAY = "This part of the comment was removed by an edit."
 _NOT_SHOWN = "A comment by {} cannot be shown in Slack; read it on the case."
-# Slack's answers when a message of ours is gone, or the workspace lets nobody edit it any more.
-_CANNOT_BE_EDITED = frozenset({"message_not_found", "edit_window_closed", "cant_update_message"})
 # Slack's answers to what a message holds: the same again would be refused again.
 _CANNOT_BE_SHOWN = frozenset(
     {"invalid_blocks", "invalid_blocks_format", "msg_too_long", "msg_blocks_too_long", "no_text"}
@@ -150,7 +148,7 @@ def _replace(run: Run, known: Row, message: Message) -> bool:
     try:
         posting.replace(run.slack, str(known["channel_id"]), str(known["ts"]), message)
     except RefusedError as error:
-        if error.code not in _CANNOT_BE_EDITED:
+        if error.code not in posting.CANNOT_BE_EDITED:
             raise
         logger.warning("a message can no longer be edited", extra={"code": error.code})
         return False

@@ -6,24 +6,33 @@ import traceback
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from ir_router import clock
 from ir_router.deadline import Deadline
 from ir_router.errors import IrRouterError, RefusedError, RetryLaterError
 from ir_router.ledger import claims, keys, table
+from ir_router.ledger.table import ConditionFailedError
 from ir_router.observability import logger, measure
 from ir_router.slack import messages
 from ir_router.slack.gateway import Slack
 from ir_router.sync import posting, system_comments
 
+# What fails within this time of the last try that was told of is taken to be the same outage.
+_OUTAGE_SECONDS = 900
+
 
 @dataclass(frozen=True)
 class Failure:
-    """`name` makes it this one failure (letters, digits, `._:-`); `what`, `mend` are sentences for people."""
+    """`name` makes it this one failure (letters, digits, `._:-`); `what`, `mend` are sentences for people.
+
+    `passing`: it may be over by itself, and whatever else fails meanwhile has the same cause.
+    """
 
     name: str
     what: str
     mend: str
     retried: bool
     error_id: str
+    passing: bool
 
 
 def described(error: BaseException) -> dict[str, str]:
@@ -46,8 +55,13 @@ def cause(error: BaseException) -> str:
 
 
 def tell(case_id: str, channel_id: str, failure: Failure, deadline: Deadline) -> None:
-    """Tell people once. What cannot be told now is told when it fails again; the log never fails."""
+    """Tell people once. What cannot be told now is told when it fails again; the log never fails.
+
+    Of several that pass people hear of one: an outage fails messages, files and the case's synchronisation alike.
+    """
     logger.error("a failure stays", extra={"case_id": case_id, "failure": failure.name, "error_id": failure.error_id})
+    if failure.passing and not _stands_for_the_outage(case_id, failure.name):
+        return
     again = "It is tried again by itself." if failure.retried else "It is not tried again by itself."
     sentence = f"{failure.what} {again} {failure.mend} Error ID: {failure.error_id}"
     try:
@@ -60,6 +74,21 @@ def tell(case_id: str, channel_id: str, failure: Failure, deadline: Deadline) ->
         _post(case_id, channel_id, failure, deadline)
     except IrRouterError as error:
         logger.warning("a failure could not be told in the channel", extra={"reason": type(error).__name__})
+
+
+def _stands_for_the_outage(case_id: str, name: str) -> bool:
+    try:
+        table.update(
+            keys.note(case_id, "outage"),
+            "SET failure = :name, told_at = :now",
+            "attribute_not_exists(told_at) OR told_at < :over OR failure = :name",
+            name=name,
+            now=clock.now(),
+            over=clock.now() - _OUTAGE_SECONDS,
+        )
+    except ConditionFailedError:
+        return False
+    return True
 
 
 def _post(case_id: str, channel_id: str, failure: Failure, deadline: Deadline) -> None:

@@ -125,5 +125,6 @@ class Transfer:
             mend="Ask whoever operates the integration to replay it once the cause is mended." if permanent else "",
             retried=not permanent,
             error_id=failures.first_error_id(self.case_id, failure_name, error_id("file-error")),
+            passing=not permanent,
         )
         failures.tell(self.case_id, self.channel_id, failure, self.deadline)

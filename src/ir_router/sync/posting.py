@@ -16,6 +16,8 @@ from ir_router.slack.gateway import Slack
 from ir_router.slack.messages import Message
 
 EVENT_TYPE = "ir_router"
+# Slack's answers when a message of ours is gone, or the workspace lets nobody edit it any more.
+CANNOT_BE_EDITED = frozenset({"message_not_found", "edit_window_closed", "cant_update_message"})
 # Slack's clock and ours may differ a little.
 _CLOCK_SKEW_SECONDS = 60
 

@@ -136,5 +136,6 @@ def _tell(event: Mapping[str, Any], error: Exception, case_id: str, channel_id: 
         mend="Ask whoever operates the integration to replay it once the cause is mended." if permanent else "",
         retried=not permanent,
         error_id=failures.first_error_id(case_id, name, error_id("api-error")),
+        passing=not permanent,
     )
     failures.tell(case_id, channel_id, failure, deadline)

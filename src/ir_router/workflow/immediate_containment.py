@@ -136,6 +136,8 @@ def _under_lock(
     result["actions"] = actions
     result["named_keys"] = list(lock.row["named_keys"])
     result["recorded"] = dict(lock.row["recorded"])
+    if "sealed_keys" in lock.row:  # an earlier incident was approved
+        result["sealed_keys"] = list(lock.row["sealed_keys"])
     if joins:
         _tell_open_incident(lock, incident, result, _owners(incident, [result], context))
     return result

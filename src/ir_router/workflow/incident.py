@@ -113,6 +113,7 @@ class PrincipalResult(TypedDict):
     actions: list[ActionTaken]
     named_keys: list[str]
     recorded: dict[str, Any]
+    sealed_keys: NotRequired[list[str]]
     joined_execution: NotRequired[str]
     case_id: NotRequired[str | None]
     approval_id: NotRequired[str]

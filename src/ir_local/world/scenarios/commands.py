@@ -102,12 +102,14 @@ def _create(world: World, there: object) -> None:
         world.settle(patience=30)
         if there.jane.views():
             break
+    if not there.jane.views():
+        return  # she comes back later
     view = there.jane.views()[-1].id
     for _ in range(_MOST_TRIES):
         attempt, _answer = there.jane.submit(view, {"description": f"Seen in public {CANARY}"})
         if attempt.reason is None:
             break
-    carry(world, minutes=2)
+    carry(world)
 
 
 _STATUS_CHANGE = re.compile(r"\*Status\*: (.+?) → (.+?), by")
