@@ -59,6 +59,28 @@ def test_given_a_function_that_dies_after_containing_when_tried_again_then_all_t
     assert key in keys
 
 
+def test_given_a_function_that_dies_after_restoring_when_tried_again_then_all_that_was_done_is_told(
+    world: World, machine: StateMachine
+) -> None:
+    deaths: list[str] = []
+
+    def fault(task: str, after: bool) -> None:
+        if task == "reenable_key_remove_deny_policy" and after and not deaths:
+            deaths.append(task)
+            raise UncertainError("Lambda", task, "died")
+
+    machine.fault = fault
+    execution, key = contain(world, machine)
+    decide(world, asked(world)[0]["taskToken"], "deny")
+    machine.advance()
+
+    assert deaths
+    assert execution.status == "SUCCEEDED"
+    assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
+    told = alerts(world)[-1]["Message"]
+    assert f"key {key[:4]}...{key[-4:]} enabled (verified) · deny policy detached (verified)" in told
+
+
 # Steps that fail
 
 
