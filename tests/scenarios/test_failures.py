@@ -327,7 +327,7 @@ def test_given_failures_and_texts_when_all_logs_are_read_then_they_hold_no_words
     observability.logger.addHandler(handler)
     observability.logger.setLevel("DEBUG")
     caplog.set_level(logging.INFO)
-    world.security_ir.faults.add(AWS_FAULTS[4].model_copy(update={"times": 2}))
+    world.security_ir.faults.add(AWS_FAULTS[4].model_copy(update={"times": 4}))
     world.workspace.faults.add(Fault("chat.postMessage", "malformed", times=2))
     jane.post(channel, "canary-said")
     jane.upload(channel, "canary-file.txt", b"canary-bytes", text="canary-caption")

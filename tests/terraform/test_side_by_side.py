@@ -25,9 +25,11 @@ WITHIN_ANOTHER = {
     "aws_iam_role_policy",
 }
 
-# What belongs to the account and not to a deployment: principals, cases, trails and the default bus.
+# What belongs to the account and not to a deployment: principals, cases, trails, the default bus; and alarms, which may
+# only be asked for all together.
 OF_THE_ACCOUNT = {
     "*",
+    f"arn:aws:cloudwatch:us-east-1:{ACCOUNT}:alarm:*",
     f"arn:aws:iam::{ACCOUNT}:user/*",
     f"arn:aws:iam::{ACCOUNT}:role/*",
     f"arn:aws:security-ir:us-east-1:{ACCOUNT}:case/*",
