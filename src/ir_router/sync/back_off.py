@@ -76,6 +76,7 @@ def _tell(lease: Lease, error: Exception, since: float, deadline: Deadline) -> N
         retried=True,
         error_id=failures.first_error_id(lease.case_id, name, error_id("sync-error")),
         passing=not _needs_somebody(error),
+        of_case=True,
     )
     failures.tell(lease.case_id, str(lease.row.get("slackChannelId") or ""), failure, deadline)
 

@@ -24,7 +24,7 @@ _OUTAGE_SECONDS = 900
 class Failure:
     """`name` makes it this one failure (letters, digits, `._:-`); `what`, `mend` are sentences for people.
 
-    `passing`: it may be over by itself, and whatever else fails meanwhile has the same cause.
+    `passing`: it may be over by itself. `of_case`: the case as a whole is not in step, not one message or file.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Failure:
     retried: bool
     error_id: str
     passing: bool
+    of_case: bool = False
 
 
 def described(error: BaseException) -> dict[str, str]:
@@ -57,10 +58,10 @@ def cause(error: BaseException) -> str:
 def tell(case_id: str, channel_id: str, failure: Failure, deadline: Deadline) -> None:
     """Tell people once. What cannot be told now is told when it fails again; the log never fails.
 
-    Of several that pass people hear of one: an outage fails messages, files and the case's synchronisation alike.
+    An outage fails a message or file and then the case that would carry it over: people hear of the first of the two.
     """
     logger.error("a failure stays", extra={"case_id": case_id, "failure": failure.name, "error_id": failure.error_id})
-    if failure.passing and not _stands_for_the_outage(case_id, failure.name):
+    if failure.passing and not _stands_for_the_outage(case_id, of_case=failure.of_case):
         return
     again = "It is tried again by itself." if failure.retried else "It is not tried again by itself."
     sentence = f"{failure.what} {again} {failure.mend} Error ID: {failure.error_id}"
@@ -76,13 +77,13 @@ def tell(case_id: str, channel_id: str, failure: Failure, deadline: Deadline) ->
         logger.warning("a failure could not be told in the channel", extra={"reason": type(error).__name__})
 
 
-def _stands_for_the_outage(case_id: str, name: str) -> bool:
+def _stands_for_the_outage(case_id: str, *, of_case: bool) -> bool:
     try:
         table.update(
             keys.note(case_id, "outage"),
-            "SET failure = :name, told_at = :now",
-            "attribute_not_exists(told_at) OR told_at < :over OR failure = :name",
-            name=name,
+            "SET of_case = :of_case, told_at = :now",
+            "attribute_not_exists(told_at) OR told_at < :over OR of_case = :of_case",
+            of_case=of_case,
             now=clock.now(),
             over=clock.now() - _OUTAGE_SECONDS,
         )
