@@ -223,7 +223,7 @@ def _carry_out(world: World, answers: Sequence[Answer]) -> None:
         for message in answer.queued:
             sqs.send_message(QueueUrl=url, **message)  # type: ignore[arg-type]
         world.asynchronous += answer.invoked
-    world.settle()
+    world.settle(rounds=5_000)  # a message a round
     world.live(2)
 
 
