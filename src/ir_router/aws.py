@@ -11,6 +11,8 @@ from xml.etree import ElementTree
 import botocore.session
 from botocore.config import Config
 
+from ir_router.whole_text import whole
+
 if TYPE_CHECKING:
     from botocore.model import OperationModel
     from botocore.session import Session
@@ -82,7 +84,7 @@ def _require_whole(**answer: Any) -> None:
     """Take a successful answer that is half a document for none: the effect may have been made.
 
     botocore takes half a JSON document for an empty answer (of a GetItem that would say that there is no row), and
-    gives up at half an XML one.
+    gives up at half an XML one. In a whole one, halves of characters are replaced.
     """
     operation: OperationModel = answer["operation_model"]
     response: dict[str, Any] = answer["response_dict"]
@@ -92,7 +94,9 @@ def _require_whole(**answer: Any) -> None:
     protocol = operation.service_model.resolved_protocol or ""
     try:
         if "json" in protocol:
-            json.loads(body)
+            answered = json.loads(body)
+            if b"\\ud" in body.lower() and (mended := whole(answered)) != answered:
+                response["body"] = json.dumps(mended).encode()
         elif protocol == "query":
             ElementTree.fromstring(body)  # noqa: S314 - AWS's answer, which botocore parses likewise
     except (ValueError, ElementTree.ParseError):

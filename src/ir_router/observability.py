@@ -5,7 +5,9 @@ A log line carries ids, counts and error codes; never message text, secrets, tok
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
 METRICS_NAMESPACE = "ir-router"
+_IDENTIFIER = re.compile(r"[\w:/.#-]{1,300}", re.ASCII)
 
 # The specification's log levels are lower case; Powertools' own variable would be read as well.
 _LEVEL = os.environ.get("LOG_LEVEL", "error").upper()
@@ -36,14 +39,24 @@ _request_id: list[str | None] = [None]
 def _powertools_logger() -> Logger:
     from aws_lambda_powertools import Logger
 
-    made = Logger(service="ir-router", level=_LEVEL, log_uncaught_exceptions=False)
+    made = Logger(service="ir-router", level=_LEVEL, log_uncaught_exceptions=False, json_serializer=in_ascii)
     made.append_keys(function_request_id=_request_id[0])
     return made
 
 
+def in_ascii(record: dict[str, Any]) -> str:
+    """A record as JSON in which no character acts on a terminal, whatever an id from outside holds."""
+    return json.dumps(record, default=str, separators=(",", ":"))
+
+
+def identifier(value: object) -> str:
+    """An id for a log line: as it is when it looks like one, for it may be whatever somebody sent in its place."""
+    return value if isinstance(value, str) and _IDENTIFIER.fullmatch(value) else "not an id"
+
+
 def correlate(correlation_id: str) -> None:
     """Put the id of the case or execution into every later log line of this invocation."""
-    logger.set_correlation_id(correlation_id)
+    logger.set_correlation_id(identifier(correlation_id))
 
 
 def begin_invocation(context: object) -> None:

@@ -10,8 +10,20 @@ import pytest
 
 from ir_local.slack.signing import signature
 from ir_local.world import incidents
+from ir_local.world.incidents import asked, contain, decide, iam_state
+from ir_local.world.state_machine import StateMachine
+from ir_router import observability
 from tests.support.commands import case_with_channel, type_command
-from tests.support.sync import attachments, calls, from_slack, lines_with, make_jane, said, settled_case
+from tests.support.sync import (
+    attachments,
+    calls,
+    from_slack,
+    lines_with,
+    make_jane,
+    said,
+    settled_case,
+    system_comments,
+)
 from tests.support.world import World
 
 
@@ -134,7 +146,7 @@ def test_given_halves_of_characters_in_an_event_when_read_then_they_are_replaced
         world.invoke("workflow", {**task, "execution": {**execution, "id": "two"}}),
     )
 
-    assert first["event_id"].endswith("?#AKIABACKDOOR00000001")
+    assert first["event_id"].endswith("\ufffd#AKIABACKDOOR00000001")
     assert (first["duplicate"], again["duplicate"]) == (False, True)
 
 
@@ -175,3 +187,53 @@ def test_given_a_payload_of_another_shape_than_slacks_when_it_comes_then_nothing
     assert [answer.error for answer in world.invocations if answer.error] == []
     assert world.dead == []
     assert world.security_ir.snapshot()["cases"] == {case_id: before}
+
+
+def test_given_half_a_character_on_the_case_when_carried_over_then_the_case_stays_in_step(world: World) -> None:
+    case_id = settled_case(world)
+    world.security_ir.add_comment_as(case_id, body="half \ud800 of one")
+    world.settle()
+    world.live(2)
+    world.security_ir.add_comment_as(case_id, body="the next one")
+    world.settle()
+    world.live(2)
+
+    assert len(lines_with(world, case_id, "half")) == 1
+    assert len(lines_with(world, case_id, "the next one")) == 1
+    assert [one for one in system_comments(world, case_id) if "not in step" in one] == []
+
+
+def test_given_half_a_character_in_a_decision_when_it_arrives_then_it_is_decided(
+    world: World, machine: StateMachine
+) -> None:
+    execution, key = contain(world, machine)
+    (question,) = asked(world)
+
+    answer = decide(world, question["taskToken"], "deny", "ja\ud800ne", notes="\udfff")
+    machine.advance()
+
+    assert answer["status"] == "denied"
+    assert execution.status == "SUCCEEDED"
+    assert iam_state(world, "backdoor").keys == {key: "Active"}
+
+
+def test_given_characters_that_act_in_a_terminal_when_logged_then_the_line_is_plain_ascii() -> None:
+    record = {"message": "a form", "correlation_id": "\u202e\x9b31m \ud800"}
+    line = observability.in_ascii(record)
+    assert line.isascii()
+    assert json.loads(line) == record
+    serialise = getattr(observability.logger.registered_formatter, "json_serializer", None)
+    assert serialise is observability.in_ascii
+
+
+def test_given_a_name_that_programs_take_for_an_option_when_copied_then_the_attachment_does_not_begin_with_it(
+    world: World,
+) -> None:
+    jane = make_jane(world)
+    case_id = settled_case(world)
+    jane.upload(world.channel_of(case_id), "--delete.txt", b"bytes")
+    world.settle()
+    world.live(2)
+
+    (attachment,) = attachments(world, case_id)
+    assert attachment["fileName"].startswith("delete-F")

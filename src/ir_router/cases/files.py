@@ -15,14 +15,17 @@ _OWN_NAME = re.compile(r"-(F[A-Z0-9]{6,})(?:\.[A-Za-z0-9]+)?\Z")
 
 
 def safe_name(name: str, file_id: str) -> str:
-    """`Bericht März.pdf` of file `F0123ABC` as `Bericht_Marz-F0123ABC.pdf`."""
+    """`Bericht März.pdf` of file `F0123ABC` as `Bericht_Marz-F0123ABC.pdf`.
+
+    It begins with a letter, a digit or `_`: a name that begins with `-` is an option to many programs.
+    """
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     stem, dot, extension = plain.rpartition(".")
     if not dot or not stem:
         stem, extension = plain, ""
     extension = re.sub(r"[^A-Za-z0-9]", "", extension)[:_EXTENSION_LENGTH]
     ending = f"-{file_id}" + (f".{extension}" if extension else "")
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._") or "file"
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._-") or "file"
     return stem[: _NAME_LENGTH - len(ending)] + ending
 
 

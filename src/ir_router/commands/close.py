@@ -50,7 +50,8 @@ def handle(payload: Mapping[str, Any], context: Any) -> None:
     command = of_interaction(payload, "close" if action_id == CONFIRM else "keep-open", pressed, context)
     command.replaces = True
     command.case_id = case_of(command.channel_id)
-    observability.correlate(command.case_id or command.channel_id)
+    if command.case_id:
+        observability.correlate(command.case_id)
     work = _close if action_id == CONFIRM else _keep
     execution.execute(command, work, attempted="update")
 

@@ -26,7 +26,7 @@ def handle(event: Mapping[str, Any], context: Any) -> None:
     modules = _FORMS if payload.get("type") == "view_submission" else _BUTTONS
     module = modules.get(prefix[0]) if prefix else None
     if module is None:
-        logger.info("an interaction of no form or button of ours", extra={"type": str(payload.get("type"))})
+        logger.info("an interaction of no form or button of ours")
         return
     serve: Callable[[Mapping[str, Any], Any], None] = importlib.import_module(module).handle
     serve(payload, context)

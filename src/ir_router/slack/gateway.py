@@ -25,6 +25,7 @@ from ir_router.observability import logger
 from ir_router.settings import settings
 from ir_router.slack import credentials
 from ir_router.slack.text import one_line
+from ir_router.whole_text import whole
 
 DEFAULT_BASE_URL = "https://slack.com/api/"
 _SERVICE = "Slack"
@@ -128,7 +129,8 @@ class Slack:
         data = answer.data
         if not isinstance(data, dict):
             raise UncertainError(_SERVICE, method, "the answer was not JSON")
-        return data
+        answered: dict[str, Any] = whole(data)
+        return answered
 
 
 def _is_json(method: str) -> bool:

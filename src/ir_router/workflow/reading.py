@@ -275,5 +275,4 @@ def _text(values: Mapping[str, Any], name: str) -> str:
 
 
 def _string(value: object) -> str:
-    """Halves of characters, which JSON can carry and no AWS service takes, are replaced."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+    return value if isinstance(value, str) else ""
