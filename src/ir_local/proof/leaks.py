@@ -65,6 +65,8 @@ class Leaks:
         slack = snapshot(world.workspace)
         # Where each was posted to is the workspace's own note; what was posted is what people see.
         slack["response_posts"] = [post["body"] for post in slack["response_posts"]]
+        for view in slack["views"]:
+            view.pop("private_metadata", None)  # the app's own memory, which nobody is shown
         shown = json.dumps([slack, world.security_ir.snapshot()], default=str)
         self._search("the audit", audit, CANARY)
         self._search("an error answer", errors, CANARY)
