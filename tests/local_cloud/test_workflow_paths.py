@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from ir_local import cloud_trail
 from ir_local.cloud.launcher import LocalCloud
 
 pytestmark = [pytest.mark.local_cloud, pytest.mark.timeout(400)]
@@ -160,34 +161,13 @@ def account() -> Iterator[Account]:
 
 def call(name: str, **changes: Any) -> Json:
     """The event that EventBridge makes of a CloudTrail record."""
-    detail = {
-        "eventVersion": "1.09",
-        "userIdentity": identity("mallory"),
-        "eventTime": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "eventSource": "iam.amazonaws.com",
-        "eventName": name,
-        "awsRegion": "us-east-1",
-        "sourceIPAddress": "198.51.100.7",
-        "userAgent": "aws-cli/2.27.0",
-        "requestParameters": None,
-        "responseElements": None,
-        "eventID": str(uuid.uuid4()),
-        "eventType": "AwsApiCall",
-        "recipientAccountId": ACCOUNT,
-        **changes,
-    }
+    by = changes.pop("userIdentity", identity("mallory"))
+    detail = cloud_trail.record(name, datetime.now(UTC), by, **changes)
     return {"source": "aws.iam", "detail-type": "AWS API Call via CloudTrail", "account": ACCOUNT, "detail": detail}
 
 
 def identity(name: str) -> Json:
-    arn = f"arn:aws:iam::{ACCOUNT}:user/{name}"
-    return {
-        "type": "IAMUser",
-        "arn": arn,
-        "accountId": ACCOUNT,
-        "userName": name,
-        "accessKeyId": "AKIAEXAMPLE000000001",
-    }
+    return cloud_trail.user_identity(ACCOUNT, name, "AKIAEXAMPLE000000001")
 
 
 def created(user: str, key: str, **changes: Any) -> Json:
