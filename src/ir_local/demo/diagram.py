@@ -94,12 +94,12 @@ def _walk(
 
 
 def _reached(start: str, edges: Sequence[Edge]) -> set[str]:
-    reached, todo = {start}, [start]
-    while todo:
-        here = todo.pop()
+    reached, ahead = {start}, [start]
+    while ahead:
+        here = ahead.pop()
         found = {target for source, target in edges if source == here} - reached
         reached |= found
-        todo += found
+        ahead += found
     return reached
 
 
