@@ -20,6 +20,7 @@ from ir_local.world.incidents import (
     event,
     iam_state,
     key_created,
+    root_call,
 )
 from ir_local.world.state_machine import StateMachine
 from ir_router.errors import UncertainError
@@ -247,18 +248,13 @@ def test_given_a_denied_call_by_a_role_when_started_then_people_are_alerted(
     assert "API call denied - role app" in alert["Subject"]
 
 
-def root(world: World, name: str, **changes: Any) -> Any:
-    identity = {"type": "Root", "arn": f"arn:aws:iam::{ACCOUNT}:root", "accountId": ACCOUNT}
-    return event(call(world, name, userIdentity=identity, **changes))
-
-
 def test_given_root_at_work_when_it_changes_things_then_every_change_is_alerted_and_reading_is_grouped(
     world: World, machine: StateMachine
 ) -> None:
-    machine.start(root(world, "CreateUser"))
-    machine.start(root(world, "CreateUser"))
-    machine.start(root(world, "ListUsers", readOnly=True))
-    machine.start(root(world, "ListRoles", readOnly=True))
+    machine.start(root_call(world, "CreateUser"))
+    machine.start(root_call(world, "CreateUser"))
+    machine.start(root_call(world, "ListUsers", readOnly=True))
+    machine.start(root_call(world, "ListRoles", readOnly=True))
 
     told = alerts(world)
     assert len(told) == 3
@@ -281,7 +277,7 @@ def test_given_root_when_it_makes_a_key_for_itself_then_people_are_alerted_at_on
     world: World, machine: StateMachine
 ) -> None:
     created = {"accessKey": {"accessKeyId": "AKIAROOT000000000001", "userName": "my-account-alias"}}
-    execution = machine.start(root(world, "CreateAccessKey", responseElements=created))
+    execution = machine.start(root_call(world, "CreateAccessKey", responseElements=created))
 
     assert execution.path[-1] == "Alerted"
     assert "Root cannot be contained" in alerts(world)[0]["Message"]
@@ -295,107 +291,3 @@ def test_given_a_low_finding_when_started_then_it_is_logged_and_nobody_is_told(
     assert execution.path[-2:] == ["Log & Exit", "Logged"]
     assert alerts(world) == []
     assert audit_actions() == ["event_logged"]
-
-
-# GuardDuty and AWS Health
-
-
-def test_given_a_grave_finding_about_a_role_when_approved_and_released_then_the_denial_stays_until_then(
-    world: World, machine: StateMachine
-) -> None:
-    arn = support.role("app", "/service/")
-    execution = machine.start(support.finding("app", 8.0, user_type="AssumedRole"))
-    assert support.role_is_denied(world, "app")
-
-    decide(world, asked(world)[0]["taskToken"], "approve")
-    machine.advance()
-    assert execution.status == "SUCCEEDED"
-    assert support.role_is_denied(world, "app")
-
-    task = {"task": "release", "principal": arn, "released_by": "Jane", "reason": "role was rebuilt"}
-    assert world.invoke("workflow", task)["status"] == "released"
-    assert not support.role_is_denied(world, "app")
-
-
-def test_given_a_grave_finding_about_a_role_when_denied_then_the_denial_is_lifted(
-    world: World, machine: StateMachine
-) -> None:
-    support.role("app")
-    machine.start(support.finding("app", 8.0, user_type="AssumedRole"))
-
-    decide(world, asked(world)[0]["taskToken"], "deny")
-    machine.advance()
-
-    assert not support.role_is_denied(world, "app")
-
-
-def test_given_exposed_keys_of_two_users_when_told_by_aws_health_then_both_are_contained_and_asked_about(
-    world: World, machine: StateMachine
-) -> None:
-    (first,), (second,) = support.user("alice"), support.user("bob")
-
-    machine.start(support.exposed(first, second))
-
-    assert iam_state(world, "alice") == IamState({first: "Inactive"}, denied=True)
-    assert iam_state(world, "bob") == IamState({second: "Inactive"}, denied=True)
-    assert len(asked(world)) == 2
-
-
-def test_given_a_finding_that_becomes_graver_when_sent_again_then_it_is_contained_once(
-    world: World, machine: StateMachine
-) -> None:
-    support.user("backdoor")
-    mild = support.finding("backdoor", 3.0)
-    graver = mild | {"detail": mild["detail"] | {"severity": 8.0}}
-    assert machine.start(mild).path[-1] == "Logged"
-
-    execution = machine.start(graver)
-
-    assert execution.path[-1] == "Wait for Analyst"
-    assert iam_state(world, "backdoor").denied
-    assert machine.start(graver).path[-1] == "Duplicate"
-    assert machine.start(mild).path[-1] == "Duplicate"
-
-
-def test_given_a_finding_of_a_dry_run_when_sent_again_under_enforce_then_it_is_contained(
-    world: World, machine: StateMachine
-) -> None:
-    support.user("backdoor")
-    finding = support.finding("backdoor", 8.0)
-    world.environment["IR_CONTAINMENT_MODE"] = "dry_run"
-    machine.start(finding)
-    assert not iam_state(world, "backdoor").denied
-    world.environment["IR_CONTAINMENT_MODE"] = "enforce"
-
-    machine.start(finding)
-
-    assert iam_state(world, "backdoor").denied
-
-
-def test_given_a_forged_event_with_the_id_of_a_real_one_when_the_real_one_comes_then_it_is_no_duplicate(
-    world: World, machine: StateMachine
-) -> None:
-    (key,) = support.user("backdoor")
-    created = key_created(world, "backdoor", key)
-    forged = machine.start(created | {"source": "com.example.mallory"})
-    assert forged.path[-1] == "Logged"
-
-    execution = machine.start(created)
-
-    assert execution.path[-1] == "Wait for Analyst"
-
-
-@pytest.mark.parametrize("name", ["root", "ListUsers", "denied"])
-def test_given_an_event_that_aws_did_not_send_when_started_then_no_detection_matches(
-    world: World, machine: StateMachine, name: str
-) -> None:
-    record = {
-        "root": root(world, "CreateUser"),
-        "ListUsers": event(call(world, "ListUsers")),
-        "denied": event(call(world, "GetPasswordData", service="ec2", errorCode="AccessDenied")),
-    }[name]
-
-    execution = machine.start(record | {"source": "com.example.mallory"})
-
-    assert execution.path[-1] == "Logged"
-    assert alerts(world) == []

@@ -62,6 +62,12 @@ def call(world: World, name: str, *, service: str = "iam", **changes: Any) -> di
     return cloud_trail.record(name, _moment(world), _attacker(), service=service, **changes)
 
 
+def root_call(world: World, name: str, **changes: Any) -> Any:
+    """The event of a call by root."""
+    identity = {"type": "Root", "arn": f"arn:aws:iam::{ACCOUNT}:root", "accountId": ACCOUNT}
+    return event(call(world, name, userIdentity=identity, **changes))
+
+
 def _moment(world: World) -> datetime:
     return datetime.fromtimestamp(world.now(), UTC)
 

@@ -1,0 +1,123 @@
+"""W1, W2: what GuardDuty and AWS Health report, and events that only look like theirs."""
+
+from __future__ import annotations
+
+import pytest
+
+from ir_local.world import incidents as support
+from ir_local.world.incidents import (
+    IamState,
+    alerts,
+    asked,
+    call,
+    decide,
+    event,
+    iam_state,
+    key_created,
+    root_call,
+)
+from ir_local.world.state_machine import StateMachine
+from tests.support.world import World
+
+# HIGH
+
+
+def test_given_a_grave_finding_about_a_role_when_approved_and_released_then_the_denial_stays_until_then(
+    world: World, machine: StateMachine
+) -> None:
+    arn = support.role("app", "/service/")
+    execution = machine.start(support.finding("app", 8.0, user_type="AssumedRole"))
+    assert support.role_is_denied(world, "app")
+
+    decide(world, asked(world)[0]["taskToken"], "approve")
+    machine.advance()
+    assert execution.status == "SUCCEEDED"
+    assert support.role_is_denied(world, "app")
+
+    task = {"task": "release", "principal": arn, "released_by": "Jane", "reason": "role was rebuilt"}
+    assert world.invoke("workflow", task)["status"] == "released"
+    assert not support.role_is_denied(world, "app")
+
+
+def test_given_a_grave_finding_about_a_role_when_denied_then_the_denial_is_lifted(
+    world: World, machine: StateMachine
+) -> None:
+    support.role("app")
+    machine.start(support.finding("app", 8.0, user_type="AssumedRole"))
+
+    decide(world, asked(world)[0]["taskToken"], "deny")
+    machine.advance()
+
+    assert not support.role_is_denied(world, "app")
+
+
+def test_given_exposed_keys_of_two_users_when_told_by_aws_health_then_both_are_contained_and_asked_about(
+    world: World, machine: StateMachine
+) -> None:
+    (first,), (second,) = support.user("alice"), support.user("bob")
+
+    machine.start(support.exposed(first, second))
+
+    assert iam_state(world, "alice") == IamState({first: "Inactive"}, denied=True)
+    assert iam_state(world, "bob") == IamState({second: "Inactive"}, denied=True)
+    assert len(asked(world)) == 2
+
+
+def test_given_a_finding_that_becomes_graver_when_sent_again_then_it_is_contained_once(
+    world: World, machine: StateMachine
+) -> None:
+    support.user("backdoor")
+    mild = support.finding("backdoor", 3.0)
+    graver = mild | {"detail": mild["detail"] | {"severity": 8.0}}
+    assert machine.start(mild).path[-1] == "Logged"
+
+    execution = machine.start(graver)
+
+    assert execution.path[-1] == "Wait for Analyst"
+    assert iam_state(world, "backdoor").denied
+    assert machine.start(graver).path[-1] == "Duplicate"
+    assert machine.start(mild).path[-1] == "Duplicate"
+
+
+def test_given_a_finding_of_a_dry_run_when_sent_again_under_enforce_then_it_is_contained(
+    world: World, machine: StateMachine
+) -> None:
+    support.user("backdoor")
+    finding = support.finding("backdoor", 8.0)
+    world.environment["IR_CONTAINMENT_MODE"] = "dry_run"
+    machine.start(finding)
+    assert not iam_state(world, "backdoor").denied
+    world.environment["IR_CONTAINMENT_MODE"] = "enforce"
+
+    machine.start(finding)
+
+    assert iam_state(world, "backdoor").denied
+
+
+def test_given_a_forged_event_with_the_id_of_a_real_one_when_the_real_one_comes_then_it_is_no_duplicate(
+    world: World, machine: StateMachine
+) -> None:
+    (key,) = support.user("backdoor")
+    created = key_created(world, "backdoor", key)
+    forged = machine.start(created | {"source": "com.example.mallory"})
+    assert forged.path[-1] == "Logged"
+
+    execution = machine.start(created)
+
+    assert execution.path[-1] == "Wait for Analyst"
+
+
+@pytest.mark.parametrize("name", ["root", "ListUsers", "denied"])
+def test_given_an_event_that_aws_did_not_send_when_started_then_no_detection_matches(
+    world: World, machine: StateMachine, name: str
+) -> None:
+    record = {
+        "root": root_call(world, "CreateUser"),
+        "ListUsers": event(call(world, "ListUsers")),
+        "denied": event(call(world, "GetPasswordData", service="ec2", errorCode="AccessDenied")),
+    }[name]
+
+    execution = machine.start(record | {"source": "com.example.mallory"})
+
+    assert execution.path[-1] == "Logged"
+    assert alerts(world) == []
