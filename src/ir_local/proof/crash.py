@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ir_local.proof import leaks
-from ir_local.proof.part import Row, Run, Search
+from ir_local.proof.part import Row, Run, Search, progress
 from ir_local.world import World, crashes
 from ir_local.world.crashes import Outcome, Point, Scenario
 from ir_local.world.picture import Picture
@@ -53,6 +53,9 @@ def measure(run: Run) -> dict[str, Any]:
     for _, (found, search) in run.each(SECTION, points, jobs):
         run.searches.append(search)
         outcomes += found
+        for outcome in found:
+            if outcome.kind is not None:
+                progress(f"{SECTION:8}{outcome.kind}: {_name(outcome)}")
     return _figures(outcomes, calls)
 
 

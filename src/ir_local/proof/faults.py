@@ -14,7 +14,7 @@ from typing import Any
 
 from ir_local.proof import leaks
 from ir_local.proof.crash import scenario_named, undisturbed
-from ir_local.proof.part import Row, Run, Search
+from ir_local.proof.part import Row, Run, Search, progress
 from ir_local.world.crashes import Scenario
 from ir_local.world.outages import KINDS, Kind, Outage, struck_by
 from ir_local.world.picture import Picture
@@ -119,6 +119,9 @@ def measure(run: Run) -> list[dict[str, Any]]:
     for _, (found, search) in run.each(SECTION, strike, jobs):
         run.searches.append(search)
         recoveries += found
+        for recovery in found:
+            if recovery.is_bad:
+                progress(f"{SECTION:8}beyond a bound: {recovery.fault}")
     return [_figures(recovery) for recovery in sorted(recoveries, key=lambda one: str(one.fault))]
 
 
