@@ -72,3 +72,28 @@ def test_given_many_partitions_when_one_is_queried_then_its_rows_come_in_order_p
     shown = [row["index_sk"]["S"] for row in client.query(**indexed)["Items"]]
     assert len(shown) == 30
     assert shown == sorted(shown)
+
+
+def test_given_a_transaction_whose_answer_was_lost_when_it_is_sent_again_then_it_has_one_effect(
+    table: Any, world: World
+) -> None:
+    # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html, ClientRequestToken
+    client = boto3.client("dynamodb")
+    once: Any = {
+        "TableName": "ledger",
+        "Item": {"PK": {"S": "A"}, "SK": {"S": "1"}},
+        "ConditionExpression": "attribute_not_exists(PK)",
+    }
+    client.transact_write_items(TransactItems=[{"Put": once}], ClientRequestToken="the-first")
+
+    client.transact_write_items(TransactItems=[{"Put": once}], ClientRequestToken="the-first")
+
+    with pytest.raises(client.exceptions.TransactionCanceledException):
+        client.transact_write_items(TransactItems=[{"Put": once}])
+    other = once | {"Item": {"PK": {"S": "B"}, "SK": {"S": "1"}}}
+    with pytest.raises(client.exceptions.IdempotentParameterMismatchException):
+        client.transact_write_items(TransactItems=[{"Put": other}], ClientRequestToken="the-first")
+    world.advance(601)
+    with pytest.raises(client.exceptions.TransactionCanceledException):
+        client.transact_write_items(TransactItems=[{"Put": once}], ClientRequestToken="the-first")
+    assert len(table.scan()["Items"]) == 1

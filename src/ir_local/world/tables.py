@@ -1,7 +1,8 @@
-"""DynamoDB as moto has it, made to hold thousands of rows and calls of several threads.
+"""DynamoDB as moto has it, made to hold thousands of rows and calls of several threads, and repeated transactions.
 
 moto copies the whole table for a transaction, to put it back when that fails, with what others wrote since; it sorts
-the whole table for a query; and it parses an update expression twice at each call.
+the whole table for a query; it parses an update expression twice at each call; and it makes a transaction again that
+comes again with the same token.
 """
 
 from __future__ import annotations
@@ -9,21 +10,27 @@ from __future__ import annotations
 import copy
 import functools
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
+from moto.core.responses import ActionResult
+from moto.dynamodb.exceptions import DynamodbException
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.parsing.expressions import UpdateExpressionParser  # type: ignore[attr-defined]
 from moto.dynamodb.responses import DynamoHandler
 
+# ClientRequestToken of TransactWriteItems, in DynamoDB's API reference. botocore sends one with every transaction.
+_TOKEN_SECONDS = 600.0
+
 
 @contextmanager
-def isolated() -> Iterator[None]:
-    """Calls come one after the other; transactions and queries touch the rows that they are about."""
+def isolated(now: Callable[[], float]) -> Iterator[None]:
+    """Calls come one after the other; transactions and queries touch the rows that they are about; tokens hold."""
     call_action = DynamoHandler.call_action
+    handle_transaction = DynamoHandler.transact_write_items
     transact = DynamoDBBackend.transact_write_items
     query = Table.query
     lock = threading.RLock()
@@ -31,6 +38,20 @@ def isolated() -> Iterator[None]:
     def one_at_a_time(handler: Any) -> Any:
         with lock:
             return call_action(handler)
+
+    done: dict[str, tuple[Any, float]] = {}
+
+    def once(handler: Any) -> Any:
+        token, items = handler.body.get("ClientRequestToken"), handler.body["TransactItems"]
+        known, at = done.get(token, (None, 0.0))
+        if known is not None and now() < at + _TOKEN_SECONDS:
+            if known != items:
+                raise DynamodbException("IdempotentParameterMismatchException", "The token came with other items.")
+            return ActionResult({})
+        answer = handle_transaction(handler)
+        if token:
+            done[token] = items, now()
+        return answer
 
     def with_rows_kept(backend: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
         kept = [_kept(backend, operation) for item in transact_items for operation in item.values()]
@@ -53,6 +74,7 @@ def isolated() -> Iterator[None]:
 
     with (
         mock.patch.object(DynamoHandler, "call_action", one_at_a_time),
+        mock.patch.object(DynamoHandler, "transact_write_items", once),
         mock.patch.object(DynamoDBBackend, "transact_write_items", with_rows_kept),
         mock.patch.object(Table, "query", in_its_rows),
         mock.patch.object(UpdateExpressionParser, "make", functools.lru_cache(UpdateExpressionParser.make)),

@@ -341,7 +341,7 @@ def running_world(
             world.environment["AWS_ENDPOINT_URL_SECURITY_IR"] = security_ir.url
             world.environment["SLACK_API_BASE_URL"] = f"{slack.url}/api/"
             os.environ.update(world.environment)
-            with mock_aws(), tables.isolated(), moto_speed.plain_rows(), queues.on_clock(world.now):
+            with mock_aws(), tables.isolated(world.now), moto_speed.plain_rows(), queues.on_clock(world.now):
                 aws.forget_session()
                 aws.session().register_component("data_loader", moto_speed.models())
                 boto3.setup_default_session(botocore_session=aws.session())
