@@ -248,3 +248,20 @@ def test_given_a_topic_set_by_hand_when_synchronising_now_then_it_is_mended_at_o
 
     assert answer.startswith("🔄 Case and channel are being compared\n")
     assert world.workspace.channel(channel).topic["value"] == "Status: Open (Submitted) | Severity: High"
+
+
+def test_given_no_answer_to_create_case_after_all_attempts_when_given_up_then_the_person_is_told_where_to_look(
+    world: World,
+) -> None:
+    jane, channel = responder(world)
+    view = open_form(world, jane, channel)
+    world.security_ir.faults.reset_connection("CreateCase", times=None)
+
+    jane.submit(view, filled(world))
+    world.settle()
+
+    last = answers(world, jane)[-1]
+    assert last.startswith("❌ /security-ir create: no certain answer after several attempts; it is not tried again\n")
+    assert (
+        "Please look for the case in AWS Security Incident Response and repeat the command if there is none\n" in last
+    )

@@ -11,6 +11,7 @@ from ir_local.slack.people import Person
 from ir_local.world import FunctionDiedError
 from ir_local.world import incidents as support
 from ir_local.world.incidents import IamState, asked, decide, iam_state
+from ir_local.world.outages import Outage, struck_by
 from ir_local.world.state_machine import Execution, StateMachine
 from ir_router.errors import UncertainError
 from tests.support.approvals import approvals_in, buttons, case_channel, make_approver, press
@@ -304,3 +305,21 @@ def test_given_a_remediation_that_fails_when_approved_then_the_message_says_that
     assert contained[0].error == "RemediationFailed"
     (message,) = approvals_in(world, security_channel)
     assert "NOT carried out" in message["text"]
+
+
+def test_given_an_approval_function_that_does_not_answer_when_given_up_then_the_presser_is_told_to_press_again(
+    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    (message,) = approvals_in(world, security_channel)
+    jane.press(security_channel, message["ts"], "approval_approve")
+    with struck_by(world, Outage("lambda", "Invoke", "throttling", 600.0)):
+        world.settle()
+
+    last = answers(world, jane)[-1]
+    assert last.startswith("❌ Approve: no certain answer after several attempts; it is not tried again\n")
+    assert "Please press again if the message still has its buttons: a decision is taken once\n" in last
+    assert "/security-ir" not in last
+    world.advance(600)
+    press(world, machine, jane, security_channel, "approval_approve")
+    assert contained[0].status == "SUCCEEDED"
+    assert contained[1] not in iam_state(world, "backdoor").keys

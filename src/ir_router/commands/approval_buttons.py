@@ -39,20 +39,16 @@ def handle(payload: Mapping[str, Any], context: Any) -> None:
         known = {name: origin[name] for name in ("channel_id", "response_url") if name in origin}
         command = of_interaction(payload, "deny", str(payload["view"]["id"]), context, **known)
         reason, approval_id = forms.text_of(payload, approval_message.REASON), origin.get("approval_id", "")
-        _execute(command, lambda command: _deny(command, approval_id, reason.strip()))
+        execution.execute(command, lambda command: _deny(command, approval_id, reason.strip()), attempted="update")
         return
     action = payload["actions"][0]
     approval_id = str(action.get("value") or "")
     approve = action["action_id"] == approval_message.APPROVE
     command = of_interaction(payload, "approve" if approve else "deny", str(payload.get("trigger_id")), context)
     if approve:
-        _execute(command, lambda command: _decide(command, approval_id, "approve", ""))
+        execution.execute(command, lambda command: _decide(command, approval_id, "approve", ""), attempted="update")
     else:
-        _execute(command, lambda command: _ask_reason(command, approval_id))
-
-
-def _execute(command: Command, work: execution.Work) -> None:
-    execution.execute(command, work, attempted="update")
+        execution.execute(command, lambda command: _ask_reason(command, approval_id), attempted="update")
 
 
 def _ask_reason(command: Command, approval_id: str) -> None:

@@ -13,7 +13,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ir_router import clock
 from ir_router.commands import rendering
-from ir_router.commands.catalogue import COMMAND
 from ir_router.commands.command import Answer, Command, NotPermittedError
 from ir_router.errors import (
     InvalidInputError,
@@ -103,7 +102,7 @@ def _postpone(command: Command, error: Exception) -> None:
 def _give_up(command: Command, error: Exception) -> Answer:
     shown = error_id("network-error")
     logger.error("a command was given up", extra=_details(command, error, shown))
-    return command.error(rendering.outcome_unknown(f"{COMMAND} {command.name}", shown))
+    return command.error(rendering.outcome_unknown(command.name, shown))
 
 
 def _details(command: Command, error: Exception, shown: str) -> dict[str, str]:

@@ -237,11 +237,25 @@ def connectivity(error_id: str) -> str:
     )
 
 
-def outcome_unknown(usage: str, error_id: str) -> str:
-    """No certain answer after all attempts: a person must look."""
+# Whoever opened a case that did not come back, or decided, has no case to ask about.
+_WHERE_TO_LOOK = {
+    "create": (
+        f"{COMMAND} create",
+        "look for the case in AWS Security Incident Response and repeat the command if there is none",
+    ),
+    "approve": ("Approve", "press again if the message still has its buttons: a decision is taken once"),
+    "deny": ("Deny", "press again if the message still has its buttons: a decision is taken once"),
+}
+
+
+def outcome_unknown(name: str, error_id: str) -> str:
+    """No certain answer after all attempts: a person must look. `name` is the command's, or `approve` or `deny`."""
+    shown, look = _WHERE_TO_LOOK.get(
+        name, (f"{COMMAND} {name}", f"check the case ({COMMAND} status) and repeat the command if it had no effect")
+    )
     return (
-        f"❌ {usage}: no certain answer after several attempts; it is not tried again\n"
-        f"Please check the case ({COMMAND} status) and repeat the command if it had no effect\nError ID: {error_id}"
+        f"❌ {shown}: no certain answer after several attempts; it is not tried again\n"
+        f"Please {look}\nError ID: {error_id}"
     )
 
 
