@@ -265,3 +265,6 @@ def test_given_no_answer_to_create_case_after_all_attempts_when_given_up_then_th
     assert (
         "Please look for the case in AWS Security Incident Response and repeat the command if there is none\n" in last
     )
+    (executed,) = [row for row in audit_rows() if row["action"] == "command_executed"]
+    assert json.loads(executed["details"])["slack_user_id"] == jane.id
+    assert json.loads(executed["details"])["outcome"] == "unknown"

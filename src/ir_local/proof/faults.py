@@ -45,6 +45,9 @@ _SAID_ALONG = {
     "The allowlist could not be read; the event was treated as not allowlisted.\\n": "",
     "'lookup_failed': True": "'lookup_failed': False",
 }
+# Written before CloseCase, since a closed case takes no comment; and she did ask twice.
+_ASKED_TWICE = re.compile(r"comments: 1 too many: .*Closing asked for by")
+_OPENED_BY = re.compile(r"comments: 1 missing: .*Opened by")
 _TOLD = "Error ID"
 _GOES_ON = "⚠️ Temporary connectivity issue"
 
@@ -90,6 +93,8 @@ class Recovery:
             return "handed to people: the workflow tries a step for about a minute, then alerts"
         if (self.fault.service, self.fault.operation) == ("sqs", "SendMessage") and self.fault.seconds > _SLACK_TRIES:
             return "Slack delivers an event for about six minutes only"
+        if "answers" in self.told and all(map(_OPENED_BY.match, self.wrong)):
+            return "CreateCase opened the case and never answered: the audit alone says who asked"
         return ""
 
 
@@ -223,8 +228,10 @@ def _watch(
         world.poll()
         world.settle(patience=_POLL_SECONDS - 1)
         wrong, told = _judged(scenario.look(world, there).with_names(_SAID_ALONG).differences(expected))
-        if done_again:  # the second time is answered otherwise: "nothing to change"
+        if done_again or "answers" in told:  # the failure is the answer; the second time it is "nothing to change"
             wrong = [line for line in wrong if not line.startswith("answers: ")]
+        if done_again:
+            wrong = [line for line in wrong if not _ASKED_TWICE.match(line)]
         if not wrong:
             return Recovery(fault, outage.struck, max(0.0, world.now() - began), told, done_again, ())
         if minute == _PERSON_WAITS_MINUTES and scenario.by_person and not done_again:

@@ -78,16 +78,23 @@ def _asked_to_close(world: World) -> _Asked:
 
 def _close(world: World, there: object) -> None:
     assert isinstance(there, _Asked)  # noqa: S101 - what `_asked_to_close` gave
+    if _question(world, there) is None:  # an error has taken its place
+        there.jane.command(there.channel, "/security-ir", "close")
+        world.settle()
     insist(world, there.jane, lambda: _confirm(world, there))
     carry(world)
 
 
 def _confirm(world: World, there: _Asked) -> Interaction | None:
     """Press the button; None when an answer has taken the question's place."""
-    question = world.workspace.ephemerals(there.jane.id)[-1]
-    if "close_confirm" not in str(question.get("blocks")):
-        return None
-    return there.jane.press(there.channel, question["ts"], "close_confirm")
+    question = _question(world, there)
+    return None if question is None else there.jane.press(there.channel, question, "close_confirm")
+
+
+def _question(world: World, there: _Asked) -> str | None:
+    """The `ts` of what Jane was told last, if that is whether to close the case."""
+    last = world.workspace.ephemerals(there.jane.id)[-1]
+    return str(last["ts"]) if "close_confirm" in str(last.get("blocks")) else None
 
 
 def _anywhere(world: World) -> _Asked:
@@ -97,6 +104,8 @@ def _anywhere(world: World) -> _Asked:
 
 def _create(world: World, there: object) -> None:
     assert isinstance(there, _Asked)  # noqa: S101 - what `_anywhere` gave
+    if world.security_ir.call("ListCases", {})["items"]:
+        return  # she looked for it, as she was told
     for _ in range(_MOST_TRIES):  # a form that does not come is asked for again
         there.jane.command(there.channel, "/security-ir", f"create Key found {CANARY}")
         world.settle(patience=30)
