@@ -13,7 +13,7 @@ from ir_local.slack.people import Person
 from ir_local.world import ACCOUNT
 from ir_local.world import incidents as support
 from ir_local.world.incidents import IamState, alerts, asked, contain, decide, iam_state, key_created, user
-from ir_local.world.state_machine import StateMachine
+from ir_local.world.state_machine import Execution, StateMachine
 from tests.support.approvals import make_approver, press
 from tests.support.world import World
 
@@ -50,6 +50,137 @@ def test_given_a_name_that_was_given_to_somebody_else_when_contained_then_they_a
 
     assert iam_state(world, "backdoor") == IamState({innocent: "Active"}, denied=False)
     assert iam_state(world, "elsewhere") == IamState({key: "Inactive"}, denied=True)
+
+
+# Who acted is told by the id that the event has
+
+
+def user_id(name: str) -> str:
+    """The user's id in IAM, as CloudTrail and GuardDuty tell it as principalId."""
+    stored = iam_backends[ACCOUNT]["aws"].users[name]
+    if not stored.id.startswith("AIDA"):  # as AWS makes them; moto has ids of its own
+        stored.id = f"AIDA{stored.id[4:].upper()}"
+    return str(boto3.client("iam").get_user(UserName=name)["User"]["UserId"])
+
+
+def own_key_created(world: World, name: str, own: str) -> Any:
+    """A user makes another key for itself, with its own; the event, which comes after that key is deleted again."""
+    created = key_created(world, name, userIdentity=support.user_identity(name, own) | {"principalId": user_id(name)})
+    boto3.client("iam").delete_access_key(UserName=name, AccessKeyId=support.named_key(created))
+    return created
+
+
+def session_found(name: str) -> Any:
+    """GuardDuty's finding about a session of a user, which has no key of its own in IAM."""
+    found = support.finding(name, 8.0)
+    found["detail"]["resource"]["accessKeyDetails"] |= {
+        "accessKeyId": "ASIAGUARDDUTY0000001",
+        "principalId": user_id(name),
+    }
+    return found
+
+
+def needs_a_person(world: World, execution: Execution, name: str, its_id: str) -> None:
+    """The end is red, and the alert says whom to look for."""
+    assert (execution.status, execution.error) == ("FAILED", "NotContained")
+    message = alerts(world)[0]["Message"]
+    assert f"user {name} NOT contained. Somebody must act now." in message
+    assert f"IAM has no user {name} (id {its_id}) any more under that name: it was deleted or renamed." in message
+    assert "aws iam list-users" in message
+
+
+def test_given_a_user_that_deletes_its_new_key_and_renames_itself_when_told_then_it_is_contained_by_its_own_key(
+    world: World, machine: StateMachine
+) -> None:
+    (own,) = user("mallory")
+    created = own_key_created(world, "mallory", own)
+    rename("mallory", "elsewhere")
+    (innocent,) = user("mallory")
+
+    execution = machine.start(created)
+
+    assert execution.path[-1] == "Wait for Analyst"
+    assert iam_state(world, "elsewhere") == IamState({own: "Inactive"}, denied=True)
+    assert iam_state(world, "mallory") == IamState({innocent: "Active"}, denied=False)
+
+
+def test_given_a_user_whose_keys_are_all_gone_and_whose_name_is_somebody_elses_when_told_then_a_person_must_look(
+    world: World, machine: StateMachine
+) -> None:
+    (own,) = user("mallory")
+    its_id = user_id("mallory")
+    created = own_key_created(world, "mallory", own)
+    boto3.client("iam").delete_access_key(UserName="mallory", AccessKeyId=own)
+    rename("mallory", "elsewhere")
+    (innocent,) = user("mallory")
+
+    execution = machine.start(created)
+
+    needs_a_person(world, execution, "mallory", its_id)
+    assert iam_state(world, "mallory") == IamState({innocent: "Active"}, denied=False)
+
+
+@pytest.mark.parametrize("somebody_else", [True, False])
+def test_given_a_finding_about_a_session_of_a_user_that_was_renamed_when_told_then_a_person_must_look(
+    world: World, machine: StateMachine, somebody_else: bool
+) -> None:
+    user("mallory")
+    its_id = user_id("mallory")
+    found = session_found("mallory")
+    rename("mallory", "elsewhere")
+    innocent = user("mallory") if somebody_else else []
+
+    execution = machine.start(found)
+
+    needs_a_person(world, execution, "mallory", its_id)
+    if somebody_else:
+        assert iam_state(world, "mallory") == IamState(dict.fromkeys(innocent, "Active"), denied=False)
+
+
+def test_given_a_finding_about_a_session_of_a_user_that_has_its_name_when_told_then_it_is_contained(
+    world: World, machine: StateMachine
+) -> None:
+    (key,) = user("mallory")
+
+    execution = machine.start(session_found("mallory"))
+
+    assert execution.path[-1] == "Wait for Analyst"
+    assert iam_state(world, "mallory") == IamState({key: "Inactive"}, denied=True)
+
+
+def test_given_iam_that_still_tells_the_owners_old_name_when_that_is_somebody_elses_then_they_are_left_alone(
+    world: World, machine: StateMachine
+) -> None:
+    (own,) = user("mallory")
+    created = own_key_created(world, "mallory", own)
+    boto3.client("iam").update_user(UserName="mallory", NewUserName="elsewhere")  # moto still names the old owner
+    (innocent,) = user("mallory")
+
+    execution = machine.start(created)
+
+    assert (execution.status, execution.error) == ("FAILED", "ContainmentFailed")
+    assert iam_state(world, "mallory") == IamState({innocent: "Active"}, denied=False)
+
+
+def test_given_an_actor_that_was_renamed_when_it_is_contained_too_then_it_is_so_under_its_new_name(
+    world: World, machine: StateMachine
+) -> None:
+    world.environment["IR_CONTAIN_ACTOR"] = "true"
+    (own,) = user("mallory")
+    (key,) = user("backdoor")
+    who = support.user_identity("mallory", own) | {"principalId": user_id("mallory")}
+    created = key_created(world, "backdoor", key, userIdentity=who)
+    rename("mallory", "elsewhere")
+    (innocent,) = user("mallory")
+
+    machine.start(created)
+
+    assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
+    assert iam_state(world, "elsewhere") == IamState({own: "Inactive"}, denied=True)
+    assert iam_state(world, "mallory") == IamState({innocent: "Active"}, denied=False)
+
+
+# Between the containment and its end
 
 
 @pytest.mark.parametrize("decision", ["approve", "deny"])

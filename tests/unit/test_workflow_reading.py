@@ -86,6 +86,54 @@ def test_given_an_identity_when_read_then_the_actor_is_who_can_be_contained(who:
     assert (actor["kind"], actor["name"]) == (kind, name)
 
 
+USER_ID = "AIDACKCEVSQ6C2EXAMPLE"
+_ISSUER = {"type": "IAMUser", "principalId": USER_ID, "arn": f"arn:aws:iam::{ACCOUNT}:user/bob", "userName": "bob"}
+
+
+@pytest.mark.parametrize(
+    ("who", "expected"),
+    [
+        (identity(type="IAMUser", userName="bob", principalId=USER_ID), USER_ID),
+        (identity(type="IAMUser", userName="bob", principalId="AIDA"), None),
+        (identity(type="IAMUser", userName="bob"), None),
+        (identity(type="FederatedUser", principalId="x", sessionContext={"sessionIssuer": _ISSUER}), USER_ID),
+        (identity(type="AssumedRole", arn=SESSION, principalId="AROACKCEVSQ6C2EXAMPLE:i-0123"), None),
+        (identity(type="Root", principalId=ACCOUNT), None),
+    ],
+)
+def test_given_a_users_id_when_read_then_it_stays_with_whoever_acts_for_itself(who: Any, expected: str | None) -> None:
+    itself = {"userName": "bob"} if who["type"] in ("IAMUser", "FederatedUser") else None
+    answer = {"accessKey": {"accessKeyId": "AKIANEW", **(itself or {})}}
+    facts = reading.read(event(userIdentity=who, requestParameters=itself, responseElements=answer))
+
+    assert facts["actor"].get("id") == expected
+    assert facts["subject"].get("id") == expected
+
+
+def test_given_a_key_for_somebody_else_when_read_then_the_actors_id_is_not_theirs() -> None:
+    who = identity(type="IAMUser", userName="mallory", principalId=USER_ID)
+
+    assert "id" not in reading.read(event(userIdentity=who))["subject"]
+
+
+@pytest.mark.parametrize(
+    ("user_type", "given_id", "expected"),
+    [
+        ("IAMUser", USER_ID, USER_ID),
+        ("FederatedUser", f"{USER_ID}:session", USER_ID),
+        ("IAMUser", "AIDA", None),
+        ("AssumedRole", "AROACKCEVSQ6C2EXAMPLE:session", None),
+    ],
+)
+def test_given_a_findings_principal_id_when_read_then_that_of_a_user_is_kept(
+    user_type: str, given_id: str, expected: str | None
+) -> None:
+    details = {"accessKeyId": "ASIA1", "principalId": given_id, "userName": "bob", "userType": user_type}
+    detail = {"accountId": ACCOUNT, "id": "f-1", "type": "T", "resource": {"accessKeyDetails": details}}
+
+    assert reading.read({"source": "aws.guardduty", "detail": detail})["subject"].get("id") == expected
+
+
 def test_given_a_key_for_somebody_else_when_read_then_the_owner_is_the_subject_and_the_new_key_is_named() -> None:
     facts = reading.read(event())
 

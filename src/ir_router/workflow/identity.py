@@ -5,29 +5,66 @@ IAM's ids: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifier
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from ir_router.errors import IrRouterError
-from ir_router.workflow import iam
-from ir_router.workflow.incident import Principal
+from ir_router.settings import settings
+from ir_router.workflow import iam, invocation, reading
+from ir_router.workflow.incident import Incident, Principal
 
 
 class OwnerNotShownError(IrRouterError):
     """IAM knows a key's owner, and does not show that user yet; trying again tells more."""
 
 
-def behind(principal: Principal, access_key_id: str | None) -> Principal | None:
-    """Whom an event is about, as IAM has them: the owner of the key that it names, else who has the name.
+class Target(NamedTuple):
+    """Whom an event is about, with the key that it names of them, and all of its keys that are certainly theirs."""
 
-    None when IAM has neither. Raises OwnerNotShownError.
-    """
-    if principal["kind"] != "user" or access_key_id is None:
-        return iam.find(principal)
-    owner = iam.owner_of(access_key_id)
-    found = iam.find({**principal, "name": owner or principal["name"]})
-    if found is None and owner is not None:
-        raise OwnerNotShownError("IAM does not show the user that it names as a key's owner")
+    principal: Principal
+    named_key: str | None
+    keys: Sequence[str]
+
+
+def targets(incident: Incident, context: Any) -> list[Target]:
+    """Whom to contain: the subject, by variable also the actor."""
+    subject, key = incident["subject"], incident["access_key_id"]
+    if subject["kind"] == "unknown" and key:
+        partition, account = invocation.own_account(context)
+        owner = iam.owner_of(key)
+        subject = reading.user(owner, subject["account"] or account, partition) if owner else subject
+    actor = incident["actor"]
+    used = reading.own_key(actor)
+    itself = reading.same_name(subject, actor)
+    found = [Target(subject, key, _given(key, used if itself else None))]
+    if settings().contain_actor and not itself:
+        found.append(Target(reading.principal_of(actor), used, _given(used)))
     return found
+
+
+def _given(*keys: str | None) -> list[str]:
+    return list(dict.fromkeys(key for key in keys if key))
+
+
+def behind(target: Target) -> Principal | None:
+    """The target as IAM has it: the owner of one of its keys, else who has the name, unless the id is another's.
+
+    None when IAM has nobody. Raises OwnerNotShownError.
+    """
+    principal = target.principal
+    if principal["kind"] != "user":
+        return iam.find(principal)
+    for key in target.keys:
+        owner = iam.owner_of(key)
+        if owner is None:
+            continue
+        found = iam.find({**principal, "name": owner})
+        # Soon after a change of names IAM may tell the old one, which is somebody else's by then.
+        if found is None or not (_is_same(found, principal) or key in iam.access_keys(found)):
+            raise OwnerNotShownError(f"IAM does not yet show who owns the key {key}; it names the user {owner}")
+        return found
+    found = iam.find(principal)
+    return found if found is not None and _is_same(found, principal) else None
 
 
 def as_named_now(principal: Principal, access_keys: Iterable[str]) -> Principal | None:

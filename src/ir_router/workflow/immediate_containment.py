@@ -45,9 +45,9 @@ def handle(task: Mapping[str, Any], context: Any) -> ContainmentResult:
     permitted = (task.get("permission") or {}).get("decision") == "approve"
     results: list[PrincipalResult] = []
     failed: list[ActionTaken] = []
-    for principal, key in _targets(incident, context):
+    for target in identity.targets(incident, context):
         try:
-            results.append(_contain(incident, principal, key, permitted=permitted, context=context))
+            results.append(_contain(incident, target, permitted=permitted, context=context))
         except ChangeFailedError as failure:
             failed += failure.actions  # the others are contained all the same
     if failed:
@@ -69,32 +69,16 @@ def handle(task: Mapping[str, Any], context: Any) -> ContainmentResult:
     return answer
 
 
-def _targets(incident: Incident, context: Any) -> list[tuple[Principal, str | None]]:
-    """Whom to contain, with the key that the event names of them: the subject, by variable also the actor."""
-    subject, key = incident["subject"], incident["access_key_id"]
-    if subject["kind"] == "unknown" and key:
-        partition, account = invocation.own_account(context)
-        owner = iam.owner_of(key)
-        subject = reading.user(owner, subject["account"] or account, partition) if owner else subject
-    targets: list[tuple[Principal, str | None]] = [(subject, key)]
-    actor = incident["actor"]
-    if settings().contain_actor and (actor["kind"], actor["name"]) != (subject["kind"], subject["name"]):
-        used = actor["access_key_id"]
-        targets.append((reading.principal_of(actor), used if used and used.startswith("AKIA") else None))
-    return targets
-
-
-def _contain(
-    incident: Incident, principal: Principal, key: str | None, *, permitted: bool, context: Any
-) -> PrincipalResult:
+def _contain(incident: Incident, target: identity.Target, *, permitted: bool, context: Any) -> PrincipalResult:
     account = invocation.own_account(context)[1]
+    principal, key = target.principal, target.named_key
     # Whom a variable protects is asked about the name that IAM has, not the one in an event.
     refused = protection.refusal(principal, account, ())
     if refused:
         return _result(principal, "refused", refused)
-    found = identity.behind(principal, key)
+    found = identity.behind(target)
     if found is None:
-        return _result(principal, "gone", f"IAM has no {wording.name_of(principal)} any more.")
+        return _nobody(principal)
     refused = protection.refusal(found, account, settings().protected_principals)
     if refused:
         return _result(found, "refused", refused)
@@ -105,6 +89,18 @@ def _contain(
         return _dry_run(found, key)
     with containments.locked(found["arn"], invocation.lock_until(context)) as lock:
         return _under_lock(lock, incident, found, key, permitted=permitted, context=context)
+
+
+def _nobody(principal: Principal) -> PrincipalResult:
+    """IAM has nobody of that name, or somebody else has it now."""
+    who = wording.name_of(principal)
+    if "id" not in principal:
+        return _result(principal, "gone", f"IAM has no {who} any more.")
+    why = (
+        f"IAM has no {who} (id {principal['id']}) any more under that name: it was deleted or renamed. Look for the id "
+        f"in IAM (aws iam list-users --query \"Users[?UserId=='{principal['id']}']\") and contain it by hand."
+    )
+    return _result(principal, "refused", why)
 
 
 def _under_lock(

@@ -14,7 +14,8 @@ Action = Literal["log", "alert", "contain"]
 class Principal(TypedDict):
     """Somebody in IAM. `arn` and `name` may be empty when the event does not tell; `account` is 12 digits or empty.
 
-    `id` is IAM's own (`AIDA...`, `AROA...`), once IAM was asked: a name may pass to somebody else.
+    `id` is IAM's own (`AIDA...`, `AROA...`), when the event tells a user's or once IAM was asked: a name may pass to
+    somebody else.
     """
 
     kind: PrincipalKind

@@ -7,16 +7,19 @@ https://docs.aws.amazon.com/health/latest/ug/aws-health-events-eventbridge-schem
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from ir_router.errors import InvalidInputError
 from ir_router.workflow.incident import Actor, Facts, Principal, PrincipalKind
 
 _USER_AGENT_LENGTH = 256
 _LONG_TERM_KEY = "AKIA"
-_USER_ID = "AIDA"
+# A user's id, 16 characters or more: https://docs.aws.amazon.com/IAM/latest/APIReference/API_User.html. A federated
+# session's name may follow.
+_USER_ID = re.compile(r"(AIDA\w{12,})(:.*)?")
 
 _GUARDDUTY_KINDS: Mapping[str, PrincipalKind] = {
     "IAMUser": "user",
@@ -74,7 +77,21 @@ def role(name: str, account: str, partition: str = "aws") -> Principal:
 
 def principal_of(actor: Actor) -> Principal:
     """The principal behind a call, without what it called with."""
-    return {"kind": actor["kind"], "name": actor["name"], "arn": actor["arn"], "account": actor["account"]}
+    who: Principal = {"kind": actor["kind"], "name": actor["name"], "arn": actor["arn"], "account": actor["account"]}
+    if "id" in actor:
+        who["id"] = actor["id"]
+    return who
+
+
+def same_name(one: Principal, other: Principal) -> bool:
+    """Whether an event names one principal twice."""
+    return (one["kind"], one["name"]) == (other["kind"], other["name"])
+
+
+def own_key(actor: Actor) -> str | None:
+    """The long-term access key that the call was made with, or None."""
+    key = actor["access_key_id"]
+    return key if key and key.startswith(_LONG_TERM_KEY) else None
 
 
 def iso(moment: str | None) -> str | None:
@@ -121,8 +138,7 @@ def _owner_of_new_key(
     """CreateAccessKey without a user name makes a key for the caller; every other call concerns the caller itself."""
     itself = principal_of(actor)
     if detail.get("eventName") != "CreateAccessKey":
-        key = actor["access_key_id"]
-        return itself, key if key and key.startswith(_LONG_TERM_KEY) else None
+        return itself, own_key(actor)
     answer = detail.get("responseElements")
     created = answer.get("accessKey") if isinstance(answer, Mapping) else None
     created = created if isinstance(created, Mapping) else {}
@@ -132,7 +148,8 @@ def _owner_of_new_key(
     if not asked and actor["kind"] == "root":
         return itself, key  # the answer names the account's alias as the user
     name = _string(created.get("userName")) or asked
-    return (user(name, account, partition) if name else itself), key
+    owner = user(name, account, partition) if name else itself
+    return (itself if same_name(owner, actor) and owner["account"] == actor["account"] else owner), key
 
 
 def _actor(identity: Mapping[str, Any], account: str, partition: str) -> Actor:
@@ -151,6 +168,7 @@ def _actor(identity: Mapping[str, Any], account: str, partition: str) -> Actor:
             "name": name,
             "arn": arn or user(name, own_account, partition)["arn"],
             "account": own_account,
+            **_id(identity),
         }
     elif kind == "Root":
         root_arn = arn or f"arn:{partition}:iam::{own_account}:root"
@@ -181,7 +199,18 @@ def _issuer(issuer: Mapping[str, Any], account: str) -> Principal | None:
     if kind is None or not arn:
         return None
     own_account = _string(issuer.get("accountId")) or account
-    return {"kind": kind, "name": name or arn.rpartition("/")[2], "arn": arn, "account": own_account}
+    named: Principal = {"kind": kind, "name": name or arn.rpartition("/")[2], "arn": arn, "account": own_account}
+    return {**named, **_id(issuer)} if kind == "user" else named
+
+
+class _Id(TypedDict, total=False):
+    id: str
+
+
+def _id(identity: Mapping[str, Any]) -> _Id:
+    """IAM's own id of a user, which stays when the user is renamed; empty when the event does not tell."""
+    found = _USER_ID.fullmatch(_string(identity.get("principalId")))
+    return {"id": found[1]} if found else {}
 
 
 def _assumed(arn: str, account: str, partition: str) -> Principal:
@@ -202,9 +231,11 @@ def _guardduty(event: Mapping[str, Any], detail: Mapping[str, Any], partition: s
     kind = _GUARDDUTY_KINDS.get(user_type, "unknown")
     principal = unknown_principal(account)
     # The name of a federated user's session is whatever its caller chose, unless IAM's own id stands with it.
-    chosen = user_type == "FederatedUser" and not _string(key.get("principalId")).startswith(_USER_ID)
-    if kind in ("user", "role") and name and not chosen:
-        principal = user(name, account, partition) if kind == "user" else role(name, account, partition)
+    chosen = user_type == "FederatedUser" and not _id(key)
+    if kind == "user" and name and not chosen:
+        principal = {**user(name, account, partition), **_id(key)}
+    elif kind == "role" and name:
+        principal = role(name, account, partition)
     elif kind == "root":
         principal = {"kind": "root", "name": "root", "arn": f"arn:{partition}:iam::{account}:root", "account": account}
     elif kind in ("service", "account"):
