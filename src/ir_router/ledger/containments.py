@@ -37,7 +37,8 @@ class Lock:
     Attributes of the row: `incident` (execution ARN), `phase`, `principal`, `recorded` ({"deny_attached": bool, "keys":
     {id: status}}, as found before the first change), `named_keys` (by events), `sealed_keys` (what was recorded when
     somebody approved: only a release restores it), `case_id`, `opened_at`, `contained_at`, `joined_owners`
-    (who may not decide because of an event that joined).
+    (who may not decide because of an event that joined), `missing_at_end` (what was found to be contained no more
+    when the incident ended: {"incident", "deny_policy", "active_keys"}).
     """
 
     principal: str
@@ -63,6 +64,7 @@ _INCIDENT = (
     "opened_at",
     "contained_at",
     "joined_owners",
+    "missing_at_end",
     "principal",
 )
 

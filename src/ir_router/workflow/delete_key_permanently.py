@@ -8,17 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ir_router.ledger.containments import Lock
 from ir_router.workflow import remediation
-from ir_router.workflow.incident import ActionTaken, Principal
 from ir_router.workflow.remediation import RemediationResult
 
 
 def handle(task: Mapping[str, Any], context: Any) -> RemediationResult:
-    """Delete, verify, and mark the containment as approved."""
-    return remediation.for_each_principal(task, context, "approve", _approve)
-
-
-def _approve(lock: Lock, principal: Principal) -> tuple[list[ActionTaken], str]:
-    actions = remediation.delete_named_keys(lock, principal)
-    return actions, "the deny policy stays until someone releases it" if "incident" in lock.row else ""
+    """Delete, verify, see that the rest stays contained, and mark the containment as approved."""
+    return remediation.for_each_principal(task, context, "approve", remediation.delete_named_keys)

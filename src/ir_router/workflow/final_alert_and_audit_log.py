@@ -27,7 +27,7 @@ def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     case_id: str | None = state["case"]["answer"]["case_id"]
     decision = _decision(state)
     done: RemediationResult | None = state["remediation"]["answer"] if "remediation" in state else None
-    missing = _missing(state)
+    missing = _missing(state, done)
     details = wording.record(incident) | wording.record_containment(containment, case_id)
     details |= {"decision": dict(decision) if decision else None, "missing": missing}
     if done:
@@ -36,7 +36,7 @@ def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     notices.alert(
         f"{incident['execution']['name']}/final",
         incident["severity"],
-        wording_decisions.outcome(containment, decision, done),
+        wording_decisions.outcome(containment, decision, done, missing),
         wording_decisions.final(incident, containment, decision, done, case_id, missing),
     )
     shown_by = _tell_approval(state, containment, decision, done)
@@ -76,13 +76,14 @@ def _decision(state: Mapping[str, Any]) -> Decision | None:
     return decision
 
 
-def _missing(state: Mapping[str, Any]) -> list[str]:
+def _missing(state: Mapping[str, Any], done: RemediationResult | None) -> list[str]:
     """What should have been done on the way and was not."""
     response = state.get("response", {})
     parts = [response.get("alert"), response.get("audit"), state.get("paged", {}).get("answer")]
     missing = [str(part["step"]) for part in parts if part is not None and not part["done"]]
     contained = [part for part in state["containment"]["answer"]["principals"] if part["outcome"] in _CONTAINED]
-    missing += [f"deny policy of {wording.name_of(part['principal'])}" for part in contained if part["why"]]
+    lacking = [part for part in contained if wording_decisions.lacks_deny(part, done)]
+    missing += [f"deny policy of {wording.name_of(part['principal'])}" for part in lacking]
     missing += [
         f"containment of {wording.name_of(part['principal'])}" for part in _left_out(state["containment"]["answer"])
     ]

@@ -7,8 +7,8 @@ from typing import Any
 
 from ir_router.ledger.containments import Lock
 from ir_router.workflow import remediation
-from ir_router.workflow.incident import ActionTaken, Principal
-from ir_router.workflow.remediation import RemediationResult
+from ir_router.workflow.incident import Principal
+from ir_router.workflow.remediation import Done, RemediationResult
 
 
 def handle(task: Mapping[str, Any], context: Any) -> RemediationResult:
@@ -16,8 +16,8 @@ def handle(task: Mapping[str, Any], context: Any) -> RemediationResult:
     return remediation.for_each_principal(task, context, "deny", _deny)
 
 
-def _deny(lock: Lock, principal: Principal) -> tuple[list[ActionTaken], str]:
+def _deny(lock: Lock, principal: Principal) -> Done:
     earlier = "sealed_keys" in lock.row
     actions = remediation.restore(lock, principal)
     remediation.forget(lock, actions)
-    return actions, "an earlier approved containment stays until someone releases it" if earlier else ""
+    return Done(actions, "an earlier approved containment stays until someone releases it" if earlier else "")

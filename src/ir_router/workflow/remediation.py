@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 from ir_router import clock
 from ir_router.ledger import containments, keys, table
 from ir_router.ledger.containments import Lock
 from ir_router.observability import measure
-from ir_router.workflow import changes, iam, identity, invocation
+from ir_router.workflow import changes, iam, identity, invocation, upholding
 from ir_router.workflow.changes import ChangeFailedError
 from ir_router.workflow.incident import ActionTaken, Principal, PrincipalResult
 
 
 class RemediationResult(TypedDict):
-    """What was done. `kind`: approve, deny, keep or release; `notes` are sentences for people."""
+    """What was done. `kind`: approve, deny, keep or release; `notes` are sentences for people.
+
+    `denied`: of each principal that stays contained (by ARN), whether IAM shows the deny policy.
+    """
 
     kind: str
     actions: list[ActionTaken]
     notes: list[str]
+    denied: NotRequired[dict[str, bool]]
+
+
+class Done(NamedTuple):
+    """What was done about one principal, as in `RemediationResult`; `denied` is None where nothing is to stay."""
+
+    actions: list[ActionTaken]
+    note: str = ""
+    denied: bool | None = None
 
 
 _KEPT_SECONDS = 7 * 86_400  # longer than an execution can be tried again
 
-Work = Callable[[Lock, Principal], tuple[list[ActionTaken], str]]
+Work = Callable[[Lock, Principal], Done]
 
 
 def for_each_principal(task: Mapping[str, Any], context: Any, kind: str, work: Work) -> RemediationResult:
@@ -34,7 +46,8 @@ def for_each_principal(task: Mapping[str, Any], context: Any, kind: str, work: W
     Raises ContainmentBusyError, or ChangeFailedError when something is not done or not verified.
     """
     execution = task["incident"]["execution"]["id"]
-    result: RemediationResult = {"kind": kind, "actions": [], "notes": []}
+    denied: dict[str, bool] = {}
+    result: RemediationResult = {"kind": kind, "actions": [], "notes": [], "denied": denied}
     failed: list[ActionTaken] = []
     for part in _contained(task):
         principal = part["principal"]
@@ -43,12 +56,14 @@ def for_each_principal(task: Mapping[str, Any], context: Any, kind: str, work: W
                 result["actions"] += _done_before(execution, principal)
                 continue
             try:
-                actions, note = work(lock, principal)
+                done = work(lock, principal)
             except ChangeFailedError as failure:
                 failed += failure.actions
                 continue
-            result["actions"] += actions
-            result["notes"] += [note] if note else []
+            result["actions"] += done.actions
+            result["notes"] += [done.note] if done.note and done.note not in result["notes"] else []
+            if done.denied is not None:
+                denied[principal["arn"]] = done.denied
     if failed:
         measure("ContainmentFailed")
         raise ChangeFailedError([*failed, *result["actions"]])
@@ -95,16 +110,31 @@ def _done_before(execution: str, principal: Principal) -> list[ActionTaken]:
     return list(row["actions"]) if row else []
 
 
-def delete_named_keys(lock: Lock, principal: Principal) -> list[ActionTaken]:
-    """Delete the keys that events named, verify it, and keep the containment as approved. Raises ChangeFailedError."""
+def delete_named_keys(lock: Lock, principal: Principal) -> Done:
+    """Delete the keys that events named, see that the rest stays contained, and keep it as approved.
+
+    Raises ChangeFailedError.
+    """
     now = identity.as_named_now(principal, lock.row["recorded"]["keys"])
     if now is None:
         actions = _nobody(principal)
         forget(lock, actions)
-        return actions
-    actions = changes.make(now, [changes.delete(now, key) for key in lock.row["named_keys"]])
+        return Done(actions)
+    upheld = upholding.uphold(lock, now, "the deny policy", lock.row["named_keys"])
     lock.save(phase=containments.APPROVED, sealed_keys=sorted(lock.row["recorded"]["keys"]))
-    return actions
+    return Done(upheld.actions, upheld.note, upheld.denied)
+
+
+def keep(lock: Lock, principal: Principal) -> Done:
+    """See that the principal stays contained, and mark that nobody decided. Raises ChangeFailedError."""
+    now = identity.as_named_now(principal, lock.row["recorded"]["keys"])
+    if now is None:
+        done = Done(_nobody(principal))
+    else:
+        upheld = upholding.uphold(lock, now, "the containment")
+        done = Done(upheld.actions, upheld.note, upheld.denied)
+    lock.save(phase=containments.KEPT)
+    return done
 
 
 def _nobody(principal: Principal) -> list[ActionTaken]:

@@ -14,7 +14,7 @@ from ir_router.ledger import approvals, audit, containments
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.settings import settings
-from ir_router.workflow import notices, wording, wording_decisions
+from ir_router.workflow import iam, notices, wording, wording_decisions
 from ir_router.workflow.incident import Analyst, ContainmentResult, Decision, Incident
 
 _DECISIONS = frozenset({"approve", "deny"})
@@ -59,7 +59,8 @@ def refresh(approval_id: str) -> Row | None:
     if any(part.get("incident") != row["execution"] for part in parts):
         return row
     owners = sorted({*row["owners"], *(owner for part in parts for owner in part.get("joined_owners", []))})
-    approve, deny = wording_decisions.approve_does(parts), wording_decisions.deny_does(parts)
+    denied = all(iam.is_denied(part["principal"]) for part in parts)
+    approve, deny = wording_decisions.approve_does(parts, denied=denied), wording_decisions.deny_does(parts)
     if (approve, deny, owners) == (row["approve_does"], row["deny_does"], row["owners"]):
         return row
     approvals.amend(approval_id, approve, deny, owners)

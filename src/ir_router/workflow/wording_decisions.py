@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ir_router.ledger import approvals
-from ir_router.workflow import wording
+from ir_router.workflow import changes, wording
 from ir_router.workflow.incident import ContainmentResult, Decision, Incident, Principal, PrincipalResult
 from ir_router.workflow.remediation import RemediationResult
 
@@ -43,7 +43,7 @@ def approval_facts(
             *([] if contain else wording.actions(containment["principals"])),
             *(part["why"] for part in containment["principals"] if part["why"]),
         ],
-        "approve_does": _contain_does(who) if contain else approve_does(contained),
+        "approve_does": _contain_does(who) if contain else _approve_does(contained),
         "deny_does": f"leaves {who} as it is." if contain else deny_does(contained),
         "principals": [part["principal"]["arn"] for part in contained],
         "principal": containment["principals"][0]["principal"]["arn"],
@@ -66,19 +66,36 @@ def contained_parts(containment: ContainmentResult) -> list[PrincipalResult]:
     return [part for part in containment["principals"] if part["outcome"] == "contained"]
 
 
-def approve_does(parts: Sequence[Mapping[str, Any]]) -> str:
-    """What an approval will do. `parts` are principals with `named_keys`: results of containing, or rows of them."""
+def _approve_does(parts: Sequence[PrincipalResult]) -> str:
+    """What an approval will do, after containing."""
+    return approve_does(parts, denied=all(_is_denied(part) for part in parts))
+
+
+def _is_denied(part: PrincipalResult) -> bool:
+    return any(taken["what"] == changes.DENY and taken["verified"] for taken in part["actions"])
+
+
+def approve_does(parts: Sequence[Mapping[str, Any]], *, denied: bool) -> str:
+    """What an approval will do. `parts` are principals with `named_keys`: results of containing, or rows of them.
+
+    `denied`: the deny policy is attached to all of them.
+    """
+    after = (
+        ". The deny policy stays until someone releases it."
+        if denied
+        else ", and tries again to attach the deny policy, which is NOT attached: somebody must act now."
+    )
     named: list[str] = []
     earlier: list[str] = []
     for part in parts:
         for key in part["named_keys"]:
             (earlier if key in part.get("sealed_keys", ()) else named).append(wording.short_key(key))
     if not named and not earlier:
-        return "keeps the containment. The deny policy stays until someone releases it."
+        return f"keeps the containment{after}"
     told = ", ".join(named)
     if earlier:
         told += f"{' and' if named else ''} {', '.join(earlier)} (unless deleted by the earlier approval)"
-    return f"deletes {told.strip()} for good. The deny policy stays until someone releases it."
+    return f"deletes {told.strip()} for good{after}"
 
 
 def deny_does(parts: Sequence[Mapping[str, Any]]) -> str:
@@ -103,7 +120,7 @@ def _denial_does(part: Mapping[str, Any]) -> str:
 def asked(containment: ContainmentResult) -> list[str]:
     """Both answers, for the alert."""
     return [
-        f"Approve: {approve_does(contained_parts(containment))}",
+        f"Approve: {_approve_does(contained_parts(containment))}",
         f"Deny: {deny_does(contained_parts(containment))}",
         "How: the buttons in Slack, or aws lambda invoke with the token from the queue (docs/containment.md).",
     ]
@@ -123,27 +140,66 @@ def decider(analyst: Mapping[str, Any] | None) -> str:
     return f"{name}{approvals.STATED.get(str(analyst.get('via')), '')}"
 
 
-def outcome(containment: ContainmentResult, decision: Decision | None, done: RemediationResult | None) -> str:
-    """How the incident ended, in one line: what happened to whom, and whether somebody must act."""
-    who = " and ".join(wording.name_of(part["principal"]) for part in containment["principals"])
+def outcome(
+    containment: ContainmentResult,
+    decision: Decision | None,
+    done: RemediationResult | None,
+    missing: Sequence[str],
+) -> str:
+    """How the incident ended, in one line: what happened to whom, what is missing, and whether somebody must act."""
     if containment["outcome"] == "limit_reached":
-        return _not_permitted(who, decision)
+        return _not_permitted(_who(containment["principals"]), decision)
     if containment["outcome"] != "contained" or decision is None:
         return wording.containment_headline(containment)
     if decision["decision"] in _DECIDED:
-        return f"{decided_by(decision)}: {result(containment, done)}"
-    why = "Nobody decided within 24 hours" if decision["decision"] == "timed_out" else "Nobody could be asked"
-    return f"{why}: {who} stays contained until someone releases it. Somebody must decide and run the task release."
+        return f"{decided_by(decision)}{_but(missing)}{result(containment, done)}"
+    return _kept(containment, decision, done, missing)
+
+
+def _kept(
+    containment: ContainmentResult, decision: Decision, done: RemediationResult | None, missing: Sequence[str]
+) -> str:
+    timed_out = decision["decision"] == "timed_out"
+    why = "Nobody decided within 24 hours" if timed_out else "Nobody could be asked"
+    others = [step for step in missing if timed_out or step != "Wait for Analyst"]
+    stays = "stays contained until someone releases it"
+    if done is not None and not all(done.get("denied", {}).values()):
+        stays = "is only PARTLY contained"
+    told = _told(done)
+    return (
+        f"{why}{_but(others)}{_who(contained_parts(containment))} {stays}{f' - {told}' if told else ''}. "
+        "Somebody must decide and run the task release."
+    )
+
+
+def _but(missing: Sequence[str]) -> str:
+    """Between the decision and what became of it: what did not."""
+    return f", NOT done: {'; '.join(missing)}. Somebody must act - " if missing else ": "
+
+
+def _who(parts: Sequence[PrincipalResult]) -> str:
+    return " and ".join(wording.name_of(part["principal"]) for part in parts)
+
+
+def _told(done: RemediationResult | None) -> str:
+    if done is None:
+        return ""
+    changed = " · ".join(wording.action(taken) for taken in done["actions"])
+    return "; ".join(part for part in (changed, *done["notes"]) if part)
 
 
 def result(containment: ContainmentResult, done: RemediationResult | None) -> str:
     """What became of a decision: for whom, each change and whether it is verified."""
-    who = " and ".join(wording.name_of(part["principal"]) for part in containment["principals"])
     if done is None:
-        return f"{who} was not contained"
-    changed = " · ".join(wording.action(taken) for taken in done["actions"])
-    tail = "; ".join(part for part in (changed, *done["notes"]) if part)
+        return f"{_who(containment['principals'])} was not contained"
+    who, tail = _who(contained_parts(containment)), _told(done)
     return f"{who} - {tail}" if tail else who
+
+
+def lacks_deny(part: PrincipalResult, done: RemediationResult | None) -> bool:
+    """Whether a principal's deny policy is missing: at the end, or where nothing is to stay, when contained."""
+    at_end = done.get("denied", {}) if done else {}
+    return not at_end.get(part["principal"]["arn"], not part["why"])
 
 
 def _not_permitted(who: str, decision: Decision | None) -> str:
@@ -164,12 +220,12 @@ def final(
     """The text of the final alert."""
     notes = decision.get("notes") if decision else None
     return wording.lines(
-        f"{outcome(containment, decision, done)}",
+        outcome(containment, decision, done, missing),
         f"Reason given: {wording.cut(notes)}" if notes else "",
         "",
         wording.alert_subject(incident),
         *wording.facts(incident),
-        *(part["why"] for part in containment["principals"] if part["why"]),
+        *(part["why"] for part in containment["principals"] if part["why"] and lacks_deny(part, done)),
         f"Missing: {'; '.join(missing)}" if missing else "",
         f"Case: {case_id}" if case_id else "",
         *wording.ids(incident),

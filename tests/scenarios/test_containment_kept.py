@@ -1,0 +1,237 @@
+"""X2, W7: what stays is read, not supposed: approve and time-out look at IAM, mend what is missing, and tell it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from ir_local.world import FunctionDiedError
+from ir_local.world import incidents as support
+from ir_local.world.incidents import IamState, alerts, asked, audit_rows, contain, decide, iam_state, role_is_denied
+from ir_local.world.state_machine import StateMachine
+from tests.support.world import World
+
+ENDS = pytest.mark.parametrize("end", ["approve", "time-out"])
+
+
+def come_to(end: str, world: World, machine: StateMachine) -> None:
+    """Somebody approves, or nobody answers for a day."""
+    if end == "approve":
+        decide(world, asked(world)[-1]["taskToken"], "approve")
+    else:
+        world.advance(86_401)
+    machine.advance()
+
+
+def detach_deny_policy(world: World, name: str) -> None:
+    boto3.client("iam").detach_user_policy(UserName=name, PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
+
+
+def enable(name: str, key: str) -> None:
+    boto3.client("iam").update_access_key(UserName=name, AccessKeyId=key, Status="Active")
+
+
+def refuse_attaching(*codes: str) -> list[str]:
+    """IAM as it answers for a user that has its 10 managed policies, as long as the list that comes back is filled."""
+    refusing = [*codes]
+
+    def refuse(model: Any, **_: Any) -> None:
+        if refusing:
+            answer: Any = {"Error": {"Code": refusing[0]}, "ResponseMetadata": {"HTTPStatusCode": 409}}
+            raise ClientError(answer, model.name)
+
+    boto3.DEFAULT_SESSION.events.register("before-call.iam.AttachUserPolicy", refuse)  # type: ignore[union-attr]
+    return refusing
+
+
+def last_told(world: World) -> str:
+    """The final alert; case comment and audit record say the same of what is missing."""
+    return str(alerts(world)[-1]["Message"])
+
+
+def test_given_an_untouched_containment_when_approved_then_the_deny_policy_was_read_and_nothing_is_attached_again(
+    world: World, machine: StateMachine
+) -> None:
+    execution, key = contain(world, machine)
+    come_to("approve", world, machine)
+
+    assert execution.status == "SUCCEEDED"
+    first = last_told(world).splitlines()[0]
+    assert first == (
+        f"Approved by jane (name as given at the command line): user backdoor - key {key[:4]}...{key[-4:]} deleted "
+        "(verified); the deny policy stays (verified) until someone releases it"
+    )
+
+
+@ENDS
+def test_given_a_deny_policy_that_somebody_detached_when_it_ends_then_it_is_attached_again_and_told(
+    world: World, machine: StateMachine, end: str
+) -> None:
+    execution, _key = contain(world, machine)
+    detach_deny_policy(world, "backdoor")
+
+    come_to(end, world, machine)
+
+    assert execution.status == "SUCCEEDED"
+    assert iam_state(world, "backdoor").denied
+    told = last_told(world)
+    assert "deny policy attached (verified)" in told
+    assert "the deny policy was not attached any more and is now" in told
+
+
+@ENDS
+def test_given_a_detached_deny_policy_when_the_function_dies_after_mending_then_the_repetition_tells_the_same(
+    world: World, machine: StateMachine, end: str
+) -> None:
+    deaths: list[str] = []
+
+    def fault(task: str, after: bool) -> None:
+        if task in ("delete_key_permanently", "keep_containment") and after and not deaths:
+            deaths.append(task)
+            raise FunctionDiedError("after its last call")
+
+    machine.fault = fault
+    contain(world, machine)
+    detach_deny_policy(world, "backdoor")
+
+    come_to(end, world, machine)
+
+    assert deaths
+    assert "the deny policy was not attached any more and is now" in last_told(world)
+
+
+def test_given_a_role_without_its_deny_policy_when_approved_then_it_is_attached_again(
+    world: World, machine: StateMachine
+) -> None:
+    support.role("deploy")
+    machine.start(support.finding("deploy", 8.0, user_type="AssumedRole"))
+    arn = world.environment["IR_DENY_POLICY_ARN"]
+    boto3.client("iam").detach_role_policy(RoleName="deploy", PolicyArn=arn)
+
+    come_to("approve", world, machine)
+
+    assert role_is_denied(world, "deploy")
+    assert "the deny policy was not attached any more and is now" in last_told(world)
+
+
+@ENDS
+def test_given_another_key_that_somebody_enabled_when_it_ends_then_it_is_disabled_again(
+    world: World, machine: StateMachine, end: str
+) -> None:
+    _execution, key = contain(world, machine, keys=2)
+    (other,) = set(iam_state(world, "backdoor").keys) - {key}
+    enable("backdoor", other)
+
+    come_to(end, world, machine)
+
+    assert iam_state(world, "backdoor").keys[other] == "Inactive"
+    assert f"key {other[:4]}...{other[-4:]} disabled (verified)" in last_told(world)
+
+
+def test_given_other_keys_that_are_left_active_when_approved_then_they_stay_active(
+    world: World, machine: StateMachine
+) -> None:
+    world.environment["IR_CONTAIN_OTHER_KEYS"] = "false"
+    _execution, key = contain(world, machine, keys=2)
+    (other,) = set(iam_state(world, "backdoor").keys) - {key}
+
+    come_to("approve", world, machine)
+
+    assert iam_state(world, "backdoor") == IamState({other: "Active"}, denied=True)
+
+
+@ENDS
+def test_given_a_detached_deny_policy_that_iam_refuses_when_it_ends_then_alert_case_and_audit_say_so_and_it_is_red(
+    world: World, machine: StateMachine, end: str
+) -> None:
+    refusing = refuse_attaching()
+    execution, _key = contain(world, machine)
+    detach_deny_policy(world, "backdoor")
+    refusing.append("LimitExceeded")
+
+    come_to(end, world, machine)
+
+    assert (execution.status, execution.error) == ("FAILED", "SomethingUndone")
+    told = last_told(world)
+    assert "deny policy NOT attached" in told.splitlines()[0]
+    assert "must attach the deny policy by hand now" in told
+    assert "the deny policy stays" not in told
+    assert "stays contained" not in told
+    (case,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
+    assert any("deny policy NOT attached" in body for body in world.comments(case["caseId"]))
+    ended = audit_rows()[-1]
+    assert ended["action"] == "ended"
+    assert '"missing": ["deny policy of user backdoor"]' in ended["details"]
+
+
+@ENDS
+def test_given_ten_policies_when_asked_and_ended_then_nothing_says_that_the_deny_policy_stays(
+    world: World, machine: StateMachine, end: str
+) -> None:
+    refuse_attaching("LimitExceeded")
+    execution, _key = contain(world, machine)
+    question = asked(world)[0]
+    (first,) = alerts(world)
+
+    assert "tries again to attach the deny policy, which is NOT attached" in question["approve"]
+    assert "tries again to attach the deny policy, which is NOT attached" in first["Message"]
+    if end == "approve":
+        decide(world, question["taskToken"], "approve")
+    else:
+        world.advance(86_401)
+    machine.advance()
+
+    assert (execution.status, execution.error) == ("FAILED", "SomethingUndone")
+    assert "stays" not in question["approve"] + first["Message"] + last_told(world).splitlines()[0]
+
+
+@ENDS
+def test_given_ten_policies_of_which_one_goes_when_it_ends_then_the_deny_policy_is_attached_and_nothing_is_missing(
+    world: World, machine: StateMachine, end: str
+) -> None:
+    refusing = refuse_attaching("LimitExceeded")
+    execution, _key = contain(world, machine)
+    refusing.clear()
+
+    come_to(end, world, machine)
+
+    assert execution.status == "SUCCEEDED"
+    assert iam_state(world, "backdoor").denied
+    told = last_told(world)
+    assert "deny policy attached (verified)" in told
+    assert "NOT attached" not in told
+
+
+def test_given_a_deny_policy_that_somebody_detached_when_an_event_joins_then_the_question_says_what_is_true(
+    world: World, machine: StateMachine
+) -> None:
+    refusing = refuse_attaching()
+    contain(world, machine)
+    token = asked(world)[0]["taskToken"]
+    detach_deny_policy(world, "backdoor")
+    refusing.append("LimitExceeded")
+    joined = machine.start(support.key_created(world, "backdoor"))
+
+    assert joined.error == "SomethingUndone"
+    assert "NOT attached" in decide(world, token, "approve")["message"]
+
+
+def test_given_two_principals_of_which_one_is_left_out_when_approved_then_the_first_line_says_who(
+    world: World, machine: StateMachine
+) -> None:
+    world.environment["IR_CONTAIN_ACTOR"] = "true"
+    world.environment["IR_PROTECTED_PRINCIPALS"] = '["arn:aws:iam::*:user/mallory"]'
+    boto3.client("iam").create_user(UserName="mallory")
+    execution, key = contain(world, machine)
+
+    come_to("approve", world, machine)
+
+    assert (execution.status, execution.error) == ("FAILED", "SomethingUndone")
+    first = last_told(world).splitlines()[0]
+    assert first.startswith(
+        "Approved by jane (name as given at the command line), NOT done: containment of user mallory. Somebody must "
+        f"act - user backdoor - key {key[:4]}...{key[-4:]} deleted (verified)"
+    )
