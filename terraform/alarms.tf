@@ -77,6 +77,20 @@ locals {
       dimensions  = { StateMachineArn = local.arns.state_machine }
       threshold   = 0
     }
+    executions-aborted = {
+      description = "Somebody stopped a containment workflow. CloudTrail's StopExecution says who; decide about the principal by hand."
+      namespace   = "AWS/States"
+      metric      = "ExecutionsAborted"
+      dimensions  = { StateMachineArn = local.arns.state_machine }
+      threshold   = 0
+    }
+    detections-flood = {
+      description = "More than 1,000 events started the workflow within five minutes: it costs money, and containments wait behind them. Find the principal that makes them and stop it, or disable the rule that takes them."
+      namespace   = "AWS/States"
+      metric      = "ExecutionsStarted"
+      dimensions  = { StateMachineArn = local.arns.state_machine }
+      threshold   = 1000
+    }
     containment-failed = {
       description = "A principal could not be contained, restored or remediated as decided. A person must do it now: see the alert and the audit record."
       namespace   = local.metrics_namespace

@@ -40,20 +40,14 @@ resource "aws_dynamodb_table" "ledger" {
     non_key_attributes = [
       "channel_id",
       "closed",
-      "created_at",
       "due_at",
       "fingerprint",
       "hinted_at",
       "hints",
-      "kind",
       "lease_until",
       "next_try",
-      "principal",
-      "reminders_sent",
       "row_digest",
-      "settle_after",
       "severity",
-      "state",
       "synced_hints",
     ]
   }

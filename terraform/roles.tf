@@ -220,10 +220,10 @@ locals {
           Resource = local.arns.slack_events_queue
         },
         {
-          Sid      = "ReplayIntoFunctions"
+          Sid      = "ReplayIntoSync"
           Effect   = "Allow"
           Action   = ["lambda:InvokeFunction"]
-          Resource = [local.function_arns.slack, local.function_arns.sync, local.function_arns["approval-handler"]]
+          Resource = local.function_arns.sync
         },
         {
           Sid      = "ReplayIntoWorkflow"

@@ -304,6 +304,14 @@ variable "allowed_cidrs" {
     condition     = alltrue([for cidr in var.allowed_cidrs : can(cidrhost(cidr, 0))])
     error_message = "Each of allowed_cidrs must be an IPv4 or IPv6 block, for example 203.0.113.0/24 or 2001:db8::/32 (one address: /32 or /128)."
   }
+
+  # As workflow/allowlist.py has it: what is wider is never used.
+  validation {
+    condition = alltrue([
+      for cidr in var.allowed_cidrs : try(tonumber(split("/", cidr)[1]), 128) >= (strcontains(cidr, ":") ? 32 : 8)
+    ])
+    error_message = "None of allowed_cidrs may be wider than /8 (IPv4) or /32 (IPv6): it would allow too many addresses."
+  }
 }
 
 variable "allowed_principals" {
@@ -312,8 +320,12 @@ variable "allowed_principals" {
   default     = []
 
   validation {
-    condition     = alltrue([for arn in var.allowed_principals : can(regex("^arn:aws[a-z-]*:(iam|sts)::([0-9]{12}|\\*):.+$", arn))])
-    error_message = "Each of allowed_principals must be a full IAM or STS ARN, for example arn:aws:sts::123456789012:assumed-role/deploy/*."
+    # As workflow/allowlist.py has it: what might be every principal of an account is never used.
+    condition = alltrue([
+      for arn in var.allowed_principals :
+      can(regex("^arn:aws[a-z-]*:(iam::[0-9]{12}:(user|role)|sts::[0-9]{12}:assumed-role)/[^*/:][^:]*$", arn))
+    ])
+    error_message = "Each of allowed_principals must be a full ARN of a user, role or assumed-role, with its account and at least the first character of its name or path, for example arn:aws:sts::123456789012:assumed-role/deploy/*."
   }
 }
 

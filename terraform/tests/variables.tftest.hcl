@@ -153,3 +153,31 @@ run "given_deployment_values_of_the_wrong_form_when_planned_then_each_is_refused
     var.alert_emails,
   ]
 }
+
+run "given_an_allowlist_that_would_allow_too_many_when_planned_then_it_is_refused_as_the_workflow_would" {
+  command = plan
+
+  variables {
+    allowed_cidrs      = ["0.0.0.0/0"]
+    allowed_principals = ["arn:aws:iam::*:user/x"]
+  }
+
+  expect_failures = [
+    var.allowed_cidrs,
+    var.allowed_principals,
+  ]
+}
+
+run "given_every_role_of_an_account_when_allowed_then_it_is_refused_as_the_workflow_would" {
+  command = plan
+
+  variables {
+    allowed_cidrs      = ["2001:db8::/31"]
+    allowed_principals = ["arn:aws:iam::123456789012:role/*"]
+  }
+
+  expect_failures = [
+    var.allowed_cidrs,
+    var.allowed_principals,
+  ]
+}

@@ -17,6 +17,7 @@ from tests.support.world import ACCOUNT, REGION, World
 
 SYNC = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:security-incident-sync:$LATEST"
 SLACK = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:security-incident-slack:$LATEST"
+APPROVALS = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:security-incident-approval-handler:$LATEST"
 MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:security-incident"
 RULES = f"arn:aws:events:{REGION}:{ACCOUNT}:rule"
 
@@ -305,7 +306,6 @@ def test_given_work_of_no_use_any_more_when_replayed_then_it_is_dropped_and_why(
     fail(deployed, schedule, RULE_ARN=f"{RULES}/security-incident-poll", TARGET_ARN=SYNC)
     fail(deployed, given_up(world, SYNC, {"task": "poll"}))
     fail(deployed, given_up(world, SYNC, {"task": "replay"}))
-    fail(deployed, given_up(world, SLACK, {"task": "slash_command", "command": {}}, seconds_ago=3600))
 
     answer = replay(world)
 
@@ -314,19 +314,48 @@ def test_given_work_of_no_use_any_more_when_replayed_then_it_is_dropped_and_why(
         ("dropped", "every later poll has done its work"),
         ("dropped", "every later poll has done its work"),
         ("dropped", "whoever asked for it asks again"),
-        ("dropped", "it is too old to be answered; whoever typed or pressed it must do so again"),
     ]
     assert depth(deployed.failures) == 0
     assert not world.asynchronous
 
 
-def test_given_a_command_of_a_moment_ago_when_replayed_then_it_is_carried_out(world: World, deployed: Deployed) -> None:
-    fail(deployed, given_up(world, SLACK, {"task": "slash_command", "command": {}}, seconds_ago=60))
+DECISION = {"approval_id": "0123456789abcdef0123", "decision": "deny", "analyst": {"slack_user_id": "U0JANE"}}
+
+
+@pytest.mark.parametrize(
+    ("function", "payload", "why"),
+    [
+        (
+            SLACK,
+            {"task": "slash_command", "command": {"text": "close"}},
+            "whoever typed or pressed it must do so again",
+        ),
+        (SLACK, {"task": "interaction", "payload": {}}, "whoever typed or pressed it must do so again"),
+        (
+            APPROVALS,
+            DECISION,
+            "a decision that was recorded is carried out by the poller; any other must be made again",
+        ),
+    ],
+)
+@pytest.mark.parametrize("from_rule", [False, True])
+def test_given_what_only_people_may_do_when_replayed_then_nobody_does_it_in_their_name(
+    world: World, deployed: Deployed, function: str, payload: dict[str, Any], why: str, from_rule: bool
+) -> None:
+    """Whoever may write into the failures queue could have put it there."""
+    if from_rule:
+        fail(deployed, payload, RULE_ARN=f"{RULES}/bus/slack-client-rule", TARGET_ARN=function)
+    else:
+        fail(deployed, given_up(world, function, payload))
 
     (entry,) = replay(world)["entries"]
 
-    assert entry["outcome"] == "moved"
-    assert world.asynchronous == [("slack", {"task": "slash_command", "command": {}}, 0)]
+    if from_rule:
+        name = function.split(":")[6]
+        assert (entry["outcome"], entry["why"]) == ("kept", f"no rule of ours calls {name}")
+    else:
+        assert (entry["outcome"], entry["why"]) == ("dropped", why)
+    assert not world.asynchronous
 
 
 @pytest.mark.parametrize(

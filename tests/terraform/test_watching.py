@@ -21,7 +21,12 @@ NOTICED = {
     "a case keeps failing": ("case-failing",),
     "a containment failed or was slow": ("containment-failed", "containment-slow"),
     "an approval nears its time-out": ("approval-near-timeout",),
-    "an execution failed or timed out": ("executions-failed", "executions-timed-out"),
+    "an execution failed, timed out or was stopped": (
+        "executions-failed",
+        "executions-timed-out",
+        "executions-aborted",
+    ),
+    "somebody makes more events than can be looked at": ("detections-flood",),
     "the API refuses or fails": ("api-4xx-flood", "api-5xx"),
     "a secret is old": ("secret-age",),
 }

@@ -135,3 +135,22 @@ def test_given_an_organisations_trail_whose_selectors_are_hidden_when_verified_t
 
     assert line.state == "warning"
     assert "cannot be read from this account" in line.detail
+
+
+def test_given_trails_of_one_name_in_both_regions_when_verified_then_each_counts_for_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    settings.cache_clear()
+    boto3.client("s3").create_bucket(Bucket="trails")
+    for region in ("us-east-1", "eu-west-1"):
+        client = boto3.client("cloudtrail", region_name=region)
+        client.create_trail(Name="management-events", S3BucketName="trails")
+        client.start_logging(Name="management-events")
+
+    shown = lines()
+
+    assert {name: check.state for name, check in shown.items()} == {
+        "trail in eu-west-1": "ok",
+        "trail in us-east-1": "ok",
+    }

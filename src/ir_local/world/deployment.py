@@ -37,12 +37,6 @@ INDEX_PROJECTION = (
     "closed",
     "channel_id",
     "severity",
-    "state",
-    "settle_after",
-    "kind",
-    "principal",
-    "created_at",
-    "reminders_sent",
 )
 
 
@@ -144,7 +138,6 @@ def forget_what_is_kept() -> None:
     settings.cache_clear()
     credentials.forget()
     signature.forget()
-    webhook.forget()
     gateway.Names.forget()
     members.forget_team()
 

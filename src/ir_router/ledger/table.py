@@ -46,9 +46,9 @@ class TransactionFailedError(Exception):
         self.reasons = reasons
 
 
-def get(key: Key, *, consistent: bool = True) -> Row | None:
-    """The row, or None. Strongly consistent unless told otherwise."""
-    answer = aws.client("dynamodb").get_item(TableName=_name(), Key=_key(key), ConsistentRead=consistent)
+def get(key: Key) -> Row | None:
+    """The row, or None. Strongly consistent."""
+    answer = aws.client("dynamodb").get_item(TableName=_name(), Key=_key(key), ConsistentRead=True)
     return _row(answer["Item"]) if "Item" in answer else None
 
 
@@ -106,16 +106,14 @@ def query_index(index_pk: str) -> Iterator[Row]:
     )
 
 
-def transact(items: Sequence[TransactWriteItemTypeDef], token: str | None = None) -> None:
-    """Write all items or none. Build them with `put_item`, `update_item`, `delete_item` and `check_item` below.
+def transact(items: Sequence[TransactWriteItemTypeDef]) -> None:
+    """Write all items or none. Build them with `put_item`, `update_item` and `delete_item` below.
 
-    `token` (at most 36 characters) makes a repetition within ten minutes harmless.
     Raises TransactionFailedError with a reason for each item.
     """
     client = aws.client("dynamodb")
-    request: dict[str, Any] = {"TransactItems": items} | ({"ClientRequestToken": token} if token else {})
     try:
-        _past_conflicts(lambda: client.transact_write_items(**request))
+        _past_conflicts(lambda: client.transact_write_items(TransactItems=items))
     except client.exceptions.TransactionCanceledException as error:
         raise TransactionFailedError(_reasons(error)) from error
 
@@ -139,12 +137,6 @@ def delete_item(key: Key, condition: str | None = None, **values: Any) -> Transa
     """A Delete of a transaction."""
     entry: dict[str, Any] = {"TableName": _name(), "Key": _key(key)}
     return cast("TransactWriteItemTypeDef", {"Delete": _with_condition(entry, condition, values)})
-
-
-def check_item(key: Key, condition: str, **values: Any) -> TransactWriteItemTypeDef:
-    """A ConditionCheck of a transaction."""
-    entry: dict[str, Any] = {"TableName": _name(), "Key": _key(key)}
-    return cast("TransactWriteItemTypeDef", {"ConditionCheck": _with_condition(entry, condition, values)})
 
 
 def reserved_names(*expressions: str | None) -> dict[str, str]:

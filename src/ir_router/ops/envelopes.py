@@ -13,11 +13,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Literal
 
-# A response_url lives 30 minutes, and the function gave up on a command at most 15 minutes after it was typed.
-COMMAND_SECONDS = 15 * 60
+# What people do counts in their name, and whoever may write into the queue could have put it there. They were told that
+# it was given up.
 _COMMANDS = frozenset({"slash_command", "interaction"})
 _OPERATIONS = frozenset({"verify", "replay"})
 
@@ -39,8 +38,8 @@ class Handback:
     why: str = ""
 
 
-def read(body: str, attributes: Mapping[str, str], now: float) -> Handback:
-    """Recognise an envelope. `attributes` are the message attributes by name; `now` in seconds since the epoch."""
+def read(body: str, attributes: Mapping[str, str]) -> Handback:
+    """Recognise an envelope. `attributes` are the message attributes by name."""
     try:
         content = json.loads(body)
     except ValueError:
@@ -50,7 +49,7 @@ def read(body: str, attributes: Mapping[str, str], now: float) -> Handback:
     if "RULE_ARN" in attributes:
         return _of_rule(content, attributes)
     if isinstance(content.get("requestContext"), dict) and isinstance(content.get("requestPayload"), dict):
-        return _of_function(content, now)
+        return _of_function(content)
     return Handback("keep", "an entry of an unknown kind", {}, why="neither EventBridge nor Lambda writes it so")
 
 
@@ -70,7 +69,7 @@ def _of_rule(event: Json, attributes: Mapping[str, str]) -> Handback:
     return Handback("keep", what, event, why=f"its target {target or '(none named)'} is unknown")
 
 
-def _of_function(record: Json, now: float) -> Handback:
+def _of_function(record: Json) -> Handback:
     context, payload = record["requestContext"], record["requestPayload"]
     function = function_name(str(context.get("functionArn", "")))
     what = f"{describe(payload)} for {function}"
@@ -79,17 +78,12 @@ def _of_function(record: Json, now: float) -> Handback:
         return Handback("drop", what, payload, why="every later poll has done its work")
     if task in _OPERATIONS:
         return Handback("drop", what, payload, why="whoever asked for it asks again")
-    if task in _COMMANDS and now - _moment(record.get("timestamp"), now) > COMMAND_SECONDS:
-        why = "it is too old to be answered; whoever typed or pressed it must do so again"
+    if task in _COMMANDS:
+        return Handback("drop", what, payload, why="whoever typed or pressed it must do so again")
+    if "decision" in payload:
+        why = "a decision that was recorded is carried out by the poller; any other must be made again"
         return Handback("drop", what, payload, why=why)
     return Handback("invoke", what, payload, target=function)
-
-
-def _moment(text: object, otherwise: float) -> float:
-    try:
-        return datetime.fromisoformat(str(text)).timestamp()
-    except ValueError:
-        return otherwise
 
 
 def function_name(arn: str) -> str:
@@ -106,7 +100,7 @@ def describe(event: Mapping[str, Any]) -> str:
         event.get("case_id")
         or detail.get("caseId")
         or event.get("approval_id")
-        or detail.get("approvalId")
+        or detail.get("approval_id")
         or detail.get("eventID")
         or event.get("id")
     )

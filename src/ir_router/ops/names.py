@@ -27,6 +27,8 @@ _ALARMS = (
     "case-failing",
     "containment-failed",
     "containment-slow",
+    "detections-flood",
+    "executions-aborted",
     "executions-failed",
     "executions-timed-out",
     "failures-not-empty",

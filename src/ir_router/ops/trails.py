@@ -29,8 +29,12 @@ _MAKE = (
 
 @dataclass(frozen=True)
 class Trail:
-    """What a trail that is logging brings. `readable` is false when its selectors may not be read."""
+    """What a trail that is logging brings. `readable` is false when its selectors may not be read.
 
+    Two regions may have a trail of the same `name` each.
+    """
+
+    arn: str
     name: str
     regions: str | None  # None means all
     global_services: bool
@@ -51,7 +55,7 @@ def checks() -> Iterator[Check]:
 
 
 def _trails() -> Iterator[Check]:
-    found = {trail.name: trail for region in _needed_regions() for trail in _logging(region)}
+    found = {trail.arn: trail for region in _needed_regions() for trail in _logging(region)}
     for region in _needed_regions():
         yield _line(region, [trail for trail in found.values() if trail.covers(region)])
 
@@ -91,6 +95,7 @@ def _logging(region: str) -> Iterator[Trail]:
             continue
         writes, reads, readable = _selected(client, arn)
         yield Trail(
+            arn=arn,
             name=trail.get("Name", arn),
             regions=None if trail.get("IsMultiRegionTrail") else trail.get("HomeRegion"),
             global_services=bool(trail.get("IncludeGlobalServiceEvents")),
