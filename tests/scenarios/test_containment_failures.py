@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from ir_local.world import ACCOUNT
 from ir_local.world.incidents import (
     IamState,
     alerts,
     asked,
     audit_actions,
+    audit_rows,
     call,
     contain,
     decide,
     event,
+    exposed,
     finding,
     iam_state,
     key_created,
     role,
+    user,
+    user_identity,
 )
 from ir_local.world.state_machine import StateMachine
 from ir_router.errors import UncertainError
@@ -97,6 +103,60 @@ def test_given_no_deny_policy_when_containing_then_the_key_is_disabled_and_the_f
     assert "NOT or not fully contained" in alert["Message"]
     assert audit_actions() == ["step_failed"]
     assert asked(world) == []
+
+
+def without_the_deny_policy(world: World) -> None:
+    boto3.client("iam").delete_policy(PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
+
+
+def test_given_an_exposed_key_whose_owner_is_partly_contained_when_given_up_then_the_owner_is_named(
+    world: World, machine: StateMachine
+) -> None:
+    without_the_deny_policy(world)
+    (key,) = user("backdoor")
+
+    execution = machine.start(exposed(key))
+
+    assert (execution.status, execution.error) == ("FAILED", "ContainmentFailed")
+    owner = f"arn:aws:iam::{ACCOUNT}:user/backdoor"
+    (alert,) = alerts(world)
+    assert "user backdoor" in alert["Subject"]
+    assert f"Principal: {owner}" in alert["Message"]
+    (record,) = audit_rows()
+    assert json.loads(record["details"])["principals"] == [owner]
+
+
+def test_given_an_exposed_key_when_iam_fails_until_it_is_given_up_then_the_alert_comes_all_the_same(
+    world: World, machine: StateMachine
+) -> None:
+    (key,) = user("backdoor")
+
+    def fail(model: Any, **_: Any) -> None:
+        answer: Any = {"Error": {"Code": "ServiceFailure"}, "ResponseMetadata": {"HTTPStatusCode": 503}}
+        raise ClientError(answer, model.name)
+
+    boto3.DEFAULT_SESSION.events.register("before-call.iam.*", fail)  # type: ignore[union-attr]
+    execution = machine.start(exposed(key))
+
+    assert (execution.status, execution.error) == ("FAILED", "ContainmentFailed")
+    (alert,) = alerts(world)
+    assert key in alert["Message"]
+
+
+def test_given_two_principals_when_containing_fails_then_each_change_is_told_of_whom_it_is(
+    world: World, machine: StateMachine
+) -> None:
+    world.environment["IR_CONTAIN_ACTOR"] = "true"
+    without_the_deny_policy(world)
+    (own,), (key,) = user("mallory"), user("backdoor")
+
+    machine.start(key_created(world, "backdoor", key, userIdentity=user_identity("mallory", own)))
+
+    (alert,) = alerts(world)
+    for name, its_key in (("backdoor", key), ("mallory", own)):
+        told = f"arn:aws:iam::{ACCOUNT}:user/{name}: not done or not verified: deny policy attached - done: "
+        assert f"{told}key {its_key} disabled" in alert["Message"]
+        assert f"user {name}" in alert["Subject"]
 
 
 def refuse_further_policies() -> None:

@@ -180,6 +180,22 @@ def test_given_an_actor_that_was_renamed_when_it_is_contained_too_then_it_is_so_
     assert iam_state(world, "mallory") == IamState({innocent: "Active"}, denied=False)
 
 
+def test_given_a_user_that_was_renamed_when_its_containment_fails_then_people_are_told_the_name_that_it_has_now(
+    world: World, machine: StateMachine
+) -> None:
+    boto3.client("iam").delete_policy(PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
+    (key,) = user("backdoor")
+    created = key_created(world, "backdoor", key)
+    rename("backdoor", "elsewhere")
+    user("backdoor")
+
+    machine.start(created)
+
+    (alert,) = alerts(world)
+    assert alert["Subject"].endswith("user elsewhere")
+    assert f"Principal: arn:aws:iam::{ACCOUNT}:user/elsewhere" in alert["Message"]
+
+
 # Between the containment and its end
 
 

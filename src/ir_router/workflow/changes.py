@@ -27,11 +27,19 @@ class ChangeFailedError(IrRouterError):
     """Some changes were not made, or reading back does not show them; `actions` are all that were tried."""
 
     def __init__(self, actions: Sequence[ActionTaken]) -> None:
-        """Name in the message what is undone and what is done: Step Functions hands it on, and people act by it."""
-        undone = "; ".join(told(action) for action in actions if not action["verified"])
-        done = "; ".join(told(action) for action in actions if action["verified"])
-        super().__init__(f"not done or not verified: {undone}" + (f" - done: {done}" if done else ""))
+        """Name in the message what is undone and done of whom: Step Functions hands it on, and people act by it."""
+        by_principal: dict[str, list[ActionTaken]] = {}
+        for action in actions:
+            by_principal.setdefault(action.get("principal", ""), []).append(action)
+        super().__init__(" | ".join(_told_of(arn, of_them) for arn, of_them in by_principal.items()))
         self.actions = list(actions)
+
+
+def _told_of(arn: str, actions: Sequence[ActionTaken]) -> str:
+    undone = "; ".join(told(action) for action in actions if not action["verified"])
+    done = "; ".join(told(action) for action in actions if action["verified"])
+    parts = [f"not done or not verified: {undone}" if undone else "", f"done: {done}" if done else ""]
+    return (f"{arn}: " if arn else "") + " - ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True)
@@ -130,7 +138,12 @@ def _read_back(principal: Principal, wanted: Sequence[Change], errors: Mapping[i
     actions: list[ActionTaken] = []
     for number, change in enumerate(wanted):
         # What was refused may be so all the same (a key that somebody else disabled).
-        action: ActionTaken = {"what": change.what, "target": change.target, "verified": change.shown(state)}
+        action: ActionTaken = {
+            "what": change.what,
+            "target": change.target,
+            "verified": change.shown(state),
+            "principal": principal["arn"],
+        }
         if number in errors and not action["verified"]:
             action["error"] = errors[number]
         actions.append(action)

@@ -93,11 +93,12 @@ class Incident(Facts):
 
 
 class ActionTaken(TypedDict):
-    """One change in IAM. `verified`: reading back shows it."""
+    """One change in IAM. `verified`: reading back shows it. `principal` is the ARN of whom it was made."""
 
     what: str
     target: str
     verified: bool
+    principal: NotRequired[str]
     error: NotRequired[str]
 
 

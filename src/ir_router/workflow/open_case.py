@@ -102,7 +102,7 @@ def _open(incident: Incident, containment: ContainmentResult) -> CaseResult:
         clientToken=_client_token(execution),
         resolverType=settings().case_resolver_type,
         engagementType="Security Incident",
-        title=wording.alert_subject(incident)[:TITLE_LIMIT],
+        title=wording.alert_subject(incident, wording.principals_of(containment))[:TITLE_LIMIT],
         description=wording.case_description(incident, containment)[:DESCRIPTION_LIMIT],
         reportedIncidentStartDate=datetime.fromisoformat(reported) if reported else clock.utc_now(),
         impactedAccounts=[incident["account"].zfill(12)],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -11,8 +11,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ir_router.errors import IrRouterError, UncertainError
 from ir_router.ledger import approvals, audit, containments
 from ir_router.observability import logger
-from ir_router.workflow import notices, wording
-from ir_router.workflow.incident import Decision, Incident
+from ir_router.workflow import identity, notices, wording
+from ir_router.workflow.incident import Decision, Incident, Principal
 
 _MUST = {
     "Extract Event Context": "The event was not evaluated. Look at it by hand: it is the execution's input.",
@@ -32,10 +32,12 @@ _MUST = {
         "details say. Carry the decision out by hand, or run the task release."
     ),
 }
+# Two principals with long names and all that was tried of them.
+_CAUSE_LENGTH = 1_500
 _LOOK = "Look at the execution's history."
 
 
-def handle(task: Mapping[str, Any], _context: Any) -> Decision:
+def handle(task: Mapping[str, Any], context: Any) -> Decision:
     """Alert and audit record, each tried whatever becomes of the other. Raises UncertainError when one is missing.
 
     For a failed wait the answer takes the decision's place: nobody was asked.
@@ -45,16 +47,18 @@ def handle(task: Mapping[str, Any], _context: Any) -> Decision:
     execution = incident["execution"]["id"] if incident else str(task.get("execution_id", "unknown"))
     error, cause = _error(task.get("failure"))
     details = {"execution": execution, "step": step, "error": error, "cause": cause}
+    principals = _principals(task, step, context)
     if incident:
-        details = wording.record(incident) | details
+        arns = [principal["arn"] for principal in principals if principal["arn"]]
+        details = wording.record(incident) | {"principals": arns} | details
     _attempt_all(
-        lambda: _mark(task, step, execution),
+        lambda: _mark(task, step, execution, principals),
         lambda: audit.append("step_failed", wording.AUDIT_ACTOR, details, once=f"{execution}/failed/{step}"),
         lambda: notices.alert(
             f"{execution.rpartition(':')[2]}/failed/{step}",
             incident.get("severity", "HIGH") if incident else "HIGH",
-            f"FAILED: {step} - {wording.alert_subject(incident) if incident else 'event not readable'}",
-            _text(step, error, cause, incident, execution),
+            f"FAILED: {step} - {wording.alert_subject(incident, principals) if incident else 'event not readable'}",
+            _text(step, error, cause, incident, execution, principals),
         ),
     )
     return {"decision": "not_asked"}
@@ -80,7 +84,7 @@ def note_failed_branch(task: Mapping[str, Any], _context: Any) -> dict[str, Any]
     return {"done": False, "step": step}
 
 
-def _mark(task: Mapping[str, Any], step: str, execution: str) -> None:
+def _mark(task: Mapping[str, Any], step: str, execution: str, principals: Sequence[Principal]) -> None:
     """Nobody will decide about this execution's incident: the next event for the principal asks anew."""
     if step in ("Wait for Analyst", "Wait for Permission"):
         kind = "remediate" if step == "Wait for Analyst" else "contain"
@@ -90,16 +94,24 @@ def _mark(task: Mapping[str, Any], step: str, execution: str) -> None:
         approval_id = approvals.id_of(execution, "remediate")
         if approvals.note_result(approval_id, "NOT carried out: it failed, and somebody must act (see the alert)"):
             notices.publish("ApprovalDecided", {"approval_id": approval_id, "decision": decided})
-    for principal in _principals(task):
-        containments.annotate(principal, execution, phase=containments.FAILED)
+    for principal in principals:
+        if principal["arn"]:
+            containments.annotate(principal["arn"], execution, phase=containments.FAILED)
 
 
-def _principals(task: Mapping[str, Any]) -> list[str]:
-    containment = task.get("containment")
-    if containment:
-        return [part["principal"]["arn"] for part in containment["principals"]]
-    incident = task.get("incident")
-    return [incident["subject"]["arn"]] if incident and incident["subject"]["arn"] else []
+def _principals(task: Mapping[str, Any], step: str, context: Any) -> list[Principal]:
+    """Whom the failure concerns, under the name that IAM has now: by an old one somebody else might be stopped."""
+    if task.get("containment"):
+        return wording.principals_of(task["containment"])
+    incident: Incident | None = task.get("incident")
+    if incident is None:
+        return []
+    if step == "Immediate Containment":
+        try:
+            return [identity.behind(target) or target.principal for target in identity.targets(incident, context)]
+        except (IrRouterError, BotoCoreError, ClientError) as error:
+            logger.error("IAM does not tell whom a failure concerns", extra={"error": type(error).__name__})
+    return [incident["subject"]]
 
 
 def _attempt_all(*attempts: Callable[[], object]) -> None:
@@ -125,12 +137,15 @@ def _error(failure: object) -> tuple[str, str]:
         parsed = None
     if isinstance(parsed, Mapping):
         cause = str(parsed.get("errorMessage") or "")
-    return str(failure.get("Error") or "Unknown"), wording.cut(cause, 500)
+    return str(failure.get("Error") or "Unknown"), wording.cut(cause, _CAUSE_LENGTH)
 
 
-def _text(step: str, error: str, cause: str, incident: Incident | None, execution: str) -> str:
+def _text(
+    step: str, error: str, cause: str, incident: Incident | None, execution: str, principals: Sequence[Principal] = ()
+) -> str:
     return wording.lines(
         f"{step} failed and is not tried again. {_MUST.get(step, _LOOK)}",
+        *(f"Principal: {principal['arn']}" for principal in principals if principal["arn"]),
         f"Error: {error}" + (f" - {cause}" if cause else ""),
         "",
         *(wording.facts(incident) if incident else ()),

@@ -16,7 +16,7 @@ def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     notices.alert(
         f"{incident['execution']['name']}/contained",
         incident["severity"],
-        wording.alert_subject(incident),
+        wording.alert_subject(incident, wording.principals_of(containment)),
         wording.containment(incident, containment, task["case"]["case_id"], wording_decisions.asked(containment)),
     )
     return {"done": True, "step": "Send Alert"}

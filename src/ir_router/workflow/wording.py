@@ -73,10 +73,16 @@ def what_happened(incident: Incident) -> str:
     return f"{sentence}{error}, {clock_time(incident['event_time'])}"
 
 
-def alert_subject(incident: Incident) -> str:
-    """The subject of an alert that asks for no decision."""
-    who = incident["subject"] if incident["subject"]["name"] else incident["actor"]
-    return f"{incident.get('severity', 'UNKNOWN')}: {incident.get('title', incident['event_name'])} - {name_of(who)}"
+def alert_subject(incident: Incident, principals: Sequence[Principal] = ()) -> str:
+    """The subject of an alert that asks for no decision. `principals` are whom it concerns, once IAM was asked."""
+    said = incident["subject"] if incident["subject"]["name"] else incident["actor"]
+    who = " and ".join(name_of(principal) for principal in principals if principal["name"]) or name_of(said)
+    return f"{incident.get('severity', 'UNKNOWN')}: {incident.get('title', incident['event_name'])} - {who}"
+
+
+def principals_of(containment: ContainmentResult) -> list[Principal]:
+    """Whom a containment concerns, as IAM has them."""
+    return [part["principal"] for part in containment["principals"]]
 
 
 def alert_only(incident: Incident, *, grouped: bool) -> str:
@@ -165,7 +171,7 @@ def containment(incident: Incident, result: ContainmentResult, case_id: str | No
     return lines(
         containment_headline(result),
         "",
-        f"{alert_subject(incident)}",
+        alert_subject(incident, principals_of(result)),
         *_event_and_containment(incident, result),
         *asked,
         f"Case: {case_id}" if case_id else "",
