@@ -31,6 +31,7 @@ from ir_router.workflow.incident import Incident
 
 RESULT = Path("build") / "backtest.json"
 
+_LISTS = "IR_ALLOWED_CIDRS, IR_ALLOWED_PRINCIPALS and IR_PROTECTED_PRINCIPALS (JSON lists)"
 _OPEN_SECONDS = 86_400
 _PROGRESS_SECONDS = 2.0
 _DETAIL_TYPES = {
@@ -52,8 +53,13 @@ class Containment:
 
 @dataclass
 class Outcome:
-    """What the back-test found. `files_skipped` has the reason for each."""
+    """What the back-test found. `files_skipped` has the reason for each.
 
+    `allowlist` and `protected` are how many entries of them were used.
+    """
+
+    allowlist: int = 0
+    protected: int = 0
     files: int = 0
     files_skipped: dict[str, str] = field(default_factory=dict)
     records: int = 0
@@ -75,8 +81,8 @@ class Backtest:
 
     def __init__(self) -> None:
         """Read the table and the allowlist once."""
-        self.outcome = Outcome()
         self._entries = [one for one in check_allowlist.deployed_entries() if check_allowlist.refusal(one) is None]
+        self.outcome = Outcome(allowlist=len(self._entries), protected=len(settings().protected_principals))
         self._seen: set[str] = set()
         self._open: dict[str, tuple[float, Containment]] = {}
         self._groups: dict[str, float] = {}
@@ -217,6 +223,8 @@ def table(outcome: Outcome) -> Iterable[str]:
     """What was found, in aligned lines."""
     joined = sum(contained.joined for contained in outcome.contained)
     rows: list[tuple[str, object]] = [
+        ("Allowlist entries used", outcome.allowlist),
+        ("Protected principals used", outcome.protected),
         ("Files read", outcome.files - len(outcome.files_skipped)),
         ("Files skipped", len(outcome.files_skipped)),
         ("Records read", outcome.records),
@@ -266,6 +274,8 @@ def main(arguments: list[str] | None = None) -> int:
     RESULT.write_text(json.dumps(as_json(outcome), indent=2) + "\n", "utf-8")
     print("\n".join(table(outcome)))
     read = outcome.files - len(outcome.files_skipped)
+    if not outcome.allowlist and not outcome.protected:
+        print(f"\nNo allowlist and nobody protected: give your tfvars' lists as {_LISTS}.")
     print(f"\n{outcome.records:,} records of {read} files in {outcome.seconds:.1f} s; details in {RESULT}")
     return 0 if read else 1
 

@@ -98,6 +98,22 @@ def test_given_a_file_alone_when_run_then_the_table_names_the_principal_and_why(
     assert "CreateAccessKey for user bob by user mallory from 198.51.100.7" in printed
     assert "Principals contained" in printed
     assert "1 records of 1 files" in printed
+    assert "No allowlist and nobody protected: give your tfvars' lists as IR_ALLOWED_CIDRS" in printed
+
+
+def test_given_an_allowlist_when_run_then_it_says_how_many_entries_were_used(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IR_ALLOWED_CIDRS", '["203.0.113.0/24", "0.0.0.0/0"]')
+    settings.cache_clear()
+    write(folder / "a.json", [key_created("bob")])
+
+    run(folder / "a.json")
+
+    printed = capsys.readouterr().out
+    (line,) = [line for line in printed.splitlines() if line.startswith("Allowlist entries used")]
+    assert line.split()[-1] == "1"  # the one that is too wide is used nowhere
+    assert "No allowlist" not in printed
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[[", b"null", b'{"Records": 1}', b"\x1f\x8bnot gzip", b"\xff\xfe"])

@@ -34,7 +34,10 @@ def run(command: Command) -> Answer:
 
 
 def audit_records(case: Case) -> list[Row]:
-    """The audit's records since the case was opened (or the event before it), newest months first, within bounds."""
+    """The audit's records since the case was opened (or the event before it): months in order, newest first in each.
+
+    Within bounds: so many months, so many records of each.
+    """
     now = case.closed_date or clock.utc_now()
     month = (case.created_date or now) - _BEFORE_THE_CASE
     months = []
