@@ -185,3 +185,18 @@ def test_given_no_case_that_takes_a_comment_when_the_hour_ends_then_the_count_is
     (count,) = alerts(world)
     assert "3 events within the hour" in count["Message"]
     assert ("Case:" in count["Message"]) == (case == "closed")
+
+
+def test_given_a_counted_event_whose_answer_is_lost_when_the_state_is_tried_again_then_it_counts_once(
+    world: World, machine: StateMachine
+) -> None:
+    first = machine.start(support.event(support.call(world, "ListUsers")))
+    later = machine.start(support.event(support.call(world, "ListUsers")))
+    assert later.path[-1] == "Alerted"
+    again = [answer.event for answer in world.invocations if answer.event.get("task") == "alert_only"][-1]
+
+    assert world.invoke("workflow", again) == {"alerted": False, "group_opened": False}
+    world.advance(3_601)
+    machine.advance(first)
+
+    assert "2 events within the hour" in alerts(world)[-1]["Message"]

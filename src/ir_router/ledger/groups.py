@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ir_router import clock
 from ir_router.ledger import keys, table
-from ir_router.ledger.table import ConditionFailedError, Row
+from ir_router.ledger.table import ConditionFailedError, Row, TransactionFailedError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -50,9 +50,19 @@ def annotate(group: str, opener: str, expression: str, **values: Any) -> Row:
     return table.update(_key(group), expression, "execution = :opener", opener=opener, **values)
 
 
-def count(teller: str) -> None:
-    """One more event, told by `teller`."""
-    table.update(_counter(teller), _ONE_MORE, **_one_more())
+def count(teller: str, execution: str) -> None:
+    """One more event, that of this execution, told by `teller`. A repetition counts no more."""
+    counted_once: Row = {"expires_at": int(clock.now()) + _KEPT_SECONDS}
+    try:
+        table.transact(
+            [
+                table.put_item(_mark(execution), counted_once, "attribute_not_exists(PK)"),
+                table.update_item(_counter(teller), _ONE_MORE, **_one_more()),
+            ]
+        )
+    except TransactionFailedError as error:
+        if error.reasons[0] != "ConditionalCheckFailed":
+            raise
 
 
 def counting(teller: str, case_id: str) -> TransactWriteItemTypeDef:
@@ -77,4 +87,8 @@ def _key(group: str) -> keys.Key:
 
 
 def _counter(teller: str) -> keys.Key:
-    return keys.deduplication(f"COUNT#{hashlib.sha256(teller.encode()).hexdigest()[:24]}")
+    return keys.deduplication(f"COUNT#{name_of(teller)}")
+
+
+def _mark(execution: str) -> keys.Key:
+    return keys.deduplication(f"COUNTED#{name_of(execution)}")

@@ -33,7 +33,7 @@ def handle(task: Mapping[str, Any], _context: Any) -> AlertAnswer:
     group = group_of(incident)
     opener = groups.enter(group, execution)["execution"] if group is not None else execution
     if opener != execution:
-        groups.count(opener)
+        groups.count(opener, execution)
         logger.info("counted in an open group", extra={"event_id": incident["event_id"], "group": group})
         return {"alerted": False, "group_opened": False}
     notices.alert(
