@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import boto3
@@ -291,3 +292,81 @@ def test_given_a_low_finding_when_started_then_it_is_logged_and_nobody_is_told(
     assert execution.path[-2:] == ["Log & Exit", "Logged"]
     assert alerts(world) == []
     assert audit_actions() == ["event_logged"]
+
+
+# What an auditor and whoever looks further find
+
+
+def test_given_a_containment_when_an_auditor_reads_it_then_the_record_has_how_the_call_was_made(
+    world: World, machine: StateMachine
+) -> None:
+    agent = "evil/1.0 " + "x" * 500
+    (key,) = support.user("backdoor")
+    created = key_created(world, "backdoor", key, userAgent=agent, awsRegion="eu-west-1")
+    machine.start(created)
+
+    (details,) = [json.loads(row["details"]) for row in audit_rows() if row["action"] == "contained"]
+
+    assert details["event_id"] == created["detail"]["eventID"]
+    assert details["event_source"] == "iam.amazonaws.com"
+    assert details["region"] == "eu-west-1"
+    assert details["error_code"] is None
+    assert details["actor_access_key_id"] == support.ATTACKER["key"]
+    assert details["user_agent"].startswith("evil/1.0 x")
+    assert len(details["user_agent"]) < 300
+
+
+def test_given_an_event_that_joined_without_a_case_when_an_auditor_reads_it_then_its_decision_is_found(
+    world: World, machine: StateMachine
+) -> None:
+    contain(world, machine)
+    (question,) = asked(world)
+    machine.start(key_created(world, "backdoor"))
+
+    (details,) = [json.loads(row["details"]) for row in audit_rows() if row["action"] == "ended"]
+
+    (part,) = details["principals"]
+    assert part["joined_execution"] == question["incident"]["execution"]
+    assert part["approval_id"] == question["approvalId"]
+
+
+def test_given_owners_by_tag_when_contained_then_the_audit_has_what_the_tags_said(
+    world: World, machine: StateMachine
+) -> None:
+    (own,), (key,) = support.user("mallory"), support.user("backdoor")
+    boto3.client("iam").tag_user(UserName="backdoor", Tags=[{"Key": "slack-email", "Value": "ann@example.com"}])
+    who = support.user_identity("mallory", own)
+    machine.start(key_created(world, "backdoor", key, userIdentity=who))
+    machine.start(key_created(world, "backdoor", userIdentity=who))
+
+    rows = {row["action"]: json.loads(row["details"]) for row in audit_rows()}
+
+    tags = {f"arn:aws:iam::{ACCOUNT}:user/backdoor": "ann@example.com", f"arn:aws:iam::{ACCOUNT}:user/mallory": ""}
+    assert rows["contained"]["owner_tags"] == tags
+    assert rows["ended"]["principals"][0]["owner_tags"] == tags
+
+
+_SESSIONS = "Role sessions that its keys opened before go on"
+
+
+def test_given_a_contained_user_when_told_then_alert_and_case_say_once_that_role_sessions_go_on(
+    world: World, machine: StateMachine
+) -> None:
+    contain(world, machine)
+
+    (alert,) = alerts(world)
+    (row,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
+    case = world.security_ir.call("GetCase", {"caseId": row["caseId"]})
+    for text in (alert["Message"], case["description"]):
+        assert text.count(_SESSIONS) == 1
+
+
+def test_given_a_contained_role_or_a_dry_run_when_told_then_nothing_is_said_of_a_users_sessions(
+    world: World, machine: StateMachine
+) -> None:
+    support.role("app")
+    machine.start(support.finding("app", 8.0, user_type="AssumedRole"))
+    world.environment["IR_CONTAINMENT_MODE"] = "dry_run"
+    contain(world, machine)
+
+    assert not any(_SESSIONS in alert["Message"] for alert in alerts(world))

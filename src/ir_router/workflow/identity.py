@@ -42,6 +42,17 @@ def targets(incident: Incident, context: Any) -> list[Target]:
     return found
 
 
+def actor_of(incident: Incident) -> Principal | None:
+    """The user or role that made the call, as IAM has it; as the event names it while IAM does not show it yet."""
+    named = reading.principal_of(incident["actor"])
+    if named["kind"] not in ("user", "role") or not named["name"]:
+        return None
+    try:
+        return behind(Target(named, None, _given(reading.own_key(incident["actor"]))))
+    except OwnerNotShownError:
+        return named
+
+
 def _given(*keys: str | None) -> list[str]:
     return list(dict.fromkeys(key for key in keys if key))
 

@@ -23,7 +23,6 @@ from ir_router.workflow import (
     invocation,
     notices,
     protection,
-    reading,
     request_approval,
     standing,
     wording,
@@ -58,11 +57,14 @@ def handle(task: Mapping[str, Any], context: Any) -> ContainmentResult:
     answer: ContainmentResult = {
         "outcome": outcome,
         "principals": results,
-        "owners": _owners(incident, results, context) if outcome in ("contained", "limit_reached") else [],
+        "owners": [],
         "contained_at": clock.utc_now().isoformat().replace("+00:00", "Z") if contained else None,
         "seconds_from_event": _seconds_since(incident["event_time"]) if contained else None,
         "seconds_from_arrival": _seconds_since(incident["execution"]["started_at"]) if contained else None,
     }
+    if outcome in ("contained", "limit_reached"):
+        answer["owner_tags"] = _owner_tags(incident, results, context)
+        answer["owners"] = _owners(incident, answer["owner_tags"])
     if outcome == "contained":
         _measure(answer)
     logger.info("containment", extra={"outcome": outcome, "event_id": incident["event_id"]})
@@ -135,7 +137,8 @@ def _under_lock(
     if "sealed_keys" in lock.row:  # an earlier incident was approved
         result["sealed_keys"] = list(lock.row["sealed_keys"])
     if joins:
-        _tell_open_incident(lock, incident, result, _owners(incident, [result], context))
+        result["owner_tags"] = _owner_tags(incident, [result], context)
+        _tell_open_incident(lock, incident, result, _owners(incident, result["owner_tags"]))
     return result
 
 
@@ -242,18 +245,24 @@ def _tell_open_incident(lock: Lock, incident: Incident, result: PrincipalResult,
     notices.publish("ApprovalRequested", {"approval_id": approval_id, "joined": True})
 
 
-def _owners(incident: Incident, results: list[PrincipalResult], context: Any) -> list[str]:
+def _owner_tags(incident: Incident, results: list[PrincipalResult], context: Any) -> dict[str, str]:
+    """What the owner tag says, by ARN: of the principals, and of the actor, who may have caused the incident."""
+    known = [result["principal"] for result in results if result["outcome"] != "refused"]
+    if incident["actor"]["account"] == invocation.own_account(context)[1]:
+        actor = identity.actor_of(incident)
+        known += [actor] if actor else []
+    by_arn = {principal["arn"]: principal for principal in known}
+    return {arn: iam.tags(principal).get(settings().owner_tag, "").strip() for arn, principal in by_arn.items()}
+
+
+def _owners(incident: Incident, tags: Mapping[str, str]) -> list[str]:
     """The e-mail addresses of those who may not decide, sorted, each once.
 
-    They are, by tag, the owners of the principals and of the actor, who may be the one that caused the incident; and
-    the person that an actor's session of IAM Identity Center is named after. Names of other sessions are the caller's
-    choice, who could name any approver.
+    Beside the owners by tag, the person that an actor's session of IAM Identity Center is named after. Names of other
+    sessions are the caller's choice, who could name any approver.
     """
     actor = incident["actor"]
-    known = [result["principal"] for result in results if result["outcome"] != "refused"]
-    if actor["kind"] in ("user", "role") and actor["name"] and actor["account"] == invocation.own_account(context)[1]:
-        known.append(reading.principal_of(actor))
-    owners = {iam.tags(principal).get(settings().owner_tag, "").strip() for principal in known}
+    owners = set(tags.values())
     session = actor["caller_arn"].rpartition("/")[2] if _IDENTITY_CENTER in actor["arn"] else ""
     if "@" in session:
         owners.add(session)

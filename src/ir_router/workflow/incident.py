@@ -119,14 +119,20 @@ class PrincipalResult(TypedDict):
     joined_execution: NotRequired[str]
     case_id: NotRequired[str | None]
     approval_id: NotRequired[str]
+    owner_tags: NotRequired[dict[str, str]]
 
 
 class ContainmentResult(TypedDict):
-    """What Immediate Containment answers. `outcome` is that of the principal that needs most attention."""
+    """What Immediate Containment answers. `outcome` is that of the principal that needs most attention.
+
+    `owners` are the e-mail addresses of those who may not decide; `owner_tags` what the owner tag says, by ARN, or ""
+    where there is none. Of an event that joined its principal's result has these.
+    """
 
     outcome: str
     principals: list[PrincipalResult]
     owners: list[str]
+    owner_tags: NotRequired[dict[str, str]]
     contained_at: str | None
     seconds_from_event: float | None
     seconds_from_arrival: float | None

@@ -20,6 +20,10 @@ from ir_router.workflow.incident import (
 
 AUDIT_ACTOR = "ir-router workflow"
 _VALUE_LENGTH = 300
+_ROLE_SESSIONS = (
+    "Role sessions that its keys opened before go on, for up to 12 hours: look for AssumeRole by these keys in "
+    "CloudTrail and revoke those roles' sessions."
+)
 
 
 def name_of(principal: Principal) -> str:
@@ -189,8 +193,13 @@ def _event_and_containment(incident: Incident, result: ContainmentResult) -> lis
         *facts(incident),
         "Done: " + "; ".join(actions(result["principals"])) if result["principals"] else "",
         *(part["why"] for part in result["principals"] if part["why"]),
+        _ROLE_SESSIONS if any(_is_contained_user(part) for part in result["principals"]) else "",
         seconds(result),
     ]
+
+
+def _is_contained_user(part: PrincipalResult) -> bool:
+    return part["outcome"] == "contained" and part["principal"]["kind"] == "user"
 
 
 def facts(incident: Incident) -> list[str]:
@@ -244,11 +253,16 @@ def record(incident: Incident) -> dict[str, Any]:
         "execution": incident["execution"]["id"],
         "event_id": incident["event_id"],
         "event_name": incident["event_name"],
+        "event_source": incident["event_source"],
         "event_time": incident["event_time"],
+        "error_code": incident["error_code"],
         "account": incident["account"],
+        "region": incident["region"],
         "severity": incident.get("severity"),
         "detections": incident.get("detections", []),
         "actor": actor["caller_arn"],
+        "actor_access_key_id": actor["access_key_id"],
+        "user_agent": cut(incident["user_agent"]) if incident["user_agent"] else None,
         "subject": subject["arn"],
         "access_key_id": incident["access_key_id"],
         "source_ip": incident["source_ip"],
@@ -267,6 +281,7 @@ def record_containment(containment: ContainmentResult, case_id: str | None) -> d
                 "why": part["why"],
                 "actions": record_actions(part["actions"]),
                 "recorded": part["recorded"],
+                **_record_joined(part),
             }
             for part in containment["principals"]
         ],
@@ -274,6 +289,17 @@ def record_containment(containment: ContainmentResult, case_id: str | None) -> d
         "seconds_from_event": containment["seconds_from_event"],
         "seconds_from_arrival": containment["seconds_from_arrival"],
         "case_id": case_id,
+    }
+
+
+def _record_joined(part: PrincipalResult) -> dict[str, Any]:
+    """Of an event that joined: whose decision it shares, and what the tags said of those who may not make it."""
+    if "approval_id" not in part:
+        return {}
+    return {
+        "joined_execution": part.get("joined_execution"),
+        "approval_id": part["approval_id"],
+        "owner_tags": part.get("owner_tags", {}),
     }
 
 

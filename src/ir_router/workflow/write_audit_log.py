@@ -7,12 +7,15 @@ from typing import Any
 
 from ir_router.ledger import audit
 from ir_router.workflow import wording
-from ir_router.workflow.incident import Incident
+from ir_router.workflow.incident import ContainmentResult, Incident
 
 
 def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     """Write the record, once for each execution."""
     incident: Incident = task["incident"]
-    details = wording.record(incident) | wording.record_containment(task["containment"], task["case"]["case_id"])
+    containment: ContainmentResult = task["containment"]
+    details = wording.record(incident) | wording.record_containment(containment, task["case"]["case_id"])
+    # Whoever may tag principals decides who may not decide: what the tags said is evidence.
+    details["owner_tags"] = containment.get("owner_tags", {})
     audit.append("contained", wording.AUDIT_ACTOR, details, once=f"{incident['execution']['id']}/contained")
     return {"done": True, "step": "Write Audit Log"}
