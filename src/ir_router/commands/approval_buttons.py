@@ -38,23 +38,30 @@ def handle(payload: Mapping[str, Any], context: Any) -> None:
         origin = forms.origin_of(payload)
         known = {name: origin[name] for name in ("channel_id", "response_url") if name in origin}
         command = of_interaction(payload, "deny", str(payload["view"]["id"]), context, **known)
-        reason, approval_id = forms.text_of(payload, approval_message.REASON), origin.get("approval_id", "")
-        execution.execute(command, lambda command: _deny(command, approval_id, reason.strip()), attempted="update")
+        reason, pressed = forms.text_of(payload, approval_message.REASON), origin.get("approval_id", "")
+        execution.execute(command, lambda command: _deny(command, pressed, reason.strip()), attempted="update")
         return
     action = payload["actions"][0]
-    approval_id = str(action.get("value") or "")
+    pressed = str(action.get("value") or "")
     approve = action["action_id"] == approval_message.APPROVE
     command = of_interaction(payload, "approve" if approve else "deny", str(payload.get("trigger_id")), context)
     if approve:
-        execution.execute(command, lambda command: _decide(command, approval_id, "approve", ""), attempted="update")
+        execution.execute(command, lambda command: _decide(command, pressed, "approve", ""), attempted="update")
     else:
-        execution.execute(command, lambda command: _ask_reason(command, approval_id), attempted="update")
+        execution.execute(command, lambda command: _ask_reason(command, pressed), attempted="update")
 
 
-def _ask_reason(command: Command, approval_id: str) -> None:
-    """Open the form at once, since a `trigger_id` lives 3 s; then see whether the person may decide."""
-    row = _approval(approval_id)
-    origin = {"approval_id": approval_id, "channel_id": command.channel_id, "response_url": command.response_url}
+def _ask_reason(command: Command, pressed: str) -> None:
+    """Open the form at once, since a `trigger_id` lives 3 s; then see whether the person may decide.
+
+    The form shows the question as it is now, with the events that joined since the message was posted.
+    """
+    row, _seen = _approval(pressed)
+    origin = {
+        "approval_id": approval_message.asked_now(row),
+        "channel_id": command.channel_id,
+        "response_url": command.response_url,
+    }
     form = approval_message.reason_form(json.dumps(origin), row)
     try:
         view = command.slack.post("views.open", trigger_id=command.trigger_id, view=form)["view"]
@@ -75,14 +82,15 @@ def _ask_reason(command: Command, approval_id: str) -> None:
         raise
 
 
-def _deny(command: Command, approval_id: str, reason: str) -> Answer | None:
+def _deny(command: Command, pressed: str, reason: str) -> Answer | None:
     if not reason:
         raise InvalidInputError("Nothing was decided: say why it is denied.")
-    return _decide(command, approval_id, "deny", reason)
+    return _decide(command, pressed, "deny", reason)
 
 
-def _decide(command: Command, approval_id: str, decision: str, reason: str) -> Answer | None:
-    row = _approval(approval_id)
+def _decide(command: Command, pressed: str, decision: str, reason: str) -> Answer | None:
+    row, seen = _approval(pressed)
+    approval_id = str(row["approval_id"])
     _require_approver(command, row)
     user = command.names.user(command.user_id)
     analyst = {
@@ -96,6 +104,7 @@ def _decide(command: Command, approval_id: str, decision: str, reason: str) -> A
             "decision": decision,
             "analyst": analyst,
             "notes": reason,
+            "joined_events": seen,
             "request_id": command.id,
         }
     )
@@ -103,18 +112,22 @@ def _decide(command: Command, approval_id: str, decision: str, reason: str) -> A
     logger.info("decision handed over", extra={"approval_id": approval_id, "status": status})
     if status == "not_allowed":  # the approval function has left it in the audit
         raise NotPermittedError(str(answer["message"]))
+    if status == "events_joined":
+        raise InvalidInputError(str(answer["message"]))
     own = answer.get("slack_user_id") == command.user_id and answer.get("decision") == decision
     if status in _SHOWN_ELSEWHERE or (command.is_repeated and status == "already_decided" and own):
         return None
     return Answer(str(answer["message"]))
 
 
-def _approval(approval_id: str) -> Row:
+def _approval(pressed: str) -> tuple[Row, int | None]:
+    """The approval, and how many events had joined in the question that was answered."""
+    approval_id, seen = approval_message.pressed(pressed)
     row = approvals.get(approval_id) if approval_id else None
     if row is None:
         raise InvalidInputError("This approval is not known any more; nothing was decided.")
     observability.correlate(approval_id)
-    return row
+    return row, seen
 
 
 def _require_approver(command: Command, row: Row) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ir_router import clock
 from ir_router.ledger import audit, keys, table
+from ir_router.ledger.containments import ContainmentBusyError
 from ir_router.ledger.table import ConditionFailedError, Row, TransactionFailedError
 from ir_router.settings import settings
 
@@ -89,12 +90,20 @@ def open_approvals() -> Iterator[Row]:
             yield row
 
 
-def decide(row: Row, decision: str, analyst: Mapping[str, Any], notes: str) -> bool:
-    """Record the decision, with its audit record, in one write. False when the approval is not pending any more."""
+def decide(
+    row: Row, decision: str, analyst: Mapping[str, Any], notes: str, *, joined_events: int | None = None
+) -> bool:
+    """Record the decision, with its audit record, in one write. False when the approval is not pending any more.
+
+    `joined_events`: as many had joined by what its maker saw. False, too, when more have by now.
+    """
+    covered = {} if joined_events is None else {"seen": joined_events}
+    unseen = " AND (attribute_not_exists(joined_events) OR joined_events <= :seen)" if covered else ""
     change = table.update_item(
         keys.approval(row["approval_id"]),
         "SET #state = :decided, decision = :decision, analyst = :analyst, notes = :notes, decided_at = :now",
-        "#state = :pending",
+        f"#state = :pending{unseen}",
+        **covered,
         decided=DECIDED,
         pending=PENDING,
         decision=decision,
@@ -111,6 +120,7 @@ def decide(row: Row, decision: str, analyst: Mapping[str, Any], notes: str) -> b
         "via": analyst.get("via"),
         # Names in Slack are chosen by their owners; the id is not.
         "slack_user_id": analyst.get("slack_user_id"),
+        "joined_events_seen": joined_events,
         "notes": notes,
     }
     try:
@@ -193,7 +203,9 @@ def note_comment(approval_id: str, comment_hash: str) -> bool:
 def note_joined(approval_id: str, event: Mapping[str, Any]) -> None:
     """One more event belongs to the incident that the approval is about; the newest one is kept to show.
 
-    `event` names its `execution`: each is counted once, however often its state is tried again.
+    `event` names its `execution`: each is counted once, however often its state is tried again. Raises
+    ContainmentBusyError when somebody decided meanwhile: they did not see this event, which is handled by itself, once
+    the decision is carried out.
     """
     execution = hashlib.sha256(str(event["execution"]).encode()).hexdigest()[:20]
     claim = table.put_item(
@@ -204,14 +216,17 @@ def note_joined(approval_id: str, event: Mapping[str, Any]) -> None:
     count = table.update_item(
         keys.approval(approval_id),
         "ADD joined_events :one SET last_joined = :event",
-        "attribute_exists(PK)",
+        "#state = :pending",
         one=1,
         event=dict(event),
+        pending=PENDING,
     )
     try:
         table.transact([claim, count])
-    except TransactionFailedError:
-        return  # counted before; or the approval is about to be asked, and reads the containment's row then
+    except TransactionFailedError as failure:
+        if failure.reasons[0] == "ConditionalCheckFailed" or get(approval_id) is None:
+            return  # counted before; or the approval is about to be asked, and reads the containment's row then
+        raise ContainmentBusyError("a decision was made while this event was joining") from failure
 
 
 def amend(approval_id: str, approve_does: str, deny_does: str, owners: list[str]) -> None:

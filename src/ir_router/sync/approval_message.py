@@ -20,6 +20,8 @@ REASON_LENGTH = 1_000
 # Escaping makes a character five at the most; five such lines fit into a message.
 _LINE_LENGTH = 400
 _CONFIRM_LENGTH = 300
+# In a button's value between the approval's id and how many events had joined.
+_JOINED = "/"
 _PAST = {"approve": "Approved", "deny": "Denied"}
 
 Row = Mapping[str, Any]
@@ -32,12 +34,7 @@ def message(row: Row) -> Message:
     if row.get("seconds_from_event") is not None:
         done.append(f"{_duration(float(row['seconds_from_event']))} after the event")
     lines = [f"*{head}*", f"*What*  {_line(row['what'])}", f"*Done*  {_line(' · '.join(done))}"]
-    if row.get("joined_events"):
-        count = int(row["joined_events"])
-        last = _line((row.get("last_joined") or {}).get("what", ""))
-        lines.append(
-            f"*Joined*  {count} more {'event' if count == 1 else 'events'} of the same principal; last: {last}"
-        )
+    lines += _joined(row)
     blocks: list[dict[str, Any]] = []
     if _is_open(row):
         lines += [f"*Approve*  {_line(row['approve_does'])}", f"*Deny*  {_line(row['deny_does'])}"]
@@ -69,7 +66,7 @@ def reason_form(origin: str, row: Row) -> dict[str, Any]:
         "submit": _plain("Deny"),
         "close": _plain("Cancel"),
         "blocks": [
-            section(f"*{_line(row['headline'])}*\nDeny {_line(row['deny_does'])}"),
+            section("\n".join([f"*{_line(row['headline'])}*", *_joined(row), f"Deny {_line(row['deny_does'])}"])),
             {
                 "type": "input",
                 "block_id": REASON,
@@ -84,6 +81,25 @@ def reason_form(origin: str, row: Row) -> dict[str, Any]:
             },
         ],
     }
+
+
+def pressed(value: str) -> tuple[str, int | None]:
+    """Of a button's value the approval's id, and how many events had joined; None in messages of earlier versions."""
+    approval_id, _, joined = value.partition(_JOINED)
+    return approval_id, int(joined) if joined.isascii() and joined.isdigit() and len(joined) < 10 else None
+
+
+def asked_now(row: Row) -> str:
+    """A button's value: the approval's id, and how many events have joined the incident that is asked about."""
+    return f"{row['approval_id']}{_JOINED}{int(row.get('joined_events', 0))}"
+
+
+def _joined(row: Row) -> list[str]:
+    count = int(row.get("joined_events", 0))
+    if not count:
+        return []
+    last = _line((row.get("last_joined") or {}).get("what", ""))
+    return [f"*Joined*  {count} more {'event' if count == 1 else 'events'} of the same principal; last: {last}"]
 
 
 def _head(row: Row) -> str:
@@ -138,7 +154,7 @@ def _button(row: Row, action_id: str, text: str, style: str | None) -> dict[str,
         "type": "button",
         "action_id": action_id,
         "text": _plain(text),
-        "value": str(row["approval_id"]),
+        "value": asked_now(row),
         **({"style": style} if style else {}),
     }
 

@@ -1,9 +1,10 @@
 """The function security-incident-approval-handler: a person's decision reaches the waiting workflow.
 
-Payloads: `{"task_token", "decision", "analyst", "notes"?}` as documented for the command line, or `{"approval_id",
-"decision", "analyst": {"slack_user_id", "email", "name"}, "notes"?, "request_id"}` from the buttons in Slack. Whoever
-may invoke this function is trusted to say who decides: that an analyst is recorded as of Slack (`via`) is the caller's
-word too.
+Payloads: `{"task_token", "decision", "analyst", "notes"?, "joined_events"?}` as documented for the command line, or
+`{"approval_id", "decision", "analyst": {"slack_user_id", "email", "name"}, "notes"?, "joined_events"?, "request_id"}`
+from the buttons in Slack. Whoever may invoke this function is trusted to say who decides: that an analyst is recorded
+as of Slack (`via`) is the caller's word too. With `joined_events` a decision counts only if no more events have joined
+than its maker saw.
 
 Every answer is `{"status", "message", ...}`; see docs/containment.md for the statuses.
 """
@@ -28,6 +29,7 @@ _DECISIONS = ("approve", "deny")
 _PAST = {"approve": "approved", "deny": "denied"}
 _NOTES_LENGTH = 1_000
 _NAME_LENGTH = 200
+_MOST_EVENTS = 1_000_000_000
 # Who may not decide, as the audit and as people are told.
 _REFUSED = {
     "owner": "the owner of the contained credentials, or of those that caused the incident, cannot decide about them.",
@@ -54,6 +56,13 @@ def handle(event: Mapping[str, Any], context: Any) -> Answer:
     analyst = _analyst(event.get("analyst"))
     if analyst is None:
         return {"status": "analyst_missing", "message": "Nothing was decided: say who decides in the field analyst."}
+    seen = event.get("joined_events")
+    if seen is not None and not (type(seen) is int and 0 <= seen <= _MOST_EVENTS):
+        return {
+            "status": "unknown_joined_events",
+            "message": "Nothing was decided: joined_events is how many events had joined when you looked, for example "
+            "0; the message in the queue and the task list_approvals tell it.",
+        }
     approval_id = _approval_id(event)
     row = approvals.get(approval_id) if approval_id else None
     if row is None:
@@ -69,9 +78,12 @@ def handle(event: Mapping[str, Any], context: Any) -> Answer:
         _record_refusal(row, decision, analyst, refused, request)
         return _answer(row, "not_allowed", f"Nothing was decided: {_REFUSED[refused]}")
     notes = str(event.get("notes") or "")[:_NOTES_LENGTH]
-    won = row["state"] == approvals.PENDING and approvals.decide(row, decision, analyst, notes)
+    pending = row["state"] == approvals.PENDING
+    won = pending and approvals.decide(row, decision, analyst, notes, joined_events=seen)
     own = {"decision": decision, "analyst": dict(analyst)} if won else None
     row = approvals.get(row["approval_id"]) or row
+    if seen is not None and row["state"] == approvals.PENDING:
+        return _answer(row, "events_joined", _joined(row, seen, analyst))
     answer = _deliver(row, own) if row["state"] == approvals.DECIDED else _told(row, own)
     if won:
         logger.info("decision recorded", extra={"approval_id": row["approval_id"], "status": answer["status"]})
@@ -210,6 +222,15 @@ def _refusal(row: Row, analyst: Analyst) -> str | None:
     if owners and not email and analyst["via"] == approvals.SLACK:
         return "perhaps_owner"
     return None
+
+
+def _joined(row: Row, seen: int, analyst: Analyst) -> str:
+    """Why nothing was decided: events that the person did not see; and what to do."""
+    now = int(row.get("joined_events", 0))
+    more = f"{now - seen} more {'event' if now - seen == 1 else 'events'} joined since you opened this"
+    if analyst["via"] == approvals.SLACK:
+        return f"Nothing was decided: {more}. Look at the message again, then press."
+    return f"Nothing was decided: {more}. Look at the task list_approvals, then decide with joined_events {now}."
 
 
 def _record_refusal(row: Row, decision: str, analyst: Analyst, reason: str, request: str) -> None:

@@ -9,7 +9,19 @@ from typing import Any
 from ir_router.ledger import approvals, audit_verification
 from ir_router.workflow import wording_decisions
 
-_SHOWN = ("approval_id", "kind", "state", "severity", "headline", "what", "principal", "case_id", "execution")
+_SHOWN = (
+    "approval_id",
+    "kind",
+    "state",
+    "severity",
+    "headline",
+    "what",
+    "approve_does",
+    "deny_does",
+    "principal",
+    "case_id",
+    "execution",
+)
 
 
 def list_approvals(_task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
@@ -19,6 +31,7 @@ def list_approvals(_task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
         "approvals": [
             {name: row[name] for name in _SHOWN if name in row}
             | {
+                "joined_events": int(row.get("joined_events", 0)),
                 "asked_at": wording_decisions.at(row["created_at"]),
                 "decide_by": wording_decisions.at(row["decide_by"]),
             }

@@ -114,6 +114,7 @@ def _message(token: str, row: Row, incident: Incident, containment: ContainmentR
         "summary": row["headline"],
         "approve": row["approve_does"],
         "deny": row["deny_does"],
+        "joinedEvents": int(row.get("joined_events", 0)),
         "decideBy": wording_decisions.at(row["decide_by"]),
         "caseId": row.get("case_id"),
         "incident": wording.record(incident),

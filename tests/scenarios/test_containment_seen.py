@@ -1,0 +1,183 @@
+"""X2, X3: a decision covers what its maker saw: events that joined later make nobody decide unawares."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+
+from ir_local.slack.people import Person
+from ir_local.world import incidents as support
+from ir_local.world.incidents import IamState, asked, audit_actions, contain, decide, iam_state
+from ir_local.world.state_machine import Execution, StateMachine
+from tests.support.approvals import approvals_in, make_approver, press
+from tests.support.commands import answers
+from tests.support.world import World
+
+LOOK_AGAIN = "Nothing was decided: 1 more event joined since you opened this. Look at the message again, then press."
+
+
+@pytest.fixture
+def jane(world: World) -> Person:
+    return make_approver(world)
+
+
+def join(world: World, machine: StateMachine) -> str:
+    """One more event of the contained principal; the key that it names."""
+    later = support.key_created(world, "backdoor")
+    machine.start(later)
+    return support.named_key(later)
+
+
+def pending(world: World) -> list[dict[str, Any]]:
+    return list(world.invoke("workflow", {"task": "list_approvals"})["approvals"])
+
+
+# Slack
+
+
+def test_given_an_open_deny_form_when_an_event_joins_then_its_submission_decides_nothing_and_says_why(
+    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    execution, key = contained
+    press(world, machine, jane, security_channel, "approval_deny")
+    (view,) = jane.views()
+    new = join(world, machine)
+    world.settle()
+    jane.submit(view.id, {"reason": "planned rotation"})
+    world.settle()
+    machine.advance()
+
+    assert execution.status == "RUNNING"
+    assert iam_state(world, "backdoor") == IamState({key: "Inactive", new: "Inactive"}, denied=True)
+    assert LOOK_AGAIN in answers(world, jane)[-1]
+    assert "decision_recorded" not in audit_actions()
+
+    press(world, machine, jane, security_channel, "approval_deny")
+    view = jane.views()[-1]
+    assert "1 more event of the same principal" in json.dumps(view.body)
+    jane.submit(view.id, {"reason": "planned rotation"})
+    world.settle()
+    machine.advance()
+    assert iam_state(world, "backdoor") == IamState({key: "Active", new: "Active"}, denied=False)
+
+
+def test_given_an_event_that_joins_when_the_message_of_before_is_approved_then_nothing_is_decided(
+    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    execution, key = contained
+    (message,) = approvals_in(world, security_channel)
+    new = join(world, machine)
+    jane.press(security_channel, message["ts"], "approval_approve")
+    world.settle()
+    machine.advance()
+
+    assert execution.status == "RUNNING"
+    assert LOOK_AGAIN in answers(world, jane)[-1]
+    press(world, machine, jane, security_channel, "approval_approve")
+    assert execution.status == "SUCCEEDED"
+    assert {key, new}.isdisjoint(iam_state(world, "backdoor").keys)
+
+
+def test_given_a_message_posted_before_buttons_knew_of_events_when_pressed_then_it_decides(
+    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    (row,) = pending(world)
+    (message,) = approvals_in(world, security_channel)
+    for block in message["blocks"]:
+        for element in block["elements"] if block["type"] == "actions" else ():
+            element["value"] = row["approval_id"]
+    channel = world.workspace.channel(security_channel)
+    world.workspace.messages.find(channel, message["ts"]).body["blocks"] = message["blocks"]
+
+    press(world, machine, jane, security_channel, "approval_approve")
+
+    assert contained[0].status == "SUCCEEDED"
+
+
+# The command line
+
+
+def test_given_the_count_of_the_question_when_an_event_joins_then_deciding_with_it_is_refused_and_says_what_to_do(
+    world: World, machine: StateMachine
+) -> None:
+    execution, _key = contain(world, machine)
+    (question,) = asked(world)
+    join(world, machine)
+
+    answer = decide(world, question["taskToken"], "deny", joined_events=question["joinedEvents"])
+    machine.advance()
+
+    assert answer["status"] == "events_joined"
+    assert "1 more event joined" in answer["message"]
+    assert "decide with joined_events 1" in answer["message"]
+    assert execution.status == "RUNNING"
+    assert decide(world, question["taskToken"], "deny", joined_events=1)["status"] == "denied"
+
+
+def test_given_the_documented_payload_without_a_count_when_an_event_has_joined_then_it_decides(
+    world: World, machine: StateMachine
+) -> None:
+    contain(world, machine)
+    join(world, machine)
+
+    assert decide(world, asked(world)[0]["taskToken"], "deny")["status"] == "denied"
+
+
+@pytest.mark.parametrize("count", ["one", -1, 1.5, True, 10**40, [], {}])
+def test_given_a_count_that_is_none_when_deciding_then_nothing_is_decided_and_the_answer_says_so(
+    world: World, machine: StateMachine, count: Any
+) -> None:
+    contain(world, machine)
+
+    answer = decide(world, asked(world)[0]["taskToken"], "deny", joined_events=count)
+
+    assert answer["status"] == "unknown_joined_events"
+    assert pending(world)[0]["state"] == "pending"
+
+
+def test_given_an_event_that_joined_when_listed_then_count_and_both_answers_are_there(
+    world: World, machine: StateMachine
+) -> None:
+    contain(world, machine)
+    (before,) = pending(world)
+    new = join(world, machine)
+
+    (row,) = pending(world)
+
+    assert (before["joined_events"], row["joined_events"]) == (0, 1)
+    assert f"{new[:4]}...{new[-4:]} for good" in row["approve_does"]
+    assert "2 keys active" in row["deny_does"]
+
+
+# At the same time
+
+
+def test_given_a_denial_while_an_event_is_joining_when_restored_then_that_event_is_contained_and_asked_about_anew(
+    world: World, machine: StateMachine
+) -> None:
+    decisions: list[Any] = []
+    tokens: list[str] = []
+
+    def deny_meanwhile(**_: Any) -> None:
+        if tokens and not decisions:
+            decisions.append(None)
+            decisions[0] = decide(world, tokens[0], "deny", joined_events=0)
+            world.become("workflow")
+
+    boto3.DEFAULT_SESSION.events.register("before-call.iam.AttachUserPolicy", deny_meanwhile)  # type: ignore[union-attr]
+    execution, key = contain(world, machine)
+    tokens.append(asked(world)[0]["taskToken"])
+    new = join(world, machine)
+    machine.advance()
+    world.advance(60)
+    machine.advance()
+
+    assert decisions[0]["status"] == "denied"
+    assert execution.status == "SUCCEEDED"
+    assert iam_state(world, "backdoor") == IamState({key: "Inactive", new: "Inactive"}, denied=True)
+    (question,) = asked(world)
+    assert new[-4:] in question["approve"]
+    assert key[-4:] not in question["approve"]
