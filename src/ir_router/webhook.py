@@ -19,10 +19,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ir_router import aws
 from ir_router.commands import acknowledgement, forms
-from ir_router.errors import NotConfiguredError, error_id
+from ir_router.errors import IrRouterError, NotConfiguredError, RetryLaterError, UncertainError, error_id
 from ir_router.observability import logger
 from ir_router.settings import settings
-from ir_router.slack import inbound, signature
+from ir_router.slack import credentials, inbound, signature
 
 # Slack's largest requests (a message of 40,000 characters with its blocks) stay well below it.
 BODY_LIMIT = 1_000_000
@@ -48,8 +48,6 @@ _NOT_FOR_SQS = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
 Answer = dict[str, Any]
 
-_kept_workspace_id: list[str] = []
-
 
 def handle(event: Mapping[str, Any], context: object) -> Answer:  # noqa: ARG001 - every route has this shape
     """Answer an API Gateway proxy request. Only requests that Slack signed have any effect."""
@@ -58,13 +56,20 @@ def handle(event: Mapping[str, Any], context: object) -> Answer:  # noqa: ARG001
     if body is None or len(body) > BODY_LIMIT:
         return _answer(413 if body else 401)
     try:
-        authentic = signature.is_authentic(
-            headers.get("x-slack-request-timestamp", ""), headers.get("x-slack-signature", ""), body
-        )
+        return _checked(headers, body)
     except NotConfiguredError as error:
         logger.error("not configured", extra={"reason": str(error)})
         return _answer(503)
-    if not authentic:
+    except (RetryLaterError, UncertainError) as error:
+        # Slack delivers an event again after a 5xx.
+        return _answer(503, _not_accepted(error))
+
+
+def _checked(headers: Mapping[str, str], body: bytes) -> Answer:
+    """Raises NotConfiguredError, RetryLaterError and UncertainError when a parameter cannot be read."""
+    if not signature.is_authentic(
+        headers.get("x-slack-request-timestamp", ""), headers.get("x-slack-signature", ""), body
+    ):
         logger.info("refused a request that Slack did not sign")
         return _answer(401)
     try:
@@ -100,7 +105,8 @@ def _json(text: str, headers: Mapping[str, str], body: bytes) -> Answer:
     event = payload.get("event")
     if payload.get("type") != "event_callback" or not isinstance(event, dict):
         return _answer(200)
-    if not _is_our_workspace(payload.get("team_id"), payload.get("enterprise_id")):
+    # On Enterprise Grid an event may name the organisation alone.
+    if not credentials.is_our_workspace(payload.get("team_id"), payload.get("enterprise_id")):
         return _answer(403)
     if not inbound.is_wanted(event, str(payload.get("api_app_id") or "")):
         return _answer(200)
@@ -144,14 +150,15 @@ def _form(form: Mapping[str, str]) -> Answer:
         return _interaction(form["payload"])
     if not form.get("command"):
         return _answer(400)
-    if not _is_our_workspace(form.get("team_id"), form.get("enterprise_id")):
-        return _answer(403)
+    try:
+        if not credentials.is_our_workspace(form.get("team_id"), form.get("enterprise_id")):
+            return _answer(403)
+    except (RetryLaterError, UncertainError) as error:
+        return _answer(200, _not_accepted(error))
     # Only what is read goes on: the form also holds Slack's legacy verification token.
     command = {name: form[name] for name in _COMMAND_FIELDS if name in form}
     failure = _invoke({"task": "slash_command", "command": command})
-    if failure is not None:
-        return _answer(200, _ephemeral(_NOT_ACCEPTED.format(failure)))
-    return _answer(200, _ephemeral(acknowledgement.text(form)))
+    return _answer(200, failure or _ephemeral(acknowledgement.text(form)))
 
 
 def _interaction(text: str) -> Answer:
@@ -162,7 +169,7 @@ def _interaction(text: str) -> Answer:
     if not isinstance(payload, dict):
         return _answer(400)
     team, enterprise = payload.get("team"), payload.get("enterprise")
-    if not _is_our_workspace(
+    if not credentials.is_our_workspace(
         team.get("id") if isinstance(team, dict) else None,
         enterprise.get("id") if isinstance(enterprise, dict) else None,
     ):
@@ -178,8 +185,8 @@ def _interaction(text: str) -> Answer:
     return _answer(200)
 
 
-def _invoke(event: Mapping[str, Any]) -> str | None:
-    """Hand a request over; the error's id, which is in the log, when that failed."""
+def _invoke(event: Mapping[str, Any]) -> dict[str, str] | None:
+    """Hand a request over; what to tell the person when that failed."""
     try:
         aws.client("lambda").invoke(
             FunctionName=settings().require("slack_function"),
@@ -187,24 +194,16 @@ def _invoke(event: Mapping[str, Any]) -> str | None:
             Payload=json.dumps(event).encode(),
         )
     except (BotoCoreError, ClientError) as error:
-        shown = error_id("network-error")
-        logger.error("could not hand a request over", extra={"error_id": shown, "error": type(error).__name__})
-        return shown
+        return _not_accepted(error)
     return None
 
 
-def _is_our_workspace(team_id: object, enterprise_id: object) -> bool:
-    """On Enterprise Grid an event may name the organisation alone."""
-    return _workspace_id() in (team_id, enterprise_id)
-
-
-def _workspace_id() -> str:
-    # Kept once it is set: until the Slack app exists the parameter holds `not-configured`.
-    if _kept_workspace_id and _kept_workspace_id[0] != "not-configured":
-        return _kept_workspace_id[0]
-    name = settings().workspace_id_parameter
-    _kept_workspace_id[:] = [aws.client("ssm").get_parameter(Name=name)["Parameter"].get("Value", "not-configured")]
-    return _kept_workspace_id[0]
+def _not_accepted(error: Exception) -> dict[str, str]:
+    """What the person is told; the error's id is in the log."""
+    shown = error_id("network-error")
+    said = str(error) if isinstance(error, IrRouterError) else type(error).__name__
+    logger.error("could not hand a request over", extra={"error_id": shown, "error": said})
+    return _ephemeral(_NOT_ACCEPTED.format(shown))
 
 
 def _identifier(text: str) -> str:
@@ -224,8 +223,3 @@ def _answer(status: int, body: Mapping[str, Any] | None = None) -> Answer:
         "headers": {"Content-Type": "application/json"},
         "body": "" if body is None else json.dumps(body),
     }
-
-
-def forget() -> None:
-    """Drop what is kept (tests change parameters between cases)."""
-    _kept_workspace_id.clear()

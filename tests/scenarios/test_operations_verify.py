@@ -222,6 +222,21 @@ def test_given_a_role_without_a_right_when_verified_then_the_line_names_the_call
     assert "may not call DescribeTrails" in line["detail"]
 
 
+def test_given_a_key_that_may_not_be_used_when_verified_then_the_lines_of_token_and_app_are_red(
+    deployed: Deployed,
+) -> None:
+    def refuse(**_: Any) -> Any:
+        return HttpAnswer(400), {"Error": {"Code": "AccessDeniedException", "Message": "no"}}
+
+    forget_everything()
+    boto3.DEFAULT_SESSION.events.register("before-call.ssm.GetParameter", refuse)  # type: ignore[union-attr]
+
+    lines = deployed.lines()
+
+    assert {lines[name]["state"] for name in ("bot token", "signing secret", "Slack token")} == {"failed"}
+    assert "AccessDeniedException" in lines["Slack token"]["detail"]
+
+
 def test_given_an_operation_that_is_none_when_asked_then_the_answer_names_those_there_are(world: World) -> None:
     with pytest.raises(UnknownEventError, match="verify, replay, resync"):
         handler.handle({"task": "reboot"}, None)

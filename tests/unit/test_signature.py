@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +9,7 @@ from slack_sdk.signature import Clock, SignatureVerifier
 
 from ir_router import clock
 from ir_router.slack import signature
-from ir_router.slack.signature import _Kept
+from ir_router.slack.parameters import Kept
 
 NOW = 1_767_000_000
 SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
@@ -23,11 +21,9 @@ class StoppedClock(Clock):
 
 
 @pytest.fixture(autouse=True)
-def _kept_secret(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _kept_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "now", lambda: float(NOW))
-    monkeypatch.setattr(signature, "_secrets", lambda: _Kept([SECRET], NOW))
-    yield
-    signature.forget()
+    monkeypatch.setattr(signature, "_kept", Kept(lambda _: [SECRET]))
 
 
 @pytest.mark.parametrize("age", [-301, -300, -299, 0, 299, 300, 301])

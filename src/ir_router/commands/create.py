@@ -60,6 +60,8 @@ def _create(command: Command, form: CaseForm) -> Answer:
     if wrong := forms.case_errors(form):
         raise InvalidInputError("\n".join(wrong.values()))
     people.require_may_create(command)
+    # Whatever may fail comes before the case is opened: what fails after it must not invite to open another.
+    prefix = credentials.channel_prefix()
     command.changes = True
     named = [(user_id, watchers.of_user(command, user_id)) for user_id in form.watchers]
     found = [person for _, person in named if person is not None]
@@ -80,7 +82,7 @@ def _create(command: Command, form: CaseForm) -> Answer:
     changing.tell_synchronisation(command, "CaseCreated")
     unreachable = [command.names.real_name(user_id) for user_id, person in named if person is None]
     text = rendering.created(case_id, form.title, command.by, clock.utc_now(), unreachable)
-    name = f"#{credentials.channel_prefix()}{case_id}".lower()
+    name = f"#{prefix}{case_id}".lower()
     channel_id = _channel(command)
     channel = f"<#{channel_id}>" if channel_id else f"{name}, as soon as it is made"
     return Answer(f"{text}\nChannel: {name}", [section(f"{escape(text)}\nChannel: {channel}")])

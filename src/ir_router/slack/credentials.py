@@ -1,45 +1,37 @@
-"""What the functions behind the door need to speak to Slack, from SSM parameters.
-
-They are kept for five minutes, so that a rotation needs no deployment.
-A parameter that was not given at deployment holds `not-configured` (a write-only argument cannot be null).
-"""
+"""What is needed to speak to Slack, from SSM parameters; kept as `slack.parameters` says."""
 
 from __future__ import annotations
 
-from functools import cache
-
-from aws_lambda_powertools.utilities.parameters.ssm import SSMProvider
-
 from ir_router import aws, clock
-from ir_router.errors import NotConfiguredError
 from ir_router.settings import settings
+from ir_router.slack import parameters
 
-KEPT_SECONDS = 300
-_UNSET = "not-configured"
-
-
-@cache
-def _provider() -> SSMProvider:
-    return SSMProvider(boto3_client=aws.client("ssm"))
+_kept = parameters.Kept(lambda name: parameters.read(name, _variable(name)).value)
 
 
 def bot_token(*, fresh: bool = False) -> str:
-    """The bot token. `fresh` asks SSM again. Raises NotConfiguredError when none was given yet."""
-    return _secret(settings().bot_token_parameter, "slack_bot_token", fresh=fresh)
+    """The bot token; `fresh` asks SSM now. Raises NotConfiguredError, RetryLaterError, UncertainError, as all here."""
+    name = settings().bot_token_parameter
+    return _kept.fresh(name) if fresh else _kept.get(name)
 
 
 def workspace_id() -> str:
-    """The workspace's id (`T...`, or `E...` of an Enterprise Grid organisation). Raises NotConfiguredError."""
-    return _secret(settings().workspace_id_parameter, "slack_workspace_id", fresh=False)
+    """The workspace's id (`T...`, or `E...` of an Enterprise Grid organisation)."""
+    return _kept.get(settings().workspace_id_parameter)
+
+
+def is_our_workspace(*ids: object) -> bool:
+    """Whether one of these is the workspace's id, which is read again on a mismatch, at most once a minute."""
+    return workspace_id() in ids or _kept.reread(settings().workspace_id_parameter) in ids
 
 
 def channel_prefix() -> str:
     """What the names of case channels begin with."""
-    return _read(settings().channel_prefix_parameter, fresh=False)
+    return _kept.get(settings().channel_prefix_parameter)
 
 
 def oldest_secret_days() -> float:
-    """Days since the older of bot token and signing secret was changed."""
+    """Days since the older of bot token and signing secret was changed. Raises ClientError and BotoCoreError."""
     changed: list[float] = []
     for name in (settings().bot_token_parameter, settings().signing_secret_parameter):
         # The values stay encrypted: their dates are all that is wanted.
@@ -48,21 +40,15 @@ def oldest_secret_days() -> float:
     return (clock.now() - min(changed)) / 86_400
 
 
-def _secret(name: str, variable: str, *, fresh: bool) -> str:
-    value = _read(name, fresh=fresh)
-    if not value or value == _UNSET:
-        raise NotConfiguredError(
-            f"The SSM parameter {name} is not set yet: apply Terraform with {variable} and the next "
-            "slack_credentials_version."
-        )
-    return value
-
-
-def _read(name: str, *, fresh: bool) -> str:
-    value = _provider().get(name, decrypt=True, max_age=KEPT_SECONDS, force_fetch=fresh)
-    return value if isinstance(value, str) else ""
+def _variable(name: str) -> str:
+    """Terraform's variable for a parameter."""
+    return {
+        settings().bot_token_parameter: "slack_bot_token",
+        settings().workspace_id_parameter: "slack_workspace_id",
+        settings().channel_prefix_parameter: "slack_channel_prefix",
+    }[name]
 
 
 def forget() -> None:
     """Drop what is kept (tests change parameters between cases)."""
-    _provider.cache_clear()
+    _kept.forget()
