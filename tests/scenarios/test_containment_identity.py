@@ -14,6 +14,7 @@ from ir_local.world import ACCOUNT
 from ir_local.world import incidents as support
 from ir_local.world.incidents import IamState, alerts, asked, contain, decide, iam_state, key_created, user
 from ir_local.world.state_machine import Execution, StateMachine
+from ir_router.ledger import approvals
 from tests.support.approvals import make_approver, press
 from tests.support.world import World
 
@@ -194,6 +195,25 @@ def test_given_a_user_that_was_renamed_when_its_containment_fails_then_people_ar
     (alert,) = alerts(world)
     assert alert["Subject"].endswith("user elsewhere")
     assert f"Principal: arn:aws:iam::{ACCOUNT}:user/elsewhere" in alert["Message"]
+
+
+def test_given_an_actor_that_was_renamed_when_owners_are_asked_for_then_it_is_its_own_owner_who_may_not_decide(
+    world: World, machine: StateMachine
+) -> None:
+    iam = boto3.client("iam")
+    (own,), (key,) = user("mallory"), user("backdoor")
+    created = key_created(world, "backdoor", key, userIdentity=support.user_identity("mallory", own))
+    rename("mallory", "elsewhere")
+    user("mallory")
+    for name, owner in (("elsewhere", "jane@example.com"), ("mallory", "ann@example.com")):
+        iam.tag_user(UserName=name, Tags=[{"Key": "slack-email", "Value": owner}])
+
+    machine.start(created)
+
+    (question,) = asked(world)
+    approval = approvals.get(question["approvalId"])
+    assert approval is not None
+    assert approval["owners"] == ["jane@example.com"]
 
 
 # Between the containment and its end

@@ -346,7 +346,7 @@ def test_given_owners_by_tag_when_contained_then_the_audit_has_what_the_tags_sai
     assert rows["ended"]["principals"][0]["owner_tags"] == tags
 
 
-_SESSIONS = "Role sessions that its keys opened before go on"
+_SESSIONS = "Role sessions that a contained user opened before go on"
 
 
 def test_given_a_contained_user_when_told_then_alert_and_case_say_once_that_role_sessions_go_on(

@@ -1,8 +1,9 @@
 """State "Immediate Containment": stop the principal within seconds, keep what was found, read back.
 
 For a user the deny policy comes first: one call that stops every key, console session and temporary credential of the
-user at once, and that nothing the user may still do can undo. Then the key that the event names, then, by variable, the
-user's other active keys: they stay disabled should somebody detach the policy.
+user at once (sessions of roles that it assumed before are the roles'), and that nothing the user may still do can undo.
+Then the key that the event names, then, by variable, the user's other active keys: they stay disabled should somebody
+detach the policy.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from ir_router.workflow.incident import (
 AUDIT_ACTOR = "ir-router workflow"
 _VALUE_LENGTH = 300
 _ROLE_SESSIONS = (
-    "Role sessions that its keys opened before go on, for up to 12 hours: look for AssumeRole by these keys in "
+    "Role sessions that a contained user opened before go on, for up to 12 hours: look for its AssumeRole calls in "
     "CloudTrail and revoke those roles' sessions."
 )
 
