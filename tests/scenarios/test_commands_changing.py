@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from ir_local.slack.people import Person
 from ir_local.world.incidents import audit_rows
+from ir_router.cases.limits import COMMENT_LIMIT
 from ir_router.ledger import keys, table
+from ir_router.slack.text import length_of
 from tests.support.commands import answers, case, case_with_channel, now, type_command
 from tests.support.world import World
 
@@ -177,6 +181,28 @@ def test_given_a_description_when_updated_then_white_space_survives_and_the_old_
     assert any("Unusual API calls detected from unknown IP addresses" in text for text in world.comments(case_id))
     again = type_command(world, jane, case_id, f"update-description {text}")
     assert again == [f'✅ Case description is already "{text}"\nNothing was changed']
+
+
+@pytest.mark.parametrize("crash", [False, True], ids=["", "crash"])
+@pytest.mark.parametrize("character", ["x", "漢", "😀"])
+def test_given_the_longest_description_when_updated_then_all_of_the_old_one_is_on_the_case_once(
+    world: World, character: str, *, crash: bool
+) -> None:
+    before = character * 7_996 + " end"
+    case_id, jane = case_with_channel(world, description=before)
+    if crash:
+        world.security_ir.faults.lose_answer("CreateCaseComment", times=3)
+
+    type_command(world, jane, case_id, "update-description short")
+    world.live(3)
+
+    written = [text for text in world.comments(case_id) if "(ir-router update-description-" in text]
+    assert len(written) == (2 if character == "😀" else 1)
+    assert all(length_of(text) <= COMMENT_LIMIT for text in written)
+    whole = "".join(text.rpartition("\n\n(ir-router ")[0].split("] ", 1)[1] for text in written)
+    whole = whole.replace("(part 1 of 2) ", "").replace("(part 2 of 2) ", "")
+    assert whole == f"Description changed by Jane Smith from Slack. It was:\n\n{before}"
+    assert not any("(ir-router" in line["text"] for line in world.said(case_id))
 
 
 def test_given_texts_over_the_limit_when_updating_then_the_limit_is_named_and_nothing_changes(world: World) -> None:

@@ -70,14 +70,17 @@ def set_apart(text: str) -> str:
     return "\n".join(f"> {line}" if _FRAME.match(line) else line for line in lines)
 
 
-def system_comment(text: str, name: str) -> str:
-    """A comment of the system about itself; `name` is the ledger's, of letters, digits and `._:-`."""
-    return f"{SYSTEM_TAG} {text[: part_length() // 2]}\n\n(ir-router {name})"
+def system_comment(text: str, name: str, numbered: str = "") -> str:
+    """A comment of the system about itself; `name` is the ledger's, of letters, digits and `._:-`.
+
+    `text` is at most `part_length()` units; `numbered` stands before it: which part of a longer text it is.
+    """
+    return f"{SYSTEM_TAG} {numbered}{text}\n\n(ir-router {name})"
 
 
 def shown_by_approval(text: str, approval_id: str) -> str:
     """A comment that says what the approval's message in the channel says."""
-    return f"{text[: part_length()]}\n\n(ir-router {_APPROVAL}{approval_id})"
+    return f"{_at_most(part_length(), text)}\n\n(ir-router {_APPROVAL}{approval_id})"
 
 
 def approval_reference(body: str) -> str | None:
@@ -122,8 +125,16 @@ def marked_deleted(body: str) -> str:
     first, line_end, rest = body.partition("\n")
     marked = f"{first}\n{DELETED}{line_end}{rest}"
     # Only a comment that somebody made longer on the case has no room for the remark.
-    over = len(marked.encode("utf-16-le", "surrogatepass")) // 2 - COMMENT_LIMIT
-    return marked[: len(marked) - over] if over > 0 else marked
+    return _at_most(COMMENT_LIMIT, marked)
+
+
+def _at_most(length: int, text: str) -> str:
+    """The text, or as much of it as fits into so many UTF-16 units with a word on what is missing."""
+    units = text.encode("utf-16-le", "surrogatepass")
+    if len(units) // 2 <= length:
+        return text
+    ending = f"… (cut; {len(text):,} characters in all)"
+    return units[: 2 * (length - len(ending))].decode("utf-16-le", "ignore") + ending
 
 
 def part_length() -> int:

@@ -23,8 +23,8 @@ def run(command: Command) -> Answer:
     if changing.must_change(command, "description", before, case.description, wanted):
         changing.remember_person(command, timeline.DESCRIPTION, wanted)
         security_ir.update_case(command.case_id, description=wanted)
-    changing.write_comment(
-        command, f"Description changed by {command.real_name} from Slack. It was:\n\n{before or '(empty)'}"
-    )
+    # Of several parts of a long one, a repeated attempt must make the same.
+    author = command.first("author", command.real_name)
+    changing.write_comment(command, f"Description changed by {author} from Slack. It was:\n\n{before or '(empty)'}")
     changing.tell_synchronisation(command)
     return Answer(rendering.description_updated(wanted, command.by, clock.utc_now()))
