@@ -272,6 +272,42 @@ def test_given_too_many_principals_when_permitted_by_button_then_it_is_contained
     assert buttons(asked_again) == ["approval_approve", "approval_deny"]
 
 
+def test_given_too_many_principals_when_asked_then_slack_says_that_nothing_is_contained_until_somebody_answers(
+    world: World, machine: StateMachine, jane: Person, security_channel: str
+) -> None:
+    world.environment["IR_MAX_CONTAINMENTS_PER_HOUR"] = "0"
+    support.contain(world, machine)
+    world.settle()
+
+    (question,) = approvals_in(world, security_channel)
+    assert "NOT contained; without an answer nothing is done" in question["text"]
+    shown = json.dumps(question["blocks"])
+    assert "*Not contained*  0 principals were contained within the last hour" in shown
+    assert "*Done*" not in shown
+
+    jane.press(security_channel, question["ts"], "approval_deny")
+    world.settle()
+    (view,) = jane.views()
+    assert (view.body["title"]["text"], view.body["submit"]["text"]) == ("Do not contain", "Do not contain")
+
+    told = []
+    for minutes in (5, 6, 50, 7 * 60, 12 * 60):
+        world.advance(minutes * 60)
+        world.poll()
+        world.settle()
+        said = [message.get("text", "") for message in world.workspace.channel_messages(security_channel)]
+        told.append([text for text in said if "Still waiting for a decision" in text])
+    assert [len(reminders) for reminders in told] == [0, 1, 2, 3, 4]
+    assert "10 min after it was asked" in told[1][0]
+    assert all("NOT contained; without an answer" in text and "stays" not in text for text in told[-1])
+
+    world.advance(4 * 3600)
+    machine.advance()
+    world.settle()
+    (message, *_rest) = approvals_in(world, security_channel)
+    assert "user backdoor was NOT contained" in message["text"]
+
+
 def test_given_a_principal_contained_with_permission_when_an_event_joins_and_it_is_released_then_its_case_is_told(
     world: World, machine: StateMachine, jane: Person, security_channel: str
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from typing import Any
 
 import boto3
@@ -235,3 +237,68 @@ def test_given_two_principals_of_which_one_is_left_out_when_approved_then_the_fi
         "Approved by jane (name as given at the command line), NOT done: containment of user mallory. Somebody must "
         f"act - user backdoor - key {key[:4]}...{key[-4:]} deleted (verified)"
     )
+
+
+# What to do when nobody answered
+
+
+def command_in(text: str) -> list[str]:
+    """The words of the command that a text tells, as a shell reads it."""
+    found = text[text.index("aws lambda invoke") :]
+    return shlex.split(found[: found.index("response.json") + len("response.json")])
+
+
+def run_as_told(world: World, words: list[str]) -> dict[str, Any]:
+    """Carry the command out, with who and why filled in."""
+    assert words[:3] == ["aws", "lambda", "invoke"]
+    assert words[words.index("--function-name") + 1] == "security-incident-workflow"
+    payload = json.loads(words[words.index("--payload") + 1])
+    return dict(world.invoke("workflow", payload | {"released_by": "Jane", "reason": "checked"}))
+
+
+def test_given_nobody_answers_when_told_then_the_alert_holds_the_command_that_releases(
+    world: World, machine: StateMachine
+) -> None:
+    boto3.client("iam").create_user(UserName="backdoor", Path="/teams/red/")
+    key = boto3.client("iam").create_access_key(UserName="backdoor")["AccessKey"]["AccessKeyId"]
+    machine.start(support.key_created(world, "backdoor", key))
+
+    come_to("time-out", world, machine)
+
+    assert run_as_told(world, command_in(last_told(world)))["status"] == "released"
+    assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
+
+
+@pytest.mark.parametrize("end", ["time-out", "aborted"])
+def test_given_a_late_decision_when_answered_then_it_holds_the_command_that_releases(
+    world: World, machine: StateMachine, end: str
+) -> None:
+    execution, key = contain(world, machine)
+    token = asked(world)[0]["taskToken"]
+    if end == "aborted":
+        machine.abort(execution)
+    else:
+        come_to(end, world, machine)
+
+    answer = decide(world, token, "deny")
+
+    assert answer["status"] == "too_late"
+    assert "The containment stays until someone releases it" in answer["message"]
+    assert run_as_told(world, command_in(answer["message"]))["status"] == "released"
+    assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
+
+
+def test_given_a_limit_that_nobody_lifted_when_decided_too_late_then_the_answer_says_that_nothing_was_contained(
+    world: World, machine: StateMachine
+) -> None:
+    world.environment["IR_MAX_CONTAINMENTS_PER_HOUR"] = "0"
+    contain(world, machine)
+    token = asked(world)[0]["taskToken"]
+    world.advance(86_401)
+    machine.advance()
+
+    answer = decide(world, token, "approve")
+
+    assert answer["status"] == "too_late"
+    assert "user backdoor was NOT contained" in answer["message"]
+    assert "aws lambda invoke" not in answer["message"]

@@ -22,6 +22,7 @@ _LINE_LENGTH = 400
 _CONFIRM_LENGTH = 300
 # In a button's value between the approval's id and how many events had joined.
 _JOINED = "/"
+_NOT_CONTAINED = "NOT contained; without an answer nothing is done"
 _PAST = {"approve": "Approved", "deny": "Denied"}
 
 Row = Mapping[str, Any]
@@ -33,7 +34,8 @@ def message(row: Row) -> Message:
     done = [str(done) for done in row["done"]]
     if row.get("seconds_from_event") is not None:
         done.append(f"{_duration(float(row['seconds_from_event']))} after the event")
-    lines = [f"*{head}*", f"*What*  {_line(row['what'])}", f"*Done*  {_line(' · '.join(done))}"]
+    label = "Not contained" if is_permission(row) else "Done"
+    lines = [f"*{head}*", f"*What*  {_line(row['what'])}", f"*{label}*  {_line(' · '.join(done))}"]
     lines += _joined(row)
     blocks: list[dict[str, Any]] = []
     if _is_open(row):
@@ -47,23 +49,29 @@ def message(row: Row) -> Message:
     return Message(text=text, blocks=[*sections(lines), *blocks, context(_small_print(row))])
 
 
-def reminder(row: Row, hours: int) -> Message:
-    """Nobody has decided yet; the question itself is further up."""
-    text = (
-        f"Still waiting for a decision, {hours} h after it was asked: {_line(row['headline'])}. "
-        f"Approve or deny by {_at(row['decide_by'])}, or the containment stays as it is. The buttons are further up."
-    )
+def is_permission(row: Row) -> bool:
+    """Whether it is asked if somebody shall be contained, who is not: beyond the hourly limit."""
+    return str(row["kind"]) == "contain"
+
+
+def reminder(row: Row, waited: str) -> Message:
+    """Nobody has decided yet, `waited` (`1 h`) after it was asked; the question itself is further up."""
+    until = f"Approve or deny by {_at(row['decide_by'])}"
+    without = f"{_NOT_CONTAINED}. {until}." if is_permission(row) else f"{until}, or the containment stays as it is."
+    asked = f"Still waiting for a decision, {waited} after it was asked: {_line(row['headline'])}"
+    text = f"{asked}{' ' if is_permission(row) else '. '}{without} The buttons are further up."
     return Message(text=text, blocks=[section(text), context(_small_print(row))])
 
 
 def reason_form(origin: str, row: Row) -> dict[str, Any]:
     """The form that asks why it is denied. `origin` comes back with the submission, and nobody sees it."""
+    title, submit = ("Do not contain", "Do not contain") if is_permission(row) else ("Deny and restore", "Deny")
     return {
         "type": "modal",
         "callback_id": REASON_FORM,
         "private_metadata": origin,
-        "title": _plain("Deny and restore"),
-        "submit": _plain("Deny"),
+        "title": _plain(title),
+        "submit": _plain(submit),
         "close": _plain("Cancel"),
         "blocks": [
             section("\n".join([f"*{_line(row['headline'])}*", *_joined(row), f"Deny {_line(row['deny_does'])}"])),
@@ -111,11 +119,12 @@ def _head(row: Row) -> str:
         result = f" - {_line(row['result'])}" if row.get("result") else f" - {headline}, being carried out"
         return f"{_PAST[row['decision']]} by {_who(row)}, {_at(row.get('decided_at') or row['received_at'])}{result}"
     if state == EXPIRED:
-        kept = (
-            "nothing was contained" if row["kind"] == "contain" else "the containment stays until someone releases it"
-        )
+        kept = "the containment stays until someone releases it"
+        if is_permission(row):
+            kept = f"{_line(row.get('who', 'it'))} was NOT contained"
         return f"Not decided: {_line(str(row.get('why', '')))} - {headline}; {kept}"
-    return f"🔐 Approval needed by {_at(row['decide_by'])} - {headline}"
+    free = f" {_NOT_CONTAINED}" if is_permission(row) else ""
+    return f"🔐 Approval needed by {_at(row['decide_by'])} - {headline}{free}"
 
 
 def _is_open(row: Row) -> bool:

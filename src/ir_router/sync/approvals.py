@@ -27,7 +27,10 @@ from ir_router.slack.gateway import Slack
 from ir_router.sync import approval_message, posting
 from ir_router.sync.run import ClaimHeldError, Run
 
-REMINDER_HOURS = (1, 8, 20)
+_HOUR = 3_600
+REMINDERS = (_HOUR, 8 * _HOUR, 20 * _HOUR)
+# Whoever is not contained goes on until somebody answers.
+PERMISSION_REMINDERS = (600, *REMINDERS)
 _RESERVE_SECONDS = 10
 _SLICE_SECONDS = 120
 _ROUNDS = 5
@@ -188,13 +191,15 @@ def _take(key: Key, deadline: Deadline) -> claims.Claim | claims.Done:
 
 
 def _remind(row: Row, deadline: Deadline) -> None:
-    """One reminder for each of the hours that have passed; after an outage only the last of them."""
+    """One reminder for each of the times that have passed; after an outage only the last of them."""
+    reminders = PERMISSION_REMINDERS if approval_message.is_permission(row) else REMINDERS
     waited = clock.now() - float(row["created_at"])
-    due = sum(waited >= hours * 3600 for hours in REMINDER_HOURS)
+    due = sum(waited >= seconds for seconds in reminders)
     if due <= int(row.get("reminders_sent", 0)):
         return
     slack = Slack(deadline)
-    message = approval_message.reminder(row, REMINDER_HOURS[due - 1])
+    after = reminders[due - 1]
+    message = approval_message.reminder(row, f"{after // 60} min" if after < _HOUR else f"{after // _HOUR} h")
 
     def post(place: Place) -> None:
         taken = _take(place.reminder(due), deadline)

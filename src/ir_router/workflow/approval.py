@@ -136,8 +136,7 @@ def _told(row: Row, own: Own) -> Answer:
     state, decision = row["state"], str(row.get("decision", ""))
     who = wording_decisions.decider(row.get("analyst"))
     if state == approvals.EXPIRED:
-        stays = "Nothing was contained." if row["kind"] == "contain" else "The containment stays."
-        return _answer(row, "too_late", f"Too late: {row.get('why', 'the workflow waits no longer')}. {stays}")
+        return _answer(row, "too_late", f"Too late: {row.get('why', 'the workflow waits no longer')}. {_left(row)}")
     if not decision:
         return _answer(row, "pending", "Nothing was decided yet.")
     when = wording_decisions.at(row["decided_at"]) if "decided_at" in row else "already"
@@ -151,6 +150,14 @@ def _told(row: Row, own: Own) -> Answer:
         "recorded",
         f"Recorded: {decision} by {who}, {when}. It has not reached the workflow yet and is delivered again by itself.",
     )
+
+
+def _left(row: Row) -> str:
+    """How it stands when it is too late to decide, and what a person can do."""
+    if row["kind"] == "contain":
+        return f"{row.get('who', 'The principal')} was NOT contained. Act by hand if it must be."
+    commands = wording_decisions.release_commands(row.get("principals", []))
+    return f"The containment stays until someone releases it. To release: {commands}"
 
 
 def _answer(row: Row, status: str, message: str) -> Answer:

@@ -1,12 +1,18 @@
-"""The words around decisions: what is asked, what each answer does, how it ended. Pure."""
+"""The words around decisions: what is asked, what each answer does, how it ended.
+
+Pure but for the functions' prefix, which the settings tell.
+"""
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from ir_router.ledger import approvals
+from ir_router.settings import settings
 from ir_router.workflow import changes, wording
 from ir_router.workflow.incident import ContainmentResult, Decision, Incident, Principal, PrincipalResult
 from ir_router.workflow.remediation import RemediationResult
@@ -36,6 +42,7 @@ def approval_facts(
         "headline": f"contain {who}?"
         if contain
         else f"{who} {'only PARTLY ' if any(part['why'] for part in contained) else ''}contained",
+        "who": who,
         "title": incident["title"],
         "severity": incident["severity"],
         "what": wording.what_happened(incident),
@@ -124,6 +131,19 @@ def asked(containment: ContainmentResult) -> list[str]:
         f"Deny: {deny_does(contained_parts(containment))}",
         "How: the buttons in Slack, or aws lambda invoke with the token from the queue (docs/containment.md).",
     ]
+
+
+def release_commands(principals: Sequence[str]) -> str:
+    """How each principal (full ARN) that stays contained is released, ready for a shell."""
+    return "\n".join(_release_command(arn) for arn in principals)
+
+
+def _release_command(arn: str) -> str:
+    payload = {"task": "release", "principal": arn, "released_by": "YOUR NAME", "reason": "WHY"}
+    return (
+        f"aws lambda invoke --function-name {settings().name_prefix}-workflow --cli-binary-format raw-in-base64-out "
+        f"--payload {shlex.quote(json.dumps(payload))} response.json"
+    )
 
 
 def decided_by(decision: Decision) -> str:
@@ -222,6 +242,7 @@ def final(
     return wording.lines(
         outcome(containment, decision, done, missing),
         f"Reason given: {wording.cut(notes)}" if notes else "",
+        _how_to_release(containment, decision),
         "",
         wording.alert_subject(incident),
         *wording.facts(incident),
@@ -230,3 +251,10 @@ def final(
         f"Case: {case_id}" if case_id else "",
         *wording.ids(incident),
     )
+
+
+def _how_to_release(containment: ContainmentResult, decision: Decision | None) -> str:
+    """Where nobody decided: the commands that lift the containment."""
+    if containment["outcome"] != "contained" or decision is None or decision["decision"] in _DECIDED:
+        return ""
+    return f"To release: {release_commands([part['principal']['arn'] for part in contained_parts(containment)])}"
