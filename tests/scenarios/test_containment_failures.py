@@ -141,6 +141,7 @@ def test_given_an_exposed_key_when_iam_fails_until_it_is_given_up_then_the_alert
     assert (execution.status, execution.error) == ("FAILED", "ContainmentFailed")
     (alert,) = alerts(world)
     assert key in alert["Message"]
+    assert "IAM does not tell whose keys these are now" in alert["Message"]
 
 
 def test_given_two_principals_when_containing_fails_then_each_change_is_told_of_whom_it_is(

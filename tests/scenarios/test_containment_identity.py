@@ -160,6 +160,10 @@ def test_given_iam_that_still_tells_the_owners_old_name_when_that_is_somebody_el
     execution = machine.start(created)
 
     assert (execution.status, execution.error) == ("FAILED", "ContainmentFailed")
+    (alert,) = alerts(world)
+    assert "Principal:" not in alert["Message"]
+    assert f"IAM does not yet show who owns the key {own}; it names the user mallory" in alert["Message"]
+    assert "may be somebody else's by now" in alert["Message"]
     assert iam_state(world, "mallory") == IamState({innocent: "Active"}, denied=False)
 
 

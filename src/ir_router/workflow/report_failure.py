@@ -32,6 +32,10 @@ _MUST = {
         "details say. Carry the decision out by hand, or run the task release."
     ),
 }
+_NOT_TOLD = (
+    "IAM does not tell whose keys these are now. The name below is the event's, and may be somebody else's by now: ask "
+    "for the key's owner first (aws iam get-access-key-last-used)."
+)
 # Two principals with long names and all that was tried of them.
 _CAUSE_LENGTH = 1_500
 _LOOK = "Look at the execution's history."
@@ -111,6 +115,7 @@ def _principals(task: Mapping[str, Any], step: str, context: Any) -> list[Princi
             return [identity.behind(target) or target.principal for target in identity.targets(incident, context)]
         except (IrRouterError, BotoCoreError, ClientError) as error:
             logger.error("IAM does not tell whom a failure concerns", extra={"error": type(error).__name__})
+            return []
     return [incident["subject"]]
 
 
@@ -146,6 +151,7 @@ def _text(
     return wording.lines(
         f"{step} failed and is not tried again. {_MUST.get(step, _LOOK)}",
         *(f"Principal: {principal['arn']}" for principal in principals if principal["arn"]),
+        _NOT_TOLD if step == "Immediate Containment" and not principals else "",
         f"Error: {error}" + (f" - {cause}" if cause else ""),
         "",
         *(wording.facts(incident) if incident else ()),
