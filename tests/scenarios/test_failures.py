@@ -312,6 +312,31 @@ def test_given_messages_that_slack_could_not_deliver_when_the_case_is_resynced_t
     assert lines_with(world, case_id, "while the door was shut") == []
 
 
+def test_given_replies_to_an_old_thread_that_slack_could_not_deliver_when_the_case_is_resynced_then_it_has_them_once(
+    world: World, jane: Person, case_id: str, channel: str
+) -> None:
+    old = jane.post(channel, "said last week")
+    jane.post(channel, "answered last week", thread_ts=old)
+    jane.post(channel, "said last week, never answered")
+    world.settle()
+    world.advance(7 * 86_400)
+    world.workspace.deliveries.disturb("drop", times=2)
+    jane.post(channel, "an answer while the door was shut", thread_ts=old)
+    jane.post(channel, "said while the door was shut")
+    world.settle()
+    world.live(2)
+    before = len(world.wire.calls)
+    for _ in range(2):
+        assert world.invoke("sync", {"task": "resync", "case_id": case_id})["outcome"] == "synced"
+        world.settle()
+
+    said = [body.split("\n")[1] for body in from_slack(world, case_id)]
+    assert said[3:] == ["an answer while the door was shut", "said while the door was shut"]
+    assert len(said) == 5
+    read = [call.operation for call in world.wire.calls[before:] if call.operation == "conversations.replies"]
+    assert len(read) <= 3  # once in each run, and once for what the answer is to
+
+
 def test_given_failures_and_texts_when_all_logs_are_read_then_they_hold_no_words_names_or_addresses(
     world: World,
     jane: Person,

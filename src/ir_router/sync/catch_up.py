@@ -20,6 +20,8 @@ from ir_router.sync.run import Run
 
 # How long the app may have been away before a deep check noticed it (docs/synchronisation.md).
 _UNNOTICED_SECONDS = 3600
+# How many messages older than that are looked at for replies that are not: Slack lists threads by their first message.
+_OLDER_MESSAGES = 1000
 
 
 def synchronise(run: Run) -> None:
@@ -39,17 +41,23 @@ def synchronise(run: Run) -> None:
 
 
 def _history(run: Run, oldest: float) -> Iterator[Mapping[str, Any]]:
-    """Messages and replies since then, oldest first."""
-    since = f"{oldest:.6f}"
+    """Messages and replies since then, oldest first; replies also to the messages before."""
     found: dict[str, Mapping[str, Any]] = {}
-    for message in run.slack.pages("conversations.history", "messages", channel=run.channel_id, oldest=since):
+    older = 0
+    # Newest first (https://docs.slack.dev/reference/methods/conversations.history).
+    for message in run.slack.pages("conversations.history", "messages", channel=run.channel_id):
+        if float(message["ts"]) < oldest:
+            older += 1
+            if older > _OLDER_MESSAGES:
+                break
         found[str(message["ts"])] = message
-        if message.get("reply_count"):
-            thread = {"channel": run.channel_id, "ts": message["ts"], "oldest": since}
+        if message.get("reply_count") and float(message.get("latest_reply") or oldest) >= oldest:
+            thread = {"channel": run.channel_id, "ts": message["ts"], "oldest": f"{oldest:.6f}"}
             for reply in run.slack.pages("conversations.replies", "messages", **thread):
                 found.setdefault(str(reply["ts"]), reply)
     for ts in sorted(found):
-        yield found[ts]
+        if float(ts) >= oldest:
+            yield found[ts]
 
 
 def _hand_over(run: Run, event: Mapping[str, Any], ts: str) -> None:

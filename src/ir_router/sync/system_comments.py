@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ir_router.cases import comments
 from ir_router.ledger import claims, keys
 from ir_router.settings import settings
@@ -23,7 +25,9 @@ def write(case_id: str, name: str, text: str) -> None:
     of the case writes. Raises RefusedError, RetryLaterError or UncertainError.
     """
     parts = _parts(case_id, name, text)
-    claimed = comment_claims.take_all(parts) if len(parts) > 1 else None
+    claimed: Sequence[claims.Claim | claims.Done | claims.Held] | None = None
+    if len(parts) > 1:
+        claimed = comment_claims.take_all(parts)
     for taken in claimed or [comment_claims.take(*part) for part in parts]:
         if isinstance(taken, claims.Claim):
             comment_claims.settle(case_id, taken, ORIGIN)
