@@ -50,7 +50,7 @@ def test_given_a_new_key_when_approved_by_the_documented_payload_then_the_key_is
     assert "A decision is needed within 24 hours" in contained["Message"]
     assert "Approved by your-name" in ended["Message"]
     assert f"key {key[:4]}...{key[-4:]} deleted (verified)" in ended["Message"]
-    assert audit_actions() == ["contained", "decision_recorded", "decision_received", "ended"]
+    assert audit_actions() == ["contained", "decision_asked", "decision_recorded", "decision_received", "ended"]
 
 
 def test_given_a_contained_user_when_denied_then_exactly_the_former_state_returns(

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from ir_local.slack.people import Person
 from ir_local.world import incidents as support
-from ir_local.world.incidents import IamState, asked, audit_actions, contain, decide, iam_state
+from ir_local.world.incidents import IamState, asked, audit_actions, audit_rows, contain, decide, iam_state
 from ir_local.world.state_machine import Execution, StateMachine
 from tests.support.approvals import approvals_in, make_approver, press
 from tests.support.commands import answers
-from tests.support.world import World
+from tests.support.world import ACCOUNT, World
 
 LOOK_AGAIN = "Nothing was decided: 1 more event joined since you opened this. Look at the message again, then press."
 
@@ -181,3 +183,51 @@ def test_given_a_denial_while_an_event_is_joining_when_restored_then_that_event_
     (question,) = asked(world)
     assert new[-4:] in question["approve"]
     assert key[-4:] not in question["approve"]
+
+
+# On record
+
+
+def asked_on_record() -> list[dict[str, Any]]:
+    return [json.loads(row["details"]) for row in audit_rows() if row["action"] == "decision_asked"]
+
+
+def test_given_a_question_when_it_is_asked_twice_then_it_is_on_record_once_with_whom_it_bars_and_what_answers_do(
+    world: World, machine: StateMachine
+) -> None:
+    failures: list[str] = []
+
+    def lose_first_answer(task: str, after: bool) -> None:
+        if task == "request_approval" and after and not failures:
+            failures.append(task)
+            raise ClientError({"Error": {"Code": "answer lost"}}, "Invoke")
+
+    machine.fault = lose_first_answer
+    (key,) = support.user("backdoor")
+    boto3.client("iam").tag_user(UserName="backdoor", Tags=[{"Key": "slack-email", "Value": "owner@example.com"}])
+    execution = machine.start(support.key_created(world, "backdoor", key))
+
+    questions = asked(world)
+    (record,) = asked_on_record()
+
+    assert len(questions) == 2
+    assert record["execution"] == execution.arn
+    assert record["approval_id"] == questions[0]["approvalId"]
+    assert record["kind"] == "remediate"
+    assert record["principals"] == [f"arn:aws:iam::{ACCOUNT}:user/backdoor"]
+    assert record["barred"] == ["owner@example.com"]
+    assert (record["approve"], record["deny"]) == (questions[0]["approve"], questions[0]["deny"])
+    assert datetime.fromisoformat(record["decide_by"]).timestamp() == pytest.approx(world.now() + 86_400, abs=60)
+    assert world.invoke("workflow", {"task": "verify_audit"})["verified"] is True
+
+
+def test_given_the_limit_is_reached_when_permission_is_asked_then_that_is_on_record_too(
+    world: World, machine: StateMachine
+) -> None:
+    world.environment["IR_MAX_CONTAINMENTS_PER_HOUR"] = "0"
+    contain(world, machine)
+
+    (record,) = asked_on_record()
+
+    assert (record["kind"], record["principals"]) == ("contain", [f"arn:aws:iam::{ACCOUNT}:user/backdoor"])
+    assert record["deny"] == "leaves user backdoor as it is."

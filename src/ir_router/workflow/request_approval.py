@@ -32,6 +32,7 @@ def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     facts = wording_decisions.approval_facts(incident, containment, case_id, task["kind"])
     row = approvals.request(incident["execution"]["id"], task["kind"], task["task_token"], facts)
     row = refresh(row["approval_id"]) or row
+    _record(row, containment)
     aws.client("sqs").send_message(
         QueueUrl=settings().require("approval_queue_url"),
         MessageBody=json.dumps(_message(task["task_token"], row, incident, containment), ensure_ascii=False),
@@ -39,6 +40,23 @@ def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     notices.publish("ApprovalRequested", {"approval_id": row["approval_id"], "case_id": row.get("case_id")})
     logger.info("approval requested", extra={"approval_id": row["approval_id"], "kind": task["kind"]})
     return {"approval_id": row["approval_id"]}
+
+
+def _record(row: Row, containment: ContainmentResult) -> None:
+    """On record before anybody is asked: about whom, whom it bars from deciding, and what the answers do."""
+    about = [part for part in containment["principals"] if part["outcome"] == containment["outcome"]]
+    details = {
+        "approval_id": row["approval_id"],
+        "execution": row["execution"],
+        "kind": row["kind"],
+        "principals": [part["principal"]["arn"] for part in about],
+        "barred": row["owners"],
+        "decide_by": wording_decisions.iso(row["decide_by"]),
+        "approve": row["approve_does"],
+        "deny": row["deny_does"],
+        "case_id": row.get("case_id"),
+    }
+    audit.append("decision_asked", wording.AUDIT_ACTOR, details, once=f"{row['approval_id']}/asked")
 
 
 def _remember_case(incident: Incident, containment: ContainmentResult, case_id: str) -> None:
