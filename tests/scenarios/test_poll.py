@@ -100,6 +100,43 @@ def test_given_no_import_when_a_new_case_comes_then_it_gets_its_channel_all_the_
         assert channels(world) == [f"aws-security-incident-response-case-{case_id}"]
 
 
+@pytest.mark.parametrize("close", [False, True], ids=["open", "closed"])
+@pytest.mark.parametrize("variable", ["none", "open"])
+def test_given_an_event_before_the_first_poll_when_polled_then_a_case_of_the_deployments_minutes_gets_its_channel(
+    world: World, variable: str, *, close: bool
+) -> None:
+    with told(world, IR_INITIAL_IMPORT=variable):
+        world.drop_native_events = close
+        case_id = world.create_case()
+        if close:
+            world.drop_native_events = False
+            world.security_ir.close_case_as(case_id)
+        world.settle()
+        world.advance(120)
+        world.live(3)
+
+        assert channels(world) == [f"aws-security-incident-response-case-{case_id}"]
+        world.wire.calls.clear()
+        world.live(1)
+        assert "GetCase" not in calls(world, "security-ir") or not close
+
+
+def test_given_an_event_of_an_old_case_before_the_first_poll_when_polled_then_it_is_left_alone(world: World) -> None:
+    with told(world, IR_INITIAL_IMPORT="none"):
+        world.drop_native_events = True
+        case_id = world.create_case()
+        world.advance(3600)
+        world.drop_native_events = False
+        world.security_ir.add_comment_as(case_id, body="old story")
+        world.settle()
+        world.live(3)
+        world.wire.calls.clear()
+        world.live(1)
+
+    assert channels(world) == []
+    assert calls(world, "security-ir") == ["ListCases"]
+
+
 def test_given_no_import_when_an_old_case_changes_then_it_still_has_no_channel_and_costs_no_deep_check(
     world: World,
 ) -> None:

@@ -27,6 +27,7 @@ from ir_router.errors import (
 from ir_router.ledger import keys, leases, table
 from ir_router.ledger.claims import ClaimLostError
 from ir_router.ledger.leases import Lease
+from ir_router.ledger.table import Row
 from ir_router.observability import correlate, logger
 from ir_router.settings import settings
 from ir_router.slack import messages
@@ -137,9 +138,14 @@ def _work(lease: Lease, deadline: Deadline, row_digest: str | None) -> str:
                 table.delete(keys.case(lease.case_id), "fence = :fence", fence=lease.fence)
                 return "unknown case"
             raise
-        imported = bool(run.channel_id) or _is_ours(run)
+        poller = table.get(keys.poller()) if not run.channel_id else None
+        imported = bool(run.channel_id) or _is_ours(run, poller)
         if imported:
             _reconcile(run)
+        elif poller is None:
+            # Whether it is newer than the deployment is known from the first poll on, which takes the hint up.
+            leases.release_unfinished(lease, next_try=clock.now())
+            return "waiting"
         released = leases.release_synced(
             lease,
             row_digest=row_digest or changes.row_digest(changes.row_of(run.case)),
@@ -157,8 +163,7 @@ def _work(lease: Lease, deadline: Deadline, row_digest: str | None) -> str:
         leases.look_again(lease)
 
 
-def _is_ours(run: Run) -> bool:
-    poller = table.get(keys.poller())
+def _is_ours(run: Run, poller: Row | None) -> bool:
     created = run.case.created_date.timestamp() if run.case.created_date else clock.now()
     first_poll = float(poller["first_poll_at"]) if poller else None
     return is_ours(created, run.case.is_closed, first_poll, settings().initial_import)
