@@ -6,11 +6,16 @@ other as far as the outside sees it: only calls meet there.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
 
 from ir_local.slack.people import Person
+from ir_local.world.state_machine import Execution
+from ir_local.world.wire import Side
+from ir_router.ledger import approvals
+from tests.support.approvals import approvals_in
 from tests.support.sync import (
     attachments,
     from_slack,
@@ -173,3 +178,39 @@ def test_given_an_attachment_when_two_functions_copy_it_at_once_then_the_channel
     assert [file["name"] for file in shared_files(world, case_id)] == [
         f"evidence-{number}.bin" for number in range(1, calls + 2)
     ]
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_given_an_approval_when_two_functions_show_it_at_once_then_the_message_says_what_is_so_in_the_end(
+    world: World, contained: tuple[Execution, str], security_channel: str, side: Side
+) -> None:
+    approval_id = approvals.id_of(contained[0].arn, "remediate")
+
+    def join(what: str) -> None:
+        approvals.note_joined(approval_id, {"execution": what, "what": what})
+
+    def show() -> object:
+        return world.try_invoke(
+            "sync",
+            {"source": "security-ir", "detail-type": "ApprovalRequested", "detail": {"approval_id": approval_id}},
+        )
+
+    for number in range(1, MOST_CALLS):
+        met: list[str] = []
+
+        def meet(number: int = number, met: list[str] = met) -> None:
+            met.append("met")
+            join(f"the later event of {number}")
+            show()
+
+        join(f"the earlier event of {number}")
+        world.wire.interrupt_at(number, side, meet)
+        show()
+        world.wire.spare()
+        if not met:
+            break
+        (message,) = approvals_in(world, security_channel)
+        assert f"the later event of {number}" in json.dumps(message["blocks"]), number
+        world.advance(1)
+    assert number > 5
+    assert failures(world) == []
