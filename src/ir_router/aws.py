@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
-# One try is at most 12 s, three tries with the pauses between them stay below the 30 s of the shortest function.
-_CONFIG = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
+# One try is at most 8 s, so that three (the pauses after silence are short) leave the door time to answer for a service
+# that is silent: API Gateway gives it up after 29 s, and Lambda ends the shortest functions after 30 s.
+_CONFIG = Config(connect_timeout=2, read_timeout=6, retries={"mode": "standard", "total_max_attempts": 3})
 
 
 @overload
