@@ -268,8 +268,54 @@ def test_given_too_many_principals_when_permitted_by_button_then_it_is_contained
     assert iam_state(world, "backdoor").denied
     permitted, asked_again = approvals_in(world, security_channel)
     assert "Approved by Jane Smith" in permitted["text"]
+    assert "user backdoor contained." in permitted["text"]
+    assert "being carried out" not in permitted["text"]
     assert buttons(permitted) == []
     assert buttons(asked_again) == ["approval_approve", "approval_deny"]
+
+
+def test_given_too_many_principals_when_containing_with_permission_fails_then_the_message_says_that_somebody_must_act(
+    world: World, machine: StateMachine, jane: Person, security_channel: str
+) -> None:
+    world.environment["IR_MAX_CONTAINMENTS_PER_HOUR"] = "0"
+    execution, _key = support.contain(world, machine)
+    world.settle()
+
+    def fault(task: str, _after: bool) -> None:
+        if task == "immediate_containment":
+            raise UncertainError("IAM", "AttachUserPolicy", "ReadTimeout")
+
+    machine.fault = fault
+    press(world, machine, jane, security_channel, "approval_approve")
+
+    assert execution.error == "ContainmentFailed"
+    (message,) = approvals_in(world, security_channel)
+    assert "Approved by Jane Smith" in message["text"]
+    assert "NOT carried out" in message["text"]
+
+
+def test_given_permission_asked_when_a_later_event_has_it_contained_first_then_question_and_case_say_so(
+    world: World, machine: StateMachine, jane: Person, security_channel: str
+) -> None:
+    world.environment["IR_MAX_CONTAINMENTS_PER_HOUR"] = "0"
+    execution, _key = support.contain(world, machine)
+    world.settle()
+    (asked_first,) = approvals_in(world, security_channel)
+    (case,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
+    world.environment["IR_MAX_CONTAINMENTS_PER_HOUR"] = "10"
+    machine.start(support.key_created(world, "backdoor"))
+    world.settle()
+
+    jane.press(security_channel, asked_first["ts"], "approval_approve")
+    world.settle()
+    machine.advance()
+    world.settle()
+
+    assert execution.status == "SUCCEEDED"
+    (answered, *_others) = approvals_in(world, security_channel)
+    assert answered["ts"] == asked_first["ts"]
+    assert "user backdoor is contained already; this event joined the open incident." in answered["text"]
+    assert any("user backdoor is contained already" in body for body in world.comments(case["caseId"]))
 
 
 def test_given_too_many_principals_when_asked_then_slack_says_that_nothing_is_contained_until_somebody_answers(

@@ -45,7 +45,6 @@ SCENARIOS = (
     "given_a_message_and_a_file_that_aws_refused_when_mended_and_replayed_then_the_case_has_each_once",
     "given_a_detection_that_did_not_start_the_workflow_when_replayed_twice_then_it_starts_once",
     "given_failed_work_when_replayed_then_it_is_named_by_ids_and_never_by_its_content",
-    "given_a_command_of_a_moment_ago_when_replayed_then_it_is_carried_out",
     "given_no_such_case_when_resynced_then_it_says_so_and_leaves_nothing",
     "given_a_trail_of_writes_only_when_verified_then_reads_are_said_to_be_missed",
     "given_a_fresh_rotation_when_slack_still_signs_with_the_old_secret_then_until_when_that_works_is_said",

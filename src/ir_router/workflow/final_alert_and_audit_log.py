@@ -40,7 +40,8 @@ def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
         wording_decisions.final(incident, containment, decision, done, case_id, missing),
     )
     shown_by = _tell_approval(state, containment, decision, done)
-    if case_id and containment["outcome"] != "joined":  # a joined event told the case when it joined
+    # An event that joined at once told the case of the incident that it joined, which is its own as well.
+    if case_id and (containment["outcome"] != "joined" or "permission" in state):
         missing += _comment(
             case_id,
             incident,
@@ -60,10 +61,8 @@ def _tell_approval(
         return None
     kind = "remediate" if "response" in state else "contain"
     approval_id = approvals.id_of(state["incident"]["execution"]["id"], kind)
-    if not approvals.note_result(approval_id, wording_decisions.result(containment, done)):
-        return None
-    notices.publish("ApprovalDecided", {"approval_id": approval_id, "decision": decision["decision"]})
-    return approval_id
+    told = notices.tell_result(approval_id, decision["decision"], wording_decisions.result(containment, done))
+    return approval_id if told else None
 
 
 def _decision(state: Mapping[str, Any]) -> Decision | None:

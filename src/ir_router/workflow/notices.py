@@ -59,3 +59,11 @@ def comment(case_id: str, name: str, text: str, shown_by: str | None = None) -> 
             body = referring
     token = str(uuid.uuid5(_COMMENTS, f"{case_id}/{name}"))
     gateway.create_comment(case_id, body, token)
+
+
+def tell_result(approval_id: str, decision: str, result: str) -> bool:
+    """Let an approval's messages say what became of the decision, in words. False for one that was never asked."""
+    if not approvals.note_result(approval_id, result):
+        return False
+    publish("ApprovalDecided", {"approval_id": approval_id, "decision": decision})
+    return True

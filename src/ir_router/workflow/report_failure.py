@@ -14,6 +14,7 @@ from ir_router.observability import logger
 from ir_router.workflow import identity, notices, wording
 from ir_router.workflow.incident import Decision, Incident, Principal
 
+_NOT_CARRIED_OUT = "NOT carried out: it failed, and somebody must act (see the alert)"
 _MUST = {
     "Extract Event Context": "The event was not evaluated. Look at it by hand: it is the execution's input.",
     "Evaluate Severity": "The event was not evaluated and nothing was contained. Look at it by hand.",
@@ -95,9 +96,9 @@ def _mark(task: Mapping[str, Any], step: str, execution: str, principals: Sequen
         approvals.record_expired(approvals.id_of(execution, kind), "the workflow could not ask")
     decided = (task.get("decision") or {}).get("decision")
     if step == "Remediation" and decided in ("approve", "deny"):
-        approval_id = approvals.id_of(execution, "remediate")
-        if approvals.note_result(approval_id, "NOT carried out: it failed, and somebody must act (see the alert)"):
-            notices.publish("ApprovalDecided", {"approval_id": approval_id, "decision": decided})
+        notices.tell_result(approvals.id_of(execution, "remediate"), decided, _NOT_CARRIED_OUT)
+    if step == "Immediate Containment":  # asked before it, if anything was: permission
+        notices.tell_result(approvals.id_of(execution, "contain"), "approve", _NOT_CARRIED_OUT)
     for principal in principals:
         if principal["arn"]:
             containments.annotate(principal["arn"], execution, phase=containments.FAILED)

@@ -210,8 +210,10 @@ def _told(done: RemediationResult | None) -> str:
 
 def result(containment: ContainmentResult, done: RemediationResult | None) -> str:
     """What became of a decision: for whom, each change and whether it is verified."""
-    if done is None:
+    if done is None and containment["outcome"] == "limit_reached":
         return f"{_who(containment['principals'])} was not contained"
+    if done is None:  # somebody permitted to contain
+        return wording.containment_headline(containment)
     who, tail = _who(contained_parts(containment)), _told(done)
     return f"{who} - {tail}" if tail else who
 
