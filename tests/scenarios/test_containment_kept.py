@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import os
 import shlex
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -13,9 +17,13 @@ from botocore.exceptions import ClientError
 from ir_local.world import FunctionDiedError
 from ir_local.world import incidents as support
 from ir_local.world.incidents import IamState, alerts, asked, audit_rows, contain, decide, iam_state, role_is_denied
+from ir_local.world.scenarios.containment import CONTAINMENT
 from ir_local.world.state_machine import StateMachine
+from tests.support.crashes import Scenario, crash, points, undisturbed, worlds
 from tests.support.world import World
 
+# How many calls before and after the mending one are tried, of a function that dies there.
+NEAR = 20 if os.environ.get("CRASH_POINTS") == "all" else 0
 ENDS = pytest.mark.parametrize("end", ["approve", "time-out"])
 
 
@@ -302,3 +310,33 @@ def test_given_a_limit_that_nobody_lifted_when_decided_too_late_then_the_answer_
     assert answer["status"] == "too_late"
     assert "user backdoor was NOT contained" in answer["message"]
     assert "aws lambda invoke" not in answer["message"]
+
+
+# Crashes
+
+
+def detached(scenario: Scenario) -> Scenario:
+    """The scenario of an incident whose deny policy somebody has detached."""
+
+    def prepare(world: World) -> object:
+        there = scenario.prepare(world)
+        detach_deny_policy(world, "backdoor")
+        return there
+
+    return replace(scenario, prepare=prepare)
+
+
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize("name", ["approved by Invoke", "nobody decides"])
+def test_given_a_detached_deny_policy_when_a_function_dies_while_mending_then_the_end_is_as_if_it_had_not(
+    name: str,
+) -> None:
+    (scenario,) = [detached(one) for one in CONTAINMENT if one.name == f"containment: {name}"]
+    with contextlib.redirect_stdout(io.StringIO()):
+        calls, expected = undisturbed(scenario, worlds)
+        mending = next(number for number, call in enumerate(calls, start=1) if call.operation == "AttachUserPolicy")
+        near = [point for point in points(calls) if abs(point.number - mending) <= NEAR]
+        outcomes = [crash(scenario, worlds, point, expected) for point in near]
+
+    assert "the deny policy was not attached any more and is now" in str(expected)
+    assert [(str(outcome.point), outcome.differences) for outcome in outcomes if outcome.differences] == []
