@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import boto3
 
-from ir_router import aws, webhook
+from ir_router import aws
 from ir_router.settings import settings
 from ir_router.slack import credentials, gateway, signature
 from ir_router.sync import members
