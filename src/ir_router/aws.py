@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # One try is at most 8 s, so that three (the pauses after silence are short) leave the door time to answer for a service
 # that is silent: API Gateway gives it up after 29 s, and Lambda ends the shortest functions after 30 s.
-_CONFIG = Config(connect_timeout=2, read_timeout=6, retries={"mode": "standard", "total_max_attempts": 3})
+CONFIG = Config(connect_timeout=2, read_timeout=6, retries={"mode": "standard", "total_max_attempts": 3})
 
 
 @overload
@@ -65,7 +65,7 @@ def prepare(names: Iterable[str]) -> None:
 
 @cache
 def _client(name: str) -> Any:
-    return session().create_client(name, config=_CONFIG)
+    return session().create_client(name, config=CONFIG)
 
 
 @cache

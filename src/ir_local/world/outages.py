@@ -35,8 +35,8 @@ KINDS: tuple[Kind, ...] = ("throttling", "server error", "time-out", "connection
 # The call has its effect, and its caller does not learn of it.
 _AFTER_EFFECT: frozenset[Kind] = frozenset({"time-out", "malformed answer"})
 # How long the clients of src/ir_router wait for an answer (aws.py, slack/gateway.py, transfer.py).
-_TIMEOUT_SECONDS = {"files": 60.0}
-_USUAL_TIMEOUT_SECONDS = 10.0
+_TIMEOUT_SECONDS = {"files": 60.0, "slack": 10.0}
+_USUAL_TIMEOUT_SECONDS = 6.0
 _SLACK_ASKS_TO_WAIT_SECONDS = 30
 _STOOD_IN_FOR = frozenset({"events", "lambda", "stepfunctions"})
 _ADDRESS = "https://service.example"

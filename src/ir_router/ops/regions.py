@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from botocore.config import Config
-
 from ir_router import aws
 
 if TYPE_CHECKING:
@@ -16,8 +14,6 @@ if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
-
-_CONFIG = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "max_attempts": 3})
 
 
 @overload
@@ -34,4 +30,4 @@ def client(name: Literal["sns"], region: str) -> SNSClient: ...
 def client(name: Literal["sqs"], region: str) -> SQSClient: ...
 def client(name: Literal["cloudtrail", "cloudwatch", "events", "logs", "sns", "sqs"], region: str) -> Any:
     """A client of a service in a region. Operations are rare, so none is kept."""
-    return aws.session().create_client(name, region_name=region, config=_CONFIG)
+    return aws.session().create_client(name, region_name=region, config=aws.CONFIG)

@@ -21,6 +21,8 @@ from ir_router.workflow.incident import ActionTaken, Principal
 _READ_BACK_TRIES = 8
 _READ_BACK_PAUSE_SECONDS = 1.0
 DENY = "deny policy attached"
+# IAM's refusals that trying again does not mend: 10 policies are attached already, or an organisation forbids it.
+REFUSED_FOR_GOOD = frozenset({"LimitExceeded", "PolicyNotAttachable", "AccessDenied", "UnmodifiableEntity"})
 
 
 class ChangeFailedError(IrRouterError):

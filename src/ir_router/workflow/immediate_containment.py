@@ -33,8 +33,6 @@ from ir_router.workflow.incident import ActionTaken, ContainmentResult, Incident
 
 # The outcome of several principals is that of the one that needs most attention.
 _ORDER = ("contained", "limit_reached", "refused", "joined", "dry_run", "off", "gone")
-# IAM's refusals that trying again does not mend: 10 policies are attached already, or an organisation forbids it.
-_REFUSED_FOR_GOOD = frozenset({"LimitExceeded", "PolicyNotAttachable", "AccessDenied", "UnmodifiableEntity"})
 # Its roles lie on a path that nobody but AWS can use; their sessions have the person's user name.
 _IDENTITY_CENTER = ":role/aws-reserved/sso.amazonaws.com/"
 
@@ -153,7 +151,7 @@ def _without_deny_policy(failure: ChangeFailedError) -> str:
     """
     undone = [action for action in failure.actions if not action["verified"]]
     errors = [action.get("error", "") for action in undone if action["what"] == changes.DENY]
-    if len(undone) != 1 or len(failure.actions) < 2 or not errors or errors[0] not in _REFUSED_FOR_GOOD:
+    if len(undone) != 1 or len(failure.actions) < 2 or not errors or errors[0] not in changes.REFUSED_FOR_GOOD:
         return ""
     return (
         f"deny policy NOT attached: IAM refuses it ({errors[0]}). Only the access keys are disabled: console sessions "

@@ -16,9 +16,6 @@ from ir_router.workflow import changes, iam, wording
 from ir_router.workflow.changes import Change, ChangeFailedError
 from ir_router.workflow.incident import ActionTaken, Principal
 
-# IAM's refusals that trying again does not mend: 10 policies are attached already, or an organisation forbids it.
-_REFUSED_FOR_GOOD = frozenset({"LimitExceeded", "PolicyNotAttachable", "AccessDenied", "UnmodifiableEntity"})
-
 
 @dataclass(frozen=True)
 class Upheld:
@@ -73,7 +70,7 @@ def _refusal(failure: ChangeFailedError) -> str:
     if [action["what"] for action in undone] != [changes.DENY]:
         return ""
     error = undone[0].get("error", "")
-    return error if error in _REFUSED_FOR_GOOD else ""
+    return error if error in changes.REFUSED_FOR_GOOD else ""
 
 
 def _not_attached(principal: Principal, error: str) -> str:

@@ -32,7 +32,8 @@ _TEMPLATES = (
     {"approval_id": _APPROVAL, "decision": "approve", "analyst": ""},
     {"approval_id": _APPROVAL, "decision": "approve", "analyst": {"name": " "}},
 )
-_STATUSES = frozenset({"unknown_decision", "analyst_missing", "unknown_token", "not_allowed"})
+_STATUSES = frozenset({"unknown_decision", "analyst_missing", "unknown_joined_events", "unknown_token", "not_allowed"})
+_MOST_EVENTS = 1_000_000_000
 
 
 class Approvals(Trial):
@@ -51,7 +52,7 @@ class Approvals(Trial):
                 "decision": st.sampled_from(["approve", " DENY ", "deny", "yes", "Approve\n", "approve;deny"]) | texts,
                 "analyst": texts | st.fixed_dictionaries({"name": texts}, optional={"email": texts}),
             },
-            optional={"notes": junk, "task_token": texts},
+            optional={"notes": junk, "task_token": texts, "joined_events": st.integers() | junk},
         )
         self.inputs: SearchStrategy[Any] = st.one_of(spoilt(_TEMPLATES), spoilt(_TEMPLATES), named)
 
@@ -95,8 +96,10 @@ class Approvals(Trial):
         who = analyst if isinstance(analyst, str) else ""
         if isinstance(analyst, dict):
             who = str(analyst.get("name") or analyst.get("email") or analyst.get("slack_user_id") or "")
+        seen = payload.get("joined_events")
+        counts = seen is None or (type(seen) is int and 0 <= seen <= _MOST_EVENTS)
         decision = str(payload.get("decision", "")).strip().lower()
-        return decision if names_it and who.strip() and decision in ("approve", "deny") else ""
+        return decision if names_it and counts and who.strip() and decision in ("approve", "deny") else ""
 
     def _was_decided(self, said: Any, decision: str, iam: dict[str, IamState]) -> Iterable[str]:
         scene, past = self.scene, {"approve": "approved", "deny": "denied"}[decision]
