@@ -23,6 +23,8 @@ _USER = "backdoor"
 _HOUR = 3600.0
 # An analyst tries again when the command line shows an error.
 _MOST_TRIES = 4
+# What a poll that died had begun is settled when it would have ended at the latest: Lambda's 15 minutes, and 30 s.
+_MINUTES_UNTIL_SETTLED = 20
 
 
 @dataclass(frozen=True)
@@ -131,9 +133,21 @@ def _invoking(decision: str) -> Callable[[World, _Incident], None]:
 
 
 def _nobody(world: World, _there: _Incident) -> None:
-    for hours in (1.0, 7.0, 12.0, 4.0):  # reminders after 1, 8 and 20 hours, the end after 24
+    for number, hours in enumerate((1.0, 7.0, 12.0), start=1):  # a reminder after 1, 8 and 20 hours in both channels
         world.advance(hours * _HOUR)
-        world.live(6)  # what a dead poll began is settled by one of the next
+        for _ in range(_MINUTES_UNTIL_SETTLED):
+            world.live(1)
+            if _reminders(world) >= 2 * number:
+                break
+    world.advance(4.0 * _HOUR)
+    world.live(1)
+
+
+def _reminders(world: World) -> int:
+    said = [
+        message for channel in world.workspace.store.channels for message in world.workspace.channel_messages(channel)
+    ]
+    return sum("Still waiting for a decision" in str(message.get("text")) for message in said)
 
 
 def _root_signs_in(world: World, there: _Incident) -> None:
