@@ -121,3 +121,22 @@ def test_given_an_event_that_aws_did_not_send_when_started_then_no_detection_mat
 
     assert execution.path[-1] == "Logged"
     assert alerts(world) == []
+
+
+def test_given_an_exposed_key_when_decided_or_beyond_the_limit_then_every_alert_names_its_owner(
+    world: World, machine: StateMachine
+) -> None:
+    """AWS Health names keys alone."""
+    (key,), (other,) = support.user("alice"), support.user("bob")
+    machine.start(support.exposed(key))
+    decide(world, asked(world)[0]["taskToken"], "approve")
+    machine.advance()
+    world.environment["IR_MAX_CONTAINMENTS_PER_HOUR"] = "1"
+    machine.start(support.exposed(other))
+
+    told = alerts(world)
+
+    assert len(told) == 3
+    for alert in told:
+        assert "user alice" in alert["Message"] or "user bob" in alert["Message"]
+        assert "unknown principal" not in alert["Subject"] + alert["Message"]

@@ -22,7 +22,7 @@ def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     notices.alert(
         f"{incident['execution']['name']}/limit",
         incident["severity"],
-        f"NOT contained yet - {wording.alert_subject(incident)}",
+        f"NOT contained yet - {wording.alert_subject(incident, wording.principals_of(containment))}",
         wording.containment(incident, containment, case_id, (_LATER,)),
     )
     return {"done": True, "step": "Page: Limit Reached"}

@@ -246,7 +246,7 @@ def final(
         f"Reason given: {wording.cut(notes)}" if notes else "",
         _how_to_release(containment, decision),
         "",
-        wording.alert_subject(incident),
+        wording.alert_subject(incident, wording.principals_of(containment)),
         *wording.facts(incident),
         *(part["why"] for part in containment["principals"] if part["why"] and lacks_deny(part, done)),
         f"Missing: {'; '.join(missing)}" if missing else "",
