@@ -80,7 +80,7 @@ def system_comment(text: str, name: str, numbered: str = "") -> str:
 
 def shown_by_approval(text: str, approval_id: str) -> str:
     """A comment that says what the approval's message in the channel says."""
-    return f"{_at_most(part_length(), text)}\n\n(ir-router {_APPROVAL}{approval_id})"
+    return f"{at_most(part_length(), text)}\n\n(ir-router {_APPROVAL}{approval_id})"
 
 
 def approval_reference(body: str) -> str | None:
@@ -125,10 +125,10 @@ def marked_deleted(body: str) -> str:
     first, line_end, rest = body.partition("\n")
     marked = f"{first}\n{DELETED}{line_end}{rest}"
     # Only a comment that somebody made longer on the case has no room for the remark.
-    return _at_most(COMMENT_LIMIT, marked)
+    return at_most(COMMENT_LIMIT, marked)
 
 
-def _at_most(length: int, text: str) -> str:
+def at_most(length: int, text: str) -> str:
     """The text, or as much of it as fits into so many UTF-16 units with a word on what is missing."""
     units = text.encode("utf-16-le", "surrogatepass")
     if len(units) // 2 <= length:

@@ -52,7 +52,7 @@ def comment(case_id: str, name: str, text: str, shown_by: str | None = None) -> 
 
     `shown_by` is the approval whose message in the channel says the same: the comment is not copied there.
     """
-    body = text[:COMMENT_LIMIT]
+    body = comments.at_most(COMMENT_LIMIT, text)
     if shown_by is not None:
         referring = comments.shown_by_approval(text, shown_by)
         if approvals.note_comment(shown_by, comments.body_hash(referring)):
