@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from ir_local.world import incidents as support
 from ir_local.world.incidents import IamState, alerts, asked, audit_actions, contain, decide, iam_state
 from ir_local.world.state_machine import Execution, StateMachine
+from tests.support.approvals import approvals_in
 from tests.support.world import ACCOUNT, World
 
 
@@ -393,3 +394,23 @@ def test_given_a_name_of_many_lines_when_decided_at_the_command_line_then_alerts
     assert "Approved by jane Denied by the boss xxx" in said
     assert "\nDenied" not in said + answer["message"]
     assert "x" * 100 not in said + answer["message"]
+
+
+def test_given_a_decision_that_reached_the_workflow_too_late_when_it_has_ended_then_it_is_not_told_as_nobodys(
+    world: World, machine: StateMachine, security_channel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contain(world, machine)
+    world.settle()
+    (message,) = asked(world)
+    world.advance(86_390)
+    lose_answers(monkeypatch, "SendTaskSuccess", 1, before=True)
+    assert decide(world, message["taskToken"], "approve")["status"] == "recorded"
+
+    world.advance(11)
+    machine.advance()
+    world.settle()
+
+    (shown,) = approvals_in(world, security_channel)
+    assert "Not decided: approved by jane" in shown["text"]
+    assert "too late: the workflow waits 24 hours" in shown["text"]
+    assert "nobody decided" not in shown["text"]

@@ -26,7 +26,6 @@ from ir_router.workflow import notices, wording_decisions
 from ir_router.workflow.incident import Analyst
 
 _DECISIONS = ("approve", "deny")
-_PAST = {"approve": "approved", "deny": "denied"}
 _NOTES_LENGTH = 1_000
 _NAME_LENGTH = 200
 _MOST_EVENTS = 1_000_000_000
@@ -142,9 +141,13 @@ def _told(row: Row, own: Own) -> Answer:
     when = wording_decisions.at(row["decided_at"]) if "decided_at" in row else "already"
     if state == approvals.DELIVERED:
         if own is None or any(row.get(name) != value for name, value in own.items()):
-            return _answer(row, "already_decided", f"Already {_PAST[decision]} by {who}, {when}.")
+            return _answer(row, "already_decided", f"Already {wording_decisions.PAST[decision]} by {who}, {when}.")
         does = row.get(f"{decision}_does", "")
-        return _answer(row, _PAST[decision], f"{_PAST[decision].capitalize()} by {who}. The workflow now {does}")
+        return _answer(
+            row,
+            wording_decisions.PAST[decision],
+            f"{wording_decisions.PAST[decision].capitalize()} by {who}. The workflow now {does}",
+        )
     return _answer(
         row,
         "recorded",

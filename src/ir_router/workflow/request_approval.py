@@ -116,7 +116,12 @@ def record_timeout(task: Mapping[str, Any], _context: Any) -> Decision:
     """State "Record Time-out": from now on a decision is too late."""
     execution = task["incident"]["execution"]["id"]
     approval_id = approvals.id_of(execution, task["kind"])
-    approvals.record_expired(approval_id, "nobody decided within 24 hours")
+    row = approvals.get(approval_id)
+    why = "nobody decided within 24 hours"
+    if row is not None and row["state"] == approvals.DECIDED:
+        by = wording_decisions.decider(row.get("analyst"))
+        why = f"{wording_decisions.PAST[str(row['decision'])]} by {by}, too late: the workflow waits 24 hours"
+    approvals.record_expired(approval_id, why)
     details = {"execution": execution, "approval_id": approval_id, "kind": task["kind"]}
     audit.append("approval_timed_out", wording.AUDIT_ACTOR, details, once=f"{execution}/{task['kind']}/timed_out")
     notices.publish("ApprovalTimedOut", {"approval_id": approval_id})

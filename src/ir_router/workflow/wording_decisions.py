@@ -18,7 +18,7 @@ from ir_router.workflow.incident import ContainmentResult, Decision, Incident, P
 from ir_router.workflow.remediation import RemediationResult
 
 _NAME_LENGTH = 80
-_DECIDED = {"approve": "Approved", "deny": "Denied"}
+PAST = {"approve": "approved", "deny": "denied"}
 
 
 def at(seconds: float) -> str:
@@ -148,7 +148,7 @@ def _release_command(arn: str) -> str:
 
 def decided_by(decision: Decision) -> str:
     """Who decided and how, for example `Approved by Jane Smith`."""
-    return f"{_DECIDED[decision['decision']]} by {decider(decision.get('analyst'))}"
+    return f"{PAST[decision['decision']].capitalize()} by {decider(decision.get('analyst'))}"
 
 
 def decider(analyst: Mapping[str, Any] | None) -> str:
@@ -171,7 +171,7 @@ def outcome(
         return _not_permitted(_who(containment["principals"]), decision)
     if containment["outcome"] != "contained" or decision is None:
         return wording.containment_headline(containment)
-    if decision["decision"] in _DECIDED:
+    if decision["decision"] in PAST:
         return f"{decided_by(decision)}{_but(missing)}{result(containment, done)}"
     return _kept(containment, decision, done, missing)
 
@@ -257,6 +257,6 @@ def final(
 
 def _how_to_release(containment: ContainmentResult, decision: Decision | None) -> str:
     """Where nobody decided: the commands that lift the containment."""
-    if containment["outcome"] != "contained" or decision is None or decision["decision"] in _DECIDED:
+    if containment["outcome"] != "contained" or decision is None or decision["decision"] in PAST:
         return ""
     return f"To release: {release_commands([part['principal']['arn'] for part in contained_parts(containment)])}"
