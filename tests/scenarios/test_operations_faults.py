@@ -253,7 +253,7 @@ FAULTS = {
     ),
     "an alarm was deleted": Breakage(
         "alarms",
-        "1 of 26 are not there: security-incident-poller-silent",
+        "1 of 28 are not there: security-incident-poller-silent",
         "make deploy",
         lambda d: boto3.client("cloudwatch").delete_alarms(AlarmNames=["security-incident-poller-silent"]),
         lambda d: d.put_alarm("security-incident-poller-silent"),
