@@ -8,7 +8,8 @@ from typing import Any
 import boto3
 import pytest
 
-from ir_local.world.incidents import audit_actions, audit_rows
+from ir_local.world.incidents import alerts, asked, audit_actions, audit_rows, contain, iam_state
+from ir_local.world.state_machine import StateMachine
 from ir_router.ledger import audit
 from tests.support.tasks import run
 from tests.support.world import World
@@ -197,3 +198,16 @@ def test_given_a_record_made_once_when_made_again_then_there_is_one(world: World
     assert audit.append("tried", "test", {}, once="the same") is None
 
     assert audit_actions() == ["tried"]
+
+
+def test_given_an_audit_that_takes_nothing_when_a_principal_is_contained_then_people_are_asked_all_the_same(
+    world: World, machine: StateMachine
+) -> None:
+    boto3.client("dynamodb").put_item(TableName="ledger", Item={"PK": {"S": "AUDIT#head"}, "SK": {"S": "META"}})
+
+    execution, key = contain(world, machine)
+
+    assert execution.path[-1] == "Wait for Analyst"
+    assert iam_state(world, "backdoor").keys == {key: "Inactive"}
+    assert len(asked(world)) == 1
+    assert any("Write Audit Log failed" in alert["Message"] for alert in alerts(world))

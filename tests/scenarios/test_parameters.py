@@ -211,3 +211,18 @@ def test_given_a_warm_function_when_ssm_fails_then_commands_are_carried_out_with
         (answer,) = type_command(world, jane, case_id, "status")
 
     assert f"\nID: {case_id}\n" in answer
+
+
+def test_given_functions_that_have_just_started_when_a_command_is_typed_then_each_reads_what_it_needs_itself(
+    world: World,
+) -> None:
+    """In the world they share what is kept; deployed, nothing that the door has read helps the others."""
+    case_id = settled_case(world)
+    jane = make_jane(world)
+    forget_everything()
+    jane.command(world.channel_of(case_id), "/security-ir", "status")
+
+    forget_everything()
+    world.settle()
+
+    assert answers(world, jane)[-1].startswith("📋 Case Status")

@@ -27,6 +27,7 @@ SCENARIOS = (
     "given_a_watcher_who_is_taken_off_when_synchronised_then_the_channel_is_told",
     "given_a_watcher_when_updating_the_status_then_answer_case_channel_topic_and_comment_agree",
     "given_a_button_pressed_twice_when_both_presses_arrive_then_the_first_outcome_stays",
+    "given_functions_that_have_just_started_when_a_command_is_typed_then_each_reads_what_it_needs_itself",
     "given_one_command_delivered_three_times_when_carried_out_then_it_is_once",
     "given_a_responder_when_the_form_is_submitted_then_the_case_is_opened_once_as_filled_in",
     "given_a_refusal_by_aws_when_the_form_was_submitted_then_what_was_typed_is_given_back",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _witness = Logger(service="ir-router-audit", level="INFO", log_uncaught_exceptions=False)
 
 _TRIES = 25
+_HEAD = frozenset({"month", "sequence", "chain_hash", "record_expires_at"})
 _DAY = 86_400
 _ONCE_DAYS = 30
 # What the hash does not cover: the hash itself and the table's own attributes.
@@ -40,6 +41,10 @@ _NOT_HASHED = frozenset({"PK", "SK", "hash"})
 
 class AuditContendedError(IrRouterError):
     """Too many writers at once; nothing was written."""
+
+
+class AuditDamagedError(IrRouterError):
+    """The chain has no usable head; nothing was written. Point-in-time recovery has the row `AUDIT#head`."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +69,15 @@ def append(
     `once` names what is recorded; a second call with the same name writes nothing and returns None.
     `together_with` are further items of the same transaction, written with the record or not at all; when a condition
     of theirs fails, TransactionFailedError has their reasons first, in their order.
-    Details hold no tokens, secrets or message text. Raises AuditContendedError when the head keeps moving.
+    Details hold no tokens, secrets or message text. Raises AuditContendedError when the head keeps moving, and
+    AuditDamagedError.
     """
     for attempt in range(_TRIES):
         head = table.get(keys.audit_head())
+        if head is not None and not head.keys() >= _HEAD:
+            raise AuditDamagedError(
+                "the audit's head (row AUDIT#head) lacks attributes; run verify_audit and restore it"
+            )
         row = _next(head, action, actor, details)
         items = [*together_with, *_items(head, row)]
         if once is not None:

@@ -6,7 +6,20 @@ from ir_router import aws, clock
 from ir_router.settings import settings
 from ir_router.slack import parameters
 
-_kept = parameters.Kept(lambda name: parameters.read(name, _variable(name)).value)
+# Terraform's variables, by the last part of the parameter's name (terraform/secrets.tf).
+_VARIABLES = {
+    "slackBotToken": "slack_bot_token",
+    "slackWorkspaceId": "slack_workspace_id",
+    "slackChannelPrefix": "slack_channel_prefix",
+}
+
+
+def _read(name: str) -> str:
+    last = name.rpartition("/")[2]
+    return parameters.read(name, _VARIABLES.get(last, last)).value
+
+
+_kept = parameters.Kept(_read)
 
 
 def bot_token(*, fresh: bool = False) -> str:
@@ -38,15 +51,6 @@ def oldest_secret_days() -> float:
         parameter = aws.client("ssm").get_parameter(Name=name, WithDecryption=False)["Parameter"]
         changed.append(parameter["LastModifiedDate"].timestamp())
     return (clock.now() - min(changed)) / 86_400
-
-
-def _variable(name: str) -> str:
-    """Terraform's variable for a parameter."""
-    return {
-        settings().bot_token_parameter: "slack_bot_token",
-        settings().workspace_id_parameter: "slack_workspace_id",
-        settings().channel_prefix_parameter: "slack_channel_prefix",
-    }[name]
 
 
 def forget() -> None:

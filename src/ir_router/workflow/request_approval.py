@@ -9,7 +9,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from ir_router import aws
+from ir_router.errors import IrRouterError
 from ir_router.ledger import approvals, audit, containments
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
@@ -43,7 +46,7 @@ def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
 
 
 def _record(row: Row, containment: ContainmentResult) -> None:
-    """On record before anybody is asked: about whom, whom it bars from deciding, and what the answers do."""
+    """On record before anybody is asked, if the audit takes it: about whom, whom it bars, and what the answers do."""
     about = [part for part in containment["principals"] if part["outcome"] == containment["outcome"]]
     details = {
         "approval_id": row["approval_id"],
@@ -56,7 +59,11 @@ def _record(row: Row, containment: ContainmentResult) -> None:
         "deny": row["deny_does"],
         "case_id": row.get("case_id"),
     }
-    audit.append("decision_asked", wording.AUDIT_ACTOR, details, once=f"{row['approval_id']}/asked")
+    try:
+        audit.append("decision_asked", wording.AUDIT_ACTOR, details, once=f"{row['approval_id']}/asked")
+    except (IrRouterError, ClientError, BotoCoreError) as error:
+        # People are asked all the same. Where the audit takes nothing, "Write Audit Log" fails beside this, and alerts.
+        logger.error("the question is not on record", extra={"error": type(error).__name__})
 
 
 def _remember_case(incident: Incident, containment: ContainmentResult, case_id: str) -> None:
