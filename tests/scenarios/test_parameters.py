@@ -219,10 +219,11 @@ def test_given_functions_that_have_just_started_when_a_command_is_typed_then_eac
     """In the world they share what is kept; deployed, nothing that the door has read helps the others."""
     case_id = settled_case(world)
     jane = make_jane(world)
+    world.settle()
     forget_everything()
     jane.command(world.channel_of(case_id), "/security-ir", "status")
 
     forget_everything()
-    world.settle()
+    world._run_asynchronous()
 
     assert answers(world, jane)[-1].startswith("📋 Case Status")
