@@ -49,6 +49,7 @@ def prove(parts: Sequence[Part], run: Run) -> int:
         result[part.SECTION] = figures
         rows += part.rows(figures)
         broken += part.broken(figures)
+        _write(result)  # a run of an hour may be ended before its end
     leaks = sorted({line for search in run.searches for line in search.found})
     if run.searches:
         result.setdefault("hostile", {})["leaks"] = len(leaks) + sum(_own_leaks(figures) for figures in result.values())
@@ -56,8 +57,7 @@ def prove(parts: Sequence[Part], run: Run) -> int:
             ("leaks, in all parts", str(len(leaks)), f"0, in {_megabytes(run)} MB of log and all that was shown")
         )
         broken += [f'{line}: see docs/reliability.md, "Leaks"' for line in leaks]
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    _write(result)
     _print(rows)
     for line in broken:
         print(f"FAILED  {line}")
@@ -65,6 +65,11 @@ def prove(parts: Sequence[Part], run: Run) -> int:
         f"FAILED: a bound is broken; details in {RESULT}" if broken else f"ok: every bound holds; details in {RESULT}"
     )
     return 1 if broken else 0
+
+
+def _write(result: Mapping[str, Any]) -> None:
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
 def _own_leaks(figures: Any) -> int:

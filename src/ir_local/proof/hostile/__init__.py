@@ -21,7 +21,7 @@ from ir_local.proof.hostile.forms import Forms
 from ir_local.proof.hostile.mrkdwn import Mrkdwn
 from ir_local.proof.hostile.trial import Job, Outcome, Trial, try_inputs
 from ir_local.proof.hostile.webhook import Webhook
-from ir_local.proof.part import Row, Run, Size
+from ir_local.proof.part import Row, Run, Size, progress
 from ir_local.world import World
 
 SECTION = "hostile"
@@ -60,6 +60,8 @@ def measure(run: Run) -> dict[str, Any]:
         whole.server_errors += outcome.server_errors
         whole.escapes += outcome.escapes
         whole.leaks += [f"{job}: {leak}" for leak in outcome.leaks]
+        if wrong := len(outcome.server_errors) + len(outcome.escapes) + len(outcome.leaks):
+            progress(f"{SECTION:8}wrong: {wrong} in {job}")
     return {
         "tried": tried.total(),
         "server_errors": len(whole.server_errors),
