@@ -70,3 +70,10 @@ def contained(world: World, machine: StateMachine, jane: Person, security_channe
     found = incidents.contain(world, machine)
     world.settle()
     return found
+
+
+@pytest.fixture
+def waiting(world: World, machine: StateMachine) -> tuple[Execution, str, str]:
+    """An execution that waits, the contained key, and the token from the queue."""
+    execution, key = incidents.contain(world, machine)
+    return execution, key, incidents.asked(world)[0]["taskToken"]

@@ -8,18 +8,11 @@ from typing import Any
 import boto3
 import pytest
 
-from ir_local.world import FunctionDiedError
-from ir_local.world.incidents import IamState, alerts, asked, audit_rows, contain, decide, iam_state
+from ir_local.world.incidents import IamState, alerts, audit_rows, decide, iam_state
 from ir_local.world.outages import Outage, struck_by
-from ir_local.world.state_machine import Execution, StateMachine
+from ir_local.world.state_machine import StateMachine
+from tests.support.tasks import die_once_after
 from tests.support.world import World
-
-
-@pytest.fixture
-def waiting(world: World, machine: StateMachine) -> tuple[Execution, str, str]:
-    """An execution that waits, the contained key, and the token from the queue."""
-    execution, key = contain(world, machine)
-    return execution, key, asked(world)[0]["taskToken"]
 
 
 def details_of(action: str) -> dict[str, Any]:
@@ -27,18 +20,6 @@ def details_of(action: str) -> dict[str, Any]:
     (row,) = [row for row in audit_rows() if row["action"] == action]
     details: dict[str, Any] = json.loads(row["details"])
     return details
-
-
-def die_once_after(machine: StateMachine, name: str) -> None:
-    """Let the function of a task end after its last call, once."""
-    deaths: list[str] = []
-
-    def fault(task: str, after: bool) -> None:
-        if task == name and after and not deaths:
-            deaths.append(task)
-            raise FunctionDiedError("after its last call")
-
-    machine.fault = fault
 
 
 @pytest.mark.parametrize("output", ["approve", {"decision": "maybe"}, None, {}])

@@ -29,31 +29,14 @@ from ir_local.world.incidents import (
     user_identity,
 )
 from ir_local.world.state_machine import StateMachine
-from ir_router.errors import UncertainError
+from tests.support.tasks import die_once_after, fail_task
 from tests.support.world import World
-
-
-def fail_task(machine: StateMachine, name: str) -> None:
-    """Let every attempt of a task fail."""
-
-    def fault(task: str, _after: bool) -> None:
-        if task == name:
-            raise UncertainError("AWS", task, "ReadTimeout")
-
-    machine.fault = fault
 
 
 def test_given_a_function_that_dies_after_containing_when_tried_again_then_all_that_was_done_is_told(
     world: World, machine: StateMachine
 ) -> None:
-    deaths: list[str] = []
-
-    def fault(task: str, after: bool) -> None:
-        if task == "immediate_containment" and after and not deaths:
-            deaths.append(task)
-            raise UncertainError("Lambda", task, "died")
-
-    machine.fault = fault
+    deaths = die_once_after(machine, "immediate_containment")
     _, key = contain(world, machine, keys=2)
 
     assert deaths
@@ -68,14 +51,7 @@ def test_given_a_function_that_dies_after_containing_when_tried_again_then_all_t
 def test_given_a_function_that_dies_after_restoring_when_tried_again_then_all_that_was_done_is_told(
     world: World, machine: StateMachine
 ) -> None:
-    deaths: list[str] = []
-
-    def fault(task: str, after: bool) -> None:
-        if task == "reenable_key_remove_deny_policy" and after and not deaths:
-            deaths.append(task)
-            raise UncertainError("Lambda", task, "died")
-
-    machine.fault = fault
+    deaths = die_once_after(machine, "reenable_key_remove_deny_policy")
     execution, key = contain(world, machine)
     decide(world, asked(world)[0]["taskToken"], "deny")
     machine.advance()

@@ -14,12 +14,12 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from ir_local.world import FunctionDiedError
 from ir_local.world import incidents as support
 from ir_local.world.incidents import IamState, alerts, asked, audit_rows, contain, decide, iam_state, role_is_denied
 from ir_local.world.scenarios.containment import CONTAINMENT
 from ir_local.world.state_machine import StateMachine
 from tests.support.crashes import Scenario, crash, points, undisturbed, worlds
+from tests.support.tasks import die_once_after
 from tests.support.world import World
 
 # How many calls before and after the mending one are tried, of a function that dies there.
@@ -96,14 +96,7 @@ def test_given_a_deny_policy_that_somebody_detached_when_it_ends_then_it_is_atta
 def test_given_a_detached_deny_policy_when_the_function_dies_after_mending_then_the_repetition_tells_the_same(
     world: World, machine: StateMachine, end: str
 ) -> None:
-    deaths: list[str] = []
-
-    def fault(task: str, after: bool) -> None:
-        if task in ("delete_key_permanently", "keep_containment") and after and not deaths:
-            deaths.append(task)
-            raise FunctionDiedError("after its last call")
-
-    machine.fault = fault
+    deaths = die_once_after(machine, "delete_key_permanently", "keep_containment")
     contain(world, machine)
     detach_deny_policy(world, "backdoor")
 

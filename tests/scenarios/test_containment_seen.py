@@ -8,7 +8,6 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 
 from ir_local.slack.people import Person
 from ir_local.world import incidents as support
@@ -16,6 +15,7 @@ from ir_local.world.incidents import IamState, asked, audit_actions, audit_rows,
 from ir_local.world.state_machine import Execution, StateMachine
 from tests.support.approvals import approvals_in, make_approver, press
 from tests.support.commands import answers
+from tests.support.tasks import die_once_after
 from tests.support.world import ACCOUNT, World
 
 LOOK_AGAIN = "Nothing was decided: 1 more event joined since you opened this. Look at the message again, then press."
@@ -195,14 +195,7 @@ def asked_on_record() -> list[dict[str, Any]]:
 def test_given_a_question_when_it_is_asked_twice_then_it_is_on_record_once_with_whom_it_bars_and_what_answers_do(
     world: World, machine: StateMachine
 ) -> None:
-    failures: list[str] = []
-
-    def lose_first_answer(task: str, after: bool) -> None:
-        if task == "request_approval" and after and not failures:
-            failures.append(task)
-            raise ClientError({"Error": {"Code": "answer lost"}}, "Invoke")
-
-    machine.fault = lose_first_answer
+    die_once_after(machine, "request_approval")
     (key,) = support.user("backdoor")
     boto3.client("iam").tag_user(UserName="backdoor", Tags=[{"Key": "slack-email", "Value": "owner@example.com"}])
     execution = machine.start(support.key_created(world, "backdoor", key))

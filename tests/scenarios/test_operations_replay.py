@@ -383,35 +383,3 @@ def test_given_something_that_is_not_ours_when_replayed_then_it_stays_and_nothin
     assert entry["why"]
     assert depth(deployed.failures) == 1
     assert not world.asynchronous
-
-
-def test_given_a_case_in_back_off_when_resynced_then_it_is_synchronised_now(world: World, deployed: Deployed) -> None:
-    world.drop_native_events = True
-    case_id = world.create_case()
-    world.app.scopes.discard("groups:write")
-    world.invoke("sync", {"source": "security-ir", "detail": {"caseId": case_id}})
-    world.app.scopes.add("groups:write")
-    assert world.invoke("sync", {"source": "security-ir", "detail": {"caseId": case_id}})["outcome"] == "deferred"
-
-    answer = world.invoke("sync", {"task": "resync", "case_id": case_id})
-
-    assert answer == {"case_id": case_id, "outcome": "synced"}
-    assert world.said(case_id)
-
-
-def test_given_no_such_case_when_resynced_then_it_says_so_and_leaves_nothing(world: World, deployed: Deployed) -> None:
-    assert world.invoke("sync", {"task": "resync", "case_id": "9999999999"})["outcome"] == "unknown case"
-    assert (
-        boto3.client("dynamodb")
-        .get_item(TableName="ledger", Key={"PK": {"S": "CASE#9999999999"}, "SK": {"S": "META"}})
-        .get("Item")
-        is None
-    )
-
-
-@pytest.mark.parametrize("given", [{}, {"case_id": ""}, {"case_id": 1234567890}, {"case_id": "../../etc"}])
-def test_given_no_case_when_resynced_then_the_error_shows_how(
-    world: World, deployed: Deployed, given: dict[str, Any]
-) -> None:
-    with pytest.raises(InvalidInputError, match='"case_id": "1234567890"'):
-        world.invoke("sync", {"task": "resync", **given})

@@ -15,6 +15,15 @@ def channels(world: World) -> list[str]:
     return [channel.name for channel in world.workspace.store.channels.values()]
 
 
+def unheard_of(world: World) -> str:
+    """A case of an hour ago that AWS told nobody of; its id."""
+    world.drop_native_events = True
+    case_id = world.create_case()
+    world.advance(3600)
+    world.drop_native_events = False
+    return case_id
+
+
 @pytest.mark.parametrize("count", [1, 12])
 def test_given_nothing_new_when_polled_then_nothing_is_written_and_few_calls_are_made(world: World, count: int) -> None:
     for _ in range(count):
@@ -123,10 +132,7 @@ def test_given_an_event_before_the_first_poll_when_polled_then_a_case_of_the_dep
 
 def test_given_an_event_of_an_old_case_before_the_first_poll_when_polled_then_it_is_left_alone(world: World) -> None:
     with told(world, IR_INITIAL_IMPORT="none"):
-        world.drop_native_events = True
-        case_id = world.create_case()
-        world.advance(3600)
-        world.drop_native_events = False
+        case_id = unheard_of(world)
         world.security_ir.add_comment_as(case_id, body="old story")
         world.settle()
         world.live(3)
@@ -140,10 +146,7 @@ def test_given_an_event_of_an_old_case_before_the_first_poll_when_polled_then_it
 def test_given_no_import_when_an_old_case_changes_then_it_still_has_no_channel_and_costs_no_deep_check(
     world: World,
 ) -> None:
-    world.drop_native_events = True
-    case_id = world.create_case()
-    world.advance(3600)
-    world.drop_native_events = False
+    case_id = unheard_of(world)
     with told(world, IR_INITIAL_IMPORT="none"):
         world.live(1)
         world.security_ir.add_comment_as(case_id, body="old story")
