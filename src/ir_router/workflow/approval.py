@@ -139,15 +139,12 @@ def _told(row: Row, own: Own) -> Answer:
     if not decision:
         return _answer(row, "pending", "Nothing was decided yet.")
     when = wording_decisions.at(row["decided_at"]) if "decided_at" in row else "already"
+    past = wording_decisions.PAST[decision]
     if state == approvals.DELIVERED:
         if own is None or any(row.get(name) != value for name, value in own.items()):
-            return _answer(row, "already_decided", f"Already {wording_decisions.PAST[decision]} by {who}, {when}.")
+            return _answer(row, "already_decided", f"Already {past} by {who}, {when}.")
         does = row.get(f"{decision}_does", "")
-        return _answer(
-            row,
-            wording_decisions.PAST[decision],
-            f"{wording_decisions.PAST[decision].capitalize()} by {who}. The workflow now {does}",
-        )
+        return _answer(row, past, f"{past.capitalize()} by {who}. The workflow now {does}")
     return _answer(
         row,
         "recorded",

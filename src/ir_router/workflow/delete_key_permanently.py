@@ -14,4 +14,4 @@ from ir_router.workflow.remediation import RemediationResult
 
 def handle(task: Mapping[str, Any], context: Any) -> RemediationResult:
     """Delete, verify, see that the rest stays contained, and mark the containment as approved."""
-    return remediation.for_each_principal(task, context, "approve", remediation.delete_named_keys)
+    return remediation.for_each_principal(task, context, remediation.delete_named_keys)

@@ -11,4 +11,4 @@ from ir_router.workflow.remediation import RemediationResult
 
 def handle(task: Mapping[str, Any], context: Any) -> RemediationResult:
     """See that it stays, and mark the containment as kept: the next event for the principal asks for a decision."""
-    return remediation.for_each_principal(task, context, "keep", remediation.keep)
+    return remediation.for_each_principal(task, context, remediation.keep)

@@ -13,7 +13,7 @@ from ir_router.workflow.remediation import Done, RemediationResult
 
 def handle(task: Mapping[str, Any], context: Any) -> RemediationResult:
     """Restore, verify, and forget the incident."""
-    return remediation.for_each_principal(task, context, "deny", _deny)
+    return remediation.for_each_principal(task, context, _deny)
 
 
 def _deny(lock: Lock, principal: Principal) -> Done:

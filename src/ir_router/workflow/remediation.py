@@ -15,12 +15,11 @@ from ir_router.workflow.incident import ActionTaken, Principal, PrincipalResult
 
 
 class RemediationResult(TypedDict):
-    """What was done. `kind`: approve, deny, keep or release; `notes` are sentences for people.
+    """What was done; `notes` are sentences for people.
 
     `denied`: of each principal that stays contained (by ARN), whether IAM shows the deny policy.
     """
 
-    kind: str
     actions: list[ActionTaken]
     notes: list[str]
     denied: NotRequired[dict[str, bool]]
@@ -39,7 +38,7 @@ _KEPT_SECONDS = 7 * 86_400  # longer than an execution can be tried again
 Work = Callable[[Lock, Principal], Done]
 
 
-def for_each_principal(task: Mapping[str, Any], context: Any, kind: str, work: Work) -> RemediationResult:
+def for_each_principal(task: Mapping[str, Any], context: Any, work: Work) -> RemediationResult:
     """Do `work` under the lock of each principal whose open incident is this execution's.
 
     One whose incident is not (any more) is left alone: a retry that comes after everything was done tells it again.
@@ -47,7 +46,7 @@ def for_each_principal(task: Mapping[str, Any], context: Any, kind: str, work: W
     """
     execution = task["incident"]["execution"]["id"]
     denied: dict[str, bool] = {}
-    result: RemediationResult = {"kind": kind, "actions": [], "notes": [], "denied": denied}
+    result: RemediationResult = {"actions": [], "notes": [], "denied": denied}
     failed: list[ActionTaken] = []
     for part in _contained(task):
         principal = part["principal"]
