@@ -66,9 +66,6 @@ def handle(task: Mapping[str, Any], context: Any) -> ContainmentResult:
         answer["owners"] = _owners(incident, answer["owner_tags"])
     if outcome == "contained":
         _measure(answer)
-    if permitted:
-        asked = approvals.id_of(incident["execution"]["id"], "contain")
-        notices.tell_result(asked, "approve", wording.containment_headline(answer))
     logger.info("containment", extra={"outcome": outcome, "event_id": incident["event_id"]})
     return answer
 

@@ -41,6 +41,9 @@ def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
         MessageBody=json.dumps(_message(task["task_token"], row, incident, containment), ensure_ascii=False),
     )
     notices.publish("ApprovalRequested", {"approval_id": row["approval_id"], "case_id": row.get("case_id")})
+    if task["kind"] == "remediate":  # where it was asked before whether to contain, that question is answered now
+        permission = approvals.id_of(incident["execution"]["id"], "contain")
+        notices.tell_result(permission, "approve", wording.containment_headline(containment))
     logger.info("approval requested", extra={"approval_id": row["approval_id"], "kind": task["kind"]})
     return {"approval_id": row["approval_id"]}
 
