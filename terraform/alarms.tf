@@ -1,36 +1,40 @@
-# Alarms, all to the alert topic. Each description says what it means for people and where to look.
+# All alarms notify the alert topic. Each description states the impact and the next step.
 #
-# The system's own metrics come from its log lines (CloudWatch embedded metric format), namespace ir-router, with the one
-# dimension deployment = name_prefix:
+# ir-router publishes its own metrics through log lines (CloudWatch embedded metric format) in the namespace ir-router,
+# with the single dimension deployment = name_prefix:
 #
-#   PollCompleted               Count    one for each poll that ended well                                     -sync
+#   PollCompleted               Count    one for each successful poll                                          -sync
 #   SyncLagSeconds              Seconds  age of the oldest hint not yet synchronised, 0 if none, each poll     -sync
-#   CaseSyncFailed              Count    a run of a case that failed and is tried again                        -sync
-#   FailuresTold                Count    a failure that stays, told on the case and in its channel             -sync, -slack
-#   CommentToMessageSeconds     Seconds  from a comment's creation to its Slack message                        -sync
-#   OpenApprovals               Count    approvals that wait for a decision, 0 if none, each poll              -sync
-#   OldestApprovalSeconds       Seconds  how long the oldest of them has waited, 0 if none, each poll          -sync
-#   SecretAgeDays               Count    days since the older of token and signing secret changed, each hour   -sync
-#   ContainmentSeconds          Seconds  from the time in the CloudTrail event to contained                    -workflow
-#   ContainmentReactionSeconds  Seconds  from the event's arrival to contained                                 -workflow
-#   ContainmentFailed           Count    a containment, restore or remediation that did not verify             -workflow
+#   CaseSyncFailed              Count    a case synchronisation that failed and will be retried                -sync
+#   FailuresTold                Count    a persistent failure, reported on the case and in its channel         -sync, -slack
+#   CommentToMessageSeconds     Seconds  from the creation of a comment to its Slack message                   -sync
+#   OpenApprovals               Count    open approval requests, 0 if none, each poll                          -sync
+#   OldestApprovalSeconds       Seconds  age of the oldest open approval request, 0 if none, each poll         -sync
+#   SecretAgeDays               Count    age of the token or signing secret, whichever is older, each hour     -operations
+#   ActiveSelfManagedCases      Count    active cases that your team resolves, each poll                       -sync
+#   ActiveAwsSupportedCases     Count    active cases that AWS resolves, each poll                             -sync
+#   NewAwsSupportedCases        Count    cases of the last 24 hours that AWS resolves, each poll               -sync
+#   DeploymentDifferences       Count    checks of the hourly verification that are not ok                     -operations
+#   ContainmentSeconds          Seconds  from the time in the CloudTrail event to the containment              -workflow
+#   ContainmentReactionSeconds  Seconds  from the arrival of the event to the containment                      -workflow
+#   ContainmentFailed           Count    a containment, restore or remediation that failed or is not verified  -workflow
 
 locals {
   alarm_arns = "arn:${local.partition}:cloudwatch:${var.region}:${local.account}:alarm:${var.name_prefix}-*"
 
   own_metrics = { deployment = var.name_prefix }
 
-  # Defaults of an entry: Sum over five minutes, one period, above the threshold; without data all is well.
+  # Defaults: the Sum over one period of five minutes is above the threshold; missing data does not breach.
   function_alarms = merge([for function, name in local.function_names : {
     "${function}-errors" = {
-      description = "${name} fails. What it worked on is tried again; see its log group, then run make replay once mended."
+      description = "${name} fails. Its work is retried. Look at its log group and fix the cause, then run make replay."
       namespace   = "AWS/Lambda"
       metric      = "Errors"
       dimensions  = { FunctionName = name }
       threshold   = 0
     }
     "${function}-throttles" = {
-      description = "${name} is throttled: the account's Lambda concurrency is used up. Work waits and is tried again; raise the quota."
+      description = "${name} is throttled because the Lambda concurrency of the account is used up. Work waits and is retried. Raise the quota."
       namespace   = "AWS/Lambda"
       metric      = "Throttles"
       dimensions  = { FunctionName = name }
@@ -39,11 +43,11 @@ locals {
   }]...)
 
   dead_letter_alarms = { for queue, meaning in {
-    (local.names.slack_events_dlq) = "Messages or changes in Slack did not reach their case."
-    (local.names.files_dlq)        = "Files did not reach the other side."
-    (local.names.failures_queue)   = "Events were not delivered, or a function gave up on one."
+    (local.names.slack_events_dlq) = "Slack messages or message changes did not reach their case."
+    (local.names.files_dlq)        = "Files were not copied between Slack and their case."
+    (local.names.failures_queue)   = "Events were not delivered, or a function failed on every retry of an invocation."
     } : "${trimprefix(trimsuffix(queue, ".fifo"), "${var.name_prefix}-")}-not-empty" => {
-    description = "${meaning} Nothing is lost: they wait in ${queue} for 14 days. Mend the cause, then run make replay."
+    description = "${meaning} No data is lost: the entries stay in ${queue} for 14 days. Fix the cause, then run make replay."
     namespace   = "AWS/SQS"
     metric      = "ApproximateNumberOfMessagesVisible"
     dimensions  = { QueueName = queue }
@@ -53,7 +57,7 @@ locals {
 
   waiting_alarms = { for queue in [local.names.slack_events_queue, local.names.files_queue] :
     "${trimprefix(trimsuffix(queue, ".fifo"), "${var.name_prefix}-")}-waiting" => {
-      description = "The oldest entry of ${queue} has waited more than 10 minutes: Slack is ahead of the cases."
+      description = "The oldest entry of ${queue} has waited for more than 10 minutes, so cases and Slack are out of sync. Run make verify, then look at the log group of the function that consumes the queue."
       namespace   = "AWS/SQS"
       metric      = "ApproximateAgeOfOldestMessage"
       dimensions  = { QueueName = queue }
@@ -64,42 +68,42 @@ locals {
 
   workflow_alarms = {
     executions-failed = {
-      description = "A containment workflow failed. Look at the execution's history and check by hand that the principal is contained."
+      description = "A containment workflow failed. Check by hand that the principal is contained, then look at the execution history."
       namespace   = "AWS/States"
       metric      = "ExecutionsFailed"
       dimensions  = { StateMachineArn = local.arns.state_machine }
       threshold   = 0
     }
     executions-timed-out = {
-      description = "A containment workflow timed out. The containment stays; look at the execution's history."
+      description = "A containment workflow timed out. The containment stays in place. Look at the execution history."
       namespace   = "AWS/States"
       metric      = "ExecutionsTimedOut"
       dimensions  = { StateMachineArn = local.arns.state_machine }
       threshold   = 0
     }
     executions-aborted = {
-      description = "Somebody stopped a containment workflow. CloudTrail's StopExecution says who; decide about the principal by hand."
+      description = "A user stopped a containment workflow. Decide about the principal by hand. The StopExecution event in CloudTrail names the user."
       namespace   = "AWS/States"
       metric      = "ExecutionsAborted"
       dimensions  = { StateMachineArn = local.arns.state_machine }
       threshold   = 0
     }
     detections-flood = {
-      description = "More than 1,000 events started the workflow within five minutes: it costs money, and containments wait behind them. Find the principal that makes them and stop it, or disable the rule that takes them."
+      description = "More than 1,000 events started the workflow within five minutes. This costs money and delays containments. Find the principal that causes the events and stop it, or disable the rule that matches them."
       namespace   = "AWS/States"
       metric      = "ExecutionsStarted"
       dimensions  = { StateMachineArn = local.arns.state_machine }
       threshold   = 1000
     }
     containment-failed = {
-      description = "A principal could not be contained, restored or remediated as decided. A person must do it now: see the alert and the audit record."
+      description = "A principal could not be contained, restored or remediated as decided. Do it by hand now. The alert and the audit record list the missing steps."
       namespace   = local.metrics_namespace
       metric      = "ContainmentFailed"
       dimensions  = local.own_metrics
       threshold   = 0
     }
     containment-slow = {
-      description = "A containment took more than a minute after its event arrived."
+      description = "A containment took more than one minute after its event arrived. Check by hand that the principal is contained, then look at the execution history."
       namespace   = local.metrics_namespace
       metric      = "ContainmentReactionSeconds"
       dimensions  = local.own_metrics
@@ -107,7 +111,7 @@ locals {
       threshold   = 60
     }
     approval-near-timeout = {
-      description = "An approval has waited more than 20 hours. Without a decision within 24 hours the containment stays and the workflow ends."
+      description = "An approval request has waited for more than 20 hours. Approve or deny it. Without a decision within 24 hours the workflow ends and the containment stays in place."
       namespace   = local.metrics_namespace
       metric      = "OldestApprovalSeconds"
       dimensions  = local.own_metrics
@@ -118,7 +122,7 @@ locals {
 
   sync_alarms = {
     poller-silent = {
-      description = "No poll has ended well for 5 minutes: case changes may not reach Slack. See the log group of ${local.function_names.sync}, then run make verify."
+      description = "No poll has succeeded for 5 minutes, so case changes may not reach Slack. Run make verify, then look at the log group of ${local.function_names.sync}."
       namespace   = local.metrics_namespace
       metric      = "PollCompleted"
       dimensions  = local.own_metrics
@@ -127,7 +131,7 @@ locals {
       missing     = "breaching"
     }
     sync-behind = {
-      description = "A case change has waited more than 6 minutes for Slack (the poller finds it within one)."
+      description = "A case change has waited for more than 6 minutes and is not in Slack yet. Look in the log group of ${local.function_names.sync} for rate limits (ratelimited) or a case that keeps failing."
       namespace   = local.metrics_namespace
       metric      = "SyncLagSeconds"
       dimensions  = local.own_metrics
@@ -135,7 +139,7 @@ locals {
       threshold   = 360
     }
     case-failing = {
-      description = "Something keeps failing to synchronise. The case and its channel say what, and whether it is tried again; the error id there is in the logs."
+      description = "A case or file keeps failing to synchronise. Read the message on the case and in its channel: it names the cause and any retries. Search the logs for its error id."
       namespace   = local.metrics_namespace
       metric      = "FailuresTold"
       dimensions  = local.own_metrics
@@ -143,7 +147,7 @@ locals {
       period      = 3600
     }
     secret-age = {
-      description = "Slack token or signing secret is older than 90 days. Run make rotate."
+      description = "The Slack token or signing secret is older than 90 days. Run make rotate."
       namespace   = local.metrics_namespace
       metric      = "SecretAgeDays"
       dimensions  = local.own_metrics
@@ -153,16 +157,82 @@ locals {
     }
   }
 
+  # Adjustable quotas per Region: https://docs.aws.amazon.com/general/latest/gr/security-ir.html
+  quota_alarms = {
+    self-managed-cases = {
+      description = "There are at least ${ceil(var.quota_self_managed_cases * 0.8)} active self-managed cases, 80 % of the quota. At the quota AWS opens no more cases. Close cases that are finished, or request a higher quota in the Service Quotas console and set quota_self_managed_cases."
+      namespace   = local.metrics_namespace
+      metric      = "ActiveSelfManagedCases"
+      dimensions  = local.own_metrics
+      statistic   = "Maximum"
+      comparison  = "GreaterThanOrEqualToThreshold"
+      threshold   = ceil(var.quota_self_managed_cases * 0.8)
+    }
+    aws-supported-cases = {
+      description = "There are at least ${ceil(var.quota_aws_supported_cases * 0.8)} active AWS-supported cases, 80 % of the quota. At the quota AWS opens no more cases. Close cases that are finished, or request a higher quota in the Service Quotas console and set quota_aws_supported_cases."
+      namespace   = local.metrics_namespace
+      metric      = "ActiveAwsSupportedCases"
+      dimensions  = local.own_metrics
+      statistic   = "Maximum"
+      comparison  = "GreaterThanOrEqualToThreshold"
+      threshold   = ceil(var.quota_aws_supported_cases * 0.8)
+    }
+    new-aws-supported-cases = {
+      description = "There are at least ${ceil(var.quota_new_aws_supported_cases * 0.8)} AWS-supported cases of the last 24 hours, 80 % of the quota. At the quota AWS opens no more cases. Close cases that are finished, or request a higher quota in the Service Quotas console and set quota_new_aws_supported_cases."
+      namespace   = local.metrics_namespace
+      metric      = "NewAwsSupportedCases"
+      dimensions  = local.own_metrics
+      statistic   = "Maximum"
+      comparison  = "GreaterThanOrEqualToThreshold"
+      threshold   = ceil(var.quota_new_aws_supported_cases * 0.8)
+    }
+  }
+
+  # AWS counts the invocations itself: a log line in our format, which many roles can write, does not make these quiet.
+  heartbeat_alarms = { for function, minutes in { sync = 5, workflow = 5, operations = 60 } : "${function}-silent" => {
+    description = "${local.function_names[function]} has not run for ${minutes} minutes, although a schedule starts it. Run make verify, then look at the rules ${local.names.poll_rule} and ${local.names.upkeep_rule} and at the function's state."
+    namespace   = "AWS/Lambda"
+    metric      = "Invocations"
+    dimensions  = { FunctionName = local.function_names[function] }
+    comparison  = "LessThanThreshold"
+    threshold   = 1
+    period      = minutes * 60
+    missing     = "breaching"
+  } }
+
+  watch_alarms = {
+    deployment-differs = {
+      description = "The hourly verification found a part of ir-router that is missing, changed or without effect. Run make verify: it names the part and the fix."
+      namespace   = local.metrics_namespace
+      metric      = "DeploymentDifferences"
+      dimensions  = local.own_metrics
+      statistic   = "Maximum"
+      threshold   = 0
+      period      = 3600
+    }
+    upkeep-silent = {
+      description = "The hourly verification has not run for 3 hours. Run make verify, then look at the rule ${local.names.upkeep_rule} and the log group of ${local.function_names.operations}."
+      namespace   = local.metrics_namespace
+      metric      = "DeploymentDifferences"
+      dimensions  = local.own_metrics
+      statistic   = "SampleCount"
+      comparison  = "LessThanThreshold"
+      threshold   = 1
+      period      = 10800
+      missing     = "breaching"
+    }
+  }
+
   api_alarms = {
     api-4xx-flood = {
-      description = "More than 500 requests in 5 minutes were refused: somebody knocks who is not Slack, or the signing secret is wrong."
+      description = "More than 500 requests in 5 minutes were refused. Run make verify: either the signing secret is wrong, or an unknown sender floods the webhook endpoint."
       namespace   = "AWS/ApiGateway"
       metric      = "4XXError"
       dimensions  = { ApiName = local.names.api, Stage = local.stage_name }
       threshold   = 500
     }
     api-5xx = {
-      description = "Slack was answered with errors and delivers again, three times within about six minutes. See the log group of ${local.function_names.webhook}."
+      description = "The webhook endpoint answered Slack with errors. Slack retries three times within about six minutes. Look at the log group of ${local.function_names.webhook}."
       namespace   = "AWS/ApiGateway"
       metric      = "5XXError"
       dimensions  = { ApiName = local.names.api, Stage = local.stage_name }
@@ -170,8 +240,16 @@ locals {
     }
   }
 
+  # These also notify the topic that works without our key, so they arrive twice.
+  gravest_alarms = [
+    "containment-failed", "deployment-differs", "executions-aborted", "executions-failed", "executions-timed-out",
+    "failures-not-empty", "operations-errors", "operations-silent", "poller-silent", "sync-errors", "sync-silent",
+    "upkeep-silent", "workflow-errors", "workflow-silent", "workflow-throttles",
+  ]
+
   alarms = merge(
-    local.function_alarms, local.dead_letter_alarms, local.waiting_alarms, local.workflow_alarms, local.sync_alarms, local.api_alarms,
+    local.function_alarms, local.dead_letter_alarms, local.waiting_alarms, local.workflow_alarms, local.sync_alarms, local.quota_alarms,
+    local.heartbeat_alarms, local.watch_alarms, local.api_alarms,
   )
 }
 
@@ -189,6 +267,6 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   period              = lookup(each.value, "period", 300)
   evaluation_periods  = lookup(each.value, "periods", 1)
   treat_missing_data  = lookup(each.value, "missing", "notBreaching")
-  alarm_actions       = [aws_sns_topic.alerts.arn]
-  ok_actions          = [aws_sns_topic.alerts.arn]
+  alarm_actions       = concat([aws_sns_topic.alerts.arn], contains(local.gravest_alarms, each.key) ? [aws_sns_topic.alarms.arn] : [])
+  ok_actions          = concat([aws_sns_topic.alerts.arn], contains(local.gravest_alarms, each.key) ? [aws_sns_topic.alarms.arn] : [])
 }

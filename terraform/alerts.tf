@@ -1,4 +1,4 @@
-# Security alerts of the workflow and the system's own alarms.
+# The topic for security alerts from the workflow and for CloudWatch alarms, and a topic that works without our key.
 
 resource "aws_sns_topic" "alerts" {
   name              = local.names.topic
@@ -40,4 +40,102 @@ resource "aws_sns_topic_subscription" "email" {
   topic_arn = aws_sns_topic.alerts.arn
   protocol  = "email"
   endpoint  = each.value
+}
+
+# The gravest alarms, and the report of a change of our key. A customer-managed key would silence them when it is disabled,
+# and CloudWatch may not use AWS's own key for SNS. They contain no incident data.
+resource "aws_sns_topic" "alarms" {
+  name = local.names.alarm_topic
+}
+
+resource "aws_sns_topic_policy" "alarms" {
+  arn = aws_sns_topic.alarms.arn
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "PublishAlarms"
+        Effect    = "Allow"
+        Principal = { Service = "cloudwatch.amazonaws.com" }
+        Action    = "sns:Publish"
+        Resource  = local.arns.alarm_topic
+        Condition = {
+          ArnLike      = { "aws:SourceArn" = local.alarm_arns }
+          StringEquals = { "aws:SourceAccount" = local.account }
+        }
+      },
+      {
+        Sid       = "ReportKeyChanges"
+        Effect    = "Allow"
+        Principal = { Service = "events.amazonaws.com" }
+        Action    = "sns:Publish"
+        Resource  = local.arns.alarm_topic
+        Condition = { ArnEquals = { "aws:SourceArn" = local.key_changes_rule_arn } }
+      },
+      {
+        Sid       = "OnlyOverTls"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "sns:Publish"
+        Resource  = local.arns.alarm_topic
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      },
+    ]
+  })
+}
+
+resource "aws_sns_topic_subscription" "alarm_email" {
+  for_each = toset(var.alert_emails)
+
+  topic_arn = aws_sns_topic.alarms.arn
+  protocol  = "email"
+  endpoint  = each.value
+}
+
+# Without the key, the workflow cannot alert. This rule therefore needs neither the key nor a function.
+resource "aws_cloudwatch_event_rule" "key_changes" {
+  name        = local.names.key_changes_rule
+  description = "Reports each change of the encryption key by which ir-router could lose access to its data"
+
+  event_pattern = jsonencode({
+    source      = ["aws.kms"]
+    detail-type = ["AWS API Call via CloudTrail"]
+    detail = {
+      resources = { ARN = [local.key_arn] }
+      errorCode = [{ exists = false }]
+      "$or" = [
+        { eventName = ["DisableKey", "ScheduleKeyDeletion", "PutKeyPolicy", "DeleteImportedKeyMaterial"] },
+        # DynamoDB makes grants for the table itself.
+        {
+          eventName    = ["CreateGrant", "RevokeGrant"]
+          userIdentity = { invokedBy = [{ exists = false }] }
+        },
+      ]
+    }
+  })
+}
+
+resource "aws_cloudwatch_event_target" "key_changes" {
+  rule = aws_cloudwatch_event_rule.key_changes.name
+  arn  = aws_sns_topic.alarms.arn
+
+  input_transformer {
+    input_paths = {
+      call = "$.detail.eventName"
+      key  = "$.detail.resources[0].ARN"
+      time = "$.time"
+      user = "$.detail.userIdentity.arn"
+    }
+    input_template = "\"The encryption key of ir-router (${var.name_prefix}) was changed: <call> by <user> at <time>. If the key is disabled, no alert, containment or synchronisation works. If you did not do this, enable the key or restore its policy now, and contain <user>. Key: <key>\""
+  }
+
+  retry_policy {
+    maximum_event_age_in_seconds = 86400
+    maximum_retry_attempts       = 185
+  }
+
+  dead_letter_config {
+    arn = aws_sqs_queue.failures.arn
+  }
 }

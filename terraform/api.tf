@@ -1,8 +1,8 @@
-# The door for Slack: POST /slack/events. The signature is verified by the function, over the body exactly as it came.
+# The webhook endpoint for Slack: POST /slack/events. The function verifies the signature over the unmodified body.
 
 resource "aws_api_gateway_rest_api" "slack" {
   name        = local.names.api
-  description = "Slack's events, commands and interactions for ir-router"
+  description = "Receives events, commands and interactions from Slack for ir-router"
 
   endpoint_configuration {
     types = ["REGIONAL"]
@@ -25,9 +25,9 @@ resource "aws_api_gateway_resource" "events" {
   path_part   = "events"
 }
 
-# JSON bodies only. A form body (commands, interactions) passes: AWS validates no content type that has no model. Slack's
-# signature headers are not required here: API Gateway compares header names with their case, and HTTP/2 lower-cases
-# them. The function refuses what is unsigned.
+# API Gateway validates JSON bodies only. Form bodies (commands, interactions) pass, because no model exists for their
+# content type. The validator does not require the signature headers: API Gateway compares header names
+# case-sensitively, and HTTP/2 sends them in lower case. The function refuses unsigned requests.
 resource "aws_api_gateway_request_validator" "body" {
   rest_api_id           = aws_api_gateway_rest_api.slack.id
   name                  = "body"
@@ -75,7 +75,7 @@ resource "aws_lambda_permission" "api" {
   source_arn    = "${aws_api_gateway_rest_api.slack.execution_arn}/*/POST/slack/events"
 }
 
-# CORS. Slack calls from its servers; a browser needs it only for Slack's own pages.
+# CORS. Slack calls from its servers. Only browsers that show Slack pages need CORS.
 resource "aws_api_gateway_method" "options_events" {
   rest_api_id   = aws_api_gateway_rest_api.slack.id
   resource_id   = aws_api_gateway_resource.events.id
@@ -91,7 +91,7 @@ resource "aws_api_gateway_integration" "options_events" {
   request_templates = { "application/json" = jsonencode({ statusCode = 204 }) }
 
   lifecycle {
-    # A mock has no method of its own; what the service fills in must not replace the integration at each apply.
+    # A mock has no method. Without this, the value that AWS fills in would replace the integration at each apply.
     ignore_changes = [integration_http_method]
   }
 }
@@ -115,7 +115,8 @@ resource "aws_api_gateway_integration_response" "options_events" {
 }
 
 locals {
-  stage_name = "prod"
+  stage_name       = "prod"
+  access_log_group = "/aws/apigateway/${local.names.api}"
 
   cors_headers = {
     Access-Control-Allow-Headers = "Content-Type,X-Slack-Request-Timestamp,X-Slack-Signature"
@@ -123,8 +124,8 @@ locals {
     Access-Control-Allow-Origin  = "https://slack.com"
   }
 
-  # Answers that API Gateway gives by itself say no more than their status. An unknown path is a 404, not the default
-  # 403 "Missing Authentication Token".
+  # Responses of API Gateway itself contain only the status. An unknown path gets a 404 instead of the default 403
+  # "Missing Authentication Token".
   gateway_responses = {
     ACCESS_DENIED                = { status = "403", message = "Forbidden" }
     BAD_REQUEST_BODY             = { status = "400", message = "Bad Request" }
@@ -153,7 +154,8 @@ resource "aws_api_gateway_gateway_response" "this" {
 resource "aws_api_gateway_deployment" "slack" {
   rest_api_id = aws_api_gateway_rest_api.slack.id
 
-  # What a deployment freezes. Ids, uris and our own words, never whole objects: those hold what the service adds.
+  # A change to any of these values creates a new deployment. Use single attributes, not complete objects, because AWS
+  # adds attributes of its own to objects.
   triggers = {
     content = sha256(jsonencode([
       aws_api_gateway_resource.events.id,
@@ -177,30 +179,35 @@ resource "aws_api_gateway_deployment" "slack" {
   ]
 }
 
-resource "aws_api_gateway_stage" "prod" {
+# Terraform shows the first line of a resource with the error of AWS.
+resource "aws_api_gateway_stage" "prod" { # "CloudWatch Logs role ARN must be set": set manage_api_gateway_account = true, or api_access_logs = false
   rest_api_id   = aws_api_gateway_rest_api.slack.id
   deployment_id = aws_api_gateway_deployment.slack.id
   stage_name    = local.stage_name
 
   xray_tracing_enabled = var.xray_tracing
 
-  # No bodies, no headers: who asked for what, and what became of it.
-  access_log_settings {
-    destination_arn = aws_cloudwatch_log_group.access.arn
-    format = jsonencode({
-      requestId         = "$context.requestId"
-      requestTime       = "$context.requestTime"
-      sourceIp          = "$context.identity.sourceIp"
-      userAgent         = "$context.identity.userAgent"
-      httpMethod        = "$context.httpMethod"
-      path              = "$context.path"
-      status            = "$context.status"
-      responseLength    = "$context.responseLength"
-      responseLatency   = "$context.responseLatency"
-      integrationStatus = "$context.integrationStatus"
-      errorType         = "$context.error.responseType"
-      wafStatus         = "$context.wafResponseCode"
-    })
+  # Log the sender, the request and the result of each call, without bodies and headers.
+  dynamic "access_log_settings" {
+    for_each = aws_cloudwatch_log_group.access
+
+    content {
+      destination_arn = access_log_settings.value.arn
+      format = jsonencode({
+        requestId         = "$context.requestId"
+        requestTime       = "$context.requestTime"
+        sourceIp          = "$context.identity.sourceIp"
+        userAgent         = "$context.identity.userAgent"
+        httpMethod        = "$context.httpMethod"
+        path              = "$context.path"
+        status            = "$context.status"
+        responseLength    = "$context.responseLength"
+        responseLatency   = "$context.responseLatency"
+        integrationStatus = "$context.integrationStatus"
+        errorType         = "$context.error.responseType"
+        wafStatus         = "$context.wafResponseCode"
+      })
+    }
   }
 
   depends_on = [aws_api_gateway_account.logs]
@@ -214,28 +221,40 @@ resource "aws_api_gateway_method_settings" "all" {
   settings {
     throttling_rate_limit  = 100
     throttling_burst_limit = 200
-    # Execution logs would hold bodies, and so message text.
+    # Execution logs would contain bodies and thus message text.
     logging_level      = "OFF"
     data_trace_enabled = false
   }
 }
 
+moved {
+  from = aws_cloudwatch_log_group.access
+  to   = aws_cloudwatch_log_group.access[0]
+}
+
 resource "aws_cloudwatch_log_group" "access" {
-  name              = "/aws/apigateway/${local.names.api}"
+  count = var.api_access_logs ? 1 : 0
+
+  name              = local.access_log_group
   retention_in_days = 7
   kms_key_id        = local.key_arn
 }
 
-# The account's role for API Gateway's logs: one for each region, so a second deployment there must not manage it too.
-resource "aws_api_gateway_account" "logs" {
+# The role with which all APIs of this account and region write logs. Other APIs may use it, so Terraform never destroys
+# it: version 5 of the provider would leave the setting without its role, and version 6 would reset the setting.
+resource "aws_api_gateway_account" "logs" { # Other APIs may use the role. To keep it and go on, see "The role for API logs" in docs/operations.md
   count = var.manage_api_gateway_account ? 1 : 0
 
   cloudwatch_role_arn = aws_iam_role.api_logs[0].arn
 
+  lifecycle {
+    prevent_destroy = true
+  }
+
   depends_on = [aws_iam_role_policy_attachment.api_logs]
 }
 
-resource "aws_iam_role" "api_logs" {
+resource "aws_iam_role" "api_logs" { # Other APIs may use the role. To keep it and go on, see "The role for API logs" in docs/operations.md
   count = var.manage_api_gateway_account ? 1 : 0
 
   name        = "${var.name_prefix}-api-logs"
@@ -246,10 +265,15 @@ resource "aws_iam_role" "api_logs" {
     Statement = [{
       Effect    = "Allow"
       Principal = { Service = "apigateway.amazonaws.com" }
-      Action    = "sts:AssumeRole"
-      Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
+      # No condition: API Gateway sends neither aws:SourceAccount nor aws:SourceArn here
+      # (github.com/prowler-cloud/prowler/issues/2810).
+      Action = "sts:AssumeRole"
     }]
   })
+
+  lifecycle {
+    prevent_destroy = true
+  }
 }
 
 resource "aws_iam_role_policy_attachment" "api_logs" {
@@ -257,6 +281,10 @@ resource "aws_iam_role_policy_attachment" "api_logs" {
 
   role       = aws_iam_role.api_logs[0].name
   policy_arn = "arn:${local.partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+
+  lifecycle {
+    prevent_destroy = true
+  }
 }
 
 resource "aws_wafv2_web_acl_association" "api" {

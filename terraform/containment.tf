@@ -1,13 +1,31 @@
-# What the workflow may do in IAM, and to whom it may do nothing.
+# IAM permissions of the workflow, and the principals that it can never change.
 
 locals {
   own_roles = concat(values(local.function_names), ["${var.name_prefix}-state-machine", "${var.name_prefix}-event-rules", "${var.name_prefix}-api-logs"])
 
-  # The system never contains itself, whatever it is told.
-  protected_principals = concat(
-    var.protected_principals,
-    [for role in local.own_roles : "arn:${local.partition}:iam::${local.account}:role/${role}"],
-  )
+  # ir-router never contains its own roles, even if an event names them.
+  own_role_arns        = [for role in local.own_roles : "arn:${local.partition}:iam::${local.account}:role/${role}"]
+  protected_principals = concat(var.protected_principals, local.own_role_arns)
+
+  changes_of_principals = [
+    "iam:AttachRolePolicy",
+    "iam:AttachUserPolicy",
+    "iam:DeleteAccessKey",
+    "iam:DetachRolePolicy",
+    "iam:DetachUserPolicy",
+    "iam:UpdateAccessKey",
+  ]
+
+  # 25 ARNs of 200 characters fit into a managed policy (6,144 characters), and 8 policies below the quota of a role (10).
+  protected_parts = { for index, arns in chunklist(var.protected_principals, 25) : tostring(index + 1) => arns }
+
+  # The lists do not fit into the environment of a function, so the workflow reads them from this row of the ledger.
+  # The environment has its digest, so a change starts new processes, which read the new row.
+  lists = {
+    allowed_cidrs        = jsonencode(var.allowed_cidrs)
+    allowed_principals   = jsonencode(var.allowed_principals)
+    protected_principals = jsonencode(local.protected_principals)
+  }
 
   users = "arn:${local.partition}:iam::${local.account}:user/*"
   roles = "arn:${local.partition}:iam::${local.account}:role/*"
@@ -28,13 +46,20 @@ locals {
         ]
         Resource = local.users
       },
+      # Before the policy is attached: anyone who may write IAM policies can replace its document.
+      {
+        Sid      = "ReadDenyPolicy"
+        Effect   = "Allow"
+        Action   = ["iam:GetPolicy", "iam:GetPolicyVersion"]
+        Resource = local.arns.deny_policy
+      },
       {
         Sid      = "ReadRoles"
         Effect   = "Allow"
-        Action   = ["iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListRoleTags"]
+        Action   = ["iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole", "iam:ListRoleTags"]
         Resource = local.roles
       },
-      # Undoing a containment stays possible when the mode is changed while one is in force.
+      # If the mode changes while a containment is in place, the workflow must still be able to restore.
       {
         Sid      = "RestoreKeys"
         Effect   = "Allow"
@@ -64,18 +89,43 @@ locals {
     }] : statement if var.containment_mode == "enforce"],
     [
       {
-        Sid    = "NeverTouchProtectedPrincipals"
-        Effect = "Deny"
-        Action = [
-          "iam:AttachRolePolicy",
-          "iam:AttachUserPolicy",
-          "iam:DeleteAccessKey",
-          "iam:DetachRolePolicy",
-          "iam:DetachUserPolicy",
-          "iam:UpdateAccessKey",
-        ]
-        Resource = local.protected_principals
+        Sid      = "NeverTouchOwnRoles"
+        Effect   = "Deny"
+        Action   = local.changes_of_principals
+        Resource = local.own_role_arns
       },
     ],
   )
+}
+
+# Policies of their own, because a role has at most 10,240 characters of inline policies.
+resource "aws_iam_policy" "protected" {
+  for_each = local.protected_parts
+
+  name        = "${var.name_prefix}-protected-${each.key}"
+  description = "ir-router: principals that it never changes"
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "NeverTouchProtectedPrincipals"
+      Effect   = "Deny"
+      Action   = local.changes_of_principals
+      Resource = each.value
+    }]
+  })
+}
+
+resource "aws_iam_role_policy_attachment" "protected" {
+  for_each = local.protected_parts
+
+  role       = aws_iam_role.function["workflow"].name
+  policy_arn = aws_iam_policy.protected[each.key].arn
+}
+
+resource "aws_dynamodb_table_item" "lists" {
+  table_name = aws_dynamodb_table.ledger.name
+  hash_key   = "PK"
+  range_key  = "SK"
+  item       = jsonencode(merge({ PK = { S = "CONFIG#lists" }, SK = { S = "META" } }, { for name, list in local.lists : name => { S = list } }))
 }

@@ -1,5 +1,4 @@
-# One dashboard. Its rows answer, in this order: is anything waiting for a human; is anything failing; how far behind is
-# synchronisation; how fast was containment; what does it cost.
+# The dashboard. Each row answers one question, with the most urgent question first.
 
 locals {
   functions_of_metric = { for metric in ["Errors", "Throttles", "Invocations", "Duration"] : metric => [
@@ -15,27 +14,27 @@ locals {
     {
       title = "Is anything waiting for a human?"
       widgets = [
-        { title = "Approvals open", view = "singleValue", stat = "Maximum", metrics = [local.own_metric.OpenApprovals] },
-        { title = "Oldest approval, seconds (time-out at 86,400)", view = "timeSeries", stat = "Maximum", metrics = [local.own_metric.OldestApprovalSeconds] },
+        { title = "Open approval requests", view = "singleValue", stat = "Maximum", metrics = [local.own_metric.OpenApprovals] },
+        { title = "Oldest approval request, seconds (timeout at 86,400)", view = "timeSeries", stat = "Maximum", metrics = [local.own_metric.OldestApprovalSeconds] },
         { title = "Age of the Slack secrets, days (rotate at 90)", view = "singleValue", stat = "Maximum", metrics = [local.own_metric.SecretAgeDays] },
       ]
     },
     {
       title = "Is anything failing?"
       widgets = [
-        { title = "Dead letters", view = "timeSeries", stat = "Maximum", metrics = concat(
+        { title = "Messages in dead-letter queues", view = "timeSeries", stat = "Maximum", metrics = concat(
           [for queue in [local.names.slack_events_dlq, local.names.files_dlq, local.names.failures_queue] :
           ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue, { label = queue, region = var.region }]],
           [for queue in aws_sqs_queue.forwarding_failures[*].name :
           ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue, { label = queue, region = local.global_events_region }]],
         ) },
         { title = "Function errors and throttles", view = "timeSeries", stat = "Sum", metrics = concat(local.functions_of_metric.Errors, local.functions_of_metric.Throttles) },
-        { title = "Failures that stay, containments failed, workflows failed", view = "timeSeries", stat = "Sum", metrics = [
+        { title = "Persistent failures, failed containments, failed workflows", view = "timeSeries", stat = "Sum", metrics = [
           local.own_metric.FailuresTold, local.own_metric.CaseSyncFailed, local.own_metric.ContainmentFailed,
           ["AWS/States", "ExecutionsFailed", "StateMachineArn", local.arns.state_machine],
           ["AWS/States", "ExecutionsTimedOut", "StateMachineArn", local.arns.state_machine],
         ] },
-        { title = "Requests refused and failed", view = "timeSeries", stat = "Sum", metrics = [
+        { title = "Refused and failed webhook requests", view = "timeSeries", stat = "Sum", metrics = [
           for metric in ["4XXError", "5XXError"] : ["AWS/ApiGateway", metric, "ApiName", local.names.api, "Stage", local.stage_name]
         ] },
       ]
@@ -43,8 +42,8 @@ locals {
     {
       title = "How far behind is synchronisation?"
       widgets = [
-        { title = "Case to Slack, seconds", view = "timeSeries", stat = "Maximum", metrics = [local.own_metric.SyncLagSeconds, local.own_metric.CommentToMessageSeconds] },
-        { title = "Slack to case: oldest entry, seconds", view = "timeSeries", stat = "Maximum", metrics = [
+        { title = "Delay from case to Slack, seconds", view = "timeSeries", stat = "Maximum", metrics = [local.own_metric.SyncLagSeconds, local.own_metric.CommentToMessageSeconds] },
+        { title = "Age of the oldest queue entry from Slack, seconds", view = "timeSeries", stat = "Maximum", metrics = [
           for queue in [local.names.slack_events_queue, local.names.files_queue] : ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", queue]
         ] },
       ]
@@ -52,16 +51,16 @@ locals {
     {
       title = "How fast was containment?"
       widgets = [
-        { title = "Seconds until contained", view = "timeSeries", stat = "Maximum", metrics = [local.own_metric.ContainmentSeconds, local.own_metric.ContainmentReactionSeconds] },
-        { title = "Workflows started", view = "timeSeries", stat = "Sum", metrics = [["AWS/States", "ExecutionsStarted", "StateMachineArn", local.arns.state_machine]] },
+        { title = "Time to containment, seconds", view = "timeSeries", stat = "Maximum", metrics = [local.own_metric.ContainmentSeconds, local.own_metric.ContainmentReactionSeconds] },
+        { title = "Started workflows", view = "timeSeries", stat = "Sum", metrics = [["AWS/States", "ExecutionsStarted", "StateMachineArn", local.arns.state_machine]] },
       ]
     },
     {
       title = "What does it cost?"
       widgets = [
         { title = "Function invocations", view = "timeSeries", stat = "Sum", metrics = local.functions_of_metric.Invocations },
-        { title = "Function milliseconds", view = "timeSeries", stat = "Sum", metrics = local.functions_of_metric.Duration },
-        { title = "Ledger units", view = "timeSeries", stat = "Sum", metrics = [
+        { title = "Function duration, milliseconds", view = "timeSeries", stat = "Sum", metrics = local.functions_of_metric.Duration },
+        { title = "Ledger capacity units", view = "timeSeries", stat = "Sum", metrics = [
           for metric in ["ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"] : ["AWS/DynamoDB", metric, "TableName", local.names.table]
         ] },
       ]

@@ -1,14 +1,16 @@
-# One customer-managed key for table, queues, topic, logs and secret parameters: made here, or brought by kms_key_arn.
+# One customer-managed key encrypts the table, queues, topic, logs and secret parameters. It is created here unless
+# kms_key_arn names your own key.
 
 locals {
   key_arn = var.kms_key_arn == null ? aws_kms_key.this[0].arn : var.kms_key_arn
 
-  # Functions use the key through the services that hold the data, never directly. Writing to an encrypted table asks
-  # for more than writing to a queue or topic.
+  # Functions use the key through the services that store the data, never directly. Access to an encrypted table needs
+  # more actions than access to a queue or topic.
   key_use = {
     webhook            = ["sqs", "ssm"]
     slack              = ["dynamodb", "sqs", "ssm"]
     sync               = ["dynamodb", "sqs", "ssm"]
+    operations         = ["dynamodb", "sqs", "ssm"]
     workflow           = ["dynamodb", "sns", "sqs"]
     "approval-handler" = ["dynamodb", "sqs"]
   }
@@ -18,7 +20,7 @@ locals {
   log_group_names = concat(
     [for name in values(local.function_names) : "/aws/lambda/${name}"],
     [
-      "/aws/apigateway/${local.names.api}",
+      local.access_log_group,
       "/aws/events/${local.names.slack_notifications_rule}",
       "/aws/vendedlogs/states/${local.names.state_machine}",
     ],
@@ -28,7 +30,8 @@ locals {
     Version = "2012-10-17"
     Statement = [
       {
-        # The account's own IAM policies decide who manages and uses the key; without this nobody could.
+        # IAM policies of the account control the management and use of the key. Without this statement, no one could
+        # manage it.
         Sid       = "AccountDecidesByIam"
         Effect    = "Allow"
         Principal = { AWS = "arn:${local.partition}:iam::${local.account}:root" }
@@ -50,12 +53,21 @@ locals {
         }
       },
       {
-        # EventBridge's requests for an encrypted dead-letter queue carry neither aws:SourceArn nor aws:SourceAccount;
-        # the queue's own policy names the rules.
+        # EventBridge sends neither aws:SourceArn nor aws:SourceAccount for an encrypted dead-letter queue. The policy
+        # of the queue names the rules instead.
         Sid       = "KeepUndeliveredEvents"
         Effect    = "Allow"
         Principal = { Service = "events.amazonaws.com" }
         Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource  = "*"
+      },
+      {
+        # docs.aws.amazon.com/eventbridge/latest/userguide/eb-encryption-event-bus-cmkey.html. EventBridge also uses the
+        # statement above, for the events themselves.
+        Sid       = "EncryptEventBus"
+        Effect    = "Allow"
+        Principal = { Service = "events.amazonaws.com" }
+        Action    = ["kms:DescribeKey"]
         Resource  = "*"
       },
       {
@@ -89,8 +101,8 @@ resource "aws_kms_alias" "this" {
   target_key_id = aws_kms_key.this[0].key_id
 }
 
-# Apart from the role's other policy, because the id of a key that is made here is known only after the apply: the other
-# stands whole in the plan.
+# A separate policy, because the id of a new key is known only after the apply. The other policy of the role is then
+# complete in the plan.
 resource "aws_iam_role_policy" "function_key" {
   for_each = local.functions
 
@@ -114,6 +126,12 @@ resource "aws_iam_role_policy" "function_key" {
         Resource  = local.key_arn
         Condition = { StringEquals = { "kms:ViaService" = "dynamodb.${var.region}.amazonaws.com" } }
       }] : statement if contains(local.key_use[each.key], "dynamodb")],
+      [for statement in [{
+        Sid      = "VerifyKey"
+        Effect   = "Allow"
+        Action   = ["kms:DescribeKey"]
+        Resource = local.key_arn
+      }] : statement if each.key == "operations"],
     )
   })
 }

@@ -1,10 +1,10 @@
-# A home region other than us-east-1: the events of global services appear in us-east-1 alone, so rules there send them to
-# the home region's default bus, where the detections' rules take them.
+# Only for a home region other than us-east-1. Events of global services appear only in us-east-1, so rules there
+# forward them to the default bus of the home region, where the detection rules match them.
 
 locals {
   forwarding_rule_arns = [
-    for id in keys(local.forwarded_detections) :
-    "arn:${local.partition}:events:${local.global_events_region}:${local.account}:rule/${local.detection_rules[id]}"
+    for name in local.detection_rule_patterns :
+    "arn:${local.partition}:events:${local.global_events_region}:${local.account}:rule/${name}" if length(local.forwarded_detections) > 0
   ]
 
   forwarding_failures = "${var.name_prefix}-forwarding-failures"
@@ -26,8 +26,8 @@ resource "aws_cloudwatch_event_rule" "forwarded" {
   provider = aws.global_events
 
   name          = local.detection_rules[each.key]
-  description   = "${each.value.title}, to ${var.region}"
-  event_pattern = jsonencode(each.value.pattern)
+  description   = "Forwards to ${var.region}: ${each.value.title}"
+  event_pattern = each.value.pattern
   state         = local.detection_states[each.key]
 }
 
@@ -39,20 +39,22 @@ resource "aws_cloudwatch_event_target" "forwarded" {
   arn      = local.arns.default_bus
   role_arn = aws_iam_role.events.arn
 
-  retry_policy {
-    maximum_event_age_in_seconds = 86400
-    maximum_retry_attempts       = 185
-  }
-
+  # A target that is an event bus has no retry policy of its own: AWS refuses one (github.com/aws/aws-cdk/issues/28735).
+  # EventBridge retries for its default of 24 hours and 185 times.
   dead_letter_config {
     arn = aws_sqs_queue.forwarding_failures[0].arn
   }
 }
 
-# A rule's dead-letter queue must be in the rule's region.
+# The dead-letter queue of a rule must be in the region of the rule.
+# -operations raises the largest message size to that of an event, 1 MB.
 resource "aws_sqs_queue" "forwarding_failures" {
   count    = length(local.forwarded_detections) > 0 ? 1 : 0
   provider = aws.global_events
+
+  lifecycle {
+    ignore_changes = [max_message_size]
+  }
 
   name                      = local.forwarding_failures
   message_retention_seconds = local.fourteen_days
@@ -67,7 +69,7 @@ resource "aws_sqs_queue" "forwarding_failures" {
         Principal = { Service = "events.amazonaws.com" }
         Action    = "sqs:SendMessage"
         Resource  = local.forwarding_failures_arns
-        Condition = { ArnEquals = { "aws:SourceArn" = local.forwarding_rule_arns } }
+        Condition = { ArnLike = { "aws:SourceArn" = local.forwarding_rule_arns } }
       },
       {
         Sid       = "OnlyOverTls"
@@ -81,14 +83,14 @@ resource "aws_sqs_queue" "forwarding_failures" {
   })
 }
 
-# An alarm and its topic must be in the region of the metric. The topic carries the text of this one alarm and nothing of
-# any incident, so it has no key of its own there.
+# An alarm and its topic must be in the region of the metric. The topic carries only the text of this alarm and no
+# incident data, so it is not encrypted with a customer-managed key.
 resource "aws_cloudwatch_metric_alarm" "forwarding_failures" {
   count    = length(aws_sqs_queue.forwarding_failures)
   provider = aws.global_events
 
   alarm_name          = "${local.forwarding_failures}-not-empty"
-  alarm_description   = "Events of IAM or root did not reach ${var.region}, so nothing was done about them. They wait in ${local.forwarding_failures} for 14 days. Mend the cause, then run make replay."
+  alarm_description   = "Events of IAM or root did not reach ${var.region}, so ir-router did not respond to them. They stay in ${local.forwarding_failures} for 14 days. Read them now, fix the cause, then run make replay."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = local.forwarding_failures }

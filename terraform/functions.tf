@@ -1,13 +1,15 @@
-# One zip, five functions. Each serves its own routes with its own role (roles.tf) and is told only what it uses.
+# One zip is deployed as six functions. Each serves its own routes, has its own role (roles.tf) and gets only the
+# environment variables that it uses.
 
 locals {
-  # Timeouts in seconds, memory in MB. `-slack` has 1 GB because a form must open within 3 s of the click, cold start
-  # included, and Lambda gives processor time in proportion to memory.
+  # Timeouts are in seconds, memory is in MB. `-slack` has 1 GB because a form must open within 3 s of the click, cold
+  # start included, and Lambda allocates processor time in proportion to memory.
   functions = {
     webhook            = { timeout = 30, memory = 512, routes = ["webhook"] }
     slack              = { timeout = 60, memory = 1024, routes = ["slack_event", "slash_command", "interaction"] }
-    sync               = { timeout = 900, memory = 512, routes = ["poll", "sync_case", "file_transfer", "approval_notice", "operations"] }
-    workflow           = { timeout = 60, memory = 256, routes = ["workflow"] }
+    sync               = { timeout = 900, memory = 512, routes = ["poll", "sync_case", "file_transfer", "approval_notice"] }
+    operations         = { timeout = 900, memory = 512, routes = ["operations"] }
+    workflow           = { timeout = 60, memory = 512, routes = ["workflow"] }
     "approval-handler" = { timeout = 30, memory = 256, routes = ["approval"] }
   }
 
@@ -33,6 +35,7 @@ locals {
       IR_CHANNEL_PREFIX_PARAMETER = local.parameter_paths.channel_prefix
       IR_APPROVERS                = jsonencode(var.slack_approvers)
       IR_CASE_EDITORS             = jsonencode(var.slack_case_editors)
+      IR_WATCHER_DOMAINS          = jsonencode(var.watcher_domains)
       IR_MIRROR_BOTS              = tostring(var.mirror_bots)
       IR_CASE_RESOLVER_TYPE       = var.case_resolver_type
       IR_AUDIT_RETENTION_DAYS     = tostring(var.audit_retention_days)
@@ -43,14 +46,8 @@ locals {
       IR_EVENT_BUS_NAME           = local.names.bus
       IR_SLACK_EVENTS_QUEUE_URL   = aws_sqs_queue.slack_events.url
       IR_FILES_QUEUE_URL          = aws_sqs_queue.files.url
-      IR_APPROVAL_QUEUE_URL       = aws_sqs_queue.approval.url
-      IR_ALERT_TOPIC_ARN          = local.arns.topic
-      IR_STATE_MACHINE_ARN        = local.arns.state_machine
-      IR_SLACK_FUNCTION           = local.function_names.slack
       IR_APPROVAL_FUNCTION        = local.function_names["approval-handler"]
-      IR_DENY_POLICY_ARN          = local.arns.deny_policy
       IR_BOT_TOKEN_PARAMETER      = local.parameter_paths.bot_token
-      IR_SIGNING_SECRET_PARAMETER = local.parameter_paths.signing_secret
       IR_WORKSPACE_ID_PARAMETER   = local.parameter_paths.workspace_id
       IR_CHANNEL_PREFIX_PARAMETER = local.parameter_paths.channel_prefix
       IR_CHANNEL_VISIBILITY       = var.slack_channel_visibility
@@ -58,43 +55,105 @@ locals {
       IR_APPROVERS                = jsonencode(var.slack_approvers)
       IR_MIRROR_BOTS              = tostring(var.mirror_bots)
       IR_REMOVE_FORMER_WATCHERS   = tostring(var.remove_former_watchers)
+      IR_WATCHER_DOMAINS          = jsonencode(var.watcher_domains)
       IR_INITIAL_IMPORT           = var.initial_import
+      IR_CASE_RETENTION_DAYS      = tostring(var.case_retention_days)
+    }
+
+    operations = {
+      IR_TABLE_NAME               = local.names.table
+      IR_EVENT_BUS_NAME           = local.names.bus
+      IR_SLACK_EVENTS_QUEUE_URL   = aws_sqs_queue.slack_events.url
+      IR_FILES_QUEUE_URL          = aws_sqs_queue.files.url
+      IR_APPROVAL_QUEUE_URL       = aws_sqs_queue.approval.url
+      IR_ALERT_TOPIC_ARN          = local.arns.topic
+      IR_KEY_ARN                  = local.key_arn
+      IR_LOG_RETENTION_DAYS       = tostring(var.log_retention_days)
+      IR_STATE_MACHINE_ARN        = local.arns.state_machine
+      IR_DENY_POLICY_ARN          = local.arns.deny_policy
+      IR_BOT_TOKEN_PARAMETER      = local.parameter_paths.bot_token
+      IR_SIGNING_SECRET_PARAMETER = local.parameter_paths.signing_secret
+      IR_WORKSPACE_ID_PARAMETER   = local.parameter_paths.workspace_id
+      IR_CHANNEL_PREFIX_PARAMETER = local.parameter_paths.channel_prefix
+      IR_SECURITY_CHANNEL_ID      = var.security_channel_id
+      IR_APPROVERS                = jsonencode(var.slack_approvers)
       IR_CONTAINMENT_MODE         = var.containment_mode
-      # verify says how long both secrets pass, and rotate reads it here.
+      IR_API_ACCESS_LOGS          = tostring(var.api_access_logs)
+      IR_AUDIT_RETENTION_DAYS     = tostring(var.audit_retention_days)
+      # verify shows the active cases next to the quotas.
+      IR_QUOTA_SELF_MANAGED_CASES  = tostring(var.quota_self_managed_cases)
+      IR_QUOTA_AWS_SUPPORTED_CASES = tostring(var.quota_aws_supported_cases)
+      IR_DETECTIONS_DISABLED       = jsonencode(var.detections_disabled)
+      IR_SEVERITY_OVERRIDES        = jsonencode(var.severity_overrides)
+      IR_EXTRA_DETECTIONS          = local.extra_detections_digest
+      # verify reports how long both secrets are accepted, and rotate reads the value from here.
       IR_PREVIOUS_SIGNING_SECRET_HOURS = tostring(var.previous_signing_secret_hours)
     }
 
     workflow = {
-      IR_TABLE_NAME                = local.names.table
-      IR_EVENT_BUS_NAME            = local.names.bus
-      IR_APPROVAL_QUEUE_URL        = aws_sqs_queue.approval.url
-      IR_ALERT_TOPIC_ARN           = local.arns.topic
-      IR_DENY_POLICY_ARN           = local.arns.deny_policy
-      IR_CONTAINMENT_MODE          = var.containment_mode
-      IR_CONTAIN_OTHER_KEYS        = tostring(var.contain_other_keys)
-      IR_CONTAIN_ACTOR             = tostring(var.contain_actor)
-      IR_PROTECTED_PRINCIPALS      = jsonencode(local.protected_principals)
-      IR_MAX_CONTAINMENTS_PER_HOUR = tostring(var.max_containments_per_hour)
-      IR_ALLOWED_CIDRS             = jsonencode(var.allowed_cidrs)
-      IR_ALLOWED_PRINCIPALS        = jsonencode(var.allowed_principals)
-      IR_CASE_RESOLVER_TYPE        = var.case_resolver_type
-      IR_AUDIT_RETENTION_DAYS      = tostring(var.audit_retention_days)
-      IR_OWNER_TAG                 = var.owner_tag
+      IR_TABLE_NAME                  = local.names.table
+      IR_EVENT_BUS_NAME              = local.names.bus
+      IR_APPROVAL_QUEUE_URL          = aws_sqs_queue.approval.url
+      IR_ALERT_TOPIC_ARN             = local.arns.topic
+      IR_DENY_POLICY_ARN             = local.arns.deny_policy
+      IR_CONTAINMENT_MODE            = var.containment_mode
+      IR_CONTAIN_OTHER_KEYS          = tostring(var.contain_other_keys)
+      IR_CONTAIN_ACTOR               = tostring(var.contain_actor)
+      IR_CONTAINMENT_SCOPE           = var.containment_scope
+      IR_ASK_BEFORE_CONTAINING_ROLES = var.ask_before_containing_roles
+      IR_LISTS_DIGEST                = sha256(jsonencode(local.lists))
+      IR_MAX_CONTAINMENTS_PER_HOUR   = tostring(var.max_containments_per_hour)
+      IR_DETECTIONS_DISABLED         = jsonencode(var.detections_disabled)
+      IR_SEVERITY_OVERRIDES          = jsonencode(var.severity_overrides)
+      IR_EXTRA_DETECTIONS            = local.extra_detections_digest
+      IR_CASE_RESOLVER_TYPE          = var.case_resolver_type
+      IR_AUDIT_RETENTION_DAYS        = tostring(var.audit_retention_days)
+      IR_OWNER_TAG                   = var.owner_tag
     }
 
     "approval-handler" = {
       IR_TABLE_NAME           = local.names.table
       IR_EVENT_BUS_NAME       = local.names.bus
+      IR_STATE_MACHINE_ARN    = local.arns.state_machine
       IR_AUDIT_RETENTION_DAYS = tostring(var.audit_retention_days)
     }
   }
 
-  # Functions that something invokes without waiting: what they fail at twice more goes to the failures queue. The
-  # times in seconds: a slash command can be answered for 30 minutes (its response_url), everything else is a hint
-  # that stays true.
+  all_variables = {
+    for function, own in local.environments : function => merge(
+      {
+        IR_ROUTES      = join(",", local.functions[function].routes)
+        IR_NAME_PREFIX = var.name_prefix
+        LOG_LEVEL      = var.log_level
+      },
+      own,
+      var.extra_environment,
+    )
+  }
+
+  # verify compares the deployed parts with these digests. The code of all functions is the same zip. Ports of URLs do not
+  # count: no URL of AWS has one, and those of the local cloud change with each start.
+  digests = {
+    code       = substr(filebase64sha256(var.package_path), 0, 10)
+    definition = substr(base64sha256(local.state_machine_definition), 0, 10)
+    variables = substr(base64sha256(join("\n", flatten([
+      for function in sort(keys(local.all_variables)) : [
+        for name in sort(keys(local.all_variables[function])) : "${function} ${name}=${replace(local.all_variables[function][name], "/(://[^/:]+):[0-9]+/", "$1")}"
+      ] if function != "operations"
+    ]))), 0, 10)
+  }
+  function_variables = {
+    for function, variables in local.all_variables :
+    function => merge(variables, { for name in ["IR_DIGESTS"] : name => jsonencode(local.digests) if function == "operations" })
+  }
+
+  # Functions that are invoked asynchronously. Lambda retries a failed invocation twice, then sends it to the failures
+  # queue. Ages are in seconds. A slash command can be answered for 30 minutes (its response_url). All other invocations
+  # are hints and remain valid.
   asynchronous_functions = {
     slack              = { maximum_age = 900 }
     sync               = { maximum_age = 21600 }
+    operations         = { maximum_age = 900 }
     "approval-handler" = { maximum_age = 21600 }
   }
 }
@@ -118,19 +177,27 @@ resource "aws_lambda_function" "this" {
   }
 
   environment {
-    variables = merge(
-      {
-        IR_ROUTES      = join(",", each.value.routes)
-        IR_NAME_PREFIX = var.name_prefix
-        LOG_LEVEL      = var.log_level
-      },
-      local.environments[each.key],
-      var.extra_environment,
-    )
+    variables = local.function_variables[each.key]
   }
 
-  # The log group must be ours, with its retention and key, before the function's first line makes one without either.
-  depends_on = [aws_cloudwatch_log_group.function, aws_iam_role_policy.function, aws_iam_role_policy.function_key]
+  lifecycle {
+    # docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+    precondition {
+      condition     = sum([for name, value in local.function_variables[each.key] : length(name) + length(value)]) <= 4096
+      error_message = "The environment of ${local.function_names[each.key]} has more than 4096 characters, which AWS refuses. Shorten extra_environment, slack_approvers, slack_case_editors, watcher_domains or severity_overrides."
+    }
+  }
+
+  # Terraform must create the log group first. Otherwise the first log line creates one without retention and key. The
+  # policies and the lists come first too, so that a function never runs without them.
+  depends_on = [
+    aws_cloudwatch_log_group.function,
+    aws_dynamodb_table_item.lists,
+    aws_iam_role_policy.function,
+    aws_iam_role_policy.function_key,
+    aws_iam_role_policy_attachment.protected,
+    aws_iam_role_policy_attachment.verify,
+  ]
 }
 
 resource "aws_cloudwatch_log_group" "function" {
@@ -155,7 +222,8 @@ resource "aws_lambda_function_event_invoke_config" "this" {
   }
 }
 
-# One message at a time: those behind a message that fails would be received with it, and given up with it untried.
+# One message at a time. In a larger batch, the messages behind a failing one would be received with it each time, and
+# would reach the dead-letter queue without having been processed.
 resource "aws_lambda_event_source_mapping" "slack_events" {
   event_source_arn        = aws_sqs_queue.slack_events.arn
   function_name           = aws_lambda_function.this["slack"].arn
@@ -167,7 +235,7 @@ resource "aws_lambda_event_source_mapping" "slack_events" {
   }
 }
 
-# One file at a time: a file may be 100 MB, and a batch would share one time-out.
+# One file at a time: a file can have 100 MB, and all files of a batch would share one timeout.
 resource "aws_lambda_event_source_mapping" "files" {
   event_source_arn        = aws_sqs_queue.files.arn
   function_name           = aws_lambda_function.this["sync"].arn

@@ -1,4 +1,5 @@
-# One row for each side effect. The keys decide which role may touch a row: see ledger_rights in roles.tf.
+# One row for each side effect. The key of a row determines which roles can access it: see ledger_permissions in
+# roles.tf.
 
 locals {
   index_name = "index"
@@ -30,8 +31,8 @@ resource "aws_dynamodb_table" "ledger" {
     type = "S"
   }
 
-  # Sparse: only case and open approval rows have the index's keys. It serves the poller, which reads every row of it
-  # each minute, so it holds no more than the poller compares.
+  # The index is sparse: only rows of cases and open approvals have its keys. The poller reads every row of the index
+  # each minute, so the index contains only the attributes that the poller compares.
   global_secondary_index {
     name            = local.index_name
     hash_key        = "index_pk"

@@ -1,20 +1,20 @@
 output "SlackWebhookUrl" {
-  description = "Request URL for the Slack app: events, the command and interactivity."
+  description = "Request URL of the Slack app, for events, the slash command and interactivity."
   value       = local.webhook_url
 }
 
 output "rest_api_id" {
-  description = "Id of the REST API, of which SlackWebhookUrl is made."
+  description = "Id of the REST API that serves SlackWebhookUrl."
   value       = aws_api_gateway_rest_api.slack.id
 }
 
 output "function_names" {
-  description = "The functions, by the part they play."
+  description = "Names of the functions, by purpose."
   value       = { for function, resource in aws_lambda_function.this : function => resource.function_name }
 }
 
 output "queue_urls" {
-  description = "The queues, by what they hold."
+  description = "URLs of the queues, by content."
   value = {
     slack_events             = aws_sqs_queue.slack_events.url
     slack_events_dead_letter = aws_sqs_queue.slack_events_dlq.url
@@ -26,46 +26,46 @@ output "queue_urls" {
 }
 
 output "state_machine_arn" {
-  description = "The containment workflow."
+  description = "ARN of the state machine of the containment workflow."
   value       = aws_sfn_state_machine.response.arn
 }
 
 output "table_name" {
-  description = "The ledger."
+  description = "Name of the DynamoDB table that holds the ledger."
   value       = aws_dynamodb_table.ledger.name
 }
 
 output "event_bus_name" {
-  description = "The bus between the parts."
+  description = "Name of the custom event bus."
   value       = aws_cloudwatch_event_bus.this.name
 }
 
 output "alert_topic_arn" {
-  description = "Where security alerts and alarms go."
+  description = "ARN of the SNS topic for security alerts and alarms."
   value       = aws_sns_topic.alerts.arn
 }
 
 output "deny_policy_arn" {
-  description = "The policy that contains a principal."
+  description = "ARN of the deny policy that ir-router attaches to contained principals."
   value       = aws_iam_policy.containment_deny.arn
 }
 
 output "parameter_names" {
-  description = "The SSM parameters with the Slack credentials and the channel prefix."
+  description = "Names of the SSM parameters for the Slack credentials and the channel prefix."
   value       = local.parameter_paths
 }
 
 output "slack_app_manifest" {
-  description = "The Slack app, to be pasted at https://api.slack.com/apps (Create New App, From a manifest)."
+  description = "Manifest of the Slack app. Paste it at https://api.slack.com/apps (Create New App, From a manifest)."
   value       = jsonencode(local.slack_app_manifest)
 }
 
 output "dashboard_url" {
-  description = "Where to look first."
+  description = "URL of the CloudWatch dashboard. Look here first."
   value       = "https://${var.region}.console.aws.amazon.com/cloudwatch/home?region=${var.region}#dashboards:name=${aws_cloudwatch_dashboard.this.dashboard_name}"
 }
 
 output "key_policy" {
-  description = "What the policy of the encryption key must allow, for those who bring their own (kms_key_arn)."
+  description = "Key policy that your own encryption key needs if you set kms_key_arn."
   value       = jsonencode(local.key_policy)
 }

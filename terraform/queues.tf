@@ -1,32 +1,67 @@
-# Visibility is six times the consumer's timeout, as AWS advises: a message in flight blocks its FIFO group, so after a
-# failure the consumer makes it visible again within seconds by itself.
+# The visibility timeout is six times the timeout of the consumer, as AWS recommends. A message in flight blocks its
+# FIFO group, so after a failure the consumer resets the visibility and the message is retried within seconds.
 
 locals {
   fourteen_days = 1209600
   four_days     = 345600
 
-  # How often a message is tried before it becomes a dead letter: with the waits of src/ir_router/sync/queue.py, for
-  # about a quarter of an hour.
+  # Number of receives before a message moves to the dead-letter queue. With the waits in src/ir_router/sync/queue.py,
+  # the retries take about 15 minutes.
   receives = 20
 
-  # Nothing is put into a queue or taken from it without TLS, whatever else is allowed.
-  only_over_tls = { for queue, arn in {
+  # The functions that send to each queue. SQS itself fills the dead-letter queues.
+  senders = {
+    slack_events     = ["webhook", "sync", "operations"]
+    slack_events_dlq = []
+    files            = ["webhook", "sync", "operations"]
+    files_dlq        = []
+    approval         = ["workflow"]
+    failures         = keys(local.asynchronous_functions)
+  }
+
+  queue_arns = {
     slack_events     = local.arns.slack_events_queue
     slack_events_dlq = local.arns.slack_events_dlq
     files            = local.arns.files_queue
     files_dlq        = local.arns.files_dlq
     approval         = local.arns.approval_queue
     failures         = local.arns.failures_queue
-    } : queue => {
-    Sid       = "OnlyOverTls"
-    Effect    = "Deny"
-    Principal = "*"
-    Action    = "sqs:*"
-    Resource  = arn
-    Condition = { Bool = { "aws:SecureTransport" = "false" } }
-  } }
+  }
 
-  tls_policies = { for queue, statement in local.only_over_tls : queue => jsonencode({ Version = "2012-10-17", Statement = [statement] }) }
+  queue_denials = { for queue, arn in local.queue_arns : queue => [
+    # Deny every request without TLS, even if another policy allows it.
+    {
+      Sid       = "OnlyOverTls"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "sqs:*"
+      Resource  = arn
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    },
+    # A message makes a function act, so no other user or role of the account can send one. AWS services have no
+    # aws:PrincipalArn.
+    {
+      Sid       = "OnlyItsSenders"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "sqs:SendMessage"
+      Resource  = arn
+      Condition = merge(
+        { Null = { "aws:PrincipalArn" = "false" } },
+        # The role, and its sessions.
+        { for operator in ["ArnNotLike"] : operator => {
+          "aws:PrincipalArn" = flatten([
+            for function in sort(local.senders[queue]) : [
+              "arn:${local.partition}:iam::${local.account}:role/${var.name_prefix}-${function}",
+              "arn:${local.partition}:sts::${local.account}:assumed-role/${var.name_prefix}-${function}/*",
+            ]
+          ])
+        } if length(local.senders[queue]) > 0 },
+      )
+    },
+  ] }
+
+  queue_policies = { for queue, denials in local.queue_denials : queue => jsonencode({ Version = "2012-10-17", Statement = denials }) }
 }
 
 resource "aws_sqs_queue" "slack_events" {
@@ -35,7 +70,7 @@ resource "aws_sqs_queue" "slack_events" {
   visibility_timeout_seconds = 6 * local.functions.slack.timeout
   message_retention_seconds  = local.four_days
   kms_master_key_id          = local.key_arn
-  policy                     = local.tls_policies.slack_events
+  policy                     = local.queue_policies.slack_events
 }
 
 resource "aws_sqs_queue_redrive_policy" "slack_events" {
@@ -52,7 +87,7 @@ resource "aws_sqs_queue" "slack_events_dlq" {
   fifo_queue                = true
   message_retention_seconds = local.fourteen_days
   kms_master_key_id         = local.key_arn
-  policy                    = local.tls_policies.slack_events_dlq
+  policy                    = local.queue_policies.slack_events_dlq
 
   redrive_allow_policy = jsonencode({
     redrivePermission = "byQueue"
@@ -66,7 +101,7 @@ resource "aws_sqs_queue" "files" {
   visibility_timeout_seconds = 6 * local.functions.sync.timeout
   message_retention_seconds  = local.four_days
   kms_master_key_id          = local.key_arn
-  policy                     = local.tls_policies.files
+  policy                     = local.queue_policies.files
 }
 
 resource "aws_sqs_queue_redrive_policy" "files" {
@@ -83,7 +118,7 @@ resource "aws_sqs_queue" "files_dlq" {
   fifo_queue                = true
   message_retention_seconds = local.fourteen_days
   kms_master_key_id         = local.key_arn
-  policy                    = local.tls_policies.files_dlq
+  policy                    = local.queue_policies.files_dlq
 
   redrive_allow_policy = jsonencode({
     redrivePermission = "byQueue"
@@ -91,33 +126,38 @@ resource "aws_sqs_queue" "files_dlq" {
   })
 }
 
-# Task tokens and incidents for analysts at the command line. Nothing consumes it: an approval is answered within 24
-# hours or times out, and its message stays for four days.
+# Task tokens and incidents for analysts at the command line. No function consumes this queue. An approval request is
+# decided within 24 hours or times out, and its message stays in the queue for four days.
 resource "aws_sqs_queue" "approval" {
   name                      = local.names.approval_queue
   message_retention_seconds = local.four_days
   kms_master_key_id         = local.key_arn
-  policy                    = local.tls_policies.approval
+  policy                    = local.queue_policies.approval
 }
 
-# What EventBridge could not deliver to a target, and what a function failed at after asynchronous invocation.
+# Events that EventBridge could not deliver, and asynchronous invocations that failed on every retry.
+# -operations raises the largest message size to that of an event, 1 MB: version 5 of the provider refuses more than 256 KB.
 resource "aws_sqs_queue" "failures" {
+  lifecycle {
+    ignore_changes = [max_message_size]
+  }
+
   name                      = local.names.failures_queue
   message_retention_seconds = local.fourteen_days
   kms_master_key_id         = local.key_arn
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
-      {
+    Statement = concat(
+      [{
         Sid       = "UndeliveredEvents"
         Effect    = "Allow"
         Principal = { Service = "events.amazonaws.com" }
         Action    = "sqs:SendMessage"
         Resource  = local.arns.failures_queue
-        Condition = { ArnEquals = { "aws:SourceArn" = local.rule_arns } }
-      },
-      local.only_over_tls.failures,
-    ]
+        Condition = { ArnLike = { "aws:SourceArn" = local.rule_arns } }
+      }],
+      local.queue_denials.failures,
+    )
   })
 }

@@ -1,28 +1,36 @@
-# One role for each function, with the actions it uses on the resources it uses. What faces the internet (-webhook) can
-# hand over work and read the signing secret; only -workflow can touch IAM; task tokens are written by -workflow and
-# read by -approval-handler alone.
+# One role for each function, with only the actions and resources that the function uses. -webhook faces the internet.
+# It can only hand over work and read the signing secret and the workspace id. Only -workflow can change IAM. -workflow
+# writes task tokens, and only -approval-handler reads them.
 
 locals {
-  # Who may do what with which rows, by the first word of the partition key. A part of a transaction is authorised as the
-  # action that it is (PutItem, UpdateItem). Audit rows are appended to and read, by nobody changed or deleted.
-  ledger_rights = {
+  # Permissions of each function on ledger rows, by the first word of the partition key. DynamoDB authorises each
+  # operation of a transaction as its own action (PutItem, UpdateItem). No function can update or delete audit rows.
+  ledger_permissions = {
     slack = {
       Cases     = { rows = "CASE#*", actions = ["GetItem", "PutItem", "Query", "UpdateItem"] }
-      Channels  = { rows = "CHANNEL#*", actions = ["GetItem"] }
+      Channels  = { rows = "CHANNEL#*", actions = ["GetItem", "PutItem"] }
       Commands  = { rows = "COMMAND#*", actions = ["GetItem", "PutItem", "UpdateItem"] }
       Approvals = { rows = "APPROVAL#*", actions = ["GetItem"] }
+      Messages  = { rows = "DEDUP#APPROVAL-MESSAGE#*", actions = ["GetItem"] }
       Audit     = { rows = "AUDIT#*", actions = ["GetItem", "PutItem", "Query"] }
     }
     sync = {
       Cases     = { rows = "CASE#*", actions = ["DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"] }
       Channels  = { rows = "CHANNEL#*", actions = ["GetItem", "PutItem"] }
-      Messages  = { rows = "DEDUP#*", actions = ["PutItem", "UpdateItem"] }
+      Messages  = { rows = "DEDUP#*", actions = ["GetItem", "PutItem", "UpdateItem"] }
       Approvals = { rows = "APPROVAL#*", actions = ["GetItem", "UpdateItem"] }
+    }
+    operations = {
+      Cases    = { rows = "CASE#*", actions = ["GetItem", "PutItem", "UpdateItem"] }
+      Messages = { rows = "DEDUP#*", actions = ["PutItem", "UpdateItem"] }
+      Audit    = { rows = "AUDIT#*", actions = ["GetItem", "PutItem"] }
+      Config   = { rows = "CONFIG#*", actions = ["GetItem"] }
     }
     workflow = {
       Detections   = { rows = "DETECTION#*", actions = ["PutItem"] }
+      Config       = { rows = "CONFIG#*", actions = ["GetItem"] }
       Allowlist    = { rows = "ALLOWLIST#*", actions = ["DeleteItem", "PutItem", "Query"] }
-      Containments = { rows = "CONTAINMENT#*", actions = ["DeleteItem", "GetItem", "PutItem", "UpdateItem"] }
+      Containments = { rows = "CONTAINMENT#*", actions = ["DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"] }
       Alerts       = { rows = "DEDUP#*", actions = ["GetItem", "PutItem", "UpdateItem"] }
       Approvals    = { rows = "APPROVAL#*", actions = ["GetItem", "PutItem", "UpdateItem"] }
       Tokens       = { rows = "TOKEN#*", actions = ["PutItem"] }
@@ -35,32 +43,33 @@ locals {
     }
   }
 
-  # The index's partition keys carry the same first words.
-  index_rights = {
-    sync     = ["CASE#index", "APPROVAL#open"]
-    workflow = ["APPROVAL#open"]
+  # The partition keys of the index begin with the same words.
+  index_permissions = {
+    sync       = ["CASE#index", "APPROVAL#open"]
+    operations = ["CASE#index"]
+    workflow   = ["APPROVAL#open"]
   }
 
   ledger_statements = {
     for function in keys(local.functions) : function => concat(
-      [for purpose, right in lookup(local.ledger_rights, function, {}) : {
+      [for purpose, permission in lookup(local.ledger_permissions, function, {}) : {
         Sid      = "Ledger${purpose}"
         Effect   = "Allow"
-        Action   = [for action in right.actions : "dynamodb:${action}"]
+        Action   = [for action in permission.actions : "dynamodb:${action}"]
         Resource = local.arns.table
-        # ForAllValues is true for a request without keys (a Scan): Null refuses that one.
+        # ForAllValues is also true for a request without keys (a Scan). The Null condition refuses such a request.
         Condition = {
-          "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = right.rows }
+          "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = permission.rows }
           Null                      = { "dynamodb:LeadingKeys" = "false" }
         }
       }],
-      [for key in contains(keys(local.index_rights), function) ? ["Index"] : [] : {
+      [for key in contains(keys(local.index_permissions), function) ? ["Index"] : [] : {
         Sid      = "LedgerIndex"
         Effect   = "Allow"
         Action   = ["dynamodb:Query"]
         Resource = local.arns.table_index
         Condition = {
-          "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = local.index_rights[function] }
+          "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = local.index_permissions[function] }
           Null                      = { "dynamodb:LeadingKeys" = "false" }
         }
       }],
@@ -68,19 +77,21 @@ locals {
   }
 
   cases_arn       = "arn:${local.partition}:security-ir:${var.region}:${local.account}:case/*"
+  executions_arn  = "arn:${local.partition}:states:${var.region}:${local.account}:execution:${local.names.state_machine}:*"
   memberships_arn = "arn:${local.partition}:security-ir:${var.region}:${local.account}:membership/*"
 
-  # Lists and creation have no resource type in AWS's service authorization reference, so none can be named.
+  # List and create actions have no resource type in the AWS service authorization reference, so they need "*".
   read_team = [
     { Sid = "FindMembership", Effect = "Allow", Action = ["security-ir:ListMemberships"], Resource = "*" },
     { Sid = "ReadMembership", Effect = "Allow", Action = ["security-ir:GetMembership"], Resource = local.memberships_arn },
   ]
   create_case = [
     { Sid = "CreateCase", Effect = "Allow", Action = ["security-ir:CreateCase"], Resource = "*" },
-    # The severity, given with the case: AWS asks for this right as well.
+    # The case gets a severity tag on creation, which needs this permission too.
     { Sid = "TagNewCase", Effect = "Allow", Action = ["security-ir:TagResource"], Resource = local.cases_arn },
   ]
 
+  publishers = ["approval-handler", "operations", "slack", "sync", "workflow"]
   publish_events = [
     { Sid = "PublishEvents", Effect = "Allow", Action = ["events:PutEvents"], Resource = local.arns.bus },
   ]
@@ -91,7 +102,7 @@ locals {
     { Sid = "KeepFailures", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = local.arns.failures_queue },
   ]
 
-  # Traces belong to no resource that a policy could name.
+  # X-Ray actions have no resource type that a policy can name.
   tracing_statements = [for statement in [{
     Sid      = "SendTraces"
     Effect   = "Allow"
@@ -99,13 +110,110 @@ locals {
     Resource = "*"
   }] : statement if var.xray_tracing]
 
+  # verify: read-only access of -operations to all parts of a deployment. In a policy of its own, because the inline policies of
+  # a role can have 10,240 characters in all.
+  verify_statements = [
+    {
+      Sid      = "VerifyFunctions"
+      Effect   = "Allow"
+      Action   = ["lambda:GetFunctionConfiguration"]
+      Resource = [for function in sort(keys(local.function_arns)) : local.function_arns[function]]
+    },
+    {
+      Sid      = "VerifyQueues"
+      Effect   = "Allow"
+      Action   = ["sqs:GetQueueAttributes"]
+      Resource = [local.arns.slack_events_queue, local.arns.files_queue, local.arns.approval_queue]
+    },
+    {
+      Sid      = "VerifyConsumers"
+      Effect   = "Allow"
+      Action   = ["lambda:ListEventSourceMappings"]
+      Resource = "*"
+    },
+    {
+      Sid    = "VerifyRules"
+      Effect = "Allow"
+      Action = ["events:DescribeRule", "events:ListTargetsByRule"]
+      # The rules of the detections by their common name, because a role's inline policies have at most 10,240
+      # characters.
+      Resource = concat(
+        values(local.function_rules),
+        [local.slack_notifications_rule_arn, local.key_changes_rule_arn, "${local.arns.default_bus_rules}/${var.name_prefix}-detect-*"],
+        length(local.forwarded_detections) > 0 ? [
+          "arn:${local.partition}:events:${local.global_events_region}:${local.account}:rule/${var.name_prefix}-detect-*"
+        ] : [],
+      )
+    },
+    {
+      Sid      = "VerifyWorkflow"
+      Effect   = "Allow"
+      Action   = ["states:DescribeStateMachine"]
+      Resource = local.arns.state_machine
+    },
+    {
+      Sid      = "VerifyTable"
+      Effect   = "Allow"
+      Action   = ["dynamodb:DescribeTable"]
+      Resource = local.arns.table
+    },
+    {
+      Sid      = "VerifyTopic"
+      Effect   = "Allow"
+      Action   = ["sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic"]
+      Resource = concat([local.arns.topic, local.arns.alarm_topic], local.forwarding_topic_arns)
+    },
+    {
+      # AWS requires this permission on all alarms, even if the request names only some.
+      Sid      = "VerifyAlarms"
+      Effect   = "Allow"
+      Action   = ["cloudwatch:DescribeAlarms"]
+      Resource = [for region in local.alarm_regions : "arn:${local.partition}:cloudwatch:${region}:${local.account}:alarm:*"]
+    },
+    {
+      # List actions have no resource type that a policy can name.
+      Sid      = "FindDashboardAndLogGroups"
+      Effect   = "Allow"
+      Action   = ["cloudwatch:ListDashboards", "logs:DescribeLogGroups"]
+      Resource = "*"
+    },
+    {
+      Sid      = "VerifyDenyPolicy"
+      Effect   = "Allow"
+      Action   = ["iam:GetPolicy", "iam:GetPolicyVersion"]
+      Resource = local.arns.deny_policy
+    },
+    {
+      Sid    = "VerifyActivity"
+      Effect = "Allow"
+      Action = ["logs:FilterLogEvents"]
+      Resource = [
+        for group in concat(aws_cloudwatch_log_group.access[*].name, [aws_cloudwatch_log_group.function["sync"].name]) :
+        "arn:${local.partition}:logs:${var.region}:${local.account}:log-group:${group}:*"
+      ]
+    },
+    {
+      Sid      = "FindTrails"
+      Effect   = "Allow"
+      Action   = ["cloudtrail:DescribeTrails"]
+      Resource = "*"
+    },
+    {
+      # A trail can belong to the management account of the organisation and to any region.
+      Sid      = "VerifyTrails"
+      Effect   = "Allow"
+      Action   = ["cloudtrail:GetTrailStatus", "cloudtrail:GetEventSelectors"]
+      Resource = "arn:${local.partition}:cloudtrail:*:*:trail/*"
+    },
+  ]
+
   function_statements = {
     webhook = [
       {
         Sid    = "ReadParameters"
         Effect = "Allow"
         Action = ["ssm:GetParameter"]
-        # With a version: the secret before the current one, while Slack switches over.
+        # The version suffix (":*") allows reading the previous secret after a rotation.
         Resource = [local.parameter_arns.signing_secret, "${local.parameter_arns.signing_secret}:*", local.parameter_arns.workspace_id]
       },
       {
@@ -166,7 +274,7 @@ locals {
           Sid      = "ReadParameters"
           Effect   = "Allow"
           Action   = ["ssm:GetParameter"]
-          Resource = [for parameter in sort(keys(local.parameter_arns)) : local.parameter_arns[parameter]]
+          Resource = [local.parameter_arns.bot_token, local.parameter_arns.workspace_id, local.parameter_arns.channel_prefix]
         },
         {
           Sid      = "ListCases"
@@ -185,6 +293,7 @@ locals {
             "security-ir:ListCaseEdits",
             "security-ir:ListComments",
             "security-ir:ListTagsForResource",
+            "security-ir:UpdateCaseComment",
           ]
           Resource = local.cases_arn
         },
@@ -194,14 +303,48 @@ locals {
           Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"]
           Resource = local.arns.files_queue
         },
+        # Messages of the time in which the app was not in the channel return to the queue of Slack's events.
         {
-          Sid      = "HandOverFiles"
+          Sid      = "HandOverWork"
           Effect   = "Allow"
           Action   = ["sqs:SendMessage"]
-          Resource = local.arns.files_queue
+          Resource = [local.arns.slack_events_queue, local.arns.files_queue]
         },
-        # replay: dead letters of the FIFO queues go back into them; what EventBridge or Lambda gave up on goes back to
-        # the target that its envelope names.
+        # The poller starts the verification at once if the cases cannot be listed.
+        {
+          Sid      = "StartVerification"
+          Effect   = "Allow"
+          Action   = ["lambda:InvokeFunction"]
+          Resource = local.function_arns.operations
+        },
+      ],
+      local.read_team,
+      local.publish_events,
+      local.invoke_approval_handler,
+      local.keep_failures,
+    )
+
+    operations = concat(
+      [
+        {
+          Sid    = "ReadParameters"
+          Effect = "Allow"
+          Action = ["ssm:GetParameter"]
+          # verify also reads earlier versions of the bot token (":*"), because Slack must refuse them.
+          Resource = concat(
+            [for parameter in sort(keys(local.parameter_arns)) : local.parameter_arns[parameter]],
+            ["${local.parameter_arns.bot_token}:*"],
+          )
+        },
+        # verify shows the active cases next to the quotas.
+        {
+          Sid      = "ListCases"
+          Effect   = "Allow"
+          Action   = ["security-ir:ListCases"]
+          Resource = "*"
+        },
+        # replay: dead letters return to their FIFO queue. Failed events and invocations return to the target that their
+        # envelope names.
         {
           Sid    = "ReplayDeadLetters"
           Effect = "Allow"
@@ -214,10 +357,16 @@ locals {
           Resource = concat([local.arns.slack_events_dlq, local.arns.files_dlq, local.arns.failures_queue], local.forwarding_failures_arns)
         },
         {
+          Sid      = "AcceptLargeEvents"
+          Effect   = "Allow"
+          Action   = ["sqs:SetQueueAttributes"]
+          Resource = concat([local.arns.failures_queue], local.forwarding_failures_arns)
+        },
+        {
           Sid      = "ReplayIntoQueues"
           Effect   = "Allow"
           Action   = ["sqs:SendMessage"]
-          Resource = local.arns.slack_events_queue
+          Resource = [local.arns.slack_events_queue, local.arns.files_queue]
         },
         {
           Sid      = "ReplayIntoSync"
@@ -228,98 +377,19 @@ locals {
         {
           Sid      = "ReplayIntoWorkflow"
           Effect   = "Allow"
-          Action   = ["states:StartExecution"]
+          Action   = ["states:ListExecutions", "states:StartExecution"]
           Resource = local.arns.state_machine
         },
-        # verify: what a deployment consists of, read only.
+        # start_oversized: the error and the input of an execution that failed.
         {
-          Sid      = "VerifyFunctions"
+          Sid      = "ReadFailedExecutions"
           Effect   = "Allow"
-          Action   = ["lambda:GetFunctionConfiguration"]
-          Resource = [for function in sort(keys(local.function_arns)) : local.function_arns[function]]
-        },
-        {
-          Sid      = "VerifyQueues"
-          Effect   = "Allow"
-          Action   = ["sqs:GetQueueAttributes"]
-          Resource = [local.arns.slack_events_queue, local.arns.files_queue, local.arns.approval_queue]
-        },
-        {
-          Sid      = "VerifyConsumers"
-          Effect   = "Allow"
-          Action   = ["lambda:ListEventSourceMappings"]
-          Resource = "*"
-        },
-        {
-          Sid      = "VerifyRules"
-          Effect   = "Allow"
-          Action   = ["events:DescribeRule", "events:ListTargetsByRule"]
-          Resource = concat(local.rule_arns, local.forwarding_rule_arns)
-        },
-        {
-          Sid      = "VerifyWorkflow"
-          Effect   = "Allow"
-          Action   = ["states:DescribeStateMachine"]
-          Resource = local.arns.state_machine
-        },
-        {
-          Sid      = "VerifyTable"
-          Effect   = "Allow"
-          Action   = ["dynamodb:DescribeTable"]
-          Resource = local.arns.table
-        },
-        {
-          Sid      = "VerifyTopic"
-          Effect   = "Allow"
-          Action   = ["sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic"]
-          Resource = concat([local.arns.topic], local.forwarding_topic_arns)
-        },
-        {
-          # AWS asks for it on all alarms, whichever are named in the request.
-          Sid      = "VerifyAlarms"
-          Effect   = "Allow"
-          Action   = ["cloudwatch:DescribeAlarms"]
-          Resource = [for region in local.alarm_regions : "arn:${local.partition}:cloudwatch:${region}:${local.account}:alarm:*"]
-        },
-        {
-          # Lists have no resource type that a policy could name.
-          Sid      = "FindDashboardAndLogGroups"
-          Effect   = "Allow"
-          Action   = ["cloudwatch:ListDashboards", "logs:DescribeLogGroups"]
-          Resource = "*"
-        },
-        {
-          Sid      = "VerifyDenyPolicy"
-          Effect   = "Allow"
-          Action   = ["iam:GetPolicy", "iam:GetPolicyVersion"]
-          Resource = local.arns.deny_policy
-        },
-        {
-          Sid    = "VerifyActivity"
-          Effect = "Allow"
-          Action = ["logs:FilterLogEvents"]
-          Resource = [
-            for group in [aws_cloudwatch_log_group.access.name, aws_cloudwatch_log_group.function["sync"].name] :
-            "arn:${local.partition}:logs:${var.region}:${local.account}:log-group:${group}:*"
-          ]
-        },
-        {
-          Sid      = "FindTrails"
-          Effect   = "Allow"
-          Action   = ["cloudtrail:DescribeTrails"]
-          Resource = "*"
-        },
-        {
-          # A trail may belong to the organisation's management account and to any region.
-          Sid      = "VerifyTrails"
-          Effect   = "Allow"
-          Action   = ["cloudtrail:GetTrailStatus", "cloudtrail:GetEventSelectors"]
-          Resource = "arn:${local.partition}:cloudtrail:*:*:trail/*"
+          Action   = ["states:DescribeExecution"]
+          Resource = local.executions_arn
         },
       ],
       local.read_team,
       local.publish_events,
-      local.invoke_approval_handler,
       local.keep_failures,
     )
 
@@ -332,7 +402,7 @@ locals {
           Resource = local.arns.topic
         },
         {
-          # An event that names several keys: each gets an execution of its own.
+          # If an event names several keys, each key gets its own execution.
           Sid      = "StartForOtherKeys"
           Effect   = "Allow"
           Action   = ["states:StartExecution"]
@@ -347,7 +417,7 @@ locals {
         {
           Sid      = "WorkOnCase"
           Effect   = "Allow"
-          Action   = ["security-ir:CreateCaseComment"]
+          Action   = ["security-ir:CreateCaseComment", "security-ir:UpdateCase"]
           Resource = local.cases_arn
         },
       ],
@@ -358,7 +428,7 @@ locals {
 
     "approval-handler" = concat(
       [
-        # A task token belongs to no resource that a policy could name.
+        # Task tokens have no resource type that a policy can name.
         {
           Sid      = "AnswerWorkflow"
           Effect   = "Allow"
@@ -369,7 +439,14 @@ locals {
           Sid      = "SeeWhatBecameOfIt"
           Effect   = "Allow"
           Action   = ["states:DescribeExecution"]
-          Resource = "arn:${local.partition}:states:${var.region}:${local.account}:execution:${local.names.state_machine}:*"
+          Resource = local.executions_arn
+        },
+        {
+          # The containment of a key's creator, which an analyst requests, is an execution of its own.
+          Sid      = "ContainCreator"
+          Effect   = "Allow"
+          Action   = ["states:StartExecution"]
+          Resource = local.arns.state_machine
         },
       ],
       local.publish_events,
@@ -416,9 +493,20 @@ resource "aws_iam_role_policy" "function" {
   })
 }
 
+resource "aws_iam_policy" "verify" {
+  name        = "${var.name_prefix}-verify"
+  description = "ir-router: what ${local.function_names.operations} reads to verify the deployment"
+  policy      = jsonencode({ Version = "2012-10-17", Statement = local.verify_statements })
+}
+
+resource "aws_iam_role_policy_attachment" "verify" {
+  role       = aws_iam_role.function["operations"].name
+  policy_arn = aws_iam_policy.verify.arn
+}
+
 resource "aws_iam_role" "state_machine" {
   name        = "${var.name_prefix}-state-machine"
-  description = "ir-router: what the containment workflow's state machine may do"
+  description = "ir-router: permissions of the containment workflow's state machine"
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -447,7 +535,7 @@ resource "aws_iam_role_policy" "state_machine" {
         Action   = ["lambda:InvokeFunction"]
         Resource = local.function_arns.workflow
       },
-      # Log delivery has no resource type that a policy could name.
+      # Log delivery actions have no resource type that a policy can name.
       {
         Sid    = "DeliverLogs"
         Effect = "Allow"
@@ -471,7 +559,7 @@ resource "aws_iam_role_policy" "state_machine" {
 
 resource "aws_iam_role" "events" {
   name        = "${var.name_prefix}-event-rules"
-  description = "ir-router: what its EventBridge rules may start"
+  description = "ir-router: permissions of its EventBridge rules"
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

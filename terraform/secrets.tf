@@ -1,7 +1,8 @@
-# The Slack credentials. Secrets are write-only arguments of ephemeral variables: in neither plan nor state, nor in any
-# function's environment. They are written when slack_credentials_version changes, so that a rotation outside
-# Terraform (`make rotate`) is not undone by the next apply. For the same reason their key or description cannot change
-# without a new version: Terraform would have no value to write them again with, and AWS refuses an empty one.
+# The Slack credentials. Secrets are write-only arguments of ephemeral variables, so they never appear in the plan, the
+# state or the environment of a function. Terraform writes them only when slack_credentials_version changes, so the next
+# apply does not undo a rotation outside Terraform (`make rotate`). For the same reason, do not change the key or the
+# description of a parameter without a new version: Terraform would have no value to write, and AWS refuses an empty
+# one.
 
 locals {
   parameter_folder = var.name_prefix == local.default_prefix ? "/SecurityIncidentResponse" : "/SecurityIncidentResponse/${var.name_prefix}"
@@ -13,11 +14,12 @@ locals {
     channel_prefix = "${local.parameter_folder}/slackChannelPrefix"
   }
 
-  # Stands in a parameter until the Slack app exists: whether a parameter exists cannot depend on an ephemeral value.
+  # Placeholder until the Slack app exists. A parameter cannot be created conditionally on an ephemeral value.
   not_configured = "not-configured"
 }
 
-resource "aws_ssm_parameter" "bot_token" {
+# AWS's sample integration uses the same names. Terraform shows the first line of a resource with the error of AWS.
+resource "aws_ssm_parameter" "bot_token" { # ParameterAlreadyExists: adopt the parameter, or set another name_prefix (docs/troubleshooting.md)
   name             = local.parameter_paths.bot_token
   description      = "Bot User OAuth Token of the Slack app"
   type             = "SecureString"
@@ -26,7 +28,7 @@ resource "aws_ssm_parameter" "bot_token" {
   value_wo_version = var.slack_credentials_version
 }
 
-resource "aws_ssm_parameter" "signing_secret" {
+resource "aws_ssm_parameter" "signing_secret" { # ParameterAlreadyExists: adopt the parameter, or set another name_prefix (docs/troubleshooting.md)
   name             = local.parameter_paths.signing_secret
   description      = "Signing Secret of the Slack app"
   type             = "SecureString"
@@ -35,7 +37,7 @@ resource "aws_ssm_parameter" "signing_secret" {
   value_wo_version = var.slack_credentials_version
 }
 
-resource "aws_ssm_parameter" "workspace_id" {
+resource "aws_ssm_parameter" "workspace_id" { # ParameterAlreadyExists: adopt the parameter, or set another name_prefix (docs/troubleshooting.md)
   name             = local.parameter_paths.workspace_id
   description      = "Slack workspace whose requests are answered"
   type             = "String"
@@ -43,9 +45,9 @@ resource "aws_ssm_parameter" "workspace_id" {
   value_wo_version = var.slack_credentials_version
 }
 
-resource "aws_ssm_parameter" "channel_prefix" {
+resource "aws_ssm_parameter" "channel_prefix" { # ParameterAlreadyExists: adopt the parameter, or set another name_prefix (docs/troubleshooting.md)
   name           = local.parameter_paths.channel_prefix
-  description    = "What the names of case channels begin with"
+  description    = "Prefix of the names of case channels"
   type           = "String"
   insecure_value = var.slack_channel_prefix
 }

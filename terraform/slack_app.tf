@@ -1,16 +1,16 @@
-# The Slack app, to be pasted at https://api.slack.com/apps: every setting in one piece, with the scopes that are used and
-# no others.
+# The manifest of the Slack app, to paste at https://api.slack.com/apps. It contains every setting and only the scopes
+# that ir-router uses.
 
 locals {
   webhook_url = "${aws_api_gateway_stage.prod.invoke_url}/slack/events"
 
-  # With what each is for: the same list that `make verify` holds the installed app to.
+  # The file also states the purpose of each scope. `make verify` compares the installed app with the same list.
   slack_scopes = keys(jsondecode(file("${path.module}/../src/ir_router/slack/scopes.json")))
 
   slack_app_manifest = {
     display_information = {
       name        = "AWS Security Incident Response"
-      description = "Cases and their channels in step; approvals of containments"
+      description = "Syncs cases with channels and requests approval of containments"
     }
     features = {
       bot_user = {
@@ -31,7 +31,10 @@ locals {
     settings = {
       event_subscriptions = {
         request_url = local.webhook_url
-        bot_events  = ["file_shared", "member_joined_channel", "member_left_channel", "message.channels", "message.groups"]
+        bot_events = [
+          "channel_deleted", "channel_id_changed", "file_deleted", "file_shared", "group_deleted", "member_joined_channel",
+          "member_left_channel", "message.channels", "message.groups",
+        ]
       }
       interactivity = {
         is_enabled  = true

@@ -1,46 +1,53 @@
-# Where and what
+# Deployment
 
 variable "region" {
   type        = string
-  description = "The home region: where everything is deployed. It must be the region of the AWS Security Incident Response membership."
+  description = "Home region, where all resources are deployed. It must be the region of your AWS Security Incident Response membership."
   default     = "us-east-1"
 
   validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
-    error_message = "region must be the name of an AWS region, for example us-east-1."
+    condition     = contains(concat(local.security_ir_regions, local.possible_regions), var.region)
+    error_message = "region must be a region in which AWS Security Incident Response exists: ${join(", ", local.security_ir_regions)}. If AWS has added a region since this release, add it to security_ir_regions in locals.tf."
   }
 }
 
 variable "name_prefix" {
   type        = string
-  description = "What the names of all resources begin with. Change it to deploy a second time next to the first (one Slack workspace each); SSM parameter paths and fixed names then take it as well."
+  description = "Prefix of all resource names. Change it for a second deployment in the same account (one Slack workspace each). SSM parameter paths and the fixed names then get the prefix too."
   default     = "security-incident"
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,28}[a-z0-9]$", var.name_prefix))
-    error_message = "name_prefix must be 3 to 30 lower-case letters, digits and hyphens, begin with a letter and end with a letter or digit."
+    # The longest name is that of a rule: the prefix, `-detect-`, and the id of a detection, in at most 64 characters.
+    condition     = can(regex("^[a-z][a-z0-9-]{1,26}[a-z0-9]$", var.name_prefix))
+    error_message = "name_prefix must be 3 to 28 lower-case letters, digits or hyphens. It must begin with a letter and end with a letter or digit."
   }
 }
 
 variable "package_path" {
   type        = string
-  description = "The deployed zip, made by `make build`."
+  description = "Path of the zip to deploy. `make build` creates it."
   default     = "../build/ir_router.zip"
 
   validation {
     condition     = fileexists(var.package_path)
-    error_message = "There is no zip at package_path. Run `make build` first, or point package_path at the zip."
+    error_message = "package_path does not exist. Run `make build` first, or set package_path to an existing zip."
   }
 }
 
 variable "lambda_architecture" {
   type        = string
-  description = "Processor architecture of the functions. It must be the one that the zip was built for."
+  description = "Processor architecture of the functions. It must match the architecture of the zip."
   default     = "arm64"
 
   validation {
     condition     = contains(["arm64", "x86_64"], var.lambda_architecture)
     error_message = "lambda_architecture must be arm64 or x86_64."
+  }
+
+  # `make build` writes package.json next to the zip. A zip without an entry there is not checked.
+  validation {
+    condition     = contains([var.lambda_architecture, "unknown"], local.package_architecture)
+    error_message = "lambda_architecture is ${var.lambda_architecture}, but the zip in package_path is built for ${local.package_architecture}. Run `make build ARCHITECTURE=${var.lambda_architecture}`, or change lambda_architecture."
   }
 }
 
@@ -57,35 +64,53 @@ variable "log_level" {
 
 variable "kms_key_arn" {
   type        = string
-  description = "Customer-managed key to encrypt with, in the home region. Its policy must allow what output key_policy shows. Null: one is made."
+  description = "ARN of your own customer-managed KMS key in the home region. Its policy must contain the statements in the output key_policy. If null, Terraform creates a key."
   default     = null
 
   validation {
-    condition     = var.kms_key_arn == null || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[a-zA-Z0-9-]+$", var.kms_key_arn))
+    condition     = var.kms_key_arn == null || can(regex("^arn:aws:kms:[a-z0-9-]+:[0-9]{12}:key/[a-zA-Z0-9-]+$", var.kms_key_arn))
     error_message = "kms_key_arn must be the ARN of a key (arn:aws:kms:REGION:ACCOUNT:key/ID), not of an alias."
   }
 }
 
 variable "web_acl_arn" {
   type        = string
-  description = "AWS WAF web ACL (regional) to put before the API. Null: none."
+  description = "ARN of a regional AWS WAF web ACL that protects the API. If null, the API has no web ACL."
   default     = null
 
   validation {
-    condition     = var.web_acl_arn == null || can(regex("^arn:aws[a-z-]*:wafv2:[a-z0-9-]+:[0-9]{12}:regional/webacl/.+$", var.web_acl_arn))
+    condition     = var.web_acl_arn == null || can(regex("^arn:aws:wafv2:[a-z0-9-]+:[0-9]{12}:regional/webacl/.+$", var.web_acl_arn))
     error_message = "web_acl_arn must be the ARN of a regional web ACL (arn:aws:wafv2:REGION:ACCOUNT:regional/webacl/NAME/ID)."
   }
 }
 
 variable "extra_environment" {
   type        = map(string)
-  description = "Environment variables added to every function, for example another endpoint. Never secrets: an environment is readable by whoever may read a function's configuration."
+  description = "Environment variables added to every function, for example an alternative endpoint. Do not put secrets here: anyone who can read the configuration of a function can read its environment."
   default     = {}
+
+  # docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: 4 KB for all variables of a function.
+  validation {
+    condition     = length(jsonencode(var.extra_environment)) <= 500
+    error_message = "extra_environment must have at most 500 characters as JSON. AWS allows 4 KB for all environment variables of a function, and the others need the rest."
+  }
+
+  # docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html, "Reserved".
+  validation {
+    condition     = alltrue([for name in keys(var.extra_environment) : can(regex("^[a-zA-Z][a-zA-Z0-9_]+$", name)) && !contains(local.reserved_environment, name)])
+    error_message = "Each name in extra_environment must begin with a letter, have at least two letters, digits or underscores, and not be one that Lambda reserves, such as AWS_REGION."
+  }
 }
 
 variable "manage_api_gateway_account" {
   type        = bool
-  description = "Whether to set the role with which API Gateway writes logs. There is one for each account and region: set it to false where another deployment already manages it."
+  description = "If true, Terraform creates a role with which API Gateway writes logs, and sets it for the account and region. Set it to true only if the account has no such role in this region: Terraform would replace the role that other APIs use. `make deploy` finds out by itself."
+  default     = false
+}
+
+variable "api_access_logs" {
+  type        = bool
+  description = "If true, the API writes an access log: sender, request and result of each call. AWS needs a role for it that the account has once per region (manage_api_gateway_account). If false, `make verify` cannot show whether Slack's requests are accepted."
   default     = true
 }
 
@@ -93,84 +118,84 @@ variable "manage_api_gateway_account" {
 
 variable "slack_bot_token" {
   type        = string
-  description = "Bot User OAuth Token of the Slack app (xoxb-...). May be absent until the app exists. Stored as SecureString; in neither plan nor state."
+  description = "Bot User OAuth Token of the Slack app (xoxb-...). Leave it null until the app exists. It is stored as a SecureString and never appears in the plan or state."
   default     = null
   sensitive   = true
   ephemeral   = true
 
   validation {
     condition     = var.slack_bot_token == null || can(regex("^xoxb-[0-9]+-[0-9]+-[a-zA-Z0-9]+$", var.slack_bot_token))
-    error_message = "slack_bot_token must look like xoxb-NUMBERS-NUMBERS-ALPHANUMERIC: copy the Bot User OAuth Token from OAuth & Permissions in the Slack app's settings."
+    error_message = "slack_bot_token must have the form xoxb-NUMBERS-NUMBERS-ALPHANUMERIC. Copy the Bot User OAuth Token from OAuth & Permissions in the settings of the Slack app."
   }
 
-  # All three are written at once: the one that is left out would be overwritten with nothing.
+  # Terraform writes all three at once, so it would overwrite an omitted value with the placeholder.
   validation {
     condition     = (var.slack_bot_token == null) == (var.slack_signing_secret == null) && (var.slack_bot_token == null || var.slack_workspace_id != null)
-    error_message = "Give slack_bot_token, slack_signing_secret and slack_workspace_id together: all three are written when slack_credentials_version changes."
+    error_message = "Set slack_bot_token, slack_signing_secret and slack_workspace_id together. Terraform writes all three when slack_credentials_version changes."
   }
 }
 
 variable "slack_signing_secret" {
   type        = string
-  description = "Signing Secret of the Slack app. May be absent until the app exists. Stored as SecureString; in neither plan nor state."
+  description = "Signing Secret of the Slack app. Leave it null until the app exists. It is stored as a SecureString and never appears in the plan or state."
   default     = null
   sensitive   = true
   ephemeral   = true
 
   validation {
     condition     = var.slack_signing_secret == null || can(regex("^[0-9a-fA-F]{32}$", var.slack_signing_secret))
-    error_message = "slack_signing_secret must be 32 hexadecimal characters: copy the Signing Secret from Basic Information in the Slack app's settings."
+    error_message = "slack_signing_secret must be 32 hexadecimal characters. Copy the Signing Secret from Basic Information in the settings of the Slack app."
   }
 }
 
 variable "slack_workspace_id" {
   type        = string
-  description = "Slack workspace (T...) or Enterprise Grid organisation (E...) whose requests are answered. May be absent until the app exists."
+  description = "Id of the Slack workspace (T...) or Enterprise Grid organisation (E...). Requests from other workspaces are refused. Leave it null until the app exists."
   default     = null
   ephemeral   = true
 
   validation {
     condition     = var.slack_workspace_id == null || can(regex("^[A-Z0-9]{9,11}$", var.slack_workspace_id))
-    error_message = "slack_workspace_id must be 9 to 11 upper-case letters and digits, for example T1234567890: it is in the URL of the workspace's settings."
+    error_message = "slack_workspace_id must be 9 to 11 upper-case letters or digits, for example T1234567890, or E1234567890 for an Enterprise Grid organisation. You find it in the URL of the workspace settings."
   }
 }
 
 variable "slack_credentials_version" {
   type        = number
-  description = "Token, signing secret and workspace id are written when this number changes, and only then: raise it by one whenever you give other ones, also when you give them for the first time after an apply without. Raised without them, it removes them."
+  description = "Terraform writes the token, signing secret and workspace id only when this number changes. Raise it by one each time you set new values, including the first time after an apply without them. If you raise it without setting the values, Terraform replaces the stored credentials with a placeholder."
   default     = 1
 
   validation {
     condition     = var.slack_credentials_version >= 1 && floor(var.slack_credentials_version) == var.slack_credentials_version
-    error_message = "slack_credentials_version must be a whole number from 1 up."
+    error_message = "slack_credentials_version must be an integer of 1 or more."
   }
 }
 
 variable "previous_signing_secret_hours" {
   type        = number
-  description = "How long after a rotation the previous signing secret is accepted as well, while Slack switches over."
+  description = "Hours after a rotation during which requests signed with the previous signing secret are still accepted. If 0, the previous secret is not accepted."
   default     = 24
 
   validation {
     condition     = var.previous_signing_secret_hours >= 0 && var.previous_signing_secret_hours <= 168
-    error_message = "previous_signing_secret_hours must be between 0 (not at all) and 168 (a week)."
+    error_message = "previous_signing_secret_hours must be between 0 (never accept the previous secret) and 168 (one week)."
   }
 }
 
 variable "slack_channel_prefix" {
   type        = string
-  description = "What the names of case channels begin with; the case id follows."
+  description = "Prefix of the names of case channels. The case id follows it. Existing channels keep their names."
   default     = "aws-security-incident-response-case-"
 
   validation {
     condition     = can(regex("^[a-z0-9][a-z0-9_-]{0,47}$", var.slack_channel_prefix))
-    error_message = "slack_channel_prefix must be 1 to 48 lower-case letters, digits, hyphens and underscores and begin with a letter or digit (Slack allows 80 with the case id)."
+    error_message = "slack_channel_prefix must be 1 to 48 lower-case letters, digits, hyphens or underscores and begin with a letter or digit. Slack allows 80 characters for the prefix and the case id together."
   }
 }
 
 variable "slack_channel_visibility" {
   type        = string
-  description = "Whether case channels are private (only members see them) or public."
+  description = "Visibility of new case channels: private (only members see them) or public."
   default     = "private"
 
   validation {
@@ -181,46 +206,75 @@ variable "slack_channel_visibility" {
 
 variable "security_channel_id" {
   type        = string
-  description = "Slack channel that is told about approvals next to the case's own channel, and instead of it where there is no case. Empty: none. Invite the app to it."
+  description = "Id of a Slack channel that receives every approval request, in addition to the case channel or, if there is no case, instead of it. Invite the app to this channel. If empty, approval requests appear in case channels only."
   default     = ""
 
   validation {
     condition     = can(regex("^([CG][A-Z0-9]{8,})?$", var.security_channel_id))
-    error_message = "security_channel_id must be the id of a channel, for example C0123456789 (at the end of `View channel details`), not its name."
+    error_message = "security_channel_id must be a channel id, for example C0123456789, not a channel name. You find the id at the end of `View channel details`."
   }
 }
 
 variable "slack_approvers" {
   type        = list(string)
-  description = "Who may approve or deny: Slack user ids (U..., W...), user groups (S...) or e-mail addresses. Empty: the membership's incident response team."
+  description = "Approvers: Slack user ids (U..., W...), user group ids (S...) or e-mail addresses. If empty, the incident response team of the membership approves."
   default     = []
 
   validation {
     condition     = alltrue([for who in var.slack_approvers : can(regex(local.slack_person, who))])
     error_message = "Each of slack_approvers must be a Slack user id (U... or W...), a user group id (S...) or an e-mail address."
   }
+
+  # The list is in the environment of the functions, which AWS limits to 4 KB.
+  validation {
+    condition     = length(jsonencode(var.slack_approvers)) <= 700
+    error_message = "slack_approvers must have at most 700 characters as JSON. For more users, use a Slack user group (S...)."
+  }
 }
 
 variable "slack_case_editors" {
   type        = list(string)
-  description = "Who may change cases from Slack, next to the case's watchers and the incident response team: Slack user ids, user groups or e-mail addresses."
+  description = "Users who can change cases from Slack, in addition to the watchers of the case and the incident response team: Slack user ids, user group ids or e-mail addresses."
   default     = []
 
   validation {
     condition     = alltrue([for who in var.slack_case_editors : can(regex(local.slack_person, who))])
     error_message = "Each of slack_case_editors must be a Slack user id (U... or W...), a user group id (S...) or an e-mail address."
   }
+
+  # The list is in the environment of the functions, which AWS limits to 4 KB.
+  validation {
+    condition     = length(jsonencode(var.slack_case_editors)) <= 700
+    error_message = "slack_case_editors must have at most 700 characters as JSON. For more users, use a Slack user group (S...)."
+  }
+}
+
+variable "watcher_domains" {
+  type        = list(string)
+  description = "Domains of watchers that ir-router invites and that may change cases from Slack, for example [\"example.com\"]. By default the domains of the incident response team. [\"*\"] allows every domain."
+  default     = []
+
+  validation {
+    condition     = alltrue([for domain in var.watcher_domains : can(regex("^([*]|([a-z0-9-]+[.])+[a-z0-9-]+)$", domain))])
+    error_message = "Each of watcher_domains must be a domain in lower case, such as example.com, or \"*\"."
+  }
+
+  # The list is in the environment of the functions, which AWS limits to 4 KB.
+  validation {
+    condition     = length(jsonencode(var.watcher_domains)) <= 150
+    error_message = "watcher_domains must have at most 150 characters as JSON."
+  }
 }
 
 variable "mirror_bots" {
   type        = bool
-  description = "Whether messages of other bots in a case channel become comments on the case."
+  description = "If true, messages from other bots in a case channel become comments on the case."
   default     = false
 }
 
 variable "remove_former_watchers" {
   type        = bool
-  description = "Whether a watcher who was removed from a case is also removed from its channel."
+  description = "If true, a watcher who is removed from a case is also removed from its channel."
   default     = false
 }
 
@@ -228,7 +282,7 @@ variable "remove_former_watchers" {
 
 variable "initial_import" {
   type        = string
-  description = "What the first poll does with cases that exist already: open (open ones get channels) or none."
+  description = "Cases that get a channel at the first poll: open (all open cases) or none (only cases created later)."
   default     = "open"
 
   validation {
@@ -237,9 +291,42 @@ variable "initial_import" {
   }
 }
 
+variable "quota_self_managed_cases" {
+  description = "AWS's quota for active self-managed cases in the Region. Set it if AWS changed yours; an alarm starts at 80 %"
+  type        = number
+  default     = 50
+
+  validation {
+    condition     = var.quota_self_managed_cases >= 1 && floor(var.quota_self_managed_cases) == var.quota_self_managed_cases
+    error_message = "quota_self_managed_cases must be an integer of at least 1."
+  }
+}
+
+variable "quota_aws_supported_cases" {
+  description = "AWS's quota for active AWS-supported cases in the Region"
+  type        = number
+  default     = 10
+
+  validation {
+    condition     = var.quota_aws_supported_cases >= 1 && floor(var.quota_aws_supported_cases) == var.quota_aws_supported_cases
+    error_message = "quota_aws_supported_cases must be an integer of at least 1."
+  }
+}
+
+variable "quota_new_aws_supported_cases" {
+  description = "AWS's quota for AWS-supported cases that are created in a day"
+  type        = number
+  default     = 10
+
+  validation {
+    condition     = var.quota_new_aws_supported_cases >= 1 && floor(var.quota_new_aws_supported_cases) == var.quota_new_aws_supported_cases
+    error_message = "quota_new_aws_supported_cases must be an integer of at least 1."
+  }
+}
+
 variable "case_resolver_type" {
   type        = string
-  description = "Who resolves cases that this system opens: Self, or AWS to engage AWS's responders."
+  description = "Resolver of the cases that ir-router opens: Self, or AWS to engage the responders of AWS."
   default     = "Self"
 
   validation {
@@ -252,7 +339,7 @@ variable "case_resolver_type" {
 
 variable "containment_mode" {
   type        = string
-  description = "dry_run (every decision made, recorded and alerted, nothing changed), enforce, or off (alerts only). Only enforce gives the workflow the rights to attach the deny policy and to delete keys; those to restore (detach it, switch keys on and off) it has in each mode."
+  description = "dry_run (ir-router decides, records and alerts, but changes nothing), enforce (it contains), or off (alerts only). Only enforce gives the workflow the IAM permissions to attach the deny policy and to delete keys. In every mode the workflow keeps the permissions to restore: detach the policy, and enable or disable keys."
   default     = "dry_run"
 
   validation {
@@ -263,99 +350,233 @@ variable "containment_mode" {
 
 variable "protected_principals" {
   type        = list(string)
-  description = "Users and roles that are never contained, break-glass accounts for example: full IAM ARNs, `*` allowed. Refused in code and denied by IAM."
+  description = "Users and roles that are never contained, for example break-glass accounts: full IAM ARNs, `*` allowed. The code refuses to contain them, and an IAM policy denies it."
   default     = []
 
   validation {
-    condition     = alltrue([for arn in var.protected_principals : can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|\\*):(user|role)/.+$", arn))])
+    condition     = alltrue([for arn in var.protected_principals : can(regex("^arn:aws:iam::([0-9]{12}|\\*):(user|role)/.+$", arn))])
     error_message = "Each of protected_principals must be the full ARN of an IAM user or role, for example arn:aws:iam::123456789012:role/break-glass-*."
+  }
+
+  # Managed policies contain the ARNs: 6,144 characters each, and at most 10 for a role (IAM quotas).
+  validation {
+    condition     = length(var.protected_principals) <= 200 && alltrue([for arn in var.protected_principals : length(arn) <= 200])
+    error_message = "protected_principals must have at most 200 ARNs of at most 200 characters each. Use `*` to shorten an ARN or to protect several principals."
   }
 }
 
 variable "max_containments_per_hour" {
   type        = number
-  description = "How many principals may be contained within an hour. Beyond it a person is asked first."
+  description = "Maximum number of distinct principals contained within one hour. Beyond this limit, ir-router requests approval before it contains."
   default     = 10
 
   validation {
     condition     = var.max_containments_per_hour >= 1 && floor(var.max_containments_per_hour) == var.max_containments_per_hour
-    error_message = "max_containments_per_hour must be a whole number from 1 up; to contain nothing, set containment_mode to dry_run or off."
+    error_message = "max_containments_per_hour must be an integer of 1 or more. To contain nothing, set containment_mode to dry_run or off."
   }
 }
 
 variable "contain_other_keys" {
   type        = bool
-  description = "Whether the other active access keys of a contained user are disabled as well."
+  description = "If true, the other active access keys of a contained user are disabled too."
   default     = true
 }
 
 variable "contain_actor" {
   type        = bool
-  description = "Whether the principal who acted is contained as well when it is not the owner of the key."
+  description = "If true, the principal that made the call is contained too, if it is not the owner of the key."
   default     = false
+}
+
+variable "containment_scope" {
+  type        = string
+  description = "The scope of a containment if another principal created the access key. principal: the key and its owner (deny policy). key: only the new key."
+  default     = "principal"
+
+  validation {
+    condition     = contains(["principal", "key"], var.containment_scope)
+    error_message = "containment_scope must be principal or key."
+  }
+}
+
+variable "ask_before_containing_roles" {
+  type        = string
+  description = "Roles that ir-router contains only after an approval. service_roles: roles that AWS services assume, which production may share. all: every role. none: no role."
+  default     = "service_roles"
+
+  validation {
+    condition     = contains(["service_roles", "all", "none"], var.ask_before_containing_roles)
+    error_message = "ask_before_containing_roles must be service_roles, all or none."
+  }
 }
 
 variable "allowed_cidrs" {
   type        = list(string)
-  description = "Source addresses (IPv4 or IPv6 CIDR) whose actions are never contained: they are logged and ended."
+  description = "Source addresses whose actions are logged and not contained: IPv4 or IPv6 CIDR blocks."
   default     = []
 
   validation {
     condition     = alltrue([for cidr in var.allowed_cidrs : can(cidrhost(cidr, 0))])
-    error_message = "Each of allowed_cidrs must be an IPv4 or IPv6 block, for example 203.0.113.0/24 or 2001:db8::/32 (one address: /32 or /128)."
+    error_message = "Each of allowed_cidrs must be an IPv4 or IPv6 CIDR block, for example 203.0.113.0/24 or 2001:db8::/32. For one address, use /32 or /128."
   }
 
-  # As workflow/allowlist.py has it: what is wider is never used.
+  validation {
+    condition     = length(var.allowed_cidrs) <= 2000
+    error_message = "allowed_cidrs must have at most 2000 entries."
+  }
+
+  # The same limit as in workflow/allowlist.py, which ignores wider networks.
   validation {
     condition = alltrue([
       for cidr in var.allowed_cidrs : try(tonumber(split("/", cidr)[1]), 128) >= (strcontains(cidr, ":") ? 32 : 8)
     ])
-    error_message = "None of allowed_cidrs may be wider than /8 (IPv4) or /32 (IPv6): it would allow too many addresses."
+    error_message = "None of allowed_cidrs can be wider than /8 (IPv4) or /32 (IPv6), because it would allow too many addresses."
   }
 }
 
 variable "allowed_principals" {
   type        = list(string)
-  description = "Principals whose actions are never contained: full ARNs, `*` allowed."
+  description = "Principals whose actions are logged and not contained: full ARNs, `*` allowed. An entry can end in ` via ` and the name of an AWS service."
   default     = []
 
   validation {
-    # As workflow/allowlist.py has it: what might be every principal of an account is never used.
+    # The same limit as in workflow/allowlist.py, which ignores patterns that could match every principal of an account.
     condition = alltrue([
       for arn in var.allowed_principals :
-      can(regex("^arn:aws[a-z-]*:(iam::[0-9]{12}:(user|role)|sts::[0-9]{12}:assumed-role)/[^*/:][^:]*$", arn))
+      can(regex("^arn:aws:(iam::[0-9]{12}:(user|role)|sts::[0-9]{12}:assumed-role)/[^*/: ][^: ]*( via [a-z0-9.-]+\\.amazonaws\\.com)?$", arn))
     ])
-    error_message = "Each of allowed_principals must be a full ARN of a user, role or assumed-role, with its account and at least the first character of its name or path, for example arn:aws:sts::123456789012:assumed-role/deploy/*."
+    error_message = "Each of allowed_principals must be the full ARN of a user, role or assumed-role. It must contain the account id and at least the first character of the name or path, for example arn:aws:sts::123456789012:assumed-role/deploy/*."
+  }
+
+  validation {
+    condition     = length(var.allowed_principals) <= 500 && alltrue([for arn in var.allowed_principals : length(arn) <= 200])
+    error_message = "allowed_principals must have at most 500 ARNs of at most 200 characters each. Use `*` to shorten an ARN."
+  }
+}
+
+# Detections
+
+variable "detections_disabled" {
+  type        = list(string)
+  description = "Ids of detections that are switched off. Their EventBridge rules are not created."
+  default     = []
+
+  validation {
+    condition     = alltrue([for id in var.detections_disabled : contains(keys(local.all_detections), id)])
+    error_message = "Each of detections_disabled must be the id of a detection (docs/detections.md)."
+  }
+}
+
+variable "severity_overrides" {
+  type        = map(string)
+  description = "Severity by detection id, instead of the severity in the table. LOW and MEDIUM never contain. A detection with `nobody` never contains."
+  default     = {}
+
+  validation {
+    condition     = alltrue([for id in keys(var.severity_overrides) : contains(keys(local.all_detections), id)])
+    error_message = "Each key of severity_overrides must be the id of a detection (docs/detections.md)."
+  }
+
+  validation {
+    condition     = alltrue([for severity in values(var.severity_overrides) : contains(["LOW", "MEDIUM", "HIGH", "CRITICAL"], severity)])
+    error_message = "Each value of severity_overrides must be LOW, MEDIUM, HIGH or CRITICAL."
+  }
+
+  # Both are in the environment of the functions, which AWS limits to 4 KB.
+  validation {
+    condition     = length(jsonencode(var.detections_disabled)) + length(jsonencode(var.severity_overrides)) <= 1050
+    error_message = "severity_overrides and detections_disabled must have at most 1,050 characters together as JSON. Remove entries that change nothing."
+  }
+}
+
+variable "extra_detections_path" {
+  type        = string
+  description = "Path of a JSON file with your own detections, in the format of detections.json (docs/detections.md). Terraform creates their rules and writes them to the ledger, where the functions read them."
+  default     = null
+
+  validation {
+    condition     = var.extra_detections_path == null || can(jsondecode(file(var.extra_detections_path)).detections[*].id)
+    error_message = "extra_detections_path must be the path of a JSON file of the form {\"detections\": [{\"id\": ...}]}."
+  }
+
+  validation {
+    condition = alltrue([for detection in try(jsondecode(file(var.extra_detections_path)).detections, []) :
+      can(regex("^[a-z][a-z0-9_]{1,39}$", detection.id)) && !contains(keys(local.bundled_detections), detection.id)
+    ])
+    error_message = "Each id in extra_detections_path must have 2 to 40 lower-case letters, digits or _, begin with a letter, and differ from the ids of ir-router's own detections."
+  }
+
+  validation {
+    condition = alltrue([for detection in try(jsondecode(file(var.extra_detections_path)).detections, []) : try(
+      length(detection.title) > 0
+      && contains(["LOW", "MEDIUM", "HIGH", "CRITICAL"], detection.severity)
+      && contains(["none", "reads", "all", "address"], detection.grouped)
+      && contains(["key_owner", "caller", "target_user", "finding_principal", "nobody"], detection.whom)
+      && (detection.whom == "nobody" || contains(["HIGH", "CRITICAL"], detection.severity)),
+      false
+    )])
+    error_message = "Each entry of extra_detections_path requires title, severity (LOW, MEDIUM, HIGH, CRITICAL), grouped (none, reads, all, address), and one of key_owner, caller, target_user, finding_principal and nobody in the field `whom`. LOW and MEDIUM require `nobody`."
+  }
+
+  # The id is part of the name of a rule, which has at most 64 characters.
+  validation {
+    condition     = alltrue([for detection in try(jsondecode(file(var.extra_detections_path)).detections, []) : length("${var.name_prefix}-${try(detection.id, "")}") <= 64])
+    error_message = "name_prefix and each id in extra_detections_path must have at most 63 characters together."
+  }
+
+  # Only AWS can send events whose source begins with `aws.`. The workflow supports these operators of patterns.
+  validation {
+    condition = alltrue([for detection in try(jsondecode(file(var.extra_detections_path)).detections, []) : try(
+      length(detection.pattern.source) > 0
+      && alltrue([for source in detection.pattern.source : startswith(try(source.prefix, source), "aws.")])
+      && length(jsonencode(detection.pattern)) <= 2048
+      && alltrue([for found in regexall("[\\[,]\\{\"([^\"]+)\"", jsonencode(detection.pattern)) :
+        contains(["prefix", "suffix", "anything-but", "exists", "numeric", "wildcard"], found[0])
+      ]),
+      false
+    )])
+    error_message = "Each pattern in extra_detections_path requires sources that begin with aws., at most 2,048 characters, and only the operators prefix, suffix, anything-but, exists, numeric and wildcard."
   }
 }
 
 variable "owner_tag" {
   type        = string
-  description = "IAM tag of a user or role that holds the e-mail address of its owner, who may not decide about it."
+  description = "Key of the IAM tag that holds the e-mail address of the owner of a user or role. The owner cannot decide about that user or role."
   default     = "slack-email"
 
   validation {
     condition     = can(regex("^[A-Za-z0-9+=._:/@-]{1,128}$", var.owner_tag))
-    error_message = "owner_tag must be a tag key of 1 to 128 letters, digits and + = . _ : / @ -."
+    error_message = "owner_tag must be an IAM tag key of 1 to 128 characters: letters, digits and + = . _ : / @ -."
+  }
+}
+
+variable "case_retention_days" {
+  type        = number
+  description = "Days after its closing for which ir-router keeps the rows of a case. The case in AWS and the channel in Slack are not affected."
+  default     = 400
+
+  validation {
+    condition     = var.case_retention_days >= 30 && var.case_retention_days <= 36500 && floor(var.case_retention_days) == var.case_retention_days
+    error_message = "case_retention_days must be an integer from 30 to 36500."
   }
 }
 
 variable "audit_retention_days" {
   type        = number
-  description = "How long audit records are kept. The closing hash of a month is kept for ever."
+  description = "Days for which audit records are kept. The closing hash of each month is never deleted."
   default     = 365
 
   validation {
     condition     = var.audit_retention_days >= 30 && floor(var.audit_retention_days) == var.audit_retention_days
-    error_message = "audit_retention_days must be a whole number from 30 up."
+    error_message = "audit_retention_days must be an integer of 30 or more."
   }
 }
 
-# Watching
+# Monitoring
 
 variable "alert_emails" {
   type        = list(string)
-  description = "Who gets security alerts and alarms by e-mail. Each address must confirm once. A Slack channel's own e-mail address works too."
+  description = "E-mail addresses that receive security alerts and alarms. Each recipient must confirm the subscription once. You can also use the e-mail address of a Slack channel."
   default     = []
 
   validation {
@@ -366,17 +587,17 @@ variable "alert_emails" {
 
 variable "log_retention_days" {
   type        = number
-  description = "How long the functions' and the workflow's logs are kept. Access logs are kept one week."
+  description = "Days for which the logs of the functions and the workflow are kept. Access logs are kept for one week."
   default     = 90
 
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
-    error_message = "log_retention_days must be a retention that CloudWatch Logs knows, for example 7, 30, 90, 365 or 731."
+    error_message = "log_retention_days must be a retention period that CloudWatch Logs supports, for example 7, 30, 90, 365 or 731."
   }
 }
 
 variable "xray_tracing" {
   type        = bool
-  description = "Whether functions, workflow and API send traces to AWS X-Ray."
+  description = "If true, the functions, the workflow and the API send traces to AWS X-Ray."
   default     = false
 }

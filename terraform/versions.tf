@@ -1,11 +1,11 @@
 terraform {
-  # 1.11 is the first version with write-only arguments: a secret given that way is in neither plan nor state.
+  # 1.11 is the first version with write-only arguments, which keep secrets out of the plan and the state.
   required_version = ">= 1.11"
 
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = "~> 5.100"
+      version = ">= 5.100, < 7"
     }
   }
 }
@@ -18,8 +18,8 @@ provider "aws" {
   }
 }
 
-# CloudTrail delivers the events of global services (IAM, root sign-in) in us-east-1 only. In another home region the
-# rules that forward them live there.
+# CloudTrail delivers the events of global services (IAM, root sign-in) only in us-east-1. If the home region is another
+# one, this provider creates the forwarding rules in us-east-1.
 provider "aws" {
   alias  = "global_events"
   region = local.global_events_region

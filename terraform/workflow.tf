@@ -1,14 +1,19 @@
-# The containment workflow: a state for each box of the specification's diagram, all served by one function.
+# The containment workflow. It has a state for each box of the specification's diagram, and one function runs all tasks.
+
+locals {
+  state_machine_definition = templatefile("${path.module}/../state-machine.asl.json", {
+    workflow_function_arn = local.function_arns.workflow
+  })
+}
 
 resource "aws_sfn_state_machine" "response" {
   name     = local.names.state_machine
   role_arn = aws_iam_role.state_machine.arn
 
-  definition = templatefile("${path.module}/../state-machine.asl.json", {
-    workflow_function_arn = local.function_arns.workflow
-  })
+  # Marked as sensitive only so that a plan does not print all 1,300 lines.
+  definition = sensitive(local.state_machine_definition)
 
-  # The executions' data holds task tokens and principals: it stays in the execution history, out of the logs.
+  # Execution data contains task tokens and principals, so it is not logged. It is only in the execution history.
   logging_configuration {
     log_destination        = "${aws_cloudwatch_log_group.state_machine.arn}:*"
     include_execution_data = false
@@ -23,19 +28,21 @@ resource "aws_sfn_state_machine" "response" {
     }
   }
 
-  # Step Functions checks at creation that the role may write the logs.
-  depends_on = [aws_iam_role_policy.state_machine]
+  # On creation, Step Functions checks that the role can write the logs.
+  depends_on = [aws_iam_role_policy.state_machine, aws_cloudwatch_log_resource_policy.slack_notifications]
 }
 
 resource "aws_cloudwatch_log_group" "state_machine" {
-  # The prefix that vended logs share keeps their resource policy below CloudWatch Logs' size limit.
+  # The prefix of vended logs keeps their resource policy below the size limit of CloudWatch Logs.
   name              = "/aws/vendedlogs/states/${local.names.state_machine}"
   retention_in_days = var.log_retention_days
   kms_key_id        = local.key_arn
 }
 
-# Attached to a principal it stops everything that principal does, sessions made from it included. It is the only policy
-# that the workflow may attach: the right to write any policy would be the right to become administrator.
+# If attached to a principal, this policy denies every action of the principal and of its sessions. It is the only
+# policy that the workflow can attach: permission to write or attach any policy would allow it to become administrator.
+# Do not change the description: Terraform would replace the policy, and AWS refuses to delete a policy that is
+# attached.
 resource "aws_iam_policy" "containment_deny" {
   name        = local.names.deny_policy
   description = "Attached by ir-router to a contained principal: denies everything. Detach it only through the release task, which records who did."

@@ -1,20 +1,60 @@
-"""What every test may use."""
+"""Fixtures for all tests."""
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from ir_router import clock
 from tests.support.world import World, running_world
 
-# A commit's tests say the same each time; to look for what no example has shown yet is the other profile's work.
-settings.register_profile("short", derandomize=True, stateful_step_count=14)
-settings.register_profile("long", max_examples=300, stateful_step_count=40)
+# A commit's tests are reproducible. The profile `long` looks for new failing examples.
+# Hypothesis limits the time of an example; on a busy machine that limit would fail a correct test.
+UNTIMED: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("short", derandomize=True, stateful_step_count=14, **UNTIMED)
+settings.register_profile("long", max_examples=300, stateful_step_count=40, **UNTIMED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
+
+
+# Files whose tests mostly wait for Terraform and processes, the longest first. `make test` starts them first.
+WAITING = (
+    "local_cloud/test_side_by_side",
+    "scenarios/test_operations_local_cloud",
+    "local_cloud/test_two_jobs",
+    "scenarios/test_operations_deploy_policy",
+    "local_cloud/test_workflow_paths",
+    "local_cloud/test_bench",
+    "local_cloud",
+    "terraform",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let files that wait and files that compute alternate, because workers take the files in this order."""
+    files: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path.relative_to(Path(__file__).parent).as_posix(), []).append(item)
+    waiting = sorted(
+        (file for file in files if file.startswith(WAITING)),
+        key=lambda file: next(number for number, name in enumerate(WAITING) if file.startswith(name)),
+    )
+    computing = sorted(
+        (file for file in files if file not in waiting), key=lambda file: not file.startswith("scenarios")
+    )
+    pairs = itertools.zip_longest(waiting, computing)
+    items[:] = [item for pair in pairs for file in pair if file for item in files[file]]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Run two workers more than there are processors, because tests that wait use no processor."""
+    return (os.cpu_count() or 1) + 2
 
 
 def _set_clock(monkeypatch: pytest.MonkeyPatch):
@@ -27,13 +67,13 @@ def _set_clock(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """The whole system in one process, with a clock that tests move."""
+    """The complete system in one process, with a clock that tests move."""
     with running_world(_set_clock(monkeypatch)) as running:
         yield running
 
 
 @pytest.fixture
 def paced_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """The same, with a Slack that holds every method to its rate limit."""
+    """The same, with a Slack that enforces the rate limit of every method."""
     with running_world(_set_clock(monkeypatch), enforce_rate_limits=True) as running:
         yield running

@@ -1,17 +1,23 @@
-"""AWS clients: made when first used, kept for the life of the process, with explicit time-outs and retry mode."""
+"""AWS clients, created on first use and kept for the life of the process, with explicit timeouts and retries."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, overload
 from xml.etree import ElementTree
 
 import botocore.session
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.httpsession import get_cert_path
 
-from ir_router.whole_text import whole
+from ir_router import tls
+from ir_router.errors import FunctionFailedError
+from ir_router.unicode import replace_lone_surrogates
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel
@@ -27,8 +33,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
-# One try is at most 8 s, so that three (the pauses after silence are short) leave the door time to answer for a service
-# that is silent: API Gateway gives it up after 29 s, and Lambda ends the shortest functions after 30 s.
+# One attempt takes at most 8 s. Three attempts with their short pauses end before API Gateway's limit of 29 s, so the
+# webhook can still answer when a service is silent. Lambda ends the shortest functions after 30 s.
 CONFIG = Config(connect_timeout=2, read_timeout=6, retries={"mode": "standard", "total_max_attempts": 3})
 
 
@@ -53,14 +59,54 @@ def client(name: Literal["ssm"]) -> SSMClient: ...
 @overload
 def client(name: Literal["stepfunctions"]) -> SFNClient: ...
 def client(name: str) -> Any:
-    """The client of a service; endpoints come from `AWS_ENDPOINT_URL` and its per-service forms."""
+    """Return the client of a service. `AWS_ENDPOINT_URL` and its per-service forms set the endpoints."""
     return _client(name)
 
 
-def prepare(names: Iterable[str]) -> None:
-    """Make the clients of these services now rather than when first used."""
-    for name in names:
-        _client(name)
+def create(name: str) -> None:
+    """Create the client of a service before its first use."""
+    _client(name)
+
+
+def connect(name: str) -> None:
+    """Open a connection of a service's client with a request that needs no permission.
+
+    If that fails, the client's first call opens the connection and reports the error.
+    """
+    # botocore has no public way to a client's connections.
+    endpoint = _client(name)._endpoint  # noqa: SLF001
+    with suppress(BotoCoreError):
+        endpoint.http_session.send(AWSRequest("HEAD", endpoint.host).prepare())
+
+
+def invoke(function: str, event: Mapping[str, Any], *, seconds: float) -> dict[str, Any]:
+    """Invoke a Lambda function, wait up to `seconds` for its result, and return the result.
+
+    Raises:
+        ClientError: Lambda refused the call.
+        BotoCoreError: Lambda did not answer.
+        FunctionFailedError: The function raised an error.
+    """
+    # A retry of the call would run the function again.
+    config = CONFIG.merge(Config(read_timeout=seconds, retries={"total_max_attempts": 1}))
+    calling: Any = session().create_client("lambda", config=config)
+    answer = calling.invoke(FunctionName=function, Payload=json.dumps(event).encode())
+    content: dict[str, Any] = json.loads(answer["Payload"].read())
+    if answer.get("FunctionError"):
+        raise FunctionFailedError(f"{function} raised {content.get('errorType')}: {content.get('errorMessage')}")
+    return content
+
+
+def invoke_later(function: str, event: Mapping[str, Any]) -> None:
+    """Invoke a Lambda function asynchronously.
+
+    Raises:
+        ClientError: Lambda refused the call.
+        BotoCoreError: Lambda did not answer.
+    """
+    answer = client("lambda").invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(event).encode())
+    # The answer is empty. Until it is read, its connection is not free, and the next call opens another one.
+    answer["Payload"].read()
 
 
 @cache
@@ -70,22 +116,36 @@ def _client(name: str) -> Any:
 
 @cache
 def session() -> Session:
-    """What all clients share. botocore's own: boto3's client is the same, but its import takes half as long again."""
+    """Return the botocore session that all clients share.
+
+    boto3's clients are the same, but importing boto3 takes 50 % longer.
+    """
+    tls.share_with_botocore()
     made = botocore.session.get_session()
-    made.register("before-parse", _require_whole)
-    made.register("needs-retry", _fail_when_not_whole)
+    made.register("before-parse", _require_complete)
+    made.register("needs-retry", _fail_when_incomplete)
+    made.register("needs-retry.security-ir", _keep_a_long_wait)
     return made
 
 
-# A code that botocore's standard mode tries again, at once and with the same idempotency tokens.
-_NOT_WHOLE = "RequestTimeout"
+def ca_bundle() -> str:
+    """Return the path of the bundle of certification authorities that all clients trust."""
+    configured: str | None = session().get_config_variable("ca_bundle")
+    return configured or str(get_cert_path(True))
 
 
-def _require_whole(**answer: Any) -> None:
-    """Take a successful answer that is half a document for none: the effect may have been made.
+# botocore's standard mode retries this code at once and with the same idempotency tokens.
+_INCOMPLETE = "RequestTimeout"
+_THROTTLED = 429
+# Before the second attempt: https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
+_LONGEST_PAUSE_OF_BOTOCORE = 1
 
-    botocore takes half a JSON document for an empty answer (of a GetItem that would say that there is no row), and
-    gives up at half an XML one. In a whole one, halves of characters are replaced.
+
+def _require_complete(**answer: Any) -> None:
+    """Turn a successful answer with a truncated body into a server error, because the effect may have happened.
+
+    botocore parses a truncated JSON body as an empty answer: a GetItem would then report that the row does not exist.
+    It raises a parser error for truncated XML. In a complete body, lone surrogates are replaced.
     """
     operation: OperationModel = answer["operation_model"]
     response: dict[str, Any] = answer["response_dict"]
@@ -96,32 +156,42 @@ def _require_whole(**answer: Any) -> None:
     try:
         if "json" in protocol:
             answered = json.loads(body)
-            if b"\\ud" in body.lower() and (mended := whole(answered)) != answered:
-                response["body"] = json.dumps(mended).encode()
+            if b"\\ud" in body.lower() and (replaced := replace_lone_surrogates(answered)) != answered:
+                response["body"] = json.dumps(replaced).encode()
         elif protocol == "query":
             ElementTree.fromstring(body)  # noqa: S314 - AWS's answer, which botocore parses likewise
     except (ValueError, ElementTree.ParseError):
-        told = {"__type": _NOT_WHOLE, "code": _NOT_WHOLE, "message": "the answer was not whole"}
-        error = f"<ErrorResponse><Error><Code>{_NOT_WHOLE}</Code></Error></ErrorResponse>"
+        answer_json = {"__type": _INCOMPLETE, "code": _INCOMPLETE, "message": "the response body is truncated"}
+        error = f"<ErrorResponse><Error><Code>{_INCOMPLETE}</Code></Error></ErrorResponse>"
         response["status_code"] = 500
-        response["body"] = (json.dumps(told) if "json" in protocol else error).encode()
+        response["body"] = (json.dumps(answer_json) if "json" in protocol else error).encode()
 
 
-def _fail_when_not_whole(**attempt: Any) -> None:
-    """When no more tries are left, let botocore raise what `_require_whole` said: it goes by the HTTP status."""
+def _fail_when_incomplete(**attempt: Any) -> None:
+    """After the last attempt, let botocore raise the error of `_require_complete`: it goes by the HTTP status."""
     if attempt["response"] is None:
         return
     http, parsed = attempt["response"]
-    if http.status_code < 300 and parsed.get("Error", {}).get("Code") == _NOT_WHOLE:
+    if http.status_code < 300 and parsed.get("Error", {}).get("Code") == _INCOMPLETE:
         http.status_code = 500
 
 
+def _keep_a_long_wait(**attempt: Any) -> None:
+    """Raise the error of a throttled call whose Retry-After is longer than botocore waits before it retries."""
+    if attempt["response"] is None:
+        return
+    http, parsed = attempt["response"]
+    wait = str(http.headers.get("Retry-After") or "")
+    if http.status_code == _THROTTLED and wait.isdigit() and int(wait) > _LONGEST_PAUSE_OF_BOTOCORE:
+        raise ClientError(parsed, attempt["operation"].name)
+
+
 def forget_clients() -> None:
-    """Drop the kept clients (tests change endpoints between cases)."""
+    """Drop the cached clients. Tests change the endpoints."""
     _client.cache_clear()
 
 
 def forget_session() -> None:
-    """Drop the session and its clients (each world of the tests has its own hooks in it)."""
+    """Drop the session and its clients. Each simulator of the tests registers its own hooks."""
     session.cache_clear()
     forget_clients()

@@ -1,6 +1,6 @@
-"""Our event bus: events put on it, and which of them EventBridge did not take.
+"""Publish events on the deployment's event bus and report those that EventBridge rejected.
 
-PutEvents answers 200 also when it took none of them: each entry has a result of its own
+PutEvents answers 200 even when it rejects every entry: each entry has its own result
 (https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html).
 """
 
@@ -24,7 +24,7 @@ _ENTRIES_A_CALL = 10
 
 @dataclass(frozen=True)
 class Event:
-    """An event as rules see it: `source`, `detail-type`, `detail`, and the ARNs in `resources`."""
+    """An event as EventBridge rules match it. `resources` are ARNs."""
 
     source: str
     detail_type: str
@@ -33,7 +33,11 @@ class Event:
 
 
 def put(events: Sequence[Event]) -> list[str]:
-    """Put events on the bus; an error code for each that was not taken, or that there was no answer for."""
+    """Publish events, ten in one call.
+
+    Returns:
+        One error code for each event that EventBridge rejected or did not confirm. Empty if it took all of them.
+    """
     codes: list[str] = []
     for start in range(0, len(events), _ENTRIES_A_CALL):
         entries = [_entry(event) for event in events[start : start + _ENTRIES_A_CALL]]

@@ -1,4 +1,4 @@
-"""The time, in one place, so that tests can move it."""
+"""The clock of the package. Tests replace it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 
 
 def now() -> float:
-    """Seconds since the epoch."""
+    """Return the current time in seconds since the epoch."""
     return time.time()
 
 
 def sleep(seconds: float) -> None:
-    """Wait; only for waits that fit well into the invocation."""
+    """Sleep. Use it only for a wait that fits well into the invocation."""
     time.sleep(seconds)
 
 
 def utc_now() -> datetime:
-    """The current time, aware, in UTC."""
+    """Return the current time as an aware datetime in UTC."""
     return datetime.fromtimestamp(now(), UTC)

@@ -1,4 +1,4 @@
-"""How long this run may work, and from when its effects may be settled by others."""
+"""How long a run may work, and when other runs may settle its effects."""
 
 from __future__ import annotations
 
@@ -16,49 +16,55 @@ from ir_router.settings import settings
 
 
 class LambdaContext(Protocol):
-    """What we use of Lambda's context object."""
+    """The part of Lambda's context object that this package uses."""
 
     def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until Lambda ends the invocation."""
+        """Return the milliseconds until Lambda ends the invocation."""
         ...
 
 
 @dataclass(frozen=True)
 class Deadline:
-    """`soft`: begin nothing new after it. `hard`: nothing of this run goes on after it. Seconds since the epoch."""
+    """The two ends of a run, in seconds since the epoch.
+
+    After `soft` the run starts no new work. After `hard` no work of the run continues.
+    """
 
     soft: float
     hard: float
 
     @property
     def settle_after(self) -> float:
-        """When a request sent at the last moment has landed and can be seen: the hard end plus the settling time."""
+        """When even a request sent at the last moment has taken effect: `hard` plus the settling time."""
         return self.hard + settings().settle_seconds
 
     @property
     def settled_from_now(self) -> float:
-        """When a request that has just ended without an answer has landed, if it ever does."""
+        """When a request that has just ended without an answer has taken effect, if it ever does."""
         return min(self.settle_after, clock.now() + settings().settle_seconds)
 
     def remaining(self) -> float:
-        """Seconds until nothing new may begin; negative when that time has passed."""
+        """Return the seconds until `soft`; negative after it."""
         return self.soft - clock.now()
 
     def check(self, needed: float = 0.0) -> None:
-        """Raises OutOfTimeError unless `needed` seconds are left."""
+        """Raise OutOfTimeError unless `needed` seconds are left."""
         if self.remaining() < needed:
-            raise OutOfTimeError("the time of this run is used up; the next run goes on")
+            raise OutOfTimeError("this run has no time left; the next run continues")
 
     def wait(self, seconds: float) -> None:
-        """Sleep, if it fits. Raises OutOfTimeError when it does not."""
+        """Sleep, or raise OutOfTimeError when less than `seconds` are left."""
         self.check(seconds)
         clock.sleep(seconds)
 
 
 def of_invocation(context: LambdaContext, *, reserve: float, at_most: float | None = None) -> Deadline:
-    """The deadline of an invocation: `reserve` seconds before Lambda ends it nothing new begins.
+    """Return the deadline of an invocation.
 
-    `at_most` (seconds) makes the run a slice that ends well before the function's own time-out.
+    Args:
+        context: Lambda's context object.
+        reserve: Seconds before the hard end in which no new work starts.
+        at_most: Longest duration of the run in seconds. Default: until Lambda's timeout.
     """
     hard = clock.now() + context.get_remaining_time_in_millis() / 1000
     if at_most is not None:
@@ -67,22 +73,22 @@ def of_invocation(context: LambdaContext, *, reserve: float, at_most: float | No
 
 
 class RunEndedError(IrRouterError):
-    """The hard end of a run came while it was at work; what it claimed is settled by a later one."""
+    """The run reached its hard deadline while it was working. A later run settles its claims."""
 
 
 class _HardEndError(BaseException):
-    """Not an Exception: inside the run no handler of ordinary errors may carry it on."""
+    """A BaseException, so that no `except Exception` inside the run lets the run continue."""
 
 
 @contextmanager
 def enforced(deadline: Deadline) -> Iterator[None]:
-    """End the run at its hard deadline, wherever it is. Raises RunEndedError then.
+    """End the run at its hard deadline, at any point of the code, with RunEndedError.
 
-    Others may settle what this run claimed as soon as the deadline and the settling time have passed, so nothing of
-    it may go on after them. Lambda itself ends an invocation at the function's time-out, which comes later.
+    Other runs may settle this run's claims once the deadline and the settling time have passed, so no work of this
+    run may continue after them. Lambda ends the invocation only at the function's timeout, which comes later.
     """
     if threading.current_thread() is not threading.main_thread():
-        # A signal reaches the main thread alone; Lambda runs handlers there. Local tests may use others.
+        # Only the main thread receives signals. Lambda runs handlers there; local tests may use other threads.
         yield
         return
 
@@ -94,7 +100,7 @@ def enforced(deadline: Deadline) -> Iterator[None]:
     try:
         yield
     except _HardEndError:
-        raise RunEndedError("the run's hard deadline came while it was at work") from None
+        raise RunEndedError("the run reached its hard deadline while it was working") from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

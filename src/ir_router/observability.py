@@ -1,6 +1,7 @@
 """Structured logs and metrics (AWS Lambda Powertools).
 
-A log line carries ids, counts and error codes; never message text, secrets, tokens or personal data.
+Each log line begins with an event id (`sqs.send_failed`) by which operators search. It contains ids, counts and error
+codes, never message text, secrets, tokens or personal data.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
+from ir_router import __version__
 from ir_router.settings import settings
 
 if TYPE_CHECKING:
@@ -19,12 +21,12 @@ if TYPE_CHECKING:
 METRICS_NAMESPACE = "ir-router"
 _IDENTIFIER = re.compile(r"[\w:/.#-]{1,300}", re.ASCII)
 
-# The specification's log levels are lower case; Powertools' own variable would be read as well.
+# The specification's log levels are lower case; Powertools expects capitals.
 _LEVEL = os.environ.get("LOG_LEVEL", "error").upper()
 
 
 class _Logger:
-    """Powertools' logger, imported when something is first logged: most requests at the door log nothing."""
+    """Powertools' logger, imported with the first log line: most webhook requests log nothing."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(_powertools_logger(), name)
@@ -39,28 +41,34 @@ _request_id: list[str | None] = [None]
 def _powertools_logger() -> Logger:
     from aws_lambda_powertools import Logger
 
-    made = Logger(service="ir-router", level=_LEVEL, log_uncaught_exceptions=False, json_serializer=in_ascii)
+    made = Logger(
+        service="ir-router",
+        level=_LEVEL,
+        log_uncaught_exceptions=False,
+        json_serializer=in_ascii,
+        version=__version__,
+    )
     made.append_keys(function_request_id=_request_id[0])
     return made
 
 
 def in_ascii(record: dict[str, Any]) -> str:
-    """A record as JSON in which no character acts on a terminal, whatever an id from outside holds."""
+    """Return a record as ASCII JSON, so that no character of an external id can control a terminal."""
     return json.dumps(record, default=str, separators=(",", ":"))
 
 
 def identifier(value: object) -> str:
-    """An id for a log line: as it is when it looks like one, for it may be whatever somebody sent in its place."""
+    """Return an external value for a log line if it looks like an id, else `not an id`. A sender may have forged it."""
     return value if isinstance(value, str) and _IDENTIFIER.fullmatch(value) else "not an id"
 
 
 def correlate(correlation_id: str) -> None:
-    """Put the id of the case or execution into every later log line of this invocation."""
+    """Add the id of the case or execution to every later log line of this invocation."""
     logger.set_correlation_id(identifier(correlation_id))
 
 
 def begin_invocation(context: object) -> None:
-    """Forget what the invocation before left behind; keep the request id."""
+    """Clear the log keys of the previous invocation and set the new request id."""
     _request_id[0] = getattr(context, "aws_request_id", None)
     if _powertools_logger.cache_info().currsize:
         logger.clear_state()
@@ -70,7 +78,10 @@ def begin_invocation(context: object) -> None:
 def measure(name: str, value: float = 1, unit: str = "Count") -> None:
     """Emit one value of a CloudWatch metric (embedded metric format), with the deployment's prefix as dimension.
 
-    `unit` is CloudWatch's: Count, Seconds, Milliseconds, Bytes. The names are listed in terraform/alarms.tf.
+    Args:
+        name: Metric name, as in terraform/alarms.tf.
+        value: The value to record.
+        unit: CloudWatch's unit: Count, Seconds, Milliseconds or Bytes.
     """
     from aws_lambda_powertools.metrics import MetricUnit, single_metric
 

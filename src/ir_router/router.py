@@ -1,12 +1,15 @@
-"""Which route an event takes: one table, decided by the shape of the event alone.
+"""Select the route of an event by the event's shape alone.
 
-A deployment imports the routes that it serves and no others, so that its cold start pays only for them.
+A deployment imports only the routes that it serves, which keeps its cold start short.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from threading import Thread
 from typing import Any
 
 from ir_router import aws
@@ -15,7 +18,7 @@ from ir_router.errors import RouteNotServedError, UnknownEventError
 Event = Mapping[str, Any]
 Handler = Callable[[Event, Any], Any]
 
-# Route -> the module whose `handle(event, context)` serves it. Terraform's `IR_ROUTES` uses these names.
+# Route -> the module whose `handle(event, context)` serves it. `IR_ROUTES`, which Terraform sets, uses these names.
 ROUTES: Mapping[str, str] = {
     "webhook": "ir_router.webhook",
     "slack_event": "ir_router.sync.slack_to_case",
@@ -30,35 +33,42 @@ ROUTES: Mapping[str, str] = {
     "approval": "ir_router.workflow.approval",
 }
 
-# Route -> the AWS services that its usual event needs. Their clients are made when the deployment starts.
+# Lambda allows ten seconds for initialisation, then it starts again within the first event.
+PREPARATION_SECONDS = 3.0
+
+# Route -> the AWS services that its usual event needs. `load` creates and connects their clients.
 CLIENTS: Mapping[str, tuple[str, ...]] = {
-    "webhook": ("ssm", "sqs"),
+    "webhook": ("ssm", "sqs", "lambda"),
     "slack_event": ("dynamodb", "ssm", "security-ir", "events"),
     "slash_command": ("dynamodb", "ssm", "security-ir", "events"),
     "interaction": ("dynamodb", "ssm", "security-ir", "events", "lambda"),
     "poll": ("dynamodb", "ssm", "security-ir", "events"),
     "sync_case": ("dynamodb", "ssm", "security-ir", "sqs"),
-    "file_transfer": ("dynamodb", "ssm", "security-ir", "events"),
+    "file_transfer": ("dynamodb", "ssm", "security-ir", "events", "sqs"),
     "workflow": ("dynamodb", "iam", "sns", "sqs", "security-ir", "events"),
     "approval": ("dynamodb", "stepfunctions", "events"),
 }
 
-# A task that names one of these routes' own work; every other task belongs to the workflow.
+# Task -> route. Every other task belongs to the workflow.
 _TASK_ROUTES: Mapping[str, str] = {
     "poll": "poll",
     "slash_command": "slash_command",
     "interaction": "interaction",
+    "record_access_change": "approval",
     "verify": "operations",
+    "watch": "operations",
+    "start_oversized": "operations",
     "replay": "operations",
     "resync": "operations",
+    "forget": "operations",
 }
 
-_APPROVAL_EVENTS = frozenset({"ApprovalRequested", "ApprovalDecided", "ApprovalTimedOut"})
+_APPROVAL_EVENTS = frozenset({"ApprovalRequested", "ApprovalDecided", "ApprovalTimedOut", "ApprovalMessageChanged"})
 _CASE_SOURCES = frozenset({"security-ir", "aws.security-ir"})
 
 
 def recognise(event: object) -> str:
-    """The route of an event. Raises UnknownEventError, naming the routes, when it is none of ours."""
+    """Return the route of an event, a key of ROUTES. Raises UnknownEventError, which lists the known events."""
     if not isinstance(event, Mapping):
         raise UnknownEventError(_unknown("The event is not a JSON object."))
     task = event.get("task")
@@ -83,26 +93,42 @@ def _queue_route(record: object) -> str:
             return "slack_event"
         if queue.endswith("files.fifo"):
             return "file_transfer"
-    raise UnknownEventError(_unknown("The records come from no queue of ours."))
+    raise UnknownEventError(_unknown("The records come from an unknown queue."))
 
 
 def _unknown(why: str) -> str:
     return (
-        f'{why} Known: {{"task": ...}}, an API Gateway proxy event, SQS records of slack-events.fifo or files.fifo, '
-        "EventBridge events of source security-ir or aws.security-ir, "
+        f'{why} Known events: {{"task": ...}}, an API Gateway proxy event, '
+        "SQS records of slack-events.fifo or files.fifo, EventBridge events of source security-ir or aws.security-ir, "
         '{"task_token" or "approval_id", "decision", "analyst", "notes"}.'
     )
 
 
 def load(served: frozenset[str]) -> None:
-    """Import the routes of a deployment and make its clients, so that its first event finds them."""
-    for route in served & ROUTES.keys():
-        importlib.import_module(ROUTES[route])
-    aws.prepare({service for route in served for service in CLIENTS.get(route, ())})
+    """Import the routes of a deployment, connect its clients and let the routes prepare, all before the first event.
+
+    During initialisation a function has a full processor; later the same work takes several times as long. A module
+    prepares a route in `prepare()`. After PREPARATION_SECONDS the first event does the rest.
+    """
+    modules = [importlib.import_module(ROUTES[route]) for route in sorted(served & ROUTES.keys())]
+    services = sorted({service for route in served for service in CLIENTS.get(route, ())})
+    for service in services:
+        aws.create(service)  # botocore creates one client at a time
+    _at_once([partial(aws.connect, service) for service in services])
+    _at_once([module.prepare for module in modules if hasattr(module, "prepare")])
+
+
+def _at_once(steps: Sequence[Callable[[], None]]) -> None:
+    threads = [Thread(target=step, daemon=True) for step in steps]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + PREPARATION_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
 
 
 def handler_of(route: str, served: frozenset[str]) -> Handler:
-    """The handler of a route. Raises RouteNotServedError before any code of it is imported."""
+    """Return the handler of a route. Raises RouteNotServedError before it imports any of the route's code."""
     if route not in served:
         raise RouteNotServedError(
             f"This deployment does not serve the route {route}; it serves {', '.join(sorted(served)) or 'none'}."

@@ -1,7 +1,6 @@
-"""The environment of a function, as one typed value.
+"""The environment variables of a function as one typed value. Terraform sets them (terraform/functions.tf).
 
-A frozen dataclass rather than a pydantic model: the webhook pays for its imports at every cold start.
-The names are those that Terraform sets (terraform/functions.tf).
+`Settings` is a dataclass because importing pydantic would slow every cold start of the webhook.
 """
 
 from __future__ import annotations
@@ -11,15 +10,24 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal, cast
+from urllib.parse import urlsplit
 
 from ir_router.errors import NotConfiguredError
+
+# Terraform refuses other values (terraform/variables.tf).
+ChannelVisibility = Literal["private", "public"]
+ContainmentMode = Literal["dry_run", "enforce", "off"]
+ContainmentScope = Literal["key", "principal"]
+InitialImport = Literal["none", "open"]
+RolesToAskAbout = Literal["all", "none", "service_roles"]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a deployment was told. Lists come as JSON, switches as `true` or `false`.
+    """The settings of a deployment. The variables hold lists as JSON and switches as `true` or `false`.
 
-    Settings that only some deployments have are None elsewhere; `require` names the missing one.
+    A setting that only some functions have is None in the others. Read such a setting with `require`.
     """
 
     routes: frozenset[str]
@@ -30,6 +38,9 @@ class Settings:
     files_queue_url: str | None
     approval_queue_url: str | None
     alert_topic_arn: str | None
+    key_arn: str | None
+    log_retention_days: int
+    digests: tuple[tuple[str, str], ...]
     state_machine_arn: str | None
     slack_function: str | None
     approval_function: str | None
@@ -40,36 +51,49 @@ class Settings:
     channel_prefix_parameter: str
     slack_api_base_url: str | None
     region: str
-    channel_visibility: str
+    channel_visibility: ChannelVisibility
     security_channel_id: str | None
     approvers: tuple[str, ...]
     case_editors: tuple[str, ...]
+    watcher_domains: tuple[str, ...]
     mirror_bots: bool
     remove_former_watchers: bool
-    initial_import: str
-    containment_mode: str
+    initial_import: InitialImport
+    containment_mode: ContainmentMode
     contain_other_keys: bool
     contain_actor: bool
+    containment_scope: ContainmentScope
+    ask_before_containing_roles: RolesToAskAbout
+    lists_digest: str | None
     protected_principals: tuple[str, ...]
     max_containments_per_hour: int
     allowed_cidrs: tuple[str, ...]
     allowed_principals: tuple[str, ...]
+    api_access_logs: bool
+    detections_disabled: tuple[str, ...]
+    severity_overrides: tuple[tuple[str, str], ...]
+    extra_detections: str | None
     case_resolver_type: str
     audit_retention_days: int
+    case_retention_days: int
     owner_tag: str
     settle_seconds: float
     previous_signing_secret_hours: float
+    quota_self_managed_cases: int
+    quota_aws_supported_cases: int
 
     def require(self, name: str) -> str:
-        """The setting `name`, which must be set. Raises NotConfiguredError with its environment variable."""
+        """Return the setting `name`. Raises NotConfiguredError, which names the variable, when it is not set."""
         value = getattr(self, name)
         if not value:
-            raise NotConfiguredError(f"The environment variable IR_{name.upper()} is not set; Terraform sets it.")
+            raise NotConfiguredError(
+                f"The environment variable IR_{name.upper()} is not set. Run make deploy: Terraform sets it."
+            )
         return str(value)
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
-    """Read the settings. Raises NotConfiguredError with the variable's name when a value cannot be read."""
+    """Parse the settings. Raises NotConfiguredError, which names the variable, for a value that cannot be parsed."""
     return Settings(
         routes=frozenset(route.strip() for route in environment.get("IR_ROUTES", "").split(",") if route.strip()),
         name_prefix=environment.get("IR_NAME_PREFIX", "security-incident"),
@@ -79,6 +103,9 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         files_queue_url=environment.get("IR_FILES_QUEUE_URL"),
         approval_queue_url=environment.get("IR_APPROVAL_QUEUE_URL"),
         alert_topic_arn=environment.get("IR_ALERT_TOPIC_ARN"),
+        key_arn=environment.get("IR_KEY_ARN"),
+        log_retention_days=int(_number(environment, "IR_LOG_RETENTION_DAYS", 90)),
+        digests=_pairs(environment, "IR_DIGESTS"),
         state_machine_arn=environment.get("IR_STATE_MACHINE_ARN"),
         slack_function=environment.get("IR_SLACK_FUNCTION"),
         approval_function=environment.get("IR_APPROVAL_FUNCTION"),
@@ -87,33 +114,46 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         signing_secret_parameter=_parameter(environment, "IR_SIGNING_SECRET_PARAMETER", "slackSigningSecret"),
         workspace_id_parameter=_parameter(environment, "IR_WORKSPACE_ID_PARAMETER", "slackWorkspaceId"),
         channel_prefix_parameter=_parameter(environment, "IR_CHANNEL_PREFIX_PARAMETER", "slackChannelPrefix"),
-        slack_api_base_url=environment.get("SLACK_API_BASE_URL"),
+        slack_api_base_url=_slack_base_url(environment.get("SLACK_API_BASE_URL", "")),
         region=environment.get("AWS_REGION", "us-east-1"),
-        channel_visibility=environment.get("IR_CHANNEL_VISIBILITY", "private"),
+        channel_visibility=cast("ChannelVisibility", environment.get("IR_CHANNEL_VISIBILITY", "private")),
         security_channel_id=environment.get("IR_SECURITY_CHANNEL_ID") or None,
-        approvers=_strings(environment, "IR_APPROVERS"),
-        case_editors=_strings(environment, "IR_CASE_EDITORS"),
+        approvers=strings(environment, "IR_APPROVERS"),
+        case_editors=strings(environment, "IR_CASE_EDITORS"),
+        watcher_domains=strings(environment, "IR_WATCHER_DOMAINS"),
         mirror_bots=_switch(environment, "IR_MIRROR_BOTS", default=False),
         remove_former_watchers=_switch(environment, "IR_REMOVE_FORMER_WATCHERS", default=False),
-        initial_import=environment.get("IR_INITIAL_IMPORT", "open"),
-        containment_mode=environment.get("IR_CONTAINMENT_MODE", "dry_run"),
+        initial_import=cast("InitialImport", environment.get("IR_INITIAL_IMPORT", "open")),
+        containment_mode=cast("ContainmentMode", environment.get("IR_CONTAINMENT_MODE", "dry_run")),
         contain_other_keys=_switch(environment, "IR_CONTAIN_OTHER_KEYS", default=True),
         contain_actor=_switch(environment, "IR_CONTAIN_ACTOR", default=False),
-        protected_principals=_strings(environment, "IR_PROTECTED_PRINCIPALS"),
+        containment_scope=cast("ContainmentScope", environment.get("IR_CONTAINMENT_SCOPE", "principal")),
+        ask_before_containing_roles=cast(
+            "RolesToAskAbout", environment.get("IR_ASK_BEFORE_CONTAINING_ROLES", "service_roles")
+        ),
+        lists_digest=environment.get("IR_LISTS_DIGEST"),
+        protected_principals=strings(environment, "IR_PROTECTED_PRINCIPALS"),
         max_containments_per_hour=int(_number(environment, "IR_MAX_CONTAINMENTS_PER_HOUR", 10)),
-        allowed_cidrs=_strings(environment, "IR_ALLOWED_CIDRS"),
-        allowed_principals=_strings(environment, "IR_ALLOWED_PRINCIPALS"),
+        allowed_cidrs=strings(environment, "IR_ALLOWED_CIDRS"),
+        allowed_principals=strings(environment, "IR_ALLOWED_PRINCIPALS"),
+        api_access_logs=_switch(environment, "IR_API_ACCESS_LOGS", default=True),
+        detections_disabled=strings(environment, "IR_DETECTIONS_DISABLED"),
+        severity_overrides=_pairs(environment, "IR_SEVERITY_OVERRIDES"),
+        extra_detections=environment.get("IR_EXTRA_DETECTIONS") or None,
         case_resolver_type=environment.get("IR_CASE_RESOLVER_TYPE", "Self"),
         audit_retention_days=int(_number(environment, "IR_AUDIT_RETENTION_DAYS", 365)),
+        case_retention_days=int(_number(environment, "IR_CASE_RETENTION_DAYS", 400)),
         owner_tag=environment.get("IR_OWNER_TAG", "slack-email"),
         settle_seconds=_number(environment, "IR_SETTLE_SECONDS", 30),
         previous_signing_secret_hours=_number(environment, "IR_PREVIOUS_SIGNING_SECRET_HOURS", 24),
+        quota_self_managed_cases=int(_number(environment, "IR_QUOTA_SELF_MANAGED_CASES", 50)),
+        quota_aws_supported_cases=int(_number(environment, "IR_QUOTA_AWS_SUPPORTED_CASES", 10)),
     )
 
 
 @cache
 def settings() -> Settings:
-    """The settings of this process, read once."""
+    """Return the settings of this process, parsed once."""
     return from_environment(os.environ)
 
 
@@ -121,8 +161,9 @@ def _parameter(environment: Mapping[str, str], name: str, default: str) -> str:
     return environment.get(name) or f"/SecurityIncidentResponse/{default}"
 
 
-def _strings(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
-    text = environment.get(name) or "[]"
+def strings(values_by_name: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Return the strings of the JSON list `name`; none if it is missing. Raises NotConfiguredError for other values."""
+    text = values_by_name.get(name) or "[]"
     try:
         values = json.loads(text)
     except ValueError:
@@ -130,6 +171,16 @@ def _strings(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise NotConfiguredError(f'{name} must be a JSON list of strings, for example ["a", "b"].')
     return tuple(values)
+
+
+def _pairs(environment: Mapping[str, str], name: str) -> tuple[tuple[str, str], ...]:
+    try:
+        values = json.loads(environment.get(name) or "{}")
+    except ValueError:
+        values = None
+    if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
+        raise NotConfiguredError(f'{name} must be a JSON object of strings, for example {{"a": "b"}}.')
+    return tuple(sorted(values.items()))
 
 
 def _switch(environment: Mapping[str, str], name: str, *, default: bool) -> bool:
@@ -145,3 +196,13 @@ def _number(environment: Mapping[str, str], name: str, default: float) -> float:
         return float(text)
     except ValueError:
         raise NotConfiguredError(f"{name} must be a number.") from None
+
+
+def _slack_base_url(url: str) -> str | None:
+    """Return the base URL if its host is Slack's or this machine's, else None.
+
+    The bot token goes to this host, so a permission to change the variable must not be a permission to read the token.
+    """
+    host = urlsplit(url).hostname or ""
+    is_slack = url.startswith("https://") and f".{host}".endswith((".slack.com", ".slack-gov.com"))
+    return url if is_slack or host in ("127.0.0.1", "localhost", "::1") else None

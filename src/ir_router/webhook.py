@@ -1,7 +1,7 @@
-"""The door that faces the internet: verify, hand over, answer.
+"""The webhook endpoint, which faces the internet: verify the request, pass it on, answer.
 
-It makes one outbound call when warm (SQS SendMessage, or an asynchronous Lambda invocation), and none for a request
-that is not Slack's. Nothing heavy is imported here: every cold start of the door pays for it.
+A warm function makes one outbound call (SQS SendMessage or an asynchronous Lambda invocation), and none for a request
+that Slack did not sign. Import nothing heavy here: it would slow every cold start.
 """
 
 from __future__ import annotations
@@ -12,22 +12,24 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ir_router import aws
-from ir_router.commands import acknowledgement, forms
+from ir_router.commands import forms
 from ir_router.errors import IrRouterError, NotConfiguredError, RetryLaterError, UncertainError, error_id
 from ir_router.observability import logger
 from ir_router.settings import settings
-from ir_router.slack import credentials, inbound, signature
+from ir_router.slack import credentials, envelopes, inbound, installation, signature
+from ir_router.slack.envelopes import Origin
 
-# Slack's largest requests (a message of 40,000 characters with its blocks) stay well below it.
+# In bytes. Slack's largest requests (a message of 40,000 characters with its blocks) are well below this.
 BODY_LIMIT = 1_000_000
 _NOT_ACCEPTED = (
-    "⚠️ Temporary connectivity issue\nYour request was not accepted and will not be tried again; please repeat it.\n"
+    "⚠️ Temporary connectivity issue\nYour request was not accepted and is not retried. Please send it again.\n"
     "Error ID: {}"
 )
 
@@ -43,10 +45,19 @@ _COMMAND_FIELDS = (
     "trigger_id",
 )
 
-# Characters that JSON can carry and SQS refuses (SendMessage); json.dumps escapes those below U+0020 by itself.
+# Characters that JSON allows and SendMessage rejects. json.dumps already escapes those below U+0020.
 _NOT_FOR_SQS = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
+_SSL_CHECK = b"ssl_check=1"
+
 Answer = dict[str, Any]
+
+
+def prepare() -> None:
+    """Read the parameters before the first request. If that fails, the request reads them and reports the error."""
+    with suppress(NotConfiguredError, RetryLaterError, UncertainError):
+        signature.prepare()
+        credentials.workspace_id()
 
 
 def handle(event: Mapping[str, Any], context: object) -> Answer:  # noqa: ARG001 - every route has this shape
@@ -58,19 +69,21 @@ def handle(event: Mapping[str, Any], context: object) -> Answer:  # noqa: ARG001
     try:
         return _checked(headers, body)
     except NotConfiguredError as error:
-        logger.error("not configured", extra={"reason": str(error)})
+        logger.error("webhook.not_configured: a setting or SSM parameter is missing", extra={"reason": str(error)})
         return _answer(503)
     except (RetryLaterError, UncertainError) as error:
-        # Slack delivers an event again after a 5xx.
+        # Slack redelivers an event after a 5xx.
         return _answer(503, _not_accepted(error))
 
 
 def _checked(headers: Mapping[str, str], body: bytes) -> Answer:
-    """Raises NotConfiguredError, RetryLaterError and UncertainError when a parameter cannot be read."""
+    """Raise NotConfiguredError, RetryLaterError or UncertainError when SSM does not return a parameter."""
     if not signature.is_authentic(
         headers.get("x-slack-request-timestamp", ""), headers.get("x-slack-signature", ""), body
     ):
-        logger.info("refused a request that Slack did not sign")
+        if _is_certificate_check(headers, body):
+            return _answer(200)
+        logger.info("webhook.signature_rejected: the request has no valid Slack signature")
         return _answer(401)
     try:
         text = body.decode("utf-8")
@@ -79,6 +92,14 @@ def _checked(headers: Mapping[str, str], body: bytes) -> Answer:
     if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return _form(dict(parse_qsl(text, keep_blank_values=True)))
     return _json(text, headers, body)
+
+
+def _is_certificate_check(headers: Mapping[str, str], body: bytes) -> bool:
+    """Return whether Slack only checks the certificate. It does not sign this request, which has no effect.
+
+    https://docs.slack.dev/interactivity/implementing-slash-commands (`ssl_check=1`)
+    """
+    return _SSL_CHECK in body.split(b"&") and "x-slack-signature" not in headers
 
 
 def _body(event: Mapping[str, Any]) -> bytes | None:
@@ -102,12 +123,15 @@ def _json(text: str, headers: Mapping[str, str], body: bytes) -> Answer:
         return _answer(400)
     if payload.get("type") == "url_verification":
         return _answer(200, {"challenge": str(payload.get("challenge", ""))})
+    if payload.get("type") == "app_rate_limited":
+        # https://docs.slack.dev/reference/events/app_rate_limited
+        logger.error("webhook.events_rate_limited: Slack drops events for up to a minute")
     event = payload.get("event")
     if payload.get("type") != "event_callback" or not isinstance(event, dict):
         return _answer(200)
-    # On Enterprise Grid an event may name the organisation alone.
-    if not credentials.is_our_workspace(payload.get("team_id"), payload.get("enterprise_id")):
-        return _answer(403)
+    origin = envelopes.of_event(payload)
+    if not _is_ours(origin):
+        return _turned_away(origin)
     if not inbound.is_wanted(event, str(payload.get("api_app_id") or "")):
         return _answer(200)
     return _enqueue(payload, event, headers, body)
@@ -120,8 +144,7 @@ def _enqueue(payload: Mapping[str, Any], event: Mapping[str, Any], headers: Mapp
     signed = headers.get("x-slack-request-timestamp", "").encode() + body
     message = {
         "event_id": payload.get("event_id"),
-        "team_id": payload.get("team_id"),
-        "enterprise_id": payload.get("enterprise_id"),
+        "team_id": credentials.workspace_id(),
         "app_id": payload.get("api_app_id"),
         "event": inbound.trimmed(event),
     }
@@ -133,8 +156,8 @@ def _enqueue(payload: Mapping[str, Any], event: Mapping[str, Any], headers: Mapp
             MessageDeduplicationId=_identifier(str(payload.get("event_id") or hashlib.sha256(signed).hexdigest())),
         )
     except (BotoCoreError, ClientError) as error:
-        # Slack delivers the event again after a 5xx.
-        logger.error("could not hand an event over", extra={"error": type(error).__name__})
+        # Slack redelivers the event after a 5xx.
+        logger.error("sqs.send_failed: the event was not queued", extra={"error": type(error).__name__})
         return _answer(503)
     return _answer(200)
 
@@ -151,14 +174,13 @@ def _form(form: Mapping[str, str]) -> Answer:
     if not form.get("command"):
         return _answer(400)
     try:
-        if not credentials.is_our_workspace(form.get("team_id"), form.get("enterprise_id")):
-            return _answer(403)
+        is_ours = _is_ours(envelopes.of_command(form))
     except (RetryLaterError, UncertainError) as error:
         return _answer(200, _not_accepted(error))
-    # Only what is read goes on: the form also holds Slack's legacy verification token.
+    # Pass on only the fields that are read: the form also contains Slack's legacy verification token.
     command = {name: form[name] for name in _COMMAND_FIELDS if name in form}
-    failure = _invoke({"task": "slash_command", "command": command})
-    return _answer(200, failure or _ephemeral(acknowledgement.text(form)))
+    # An empty answer shows nothing in Slack. A text would stay: Slack cannot replace the first answer to a command.
+    return _answer(200, _invoke({"task": "slash_command", "command": command, "is_ours": is_ours}))
 
 
 def _interaction(text: str) -> Answer:
@@ -168,46 +190,55 @@ def _interaction(text: str) -> Answer:
         return _answer(400)
     if not isinstance(payload, dict):
         return _answer(400)
-    team, enterprise = payload.get("team"), payload.get("enterprise")
-    if not credentials.is_our_workspace(
-        team.get("id") if isinstance(team, dict) else None,
-        enterprise.get("id") if isinstance(enterprise, dict) else None,
-    ):
-        return _answer(403)
+    origin = envelopes.of_interaction(payload)
+    is_ours = _is_ours(origin)
+    if not is_ours and origin.is_certain:
+        return _turned_away(origin)
     if payload.get("type") == "view_submission":
         wrong = forms.errors(payload)
         if wrong:
             return _answer(200, {"response_action": "errors", "errors": wrong})
     kept = {name: value for name, value in payload.items() if name != "token"}
-    if _invoke({"task": "interaction", "payload": kept}) is not None:
-        # Slack shows people that the action failed; it is not delivered again.
+    if _invoke({"task": "interaction", "payload": kept, "is_ours": is_ours}) is not None:
+        # Slack shows the user that the action failed, and does not redeliver it.
         return _answer(503)
     return _answer(200)
 
 
+def _is_ours(origin: Origin) -> bool:
+    """Return whether the request names the configured workspace or organisation.
+
+    If only the user's ids are known, a request that is not ours is passed on: a colleague of another workspace, or a
+    user of a connected company, may have sent it. The function behind the webhook asks Slack (`slack.installation`).
+    """
+    return credentials.is_our_workspace(*origin.ids)
+
+
+def _turned_away(origin: Origin) -> Answer:
+    """Answer 200, because Slack repeats a rejected event and may switch off the app's events."""
+    installation.log_refused(origin)
+    return _answer(200)
+
+
 def _invoke(event: Mapping[str, Any]) -> dict[str, str] | None:
-    """Hand a request over; what to tell the person when that failed."""
+    """Invoke the function behind the webhook. Return the answer for the user when that fails, else None."""
     try:
-        aws.client("lambda").invoke(
-            FunctionName=settings().require("slack_function"),
-            InvocationType="Event",
-            Payload=json.dumps(event).encode(),
-        )
+        aws.invoke_later(settings().require("slack_function"), event)
     except (BotoCoreError, ClientError) as error:
         return _not_accepted(error)
     return None
 
 
 def _not_accepted(error: Exception) -> dict[str, str]:
-    """What the person is told; the error's id is in the log."""
+    """Log the error with a new error id, and return the answer for the user."""
     shown = error_id("network-error")
-    said = str(error) if isinstance(error, IrRouterError) else type(error).__name__
-    logger.error("could not hand a request over", extra={"error_id": shown, "error": said})
+    reason = str(error) if isinstance(error, IrRouterError) else type(error).__name__
+    logger.error("webhook.request_not_accepted: the user must repeat it", extra={"error_id": shown, "error": reason})
     return _ephemeral(_NOT_ACCEPTED.format(shown))
 
 
 def _identifier(text: str) -> str:
-    """A message group or de-duplication id: at most 128 characters of those that SQS allows."""
+    """Return a valid message group or deduplication id: at most 128 characters of those that SQS allows."""
     if text.isascii() and text.isalnum() and len(text) <= 128:
         return text
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()

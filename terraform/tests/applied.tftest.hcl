@@ -1,4 +1,4 @@
-# What is known only once everything is made.
+# Checks of values that are known only after an apply.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -10,10 +10,10 @@ mock_provider "aws" {
 }
 
 variables {
-  # Any file does: the mocked provider uploads nothing.
+  # Any existing file works: the mocked provider uploads nothing.
   package_path = "./versions.tf"
 
-  # Values of the right form, looked for afterwards in all that Terraform wrote.
+  # Values in the correct format. A test searches for them in everything that Terraform wrote.
   slack_bot_token      = "xoxb-1111111111-2222222222-AppliedCanary"
   slack_signing_secret = "0123456789abcdef0123456789abcdef"
   slack_workspace_id   = "T0APPLIED"
@@ -23,7 +23,7 @@ variables {
 run "given_a_deployment_when_applied_then_the_slack_app_is_set_up_by_one_paste" {
   assert {
     condition     = endswith(output.SlackWebhookUrl, "/slack/events")
-    error_message = "Slack's request URL ends in the specification's path."
+    error_message = "SlackWebhookUrl must end with the path that the specification gives."
   }
 
   assert {
@@ -32,28 +32,29 @@ run "given_a_deployment_when_applied_then_the_slack_app_is_set_up_by_one_paste" 
       jsondecode(output.slack_app_manifest).settings.interactivity.request_url,
       jsondecode(output.slack_app_manifest).features.slash_commands[0].url,
     ]) == toset([output.SlackWebhookUrl])
-    error_message = "Events, interactivity and the command all come to the one door."
+    error_message = "Events, interactivity and the slash command must all use SlackWebhookUrl."
   }
 
   assert {
     condition     = jsondecode(output.slack_app_manifest).features.slash_commands[0].command == "/security-ir"
-    error_message = "The command's name is the specification's."
+    error_message = "The slash command must have the name that the specification gives."
   }
 
   assert {
     condition = toset(jsondecode(output.slack_app_manifest).settings.event_subscriptions.bot_events) == toset([
       "message.channels", "message.groups", "member_joined_channel", "member_left_channel", "file_shared",
+      "channel_deleted", "channel_id_changed", "group_deleted", "file_deleted",
     ])
-    error_message = "The events are the specification's."
+    error_message = "The app must subscribe to the events that the specification gives, and to changes of a channel's id and deletions of channels and files."
   }
 
   assert {
     condition     = alltrue([for scope in jsondecode(output.slack_app_manifest).oauth_config.scopes.bot : !contains(["im:read", "mpim:read", "channels:join", "admin"], scope)])
-    error_message = "No scope is asked for that nothing uses."
+    error_message = "The manifest must not contain unused scopes."
   }
 
   assert {
     condition     = !jsondecode(output.slack_app_manifest).settings.token_rotation_enabled && !jsondecode(output.slack_app_manifest).settings.socket_mode_enabled
-    error_message = "A rotating token expires within hours, and in socket mode Slack calls no URL."
+    error_message = "Token rotation and socket mode must be off: a rotating token expires within hours, and in socket mode Slack calls no URL."
   }
 }

@@ -1,4 +1,4 @@
-"""A local Slack with the app, a private channel and a person in it; files that need another make their own."""
+"""A local Slack with the app, a private channel and a member; test files with other needs create their own."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from slack_sdk import WebClient
 
-from ir_local.slack import Person
-from ir_local.slack.testing import LocalSlack, local_slack
+from ir_sandbox.slack import Person
+from ir_sandbox.slack.testing import LocalSlack, local_slack
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def channel(client: WebClient) -> str:
 
 @pytest.fixture
 def jane(slack: LocalSlack, client: WebClient, channel: str) -> Person:
-    """In the channel; what that made Slack deliver is over."""
+    """A member of the channel, after the delivery of the events that joining it published."""
     person = slack.workspace.create_user("jane.smith")
     client.conversations_invite(channel=channel, users=person.id)
     slack.settle()

@@ -1,4 +1,4 @@
-"""Status, closing, log and dates of cases of the local Security IR service, driven by boto3."""
+"""Status, closure, edit log and dates of cases of the local Security IR service, called through boto3."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, cast
 import pytest
 from mypy_boto3_security_ir import SecurityIncidentResponseClient
 
-from ir_local.security_ir import Change, Settings
-from ir_local.security_ir.testing import LocalSecurityIr, case_parameters, local_security_ir
+from ir_sandbox.security_ir import Change, Settings
+from ir_sandbox.security_ir.testing import LocalSecurityIr, case_parameters, local_security_ir
 
 if TYPE_CHECKING:
     from mypy_boto3_security_ir.literals import SelfManagedCaseStatusType
@@ -60,7 +60,7 @@ MODELLED_TRANSITIONS = {
 
 @pytest.mark.parametrize("source", ACCEPTED)
 def test_fact_a_self_managed_case_moves_only_along_the_documented_transitions(client, source):
-    """Botocore's model, UpdateCaseStatus: the list of transitions of self-managed cases."""
+    """Botocore's model, UpdateCaseStatus: the transitions of self-managed cases."""
     for target in ACCEPTED:
         case_id = create(client)
         move(client, case_id, *PATHS[source])
@@ -230,7 +230,7 @@ def changes_of(
 
 @pytest.mark.parametrize("still", [None, frozenset(), frozenset(Change)], ids=["default", "none", "all"])
 def test_given_the_setting_when_a_case_changes_then_last_updated_date_moves_or_not(sir, client, still):
-    """Fact: attachments have no event; which changes move lastUpdatedDate is not documented."""
+    """Fact: attachments publish no event; the changes that update lastUpdatedDate are not documented."""
     if still is None:
         still = frozenset({Change.ATTACHMENT, Change.TAGS})
         assert sir.service.settings.changes_without_date == still

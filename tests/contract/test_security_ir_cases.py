@@ -1,15 +1,15 @@
-"""Cases of the local Security IR service, driven by boto3."""
+"""Cases of the local Security IR service, called through boto3."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import pytest
 from mypy_boto3_security_ir import SecurityIncidentResponseClient
 
-from ir_local.security_ir.testing import LocalSecurityIr, case_parameters, local_security_ir
+from ir_sandbox.security_ir.testing import LocalSecurityIr, case_parameters, local_security_ir
 
 if TYPE_CHECKING:
     from mypy_boto3_security_ir.type_defs import ListCasesItemTypeDef
@@ -56,7 +56,7 @@ def test_given_a_membership_when_a_case_is_created_then_get_case_gives_what_was_
     }
     assert case["caseStatus"] == "Submitted"
     assert case["pendingAction"] == "None"
-    assert case["createdDate"] == case["lastUpdatedDate"]
+    assert abs(case["createdDate"] - case["lastUpdatedDate"]) <= timedelta(milliseconds=1)
     assert case["caseAttachments"] == []
     assert client.list_tags_for_resource(resourceArn=case["caseArn"])["tags"] == {"severity": "High"}
 
@@ -71,7 +71,7 @@ def test_fact_case_id_has_ten_digits_and_the_arn_ends_with_it(client):
 
 
 def test_fact_get_case_has_neither_case_id_nor_severity(client):
-    """Fact: GetCase's answer has no caseId and no severity."""
+    """Fact: GetCase's response has no caseId and no severity."""
     case = client.get_case(caseId=create(client))
 
     assert not {"caseId", "severity"} & case.keys()

@@ -1,4 +1,4 @@
-"""Comments, idempotency and paging of the local Security IR service, driven by boto3."""
+"""Comments, idempotency and paging of the local Security IR service, called through boto3."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from mypy_boto3_security_ir import SecurityIncidentResponseClient
 
-from ir_local.security_ir.testing import LocalSecurityIr, case_parameters, local_security_ir
+from ir_sandbox.security_ir.testing import LocalSecurityIr, case_parameters, local_security_ir
 
 if TYPE_CHECKING:
     from mypy_boto3_security_ir.type_defs import IncidentResponderTypeDef
@@ -66,7 +66,7 @@ def test_fact_comment_item_has_these_members_and_a_six_digit_id(client, case_id)
     assert len(comment["commentId"]) == 6
 
 
-def test_given_a_comment_when_somebody_else_edits_it_then_editor_and_date_change_and_creator_stays(
+def test_given_a_comment_when_another_principal_edits_it_then_editor_and_date_change_but_not_the_creator(
     sir, client, case_id
 ):
     comment_id = sir.client("sync").create_case_comment(caseId=case_id, body="first")["commentId"]

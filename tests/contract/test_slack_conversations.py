@@ -1,11 +1,11 @@
-"""Channels of the local Slack: making, naming, finding, topics, archiving; who is in them."""
+"""Channels of the local Slack: create, name, find, set the topic, archive; members."""
 
 from __future__ import annotations
 
 import pytest
 from slack_sdk import WebClient
 
-from ir_local.slack.testing import error_of
+from ir_sandbox.slack.testing import error_of
 
 
 def create(client: WebClient, name: str = "case-1", *, private: bool = False) -> str:
@@ -16,7 +16,7 @@ def subtypes(client: WebClient, channel: str) -> list[str | None]:
     return [message.get("subtype") for message in client.conversations_history(channel=channel)["messages"]][::-1]
 
 
-# Making and naming
+# Creating and naming
 
 
 @pytest.mark.parametrize("private", [False, True])
@@ -60,7 +60,7 @@ def test_fact_name_taken_also_for_archived_channels(client, private):
     assert error_of(client.conversations_create, name="case-1", is_private=True)["error"] == "name_taken"
 
 
-def test_given_somebody_elses_private_channel_when_its_name_is_used_then_name_taken_but_not_found(slack, client):
+def test_given_a_private_channel_of_others_when_its_name_is_used_then_name_taken_but_not_found(slack, client):
     jane = slack.workspace.create_user("jane")
     secret = jane.create_channel("secret", is_private=True)
 
@@ -158,7 +158,7 @@ def test_fact_topic_250(client, what):
 
 
 def test_given_a_topic_with_markup_when_read_back_then_escaped(client):
-    """Topics come back with entities, as github.com/adsr/irslackd/issues/1 shows."""
+    """Slack returns topics with entities, as github.com/adsr/irslackd/issues/1 shows."""
     channel = create(client)
     client.conversations_setTopic(channel=channel, topic="R&D <b> &amp;")
     topic = client.conversations_info(channel=channel)["channel"]["topic"]["value"]
@@ -182,7 +182,7 @@ def test_given_a_public_channel_the_bot_is_not_in_when_changed_then_not_in_chann
     assert client.conversations_info(channel=channel)["channel"]["is_member"] is False
 
 
-def test_given_a_channel_when_renamed_then_the_old_name_is_kept_and_said(slack, client):
+def test_given_a_channel_when_renamed_then_the_old_name_is_kept_and_announced(slack, client):
     channel = create(client)
     create(client, "other")
 
@@ -310,7 +310,7 @@ def test_given_a_bot_removed_by_hand_from_a_private_channel_when_used_then_it_is
     assert error_of(client.conversations_info, channel=channel)["error"] == "channel_not_found"
 
 
-def test_given_a_public_channel_when_joined_and_left_then_said_twice_without_harm(slack, client):
+def test_given_a_public_channel_when_joined_and_left_twice_then_the_second_time_has_no_effect(slack, client):
     channel = slack.workspace.create_user("jane").create_channel("janes")
 
     assert "warning" not in client.conversations_join(channel=channel).data

@@ -1,16 +1,16 @@
-"""Events of the local Slack: which are delivered, their envelope and signature."""
+"""Events of the local Slack: their delivery, envelope and signature."""
 
 from __future__ import annotations
 
 import pytest
 from slack_sdk.signature import Clock, SignatureVerifier
 
-from ir_local.slack.testing import LocalSlack, Received, local_slack
+from ir_sandbox.slack.testing import LocalSlack, Received, local_slack
 from tests.support.slack_events import happened, kinds
 
 
 class WorkspaceClock(Clock):
-    """The workspace's time for slack_sdk's verifier."""
+    """Provides the workspace's time to slack_sdk's verifier."""
 
     def __init__(self, slack: LocalSlack) -> None:
         self._slack = slack

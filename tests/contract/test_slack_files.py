@@ -1,4 +1,4 @@
-"""Files of the local Slack: the external upload flow, sharing, downloading, deleting."""
+"""Files of the local Slack: the external upload flow, shares, downloads, deletion."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ import urllib.request
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+import pytest
 from slack_sdk import WebClient
 
-from ir_local.slack.model import Json
-from ir_local.slack.testing import error_of
+from ir_sandbox.slack.model import Json
+from ir_sandbox.slack.testing import error_of
 
 MEBIBYTE = 1024 * 1024
 
 
 def fetch(url: str, token: str | None) -> tuple[str, bytes]:
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
-    with urllib.request.urlopen(request, timeout=5) as response:
+    with urllib.request.urlopen(request, timeout=120) as response:
         assert response.status == 200
         return response.headers["Content-Type"], response.read()
 
 
 def send(url: str, body: bytes | Iterator[bytes], length: int, content_type: str = "application/octet-stream"):
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
     connection.request("POST", parts.path, body, {"Content-Type": content_type, "Content-Length": str(length)})
     response = connection.getresponse()
     answer = response.status, response.read()
@@ -196,6 +197,71 @@ def test_fact_check_file_info_asks_for_files_info(slack, client, channel, jane):
     assert (file["id"], file["file_access"]) == (file_id, "check_file_info")
     assert "url_private_download" not in file
     assert client.files_info(file=file_id)["file"]["name"] == "a.txt"
+
+
+@pytest.mark.parametrize(
+    ("quirk", "at_first"),
+    [
+        ("file-without-url-at-first", lambda file: "url_private_download" not in file and file["mimetype"] == ""),
+        ("file-empty-at-first", lambda file: file["size"] == 0),
+        ("file-other-size-at-first", lambda file: file["size"] > 5),
+        ("file-without-media-type", lambda file: file["mimetype"] == ""),
+    ],
+)
+def test_given_a_quirk_of_new_files_when_asked_then_files_info_is_complete_only_later(
+    slack, client, channel, jane, quirk, at_first
+):
+    slack.workspace.store.quirks.turn_on([quirk])
+    file_id, _ = jane.upload(channel, "a.txt", b"12345")
+
+    assert at_first(client.files_info(file=file_id)["file"])
+    slack.clock.advance(61)
+    file = client.files_info(file=file_id)["file"]
+    assert (file["size"], file["mimetype"]) == (5, "text/plain")
+    assert fetch(file["url_private_download"], slack.app.token)[1] == b"12345"
+
+
+def test_given_the_quirk_of_an_unknown_file_when_asked_then_it_is_found_only_later(slack, client, channel, jane):
+    slack.workspace.store.quirks.turn_on(["file-unknown-at-first"])
+    file_id, _ = jane.upload(channel, "a.txt", b"x")
+
+    assert error_of(client.files_info, file=file_id)["error"] == "file_not_found"
+    slack.clock.advance(5)
+    assert client.files_info(file=file_id)["file"]["name"] == "a.txt"
+
+
+@pytest.mark.parametrize("quirk", ["download-is-a-page-at-first", "download-redirects-at-first"])
+def test_given_a_quirk_of_downloads_when_fetched_then_the_content_comes_only_later(slack, client, channel, jane, quirk):
+    slack.workspace.store.quirks.turn_on([quirk])
+    file_id, _ = jane.upload(channel, "a.txt", b"secret")
+    file = slack.workspace.store.files[file_id]
+
+    assert slack.workspace.files.answer_at_first(file) == (200 if "page" in quirk else 302)
+    slack.clock.advance(5)
+    url = client.files_info(file=file_id)["file"]["url_private_download"]
+    assert fetch(url, slack.app.token)[1] == b"secret"
+
+
+def test_given_the_quirks_of_sharing_when_completed_then_a_share_is_late_or_missing(slack, client, channel):
+    slack.workspace.store.quirks.turn_on(["upload-never-shared", "upload-shared-late"])
+    first, second = (
+        client.files_upload_v2(channel=channel, filename="a", content=b"x")["file"]["id"] for _ in range(2)
+    )
+    slack.clock.advance(19)
+    assert shares(client, second) == {}
+    slack.clock.advance(1)
+    assert channel in shares(client, second)["private"]
+    assert shares(client, first) == {}
+
+
+def test_given_a_document_of_slack_when_shared_then_its_page_has_another_length(slack, client, channel, jane):
+    file_id, _ = jane.share_document(channel, "canvas", "Incident notes")
+
+    file = client.files_info(file=file_id)["file"]
+    assert (file["mode"], file["title"]) == ("quip", "Incident notes")
+    content_type, body = fetch(file["url_private_download"], slack.app.token)
+    assert content_type.startswith("application/vnd.slack-docs")
+    assert len(body) != file["size"]
 
 
 def test_given_a_file_in_a_private_channel_without_the_bot_when_asked_then_not_found(slack, client):

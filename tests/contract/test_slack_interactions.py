@@ -11,9 +11,9 @@ from slack_sdk import WebClient
 from slack_sdk.signature import SignatureVerifier
 from slack_sdk.webhook import WebhookClient
 
-from ir_local.slack import Person, SlackError
-from ir_local.slack.model import Json
-from ir_local.slack.testing import LocalSlack, error_of, local_slack
+from ir_sandbox.slack import Person, SlackError
+from ir_sandbox.slack.model import Json
+from ir_sandbox.slack.testing import LocalSlack, error_of, local_slack
 
 BUTTONS = [
     {"type": "section", "text": {"type": "mrkdwn", "text": "Approve?"}},
@@ -268,7 +268,7 @@ def test_given_a_menu_when_chosen_then_the_option_is_sent(slack, client, channel
     assert slack.received.bodies()[0]["actions"][0]["selected_option"] == option
 
 
-def test_given_an_app_that_fails_when_pressed_then_said_and_not_sent_again(slack, client, channel, jane):
+def test_given_an_app_that_fails_when_pressed_then_reported_and_not_sent_again(slack, client, channel, jane):
     slack.received.answer = (503, {}, b"")
     ts = client.chat_postMessage(channel=channel, text="Approve?", blocks=BUTTONS)["ts"]
     assert jane.press(channel, ts, "approve").error == "dispatch_failed"

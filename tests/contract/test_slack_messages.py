@@ -1,4 +1,4 @@
-"""Messages of the local Slack: posting, changing, threads, history, metadata."""
+"""Messages of the local Slack: posts, changes, threads, history, metadata."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import json
 import pytest
 from slack_sdk import WebClient
 
-from ir_local.slack.testing import error_of
+from ir_sandbox.slack.testing import error_of
 
 SECTION = {"type": "section", "text": {"type": "mrkdwn", "text": "*Hello*"}}
 METADATA = {"event_type": "ir_router", "event_payload": {"key": "CASE#1"}}
 
 
 def texts(client: WebClient, channel: str) -> list[str]:
-    """The messages of people and bots, oldest first."""
+    """Return the messages of users and bots, oldest first."""
     messages = client.conversations_history(channel=channel)["messages"][::-1]
     return [message["text"] for message in messages if not message.get("subtype", "").endswith("_join")]
 
@@ -148,7 +148,7 @@ def test_given_only_new_blocks_when_updated_then_the_text_stays(client, channel)
     assert (answer["text"], answer["message"]["blocks"][0]["type"]) == ("one", "section")
 
 
-def test_given_somebody_elses_message_when_changed_then_refused(client, channel, jane):
+def test_given_another_authors_message_when_changed_then_rejected(client, channel, jane):
     ts = jane.post(channel, "mine")
     assert error_of(client.chat_update, channel=channel, ts=ts, text="x")["error"] == "cant_update_message"
     assert error_of(client.chat_delete, channel=channel, ts=ts)["error"] == "cant_delete_message"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ir_local.slack.testing import error_of
+from ir_sandbox.slack.testing import error_of
 
 
 def test_given_a_person_when_users_info_then_names_and_address(slack, client):

@@ -1,4 +1,4 @@
-"""Modals of the local Slack: opening in time, validation in place, updating, pushing, closing."""
+"""Modals of the local Slack: the trigger's limit, validation, updates, stacks, closing."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from ir_local.slack import Person, SlackError
-from ir_local.slack.model import Json
-from ir_local.slack.testing import LocalSlack, error_of, local_slack
+from ir_sandbox.slack import Person, SlackError
+from ir_sandbox.slack.model import Json
+from ir_sandbox.slack.testing import LocalSlack, error_of, local_slack
 
 
 def plain(text: str) -> Json:

@@ -1,20 +1,20 @@
-"""A tiny stack on the emulator, made by boto3, for the tests of what was changed in the emulator."""
+"""A small boto3 stack on the emulator, for the tests of the emulator's patches."""
 
 from __future__ import annotations
 
 import io
 import json
-import time
 import zipfile
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from ir_local.cloud.emulator import Emulator
+from ir_sandbox.cloud.emulator import Emulator
+from tests.support.waiting import wait_for
 
 ROLE = "arn:aws:iam::000000000000:role/any"
 
@@ -54,22 +54,9 @@ def handle(event, context):
     return {"calls": calls, "pid": os.getpid(), "request_id": context.aws_request_id}
 """
 
-Found = TypeVar("Found")
-
-
-def wait_for(look: Callable[[], Found | None], seconds: float = 20) -> Found:
-    """What `look` finds, as soon as it finds something."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = look()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"nothing found in {seconds} s"
-        time.sleep(0.1)
-
 
 class Stack:
-    """Clients and helpers for one emulator; every name is used once."""
+    """Clients and helpers for one emulator; each name is used once."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
@@ -91,7 +78,7 @@ class Stack:
         return f"{kind}-{self._names}"
 
     def function(self, **settings: Any) -> str:
-        """Create a function that runs HANDLER; its name."""
+        """Create a function that runs HANDLER and return its name."""
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w") as archive:
             archive.writestr("tiny.py", HANDLER)
@@ -102,18 +89,18 @@ class Stack:
             Role=ROLE,
             Handler="tiny.handle",
             Code={"ZipFile": content.getvalue()},
-            Timeout=60,
+            Timeout=900,
             **settings,
         )
         return name
 
     def invoke(self, function: str, event: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
-        """Answer and kind of error, if any."""
+        """Return the response and the kind of error, if any."""
         answer = self.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
         return json.loads(answer["Payload"].read()), answer.get("FunctionError")
 
     def shown(self, function: str) -> list[dict[str, Any]]:
-        """The events that a function showed in its log, in order."""
+        """Return the events in a function's log, in order."""
         lines = self.log_lines(f"/aws/lambda/{function}")
         return [json.loads(line.split("SHOWN ", 1)[1]) for line in lines if "SHOWN " in line]
 
@@ -126,25 +113,25 @@ class Stack:
         return [line for event in events for line in event["message"].splitlines()]
 
     def queue(self) -> tuple[str, str]:
-        """Create a queue; its URL and ARN."""
+        """Create a queue and return its URL and ARN."""
         sqs = self.client("sqs")
         url = sqs.create_queue(QueueName=self.name("queue"))["QueueUrl"]
         return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 
-    def receive(self, url: str, seconds: float = 20) -> dict[str, Any]:
-        """Take one message out of a queue."""
+    def receive(self, url: str) -> dict[str, Any]:
+        """Receive and delete one message of a queue."""
         sqs = self.client("sqs")
 
         def look() -> dict[str, Any] | None:
             answer = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1, MessageAttributeNames=["All"])
             return next(iter(answer.get("Messages", [])), None)
 
-        message = wait_for(look, seconds)
+        message = wait_for(look)
         sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return message
 
     def run(self, definition: dict[str, Any], execution_input: dict[str, Any] | None = None) -> str:
-        """Start an execution of a new state machine; its ARN."""
+        """Start an execution of a new state machine and return its ARN."""
         states = self.client("stepfunctions")
         machine = states.create_state_machine(
             name=self.name("machine"), definition=json.dumps(definition), roleArn=ROLE
@@ -152,15 +139,15 @@ class Stack:
         answer = states.start_execution(stateMachineArn=machine, input=json.dumps(execution_input or {}))
         return str(answer["executionArn"])
 
-    def ended(self, execution: str, seconds: float = 20) -> dict[str, Any]:
-        """Wait until an execution has ended; its description with `output` decoded."""
+    def ended(self, execution: str) -> dict[str, Any]:
+        """Wait until an execution has ended; return its description with `output` decoded."""
         states = self.client("stepfunctions")
 
         def look() -> dict[str, Any] | None:
             found: dict[str, Any] = states.describe_execution(executionArn=execution)
             return None if found["status"] == "RUNNING" else found
 
-        found = wait_for(look, seconds)
+        found = wait_for(look)
         return {**found, "output": json.loads(found["output"]) if found.get("output") else None}
 
     def history(self, execution: str) -> list[dict[str, Any]]:
@@ -171,13 +158,13 @@ class Stack:
 
 
 def refusal(call: Callable[[], object]) -> str:
-    """The error code with which AWS refuses a call."""
+    """Return the error code of a rejected call."""
     with pytest.raises(ClientError) as caught:
         call()
     return str(caught.value.response["Error"]["Code"])
 
 
 def make_stack() -> Iterator[Stack]:
-    """The body of a fixture: a stack on an emulator of its own."""
+    """Yield a stack on its own emulator; the body of a fixture."""
     with Emulator() as emulator:
         yield Stack(emulator)

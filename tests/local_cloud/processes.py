@@ -1,4 +1,4 @@
-"""What tests of programs look at: processes, ports, and the end of a process by a signal."""
+"""Helpers for tests of programs: processes, ports, and the end of a process by a signal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROJECT_ROOT = Path(__file__).parents[2]
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process is there and has not ended."""
+    """Return whether a process exists and has not ended."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -25,13 +25,13 @@ def is_alive(pid: int) -> bool:
 
 
 def is_listening(port: int) -> bool:
-    """Whether something listens on a loopback port."""
+    """Return whether a program listens on a loopback port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def descendants(pid: int) -> set[int]:
-    """The processes that a process has started, and those that they have."""
+    """Return all descendants of a process."""
     answer = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
     children: dict[int, list[int]] = {}
     for line in answer.stdout.splitlines():
@@ -47,7 +47,7 @@ def descendants(pid: int) -> set[int]:
 
 @contextmanager
 def program(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run Python with our sources and tests to import from; killed at the end if it still runs."""
+    """Run Python with the project's sources and tests on its path; kill it at the end if it still runs."""
     paths = [str(PROJECT_ROOT / "src"), str(PROJECT_ROOT)]
     with subprocess.Popen(
         [sys.executable, *arguments],
@@ -66,7 +66,7 @@ def program(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def lines_of(process: subprocess.Popen[str]) -> Iterator[str]:
-    """The lines that a program prints, as they come."""
+    """Yield a program's output lines as they arrive."""
     assert process.stdout is not None
     while line := process.stdout.readline():
         yield line

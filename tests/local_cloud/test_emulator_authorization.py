@@ -1,4 +1,4 @@
-"""Policies as the emulator enforces them: see `ir_local.cloud.ministack_patches.authorization`."""
+"""The emulator's enforcement of policies; see `ir_sandbox.cloud.ministack_patches.authorization`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from ir_local.cloud.emulator import Emulator
+from ir_sandbox.cloud.emulator import Emulator
 from tests.local_cloud.emulator_stack import Stack
 
 pytestmark = pytest.mark.local_cloud
@@ -57,7 +57,7 @@ def policy(effect: str, action: str, resource: str, condition: Json) -> str:
 
 
 def user_with(stack: Stack, document: str) -> Callable[[str], Any]:
-    """A user who may do what the policy says; makes clients that act as that user."""
+    """Create a user with a policy; return a factory of clients that act as that user."""
     iam, name = stack.client("iam"), stack.name("user")
     iam.create_user(UserName=name)
     iam.put_user_policy(UserName=name, PolicyName="rights", PolicyDocument=document)
@@ -72,7 +72,7 @@ def user_with(stack: Stack, document: str) -> Callable[[str], Any]:
 
 
 def allowed(call: Callable[[], object]) -> bool:
-    """Whether a call is let through; raises any other error."""
+    """Return whether a call is allowed; raise any other error."""
     try:
         call()
     except ClientError as error:
@@ -84,7 +84,7 @@ def allowed(call: Callable[[], object]) -> bool:
 
 @pytest.fixture(scope="module")
 def rows_of_cases(stack: Stack) -> Any:
-    """DynamoDB as somebody who may touch rows, and index rows, that begin with `CASE#`."""
+    """A DynamoDB client whose user can access table and index rows that start with `CASE#`."""
     condition = {
         "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["CASE#*"]},
         "Null": {"dynamodb:LeadingKeys": "false"},
@@ -181,6 +181,21 @@ def test_given_a_right_to_attach_one_policy_when_others_are_attached_then_they_a
     assert not allowed(lambda: iam.attach_user_policy(UserName="suspect", PolicyArn=OTHER_POLICY))
     assert allowed(lambda: iam.detach_user_policy(UserName="suspect", PolicyArn=ALLOWED_POLICY))
     assert not allowed(lambda: iam.put_user_policy(UserName="suspect", PolicyName="any", PolicyDocument="{}"))
+
+
+def test_given_a_right_to_users_when_the_owner_of_a_key_is_read_then_it_is_the_resource(stack: Stack) -> None:
+    admin = stack.client("iam")
+    admin.create_user(UserName="owner", Path="/teams/")
+    key = admin.create_access_key(UserName="owner")["AccessKey"]["AccessKeyId"]
+
+    def may_read(resource: str, key_id: str = key) -> bool:
+        iam = user_with(stack, policy("Allow", "iam:GetAccessKeyLastUsed", resource, {}))("iam")
+        return allowed(lambda: iam.get_access_key_last_used(AccessKeyId=key_id))
+
+    assert may_read("arn:aws:iam::000000000000:user/*")
+    assert may_read("arn:aws:iam::000000000000:user/teams/owner")
+    assert not may_read("arn:aws:iam::000000000000:user/another")
+    assert not may_read("arn:aws:iam::000000000000:user/*", "AKIAIOSFODNN7EXAMPLE")
 
 
 @pytest.mark.parametrize("operation", ["DescribeRule", "ListTargetsByRule"])

@@ -1,4 +1,4 @@
-"""EventBridge and CloudWatch as the emulator runs them: see `ir_local.cloud.ministack_patches`, events and alarms."""
+"""The emulator's EventBridge and CloudWatch; see `ir_sandbox.cloud.ministack_patches`, events and alarms."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import botocore.model
 import pytest
 
-from tests.local_cloud.emulator_stack import ROLE, Stack, make_stack, wait_for
+from tests.local_cloud.emulator_stack import ROLE, Stack, make_stack
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.local_cloud
 

@@ -1,4 +1,4 @@
-"""Lambda as the emulator runs it: see `ir_local.cloud.ministack_patches.functions`."""
+"""The emulator's Lambda; see `ir_sandbox.cloud.ministack_patches.functions`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.local_cloud.emulator_stack import Stack, make_stack, wait_for
+from tests.local_cloud.emulator_stack import Stack, make_stack
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.local_cloud
 
@@ -62,20 +63,3 @@ def test_given_a_function_when_it_runs_then_neither_packages_nor_variables_of_th
     assert variables["AWS_ENDPOINT_URL"] == stack.emulator.url
     assert variables["AWS_LAMBDA_FUNCTION_NAME"] == function
     assert variables["AWS_EXECUTION_ENV"] == "AWS_Lambda_python3.13"
-
-
-def test_given_a_permission_whose_answer_was_lost_when_it_is_added_again_then_only_another_one_is_refused(
-    stack: Stack,
-) -> None:
-    client, function = stack.client("lambda"), stack.function()
-    permission = {
-        "FunctionName": function,
-        "StatementId": "Api",
-        "Action": "lambda:InvokeFunction",
-        "Principal": "apigateway.amazonaws.com",
-    }
-    first = client.add_permission(**permission)["Statement"]
-
-    assert client.add_permission(**permission)["Statement"] == first
-    with pytest.raises(client.exceptions.ResourceConflictException):
-        client.add_permission(**permission | {"Principal": "events.amazonaws.com"})

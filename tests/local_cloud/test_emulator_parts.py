@@ -1,4 +1,4 @@
-"""The parts of the launcher that need no emulator: addresses, Terraform's surroundings, progress, ends by signal."""
+"""The parts of the launcher without an emulator: addresses, Terraform's environment, progress, ends by signals."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from ir_local.cloud import terraform
-from ir_local.cloud.progress import SILENT_SECONDS, Progress
-from ir_local.cloud.run_folder import RUNS, RunFolder
-from ir_local.cloud.saved import cloud_key, move
-from ir_local.cloud.signals import ToldToEnd, end_in_order
-from ir_local.cloud.terraform import TerraformError, plugin_mirror, terraform_program, working_copy
-from tests.local_cloud.emulator_stack import wait_for
+from ir_operator.signals import StopRequested, graceful_stop
+from ir_operator.terraform import PROVIDER, TerraformError, plugin_mirror, terraform_program
+from ir_sandbox.cloud import terraform
+from ir_sandbox.cloud.progress import SILENT_SECONDS, Progress
+from ir_sandbox.cloud.run_folder import RUNS, RunFolder
+from ir_sandbox.cloud.saved import cloud_key, move
+from ir_sandbox.cloud.terraform import working_copy
 from tests.local_cloud.processes import PROJECT_ROOT, is_alive, program
+from tests.support.waiting import wait_for
 
 
-def test_given_addresses_when_moved_then_whole_ones_change_at_once_and_nothing_else_does() -> None:
+def test_given_addresses_when_replaced_then_complete_ones_change_at_once_and_nothing_else_does() -> None:
     text = "http://127.0.0.1:40/a 127.0.0.1:41 127.0.0.1:401 1127.0.0.1:40 127.0.0.1:42"
 
     moved = move(text, {"127.0.0.1:40": "127.0.0.1:41", "127.0.0.1:41": "127.0.0.1:40"})
@@ -101,7 +102,7 @@ def test_given_a_mirror_in_the_environment_when_looked_for_then_it_is_taken_and_
     with pytest.raises(TerraformError, match="TF_PLUGIN_MIRROR"):
         plugin_mirror()
 
-    (tmp_path / terraform.PROVIDER).mkdir(parents=True)
+    (tmp_path / PROVIDER).mkdir(parents=True)
 
     assert plugin_mirror() == tmp_path
 
@@ -110,10 +111,10 @@ def test_given_no_mirror_in_the_environment_when_looked_for_then_the_usual_place
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TF_PLUGIN_MIRROR", raising=False)
-    monkeypatch.setattr(terraform, "USUAL_MIRRORS", (str(tmp_path / "none"), str(tmp_path / "*")))
+    monkeypatch.setattr("ir_operator.terraform.USUAL_MIRRORS", (str(tmp_path / "none"), str(tmp_path / "*")))
     assert plugin_mirror() is None
 
-    (tmp_path / "b" / terraform.PROVIDER).mkdir(parents=True)
+    (tmp_path / "b" / PROVIDER).mkdir(parents=True)
 
     assert plugin_mirror() == tmp_path / "b"
 
@@ -163,19 +164,19 @@ def test_given_a_slow_step_when_shown_then_it_says_that_it_waits_and_a_terminal_
     assert ("\r" in shown) == stream.isatty()
 
 
-def test_given_sigterm_when_told_to_end_then_blocks_are_left_in_order_and_a_second_one_is_ignored() -> None:
+def test_given_sigterm_when_it_arrives_then_blocks_are_left_in_order_and_a_second_one_is_ignored() -> None:
     left = []
 
-    @end_in_order()
+    @graceful_stop()
     def work() -> None:
         try:
             os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(5)
+            time.sleep(900)
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
             left.append("in order")
 
-    with pytest.raises(ToldToEnd):
+    with pytest.raises(StopRequested):
         work()
 
     assert left == ["in order"]
@@ -183,9 +184,9 @@ def test_given_sigterm_when_told_to_end_then_blocks_are_left_in_order_and_a_seco
 
 
 def test_given_a_command_on_a_lifeline_when_its_starter_lets_go_then_it_and_its_children_end(tmp_path: Path) -> None:
-    lifeline = PROJECT_ROOT / "src" / "ir_local" / "cloud" / "lifeline.py"
+    lifeline = PROJECT_ROOT / "src" / "ir_sandbox" / "cloud" / "lifeline.py"
     ids = tmp_path / "ids"
-    script = f"sleep 60 & echo $! $$ > {ids}; wait"
+    script = f"sleep 900 & echo $! $$ > {ids}; wait"
     with subprocess.Popen(
         [sys.executable, "-I", lifeline, "sh", "-c", script], stdin=subprocess.PIPE, start_new_session=True
     ) as process:
@@ -194,25 +195,25 @@ def test_given_a_command_on_a_lifeline_when_its_starter_lets_go_then_it_and_its_
         assert process.stdin is not None
 
         process.stdin.close()
-        process.wait(10)
+        process.wait()
 
-    wait_for(lambda: not any(is_alive(pid) for pid in started), 10)
+    wait_for(lambda: not any(is_alive(pid) for pid in started))
 
 
 def test_given_a_command_on_a_lifeline_when_it_ends_then_its_code_is_passed_on() -> None:
-    lifeline = PROJECT_ROOT / "src" / "ir_local" / "cloud" / "lifeline.py"
+    lifeline = PROJECT_ROOT / "src" / "ir_sandbox" / "cloud" / "lifeline.py"
     with subprocess.Popen(
         [sys.executable, "-I", lifeline, "sh", "-c", "exit 7"], stdin=subprocess.PIPE, start_new_session=True
     ) as process:
-        assert process.wait(10) == 7
+        assert process.wait() == 7
 
 
 ABANDON = """
-from ir_local.cloud.run_folder import RunFolder
+from ir_sandbox.cloud.run_folder import RunFolder
 folder = RunFolder("test")
 print(folder.path, flush=True)
 import time
-time.sleep(60)
+time.sleep(900)
 """
 
 

@@ -1,4 +1,4 @@
-"""The emulator as a process: it begins and ends with us, keeps what it is told to keep, and leaves nothing behind."""
+"""The emulator as a process: its start and end, its saved state, and nothing else left behind."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from typing import Any
 
 import pytest
 
-from ir_local.cloud.emulator import Emulator, EmulatorError, free_port
-from ir_local.cloud.environment import emulator_python
-from ir_local.cloud.ministack_patches import originals
-from tests.local_cloud.emulator_stack import Stack, wait_for
+from ir_sandbox.cloud.emulator import Emulator, EmulatorError, free_port
+from ir_sandbox.cloud.environment import emulator_python
+from ir_sandbox.cloud.ministack_patches import originals
+from tests.local_cloud.emulator_stack import Stack
 from tests.local_cloud.processes import PROJECT_ROOT, is_alive, is_listening, lines_of, program
+from tests.support.waiting import wait_for
 
 OWNER = """
 import sys, time
 from pathlib import Path
-from ir_local.cloud.emulator import Emulator
+from ir_sandbox.cloud.emulator import Emulator
 from tests.local_cloud.emulator_stack import Stack
 
 with Emulator() as emulator:
@@ -30,10 +31,10 @@ with Emulator() as emulator:
     function = stack.function()
     answer, _ = stack.invoke(function, {})
     stack.client("lambda").invoke(
-        FunctionName=function, InvocationType="Event", Payload='{"do": "sleep", "seconds": 50}'
+        FunctionName=function, InvocationType="Event", Payload='{"do": "sleep", "seconds": 800}'
     )
     print(emulator.pid, answer["pid"], emulator.port, flush=True)
-    time.sleep(60)
+    time.sleep(900)
 """
 
 
@@ -61,9 +62,9 @@ def test_given_an_emulator_at_work_when_its_owner_dies_then_it_and_its_functions
         assert is_alive(emulator)
 
         owner.send_signal(end)
-        owner.wait(30)
+        owner.wait()
 
-        wait_for(lambda: not is_alive(emulator) and not is_alive(function), 30)
+        wait_for(lambda: not is_alive(emulator) and not is_alive(function))
     assert not is_listening(port)
 
 
@@ -74,12 +75,12 @@ def test_given_an_emulator_that_is_killed_when_a_function_is_at_work_then_the_fu
         function = stack.function()
         answer, _ = stack.invoke(function, {})
         stack.client("lambda").invoke(
-            FunctionName=function, InvocationType="Event", Payload='{"do": "sleep", "seconds": 50}'
+            FunctionName=function, InvocationType="Event", Payload='{"do": "sleep", "seconds": 800}'
         )
 
         os.kill(emulator.pid, signal.SIGKILL)
 
-        wait_for(lambda: not is_alive(answer["pid"]), 10)
+        wait_for(lambda: not is_alive(answer["pid"]))
         assert not emulator.is_running()
 
 
@@ -92,7 +93,7 @@ def test_given_an_emulator_whose_temporary_folder_is_gone_when_it_ends_then_it_r
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(PROJECT_ROOT / "src"),
-        # What `tempfile` looks at, in its order.
+        # The variables that `tempfile` reads, in its order.
         "TMPDIR": str(tmp_path / "gone"),
         "TEMP": str(next_best),
         "BIND_HOST": "127.0.0.1",
@@ -102,7 +103,7 @@ def test_given_an_emulator_whose_temporary_folder_is_gone_when_it_ends_then_it_r
     }
 
     with subprocess.Popen(
-        [emulator_python(), "-m", "ir_local.cloud.ministack_patches"],
+        [emulator_python(), "-m", "ir_sandbox.cloud.ministack_patches"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -112,7 +113,7 @@ def test_given_an_emulator_whose_temporary_folder_is_gone_when_it_ends_then_it_r
         wait_for(lambda: is_listening(port))
         assert emulator.stdin is not None
         emulator.stdin.close()
-        assert emulator.wait(30) == 0
+        assert emulator.wait() == 0
 
     assert (next_best / "somebody-elses").exists()
 
@@ -175,7 +176,7 @@ def test_given_a_schedule_that_is_due_when_schedules_are_off_then_it_does_not_fi
         emulator.start(port=port)
         try:
             if schedules:
-                Stack(emulator).receive(url, 30)
+                Stack(emulator).receive(url)
             else:
                 assert "Messages" not in stack.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=4)
         finally:
@@ -187,7 +188,7 @@ def test_given_a_free_port_when_asked_for_then_nothing_listens_on_it() -> None:
 
 
 def a_module(source: str, folder: Path) -> types.ModuleType:
-    """A module of its own, as a part of the emulator would be."""
+    """A separate module, like a part of the emulator."""
     file = folder / "part.py"
     file.write_text(source)
     module = types.ModuleType("part")
@@ -202,7 +203,7 @@ def test_given_a_function_that_changed_when_replaced_then_it_is_refused_and_left
 
     with pytest.raises(originals.EmulatorChangedError, match=r"part\.act has changed"):
         originals.replace(part, "act", "0" * 12, lambda: 2)
-    with pytest.raises(originals.EmulatorChangedError, match=r"part\.gone is gone"):
+    with pytest.raises(originals.EmulatorChangedError, match=r"part\.gone does not exist"):
         originals.replace(part, "gone", "0" * 12, lambda: 2)
 
     assert part.act is original

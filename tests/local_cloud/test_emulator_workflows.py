@@ -1,4 +1,4 @@
-"""Step Functions as the emulator runs it: see `ir_local.cloud.ministack_patches.workflows`."""
+"""The emulator's Step Functions; see `ir_sandbox.cloud.ministack_patches.workflows`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local_cloud.emulator_stack import Stack, make_stack, refusal, wait_for
+from tests.local_cloud.emulator_stack import Stack, make_stack, refusal
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.local_cloud
 
@@ -29,7 +30,7 @@ def function(stack: Stack) -> str:
 
 
 def invoke(function: str, payload: Json, **fields: Any) -> Json:
-    """A state that calls the function."""
+    """Return a state that calls the function."""
     parameters = {"FunctionName": function, "Payload": payload}
     return {
         "Type": "Task",
@@ -41,21 +42,21 @@ def invoke(function: str, payload: Json, **fields: Any) -> Json:
 
 
 def ask(function: str, **fields: Any) -> Json:
-    """A state that hands its token to the function and waits for it to come back."""
+    """Return a state that sends its token to the function and waits for the response."""
     payload = {"do": "show", "token.$": "$$.Task.Token", "state.$": "$$.State.Name"}
     resource = "arn:aws:states:::lambda:invoke.waitForTaskToken"
     return invoke(function, payload, **{"Resource": resource, **fields})
 
 
 def machine(first: Json, **others: Any) -> Json:
-    """A state machine that begins with `first`; keys in lower case are fields, the others states."""
+    """Return a state machine that starts with `first`; lower-case keys are fields, all others are states."""
     states = {name: state for name, state in others.items() if not name.startswith("_")}
     fields = {name.removeprefix("_"): value for name, value in others.items() if name.startswith("_")}
     return {"StartAt": "First", "States": {"First": first, **states}, **fields}
 
 
 def shown_token(stack: Stack, function: str, position: int = 0) -> str:
-    """The token that the function showed, waited for."""
+    """Wait for the token in the function's log and return it."""
     return str(wait_for(lambda: stack.shown(function)[position : position + 1])[0]["token"])
 
 
@@ -110,11 +111,11 @@ def test_given_no_heartbeat_when_its_seconds_are_over_then_the_task_fails_by_tha
 
 def test_given_heartbeats_when_they_keep_coming_then_the_task_waits_on(stack: Stack) -> None:
     function, states = stack.function(), stack.client("stepfunctions")
-    execution = stack.run(machine(ask(function, HeartbeatSeconds=2, TimeoutSeconds=3600)))
+    execution = stack.run(machine(ask(function, HeartbeatSeconds=8, TimeoutSeconds=3600)))
     token = shown_token(stack, function)
 
-    for _ in range(6):
-        time.sleep(0.5)
+    for _ in range(5):
+        time.sleep(2)
         states.send_task_heartbeat(taskToken=token)
 
     assert states.describe_execution(executionArn=execution)["status"] == "RUNNING"

@@ -1,6 +1,6 @@
-"""D7: two deployments in one account, one Slack workspace each, of which one contains: applied, used, one removed.
+"""Two deployments in one account, each with its own Slack workspace: apply both, use them, remove one.
 
-Each function has the rights of its own role only.
+Only one of them contains principals. Each function has only the permissions of its role.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from typing import Any
 
 import pytest
 
-from ir_local import cloud_trail
-from ir_local.cloud.deployment import Deployer, new_credentials
-from ir_local.cloud.launcher import LocalCloud, set_up
-from ir_local.cloud.saved import Addresses, SlackCredentials
-from ir_local.cloud.terraform import Terraform
-from ir_local.slack import SlackWorkspace
-from ir_local.slack import serve as serve_slack
-from tests.support.local_cloud import Ended, inventory, make_trail, run, wait_for
+from ir_sandbox import cloud_trail
+from ir_sandbox.cloud.deployment import Deployer, new_credentials
+from ir_sandbox.cloud.launcher import LocalCloud, apply_manifest
+from ir_sandbox.cloud.saved import Addresses, SlackCredentials
+from ir_sandbox.cloud.terraform import Terraform
+from ir_sandbox.slack import SlackWorkspace
+from ir_sandbox.slack import serve as serve_slack
+from tests.support.local_cloud import Ended, inventory, make_trail, run
+from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.local_cloud, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.local_cloud
 
 ACCOUNT = "000000000000"
 SECOND = "acme-security"
@@ -37,7 +38,7 @@ Json = dict[str, Any]
 
 @dataclass
 class Deployment:
-    """One of the two, with its workspace and the person who works in it."""
+    """One of the deployments, with its workspace and that workspace's user."""
 
     cloud: LocalCloud
     prefix: str
@@ -52,7 +53,7 @@ class Deployment:
         return run(self.cloud, "verify", prefix=self.prefix, webhook_url=self.webhook_url)
 
     def channel(self, case_id: str) -> str | None:
-        """The id of the case's channel in this workspace."""
+        """Return the id of the case's channel in this workspace."""
         name = f"{self.channel_prefix}{case_id}"
         return next((one.id for one in list(self.workspace.store.channels.values()) if one.name == name), None)
 
@@ -61,20 +62,20 @@ class Deployment:
         return [str(message["text"]) for message in self.workspace.channel_messages(channel)] if channel else []
 
     def post(self, case_id: str, text: str) -> str:
-        """Its person, once invited, writes in the case's channel; the message's time stamp."""
+        """Post in the case's channel as the workspace's user, once invited; return the message's timestamp."""
         person = self.workspace.person(self.person)
         channel = wait_for(lambda: self.channel(case_id))
         wait_for(lambda: person.id in self.workspace.channel(channel).members)
         return person.post(channel, text)
 
     def rows(self, beginning: str) -> set[tuple[str, str]]:
-        """Keys of its ledger's rows that begin so."""
+        """Return the keys in the deployment's ledger with a prefix."""
         pages = self.cloud.client("dynamodb").get_paginator("scan").paginate(TableName=self.outputs["table_name"])
         keys = {(row["PK"]["S"], row["SK"]["S"]) for page in pages for row in page["Items"]}
         return {key for key in keys if key[0].startswith(beginning)}
 
     def ended(self) -> list[str]:
-        """The last states of its executions that have ended."""
+        """Return the last states of the deployment's ended executions."""
         states = self.cloud.client("stepfunctions")
         arn = self.outputs["state_machine_arn"]
         ended = []
@@ -93,7 +94,7 @@ class Deployment:
 
 @dataclass
 class Account:
-    """The account with both."""
+    """The account with both deployments."""
 
     cloud: LocalCloud
     first: Deployment
@@ -108,7 +109,7 @@ class Account:
         return any(text in body for body in self.comments(case_id))
 
     def case(self, title: str) -> str:
-        """A new case, with the watcher of each workspace."""
+        """Create a case with a watcher of each workspace."""
         answer = self.cloud.client("security-ir").create_case(
             title=title,
             description="Unusual API calls",
@@ -127,7 +128,7 @@ class Account:
 
 @pytest.fixture(scope="module")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    """The second is applied while the first runs."""
+    """Apply the second deployment while the first one runs."""
     with ExitStack() as running:
         cloud = running.enter_context(LocalCloud(enforce_iam=True))
         make_trail(cloud)
@@ -138,7 +139,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
         terraform = deployer.terraform(cloud.emulator, credentials)
         terraform.apply(lambda _: None)
         outputs = terraform.outputs()
-        url = cloud.served(str(outputs["SlackWebhookUrl"]))
+        url = cloud.emulator_url(str(outputs["SlackWebhookUrl"]))
         install(workspace, outputs, credentials, url)
         first = cloud._deployer.terraform(cloud.emulator, cloud.credentials)
         yield Account(
@@ -159,7 +160,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
 
 
 def second_deployer(cloud: LocalCloud, workspace: SlackWorkspace, folder: Path) -> tuple[Deployer, SlackCredentials]:
-    """Terraform's inputs of the second: another prefix and workspace, no containment."""
+    """Return the second deployment's Terraform inputs: another prefix and workspace, no containment."""
     addresses = Addresses(
         aws=cloud.emulator.url.removeprefix("http://"),
         security_ir=cloud.security_ir_url.removeprefix("http://"),
@@ -177,9 +178,9 @@ def second_deployer(cloud: LocalCloud, workspace: SlackWorkspace, folder: Path) 
 
 
 def install(workspace: SlackWorkspace, outputs: Json, credentials: SlackCredentials, url: str) -> None:
-    """Its Slack app, as its manifest says, and its person."""
+    """Install the deployment's Slack app from its manifest, and add the workspace's user."""
     app = workspace.create_app()
-    set_up(app, json.loads(outputs["slack_app_manifest"]))
+    apply_manifest(app, json.loads(outputs["slack_app_manifest"]))
     workspace.issue_token(app, credentials.bot_token)
     app.signing_secret, app.request_url = credentials.signing_secret, url
     workspace.create_user("ann.acme", real_name="Ann Acme")
@@ -190,16 +191,16 @@ def install(workspace: SlackWorkspace, outputs: Json, credentials: SlackCredenti
 
 
 def created(user: str, key: str) -> Json:
-    """What CloudTrail tells of a key that somebody made for a user."""
-    mallory = cloud_trail.user_identity(ACCOUNT, "mallory", "AKIAEXAMPLE000000001")
-    return cloud_trail.key_created(datetime.now(UTC), user, key, by=mallory)
+    """Return the CloudTrail record of a key that another user creates for a user."""
+    creator = cloud_trail.user_identity(ACCOUNT, f"creator-of-{user}", "AKIAEXAMPLE000000001")
+    return cloud_trail.key_created(datetime.now(UTC), user, key, by=creator)
 
 
 def test_given_both_when_verified_then_both_are_green_and_nothing_is_left_to_apply(account: Account) -> None:
     for deployment in (account.first, account.second):
         ended = deployment.verify()
         assert ended.code == 0, "\n".join(ended.lines)
-        assert ended.line("ok       door").endswith("answers signed requests and refuses unsigned ones")
+        assert ended.line("ok       webhook endpoint").endswith("answers signed requests and rejects unsigned ones")
     assert account.second.terraform.changes() == []
 
 
@@ -251,7 +252,7 @@ def test_given_a_detection_when_both_see_it_then_the_one_that_contains_does_so_o
     assert account.cases() == cases + 1
 
 
-def test_given_a_case_when_somebody_writes_in_each_workspace_then_the_case_has_each_once_and_each_ledger_its_own(
+def test_given_a_case_when_a_user_writes_in_each_workspace_then_the_case_has_each_once_and_each_ledger_its_own(
     account: Account,
 ) -> None:
     case_id = account.case("Seen by both")
@@ -260,7 +261,7 @@ def test_given_a_case_when_somebody_writes_in_each_workspace_then_the_case_has_e
     sent = {one.prefix: one.post(case_id, said[one.prefix]) for one in (account.first, account.second)}
 
     wait_for(lambda: all(account.commented(case_id, text) for text in said.values()))
-    # Each workspace reads what the other wrote as a comment of the case, and answers nothing.
+    # Each workspace shows the other one's message as a comment on the case and adds no response.
     wait_for(lambda: any(said[SECOND] in text for text in account.first.texts(case_id)))
     wait_for(lambda: any(said["security-incident"] in text for text in account.second.texts(case_id)))
     time.sleep(5)
@@ -293,7 +294,7 @@ def test_given_the_token_of_one_when_revoked_and_rotated_then_the_other_is_green
     assert second.terraform.changes() == []
 
 
-def test_given_one_when_it_is_removed_then_nothing_of_it_is_left_and_the_other_is_whole(account: Account) -> None:
+def test_given_one_when_it_is_removed_then_nothing_of_it_is_left_and_the_other_is_complete(account: Account) -> None:
     terraform = account.second.terraform
 
     terraform._run("destroy", "-auto-approve", "-no-color", *terraform._inputs())

@@ -1,4 +1,4 @@
-"""Both main jobs on the local cloud, IAM enforced: the deployed zip and Terraform root, seen from the other side."""
+"""Both main jobs on the local cloud with enforced IAM: the deployed zip and Terraform root, checked from outside."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from ir_local.cloud.launcher import LocalCloud
-from ir_local.demo import page
-from ir_local.demo.case_job import CaseJob
-from ir_local.demo.containment_job import ContainmentJob
-from ir_local.demo.report import Report
+from ir_sandbox.cloud.launcher import LocalCloud
+from ir_sandbox.demo import page
+from ir_sandbox.demo.case_job import CaseJob
+from ir_sandbox.demo.containment_job import ContainmentJob
+from ir_sandbox.demo.report import Report
 
-pytestmark = [pytest.mark.local_cloud, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.local_cloud
 
 
 def test_given_the_deployed_system_when_both_jobs_run_then_every_claim_is_seen(tmp_path) -> None:

@@ -1,6 +1,6 @@
-"""Every path of the deployed state machine on the local cloud, seen from IAM, SNS, SQS, the case and the history.
+"""Every path of the deployed state machine on the local cloud, checked in IAM, SNS, SQS, the case and the history.
 
-The paths through failures run on a copy of the deployed definition with short pauses, so that nothing waits for a day.
+The failure paths run on a copy of the deployed definition with short pauses, so that no test waits for a day.
 """
 
 from __future__ import annotations
@@ -8,16 +8,18 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import pytest
+import urllib3
 
-from ir_local import cloud_trail
-from ir_local.cloud.launcher import LocalCloud
+from ir_sandbox import cloud_trail
+from ir_sandbox.cloud.launcher import LocalCloud
+from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.local_cloud, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.local_cloud
 
 ACCOUNT = "000000000000"
 Found = TypeVar("Found")
@@ -25,7 +27,7 @@ Json = dict[str, Any]
 
 
 class Account:
-    """The account as attackers, analysts and auditors see it."""
+    """The account from the view of attackers, analysts and auditors."""
 
     def __init__(self, cloud: LocalCloud) -> None:
         self.cloud = cloud
@@ -37,14 +39,14 @@ class Account:
             Protocol="sqs",
             Endpoint=f"arn:aws:sqs:us-east-1:{ACCOUNT}:alerts-of-the-test",
         )
-        self.told: list[str] = []
+        self.alert_texts: list[str] = []
         self.questions: dict[str, Json] = {}
         self.machine = cloud.outputs["state_machine_arn"]
         self.quick = self._copy("quick", heartbeat=86_400)
         self.impatient = self._copy("impatient", heartbeat=3)
 
     def _copy(self, name: str, heartbeat: int) -> str:
-        """The deployed machine with short pauses."""
+        """Create a copy of the deployed state machine with short pauses."""
         deployed = self.states.describe_state_machine(stateMachineArn=self.machine)
 
         def shorten(value: Any) -> Any:
@@ -65,7 +67,7 @@ class Account:
         created = self.states.create_state_machine(name=name, definition=definition, roleArn=deployed["roleArn"])
         return str(created["stateMachineArn"])
 
-    # Acting
+    # Actions
 
     def user(self, keys: int = 1) -> tuple[str, list[str]]:
         name = f"user-{uuid.uuid4().hex[:8]}"
@@ -84,16 +86,13 @@ class Account:
         return body
 
     def decide(self, user: str, decision: str) -> Json:
-        """The documented payload, with the token from the queue."""
+        """Decide with the documented payload and the token from the queue."""
         token = wait_for(lambda: self.question(user))["taskToken"]
         return self.invoke("approval-handler", {"task_token": token, "decision": decision, "analyst": "your-name"})
 
     def hold(self, user: str, seconds: float) -> None:
-        """Somebody works on the principal and dies."""
-        row = {
-            "PK": {"S": f"CONTAINMENT#arn:aws:iam::{ACCOUNT}:user/{user}"},
-            "SK": {"S": "META"},
-        }
+        """Take the principal's lock like a process that then ends without releasing it."""
+        row = {"PK": {"S": f"CONTAINMENT#arn:aws:iam::{ACCOUNT}:user/{user}"}, "SK": {"S": "META"}}
         self.table.update_item(
             TableName=self.cloud.outputs["table_name"],
             Key=row,
@@ -101,7 +100,7 @@ class Account:
             ExpressionAttributeValues={":until": {"N": str(int(time.time() + seconds))}, ":holder": {"S": "test"}},
         )
 
-    # Looking
+    # Reads
 
     def keys(self, user: str) -> dict[str, str]:
         found = self.iam.list_access_keys(UserName=user)["AccessKeyMetadata"]
@@ -120,16 +119,16 @@ class Account:
 
     def alert(self, *parts: str) -> str | None:
         for message in self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages", []):
-            self.told.append(json.loads(message["Body"])["Message"])
+            self.alert_texts.append(json.loads(message["Body"])["Message"])
             self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
-        return next((text for text in self.told if all(part in text for part in parts)), None)
+        return next((text for text in self.alert_texts if all(part in text for part in parts)), None)
 
     def status(self, execution: str) -> str:
         return str(self.states.describe_execution(executionArn=execution)["status"])
 
-    def ended(self, execution: str, seconds: float = 60) -> tuple[str, str]:
-        """The status, and the last state."""
-        status = wait_for(lambda: (found := self.status(execution)) != "RUNNING" and found, seconds)
+    def ended(self, execution: str) -> tuple[str, str]:
+        """Return the status and the last state."""
+        status = wait_for(lambda: (found := self.status(execution)) != "RUNNING" and found)
         return str(status), self.path(execution)[-1]
 
     def path(self, execution: str) -> list[str]:
@@ -145,14 +144,6 @@ class Account:
         return [row["action"]["S"] for row in rows if execution in row["details"]["S"]]
 
 
-def wait_for(look: Callable[[], Found | None], seconds: float = 40) -> Found:
-    until = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < until, "it did not come about in time"
-        time.sleep(0.3)
-    return found
-
-
 @pytest.fixture(scope="module")
 def account() -> Iterator[Account]:
     with LocalCloud() as cloud:
@@ -160,7 +151,7 @@ def account() -> Iterator[Account]:
 
 
 def call(name: str, **changes: Any) -> Json:
-    """The event that EventBridge makes of a CloudTrail record."""
+    """Return EventBridge's event for a CloudTrail record."""
     by = changes.pop("userIdentity", identity("mallory"))
     detail = cloud_trail.record(name, datetime.now(UTC), by, **changes)
     return {"source": "aws.iam", "detail-type": "AWS API Call via CloudTrail", "account": ACCOUNT, "detail": detail}
@@ -171,6 +162,8 @@ def identity(name: str) -> Json:
 
 
 def created(user: str, key: str, **changes: Any) -> Json:
+    # Events by one caller would be one incident.
+    changes.setdefault("userIdentity", identity(f"creator-of-{user}"))
     answer = {"accessKey": {"accessKeyId": key, "status": "Active", "userName": user}}
     return call("CreateAccessKey", requestParameters={"userName": user}, responseElements=answer, **changes)
 
@@ -218,6 +211,32 @@ def test_given_a_contained_user_when_denied_then_all_is_as_before(account: Accou
     )
     assert again["status"] == "already_decided"
     assert again["decided_by"] == "your-name"
+
+
+def test_given_a_full_case_quota_when_contained_then_the_request_is_in_the_security_channel_and_the_case_comes_later(
+    account: Account,
+) -> None:
+    cloud, (user, (key,)) = account.cloud, account.user()
+    settings = f"{cloud.security_ir_url}/_local/settings"
+    assert urllib3.request("PUT", settings, json={"active_self_managed_cases": 0}).status == 200
+    try:
+        execution = account.start(created(user, key))
+        assert wait_for(lambda: account.alert(user, "There is no case yet, because a quota for cases"))
+        asked = wait_for(lambda: [said for said in messages(cloud) if user in said and "There is no case yet" in said])
+        assert len(asked) == 1
+    finally:
+        assert urllib3.request("PUT", settings, json={}).status == 200
+
+    assert account.invoke("workflow", {"task": "open_missing_cases"})["opened"] == 1
+    assert account.decide(user, "approve")["status"] == "approved"
+
+    assert account.ended(execution) == ("SUCCEEDED", "Done")
+    (case,) = [case for case in cloud.security_ir.snapshot()["cases"].values() if user in str(case)]
+    assert "Approved by your-name" in str(case)
+
+
+def messages(cloud: LocalCloud) -> list[str]:
+    return [str(message) for message in cloud.slack.channel_messages(cloud.security_channel.id)]
 
 
 def test_given_an_allowlisted_caller_when_it_makes_a_key_then_nothing_is_touched(account: Account) -> None:
@@ -268,14 +287,14 @@ def test_given_root_when_it_changes_something_then_people_are_alerted_at_once(ac
     assert wait_for(lambda: account.alert("CRITICAL", "Root cannot be contained"))
 
 
-def test_given_nobody_decides_when_the_time_is_up_then_the_containment_stays(account: Account) -> None:
+def test_given_no_decision_when_the_deadline_passes_then_the_containment_stays(account: Account) -> None:
     user, (key,) = account.user()
     execution = account.start(created(user, key), account.impatient)
 
     assert account.ended(execution) == ("SUCCEEDED", "Done")
     assert "Record Time-out" in account.path(execution)
     assert (account.keys(user), account.denied(user)) == ({key: "Inactive"}, True)
-    assert wait_for(lambda: account.alert("Nobody decided within 24 hours", user))
+    assert wait_for(lambda: account.alert("No decision within 24 hours", user))
     assert "approval_timed_out" in account.audited(execution)
     assert account.decide(user, "approve")["status"] == "too_late"
     arn = f"arn:aws:iam::{ACCOUNT}:user/{user}"
@@ -302,11 +321,13 @@ def test_given_a_lock_that_is_freed_when_contained_then_the_retry_contains(accou
 
     account.start(created(user, key), account.machine)
 
-    wait_for(lambda: account.denied(user), 60)
+    wait_for(lambda: account.denied(user))
     assert account.keys(user) == {key: "Inactive"}
 
 
-def test_given_a_remediation_that_fails_when_decided_then_it_ends_red_and_people_are_told(account: Account) -> None:
+def test_given_a_remediation_that_fails_when_decided_then_it_ends_red_and_subscribers_are_notified(
+    account: Account,
+) -> None:
     user, (key,) = account.user()
     execution = account.start(created(user, key))
     wait_for(lambda: account.question(user))
@@ -341,7 +362,7 @@ def test_given_a_topic_that_is_gone_when_contained_then_the_wait_goes_on_and_the
     assert wait_for(lambda: account.alert("Missing: Send Alert", user))
 
 
-def test_given_an_audit_that_cannot_be_written_when_contained_then_people_are_told_and_the_end_is_red(
+def test_given_an_audit_that_cannot_be_written_when_contained_then_subscribers_are_notified_and_the_end_is_red(
     account: Account,
 ) -> None:
     table, name = account.table, account.cloud.outputs["table_name"]
@@ -364,7 +385,7 @@ def test_given_an_audit_that_cannot_be_written_when_contained_then_people_are_to
 
 def test_given_the_same_event_twice_when_started_then_one_of_the_two_is_a_duplicate(account: Account) -> None:
     event = call("ListUsers", userIdentity=identity(f"twice-{uuid.uuid4().hex[:6]}"))
-    both = [account.start(event), account.start(event)]  # side by side: either may be the first to look
+    both = [account.start(event), account.start(event)]  # They run in parallel, so either can read first.
 
     assert sorted(account.ended(one) for one in both) == [("SUCCEEDED", "Alerted"), ("SUCCEEDED", "Duplicate")]
 

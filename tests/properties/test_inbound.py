@@ -1,4 +1,4 @@
-"""What Slack may send, and what it never sends: the door and the queue's handler take all of it."""
+"""The webhook and the queue's handler accept every input, including input that Slack never sends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ anything = st.recursive(
 )
 NAMES = (
     "type", "subtype", "channel", "user", "text", "ts", "thread_ts", "bot_id", "app_id", "bot_profile", "files",
-    "message", "previous_message", "attachments", "deleted_ts", "edited", "hidden",
+    "message", "previous_message", "attachments", "blocks", "deleted_ts", "edited", "hidden",
 )  # fmt: skip
 KINDS = (
     "message",

@@ -1,4 +1,4 @@
-"""What the system says, made of whatever AWS and people give it: Slack takes it, and nothing in it acts."""
+"""Messages made from any text of AWS and users: Slack accepts them, and they contain no active text."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ir_local.slack.blocks import check_blocks
 from ir_router.cases.changes import FieldChange
 from ir_router.cases.models import Attachment, Case, Comment
 from ir_router.slack import messages
 from ir_router.slack.messages import Message
+from ir_sandbox.slack.blocks import check_blocks
 
 AT = datetime(2026, 1, 15, 12, tzinfo=UTC)
 OURS = re.compile(
@@ -34,7 +34,7 @@ hostile = st.one_of(
 
 
 def built(text: str) -> list[Message]:
-    """Every message, made of this text wherever text comes from outside."""
+    """Return every kind of message, with this text in place of all outside text."""
     case = Case(
         case_id="1234567890" + text[:40],
         case_arn="arn",
@@ -67,7 +67,7 @@ def built(text: str) -> list[Message]:
 
 
 def texts(value: Any) -> list[str]:
-    """Every mrkdwn text of a message's blocks."""
+    """Return every mrkdwn text of a message's blocks."""
     if isinstance(value, dict):
         own = [value["text"]] if value.get("type") == "mrkdwn" else []
         return own + [text for inner in value.values() for text in texts(inner)]

@@ -1,4 +1,4 @@
-"""Text between the two sides, whatever it is made of."""
+"""Texts of any content between the two sides."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ir_router.slack.text import clean, escape, length_of, quoted, shorten, split, split_escaped, to_plain
 
-# Everything that JSON can carry, halves of characters included, and the markup that Slack would act upon.
+# Everything that JSON can carry, including lone surrogates and Slack's active markup.
 anything = st.text(st.characters()) | st.lists(
     st.sampled_from(
         [
@@ -46,7 +46,7 @@ def test_given_any_text_when_split_then_nothing_is_lost_and_no_part_is_too_long(
 
 
 @given(anything, st.integers(20, 400))
-def test_given_any_text_when_split_escaped_then_each_part_is_whole_and_short(text: str, length: int) -> None:
+def test_given_any_text_when_split_escaped_then_each_part_is_valid_and_short(text: str, length: int) -> None:
     parts = split_escaped(text, length)
 
     assert "".join(parts) == escape(text)

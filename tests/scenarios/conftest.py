@@ -1,4 +1,4 @@
-"""The people, the case and the machine of scenarios; whatever a function asks of AWS, its role must allow."""
+"""Users, the case and the state machine of scenarios. Every AWS call of a function must be allowed by its role."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from functools import cache
 
 import pytest
 
-from ir_local.slack.people import Person
-from ir_local.world import incidents
-from ir_local.world.state_machine import Execution, StateMachine
+from ir_sandbox.slack.people import Person
 from tests.support.aws_calls import AwsCall, record
 from tests.support.sync import make_jane, settled_case
 from tests.support.world import World
 from tests.terraform.deployments import role_policies
 from tests.terraform.iam import allows
+from tests.trials.world import incidents
+from tests.trials.world.state_machine import Execution, StateMachine
 
 _WORLDS = ("world", "paced_world")
-# What a test makes a function ask for because it is not there.
+# Calls that fail because the test has removed their target.
 _NOT_THERE = ("gone.fifo", "table/gone", "deny-missing")
 
 
 @pytest.fixture(autouse=True)
 def _within_rights(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Hold every call of the scenario's functions to the roles that Terraform plans."""
+    """Check every call of the scenario's functions against the planned roles."""
     calls: set[AwsCall] = set()
     for name in _WORLDS:
         if name in request.fixturenames:
             record(request.getfixturevalue(name), calls)
     yield
-    assert {call for call in calls if not _is_allowed(call)} == set(), "a role lacks these rights"
+    assert {call for call in calls if not _is_allowed(call)} == set(), "a role lacks these permissions"
 
 
 @cache
@@ -61,7 +61,7 @@ def machine(world: World) -> StateMachine:
 
 @pytest.fixture
 def security_channel(world: World, jane: Person) -> str:
-    """The channel of everybody who watches, the app in it."""
+    """Create the security channel with the app and all watching users in it."""
     return incidents.security_channel(world, jane)
 
 
@@ -74,6 +74,6 @@ def contained(world: World, machine: StateMachine, jane: Person, security_channe
 
 @pytest.fixture
 def waiting(world: World, machine: StateMachine) -> tuple[Execution, str, str]:
-    """An execution that waits, the contained key, and the token from the queue."""
+    """Return a waiting execution, the contained key and the token from the queue."""
     execution, key = incidents.contain(world, machine)
     return execution, key, incidents.asked(world)[0]["taskToken"]

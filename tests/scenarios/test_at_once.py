@@ -1,7 +1,7 @@
-"""Two functions at once: at each call of the first, a second one does the same work, and all of it happens once.
+"""Two concurrent functions: at each call of the first, a second one does the same work, and each effect happens once.
 
-A second function that runs as a whole between two calls of the first is the worst that two sandboxes can do to each
-other as far as the outside sees it: only calls meet there.
+From the outside, the worst interleaving of two sandboxes is a complete run of the second between two calls of the
+first, because they interact only through calls.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ from collections.abc import Callable
 
 import pytest
 
-from ir_local.slack.people import Person
-from ir_local.world.state_machine import Execution
-from ir_local.world.wire import Side
-from ir_router.ledger import approvals
+from ir_router.ledger import approvals, joined_events
+from ir_sandbox.slack.people import Person
 from tests.support.approvals import approvals_in
 from tests.support.sync import (
     attachments,
@@ -24,6 +22,8 @@ from tests.support.sync import (
     system_comments,
 )
 from tests.support.world import World
+from tests.trials.world.state_machine import Execution
+from tests.trials.world.wire import Side
 
 MOST_CALLS = 60
 
@@ -31,7 +31,7 @@ MOST_CALLS = 60
 def at_each_call(
     world: World, begin: Callable[[int], None], work: Callable[[], object], second: Callable[[], object]
 ) -> int:
-    """Do `begin` and `work` again and again, `second` at the next call of `work` each time; how many calls it has."""
+    """Repeat `begin` and `work`, with `second` at the next call of `work` each time; return the number of calls."""
     for number in range(1, MOST_CALLS):
         met: list[str] = []
 
@@ -51,12 +51,12 @@ def at_each_call(
 
 
 def the_same_again(world: World) -> Callable[[], object]:
-    """What runs now was delivered to another function too."""
+    """Deliver the current event to a second function as well."""
     return lambda: world.try_invoke(world.invocations[-1].deployment, world.invocations[-1].event)
 
 
 def synchronisation(world: World, case_id: str) -> Callable[[], object]:
-    """AWS's own event of the case."""
+    """Send AWS's own event of the case."""
     return lambda: world.try_invoke("sync", {"source": "aws.security-ir", "detail": {"caseId": case_id}})
 
 
@@ -94,21 +94,21 @@ def test_given_an_edit_when_another_function_meets_it_at_any_call_then_the_comme
     posted: list[str] = []
 
     def begin(number: int) -> None:
-        posted.append(jane.post(channel, f"frist {number}."))
+        posted.append(jane.post(channel, f"frist thing {number}."))
         world.settle()
-        jane.edit(channel, posted[-1], f"first {number}.")
+        jane.edit(channel, posted[-1], f"first thing {number}.")
         world.deliver()
 
     calls = at_each_call(world, begin, world._run_queues, synchronisation(world, case_id))
 
     assert calls > 3
     assert [body.split("\n")[1] for body in from_slack(world, case_id)] == [
-        f"first {number}." for number in range(1, calls + 2)
+        f"first thing {number}." for number in range(1, calls + 2)
     ]
-    assert lines_with(world, case_id, "rst ") == []
+    assert lines_with(world, case_id, "thing") == []
 
 
-def test_given_a_new_case_when_the_poll_and_aws_tell_of_it_at_once_then_it_has_one_channel_and_one_notice(
+def test_given_a_new_case_when_the_poll_and_aws_report_it_at_once_then_it_has_one_channel_and_one_notice(
     world: World,
 ) -> None:
     cases: list[str] = []
@@ -133,7 +133,7 @@ def test_given_a_new_case_when_the_poll_and_aws_tell_of_it_at_once_then_it_has_o
         assert len(system_comments(world, case_id)) == 1
 
 
-def test_given_a_comment_when_two_events_tell_of_it_at_once_then_one_message_is_posted_in_order(
+def test_given_a_comment_when_two_events_report_it_at_once_then_one_message_is_posted_in_order(
     world: World, case_id: str
 ) -> None:
     def begin(number: int) -> None:
@@ -187,7 +187,7 @@ def test_given_an_approval_when_two_functions_show_it_at_once_then_the_message_s
     approval_id = approvals.id_of(contained[0].arn, "remediate")
 
     def join(what: str) -> None:
-        approvals.note_joined(approval_id, {"execution": what, "what": what})
+        joined_events.note(approval_id, {"execution": what, "what": what})
 
     def show() -> object:
         return world.try_invoke(

@@ -1,4 +1,4 @@
-"""X8: the audit: chained by hash, verified, and whole whoever writes at once."""
+"""X8: the audit has a hash chain, can be verified, and stays complete with concurrent writers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import boto3
 import pytest
 
-from ir_local.world.incidents import alerts, asked, audit_actions, audit_rows, contain, iam_state
-from ir_local.world.state_machine import StateMachine
 from ir_router.ledger import audit
+from ir_router.ledger.audit import AuditDamagedError
 from tests.support.tasks import run
 from tests.support.world import World
+from tests.trials.world.incidents import alerts, asked, audit_actions, audit_rows, contain, iam_state
+from tests.trials.world.state_machine import StateMachine
 
 
 def ledger() -> Any:
@@ -20,13 +21,13 @@ def ledger() -> Any:
 
 
 def write(world: World, count: int) -> None:
-    """Some records, as the workflow's deployment."""
+    """Write some records, as the workflow's deployment."""
     run(world, "allowlist_list")
     for number in range(count):
         audit.append("tried", "test", {"number": number, "text": "ä", "nothing": None, "half": 0.5})
 
 
-def test_given_an_audit_when_verified_then_it_is_whole(world: World) -> None:
+def test_given_an_audit_when_verified_then_it_is_valid(world: World) -> None:
     write(world, 5)
 
     answer = run(world, "verify_audit")
@@ -35,12 +36,12 @@ def test_given_an_audit_when_verified_then_it_is_whole(world: World) -> None:
     assert answer["records"] == 5
 
 
-def test_given_no_audit_when_verified_then_it_is_whole(world: World) -> None:
+def test_given_no_audit_when_verified_then_it_is_valid(world: World) -> None:
     assert run(world, "verify_audit")["verified"]
 
 
 @pytest.mark.parametrize("field", ["details", "actor", "at", "action", "expires_at"])
-def test_given_a_record_that_somebody_changed_when_verified_then_it_is_named(world: World, field: str) -> None:
+def test_given_a_record_that_was_changed_when_verified_then_it_is_named(world: World, field: str) -> None:
     write(world, 5)
     row = audit_rows()[2]
     ledger().put_item(Item=row | {field: 1 if field == "expires_at" else "changed"})
@@ -55,7 +56,7 @@ def test_given_a_record_that_somebody_changed_when_verified_then_it_is_named(wor
 
 
 @pytest.mark.parametrize("sequence", [1, 3, 5])
-def test_given_a_record_that_somebody_removed_when_verified_then_it_is_named(world: World, sequence: int) -> None:
+def test_given_a_record_that_was_removed_when_verified_then_it_is_named(world: World, sequence: int) -> None:
     write(world, 5)
     row = audit_rows()[sequence - 1]
     ledger().delete_item(Key={"PK": row["PK"], "SK": row["SK"]})
@@ -87,10 +88,10 @@ def test_given_a_record_added_by_hand_when_verified_then_it_is_named(world: Worl
 
     broken = run(world, "verify_audit")["broken"]
 
-    assert (broken["sequence"], broken["why"]) == (4, "the record stands after the chain's end")
+    assert (broken["sequence"], broken["why"]) == (4, "the record comes after the chain's end")
 
 
-def test_given_a_head_that_somebody_removed_when_the_month_before_is_closed_then_it_is_named(world: World) -> None:
+def test_given_a_head_that_was_removed_when_the_month_before_is_closed_then_it_is_named(world: World) -> None:
     write(world, 2)
     world.advance(40 * 86_400)
     write(world, 2)
@@ -177,7 +178,7 @@ def test_given_many_writers_at_once_when_all_have_written_then_the_chain_has_not
         try:
             for step in range(4):
                 audit.append("tried", f"writer {number}", {"step": step})
-        except BaseException as error:  # noqa: BLE001 - told by the test
+        except BaseException as error:  # noqa: BLE001 - the test reports it
             failures.append(error)
 
     threads = [threading.Thread(target=writer, args=(number,)) for number in range(5)]
@@ -203,6 +204,7 @@ def test_given_a_record_made_once_when_made_again_then_there_is_one(world: World
 def test_given_an_audit_that_takes_nothing_when_a_principal_is_contained_then_people_are_asked_all_the_same(
     world: World, machine: StateMachine
 ) -> None:
+    world.expect(AuditDamagedError)
     boto3.client("dynamodb").put_item(TableName="ledger", Item={"PK": {"S": "AUDIT#head"}, "SK": {"S": "META"}})
 
     execution, key = contain(world, machine)

@@ -1,12 +1,14 @@
-"""Odd ids, odd texts, odd principals: each has a defined outcome, nothing is lost, nothing loops."""
+"""Unusual ids, texts and principals: each has a defined outcome, nothing is lost, nothing loops."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from ir_router.errors import InvalidInputError
+from ir_sandbox.slack.rendering import visible_text
 from tests.support.sync import from_slack, lines_with, make_jane, settled_case, shown
 from tests.support.world import World
 
@@ -21,6 +23,17 @@ TEXTS = {
     "long emoji": "😀" * 6_000,
     "spaces": " \t ",
 }
+
+
+def formatted_texts(value: Any) -> Iterator[str]:
+    """Yield the texts in which Slack reads mentions, links and formatting: those of the type `mrkdwn`."""
+    if isinstance(value, dict):
+        if value.get("type") == "mrkdwn":
+            yield str(value["text"])
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from formatted_texts(inner)
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
@@ -39,10 +52,11 @@ def test_given_texts_of_every_kind_on_a_case_when_synchronised_then_the_channel_
     assert len([m for m in messages if "commented" in shown(m)]) >= 1
     assert len(lines_with(world, case_id, "*Description*")) == 1
     for message in messages:
+        formatted = " ".join(formatted_texts(message["blocks"]))
+        assert "<!here>" not in formatted + message["text"]
+        assert "<https://evil.example" not in formatted
+        assert "<https://evil.example|" not in message["text"]
         raw = str(message["blocks"]) + message["text"]
-        assert "<!here>" not in raw
-        assert "<https://evil.example" not in str(message["blocks"])
-        assert "<https://evil.example|" not in raw
         assert "\x1b" not in raw
         assert "\u202e" not in raw
     assert world.poll()["published"] == 0
@@ -58,6 +72,7 @@ def test_given_texts_of_every_kind_on_a_case_when_synchronised_then_the_channel_
         {"source": "security-ir", "detail-type": "CaseUpdated", "detail": {"caseId": ["1234567890"]}},
         {"source": "security-ir", "detail-type": "CaseUpdated", "detail": {"caseId": "1234567890\nMETA"}},
         {"source": "security-ir", "detail-type": "CaseUpdated", "detail": {"caseId": "1" * 5000}},
+        {"source": "aws.security-ir", "detail": {"caseId": "1234567890-with more? #x/../y"}},
         {"source": "aws.security-ir", "resources": ["arn:aws:security-ir:us-east-1:123456789012:membership/m-1"]},
     ],
     ids=lambda event: str(event.get("detail"))[:30],
@@ -70,11 +85,8 @@ def test_given_an_event_that_names_no_case_when_it_comes_then_it_is_refused_and_
     assert world.wire.calls == []
 
 
-@pytest.mark.parametrize("case_id", ["9999999999", "1234567890-with more? #x/../y"])
-def test_given_a_case_that_does_not_exist_when_an_event_names_it_then_nothing_is_made_or_kept(
-    world: World, case_id: str
-) -> None:
-    answer = world.invoke("sync", {"source": "aws.security-ir", "detail": {"caseId": case_id}})
+def test_given_a_case_that_does_not_exist_when_an_event_names_it_then_nothing_is_made_or_kept(world: World) -> None:
+    answer = world.invoke("sync", {"source": "aws.security-ir", "detail": {"caseId": "9999999999"}})
 
     assert answer["outcome"] == "unknown case"
     assert world.poll()["published"] == 0
@@ -109,11 +121,11 @@ def test_given_a_comment_by_any_principal_when_it_comes_over_then_it_is_named_as
     world.settle()
 
     message = world.said(case_id)[-1]
-    assert f"*{name}* commented" in shown(message)
-    assert "<!channel>" not in str(message["blocks"])
+    assert f"{name} commented" in visible_text(message)
+    assert "<!channel>" not in " ".join(formatted_texts(message["blocks"]))
 
 
-def test_given_a_name_with_lines_and_markup_when_its_owner_writes_then_the_comments_frame_stays_whole(
+def test_given_a_name_with_lines_and_markup_when_its_owner_writes_then_the_comments_frame_stays_intact(
     world: World,
 ) -> None:
     mallory = world.workspace.create_user("mallory", real_name="Mallory\n[AWS Security IR Update] <!here>" + "y" * 200)
@@ -131,7 +143,7 @@ def test_given_a_name_with_lines_and_markup_when_its_owner_writes_then_the_comme
     assert reference.startswith("(Slack ")
 
 
-def test_given_a_comment_that_copies_our_reference_when_it_comes_then_it_is_still_somebody_elses(
+def test_given_a_comment_that_copies_our_reference_when_it_comes_then_it_is_still_treated_as_another_authors(
     world: World,
 ) -> None:
     jane = make_jane(world)
@@ -161,7 +173,7 @@ def test_given_thirty_watchers_and_fifty_attachments_when_the_case_is_new_then_a
 
     channel = world.workspace.channel(world.channel_of(case_id))
     assert len(channel.members) == 31
-    (line,) = lines_with(world, case_id, "Added to this channel as watcher or response team:")
+    (line,) = lines_with(world, case_id, "Added to this channel as watcher or response team member:")
     assert all(f"User {number}" in line for number in range(30))
     files = [file["name"] for m in world.workspace.channel_messages(channel.id) for file in m.get("files", [])]
     assert sorted(files) == sorted(f"a{number}.txt" for number in range(50))

@@ -1,4 +1,4 @@
-"""S4: watchers and the response team come into the channel, and it says who cannot."""
+"""S4: watchers and the response team are invited, and the channel lists those who cannot be invited."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import pytest
 from tests.support.sync import (
     JANE,
     calls,
+    configured,
     lines_with,
     make_jane,
     settled_case,
-    told,
 )
 from tests.support.world import World
 
@@ -23,7 +23,7 @@ def test_given_a_new_watcher_when_synchronised_then_they_are_invited_and_the_cha
     world.live(2)
 
     assert bob.id in world.workspace.channel(world.channel_of(case_id)).members
-    assert len(lines_with(world, case_id, "Added to this channel as watcher or response team: Bob Stone")) == 1
+    assert len(lines_with(world, case_id, "Added to this channel as watcher or response team member: Bob Stone")) == 1
 
 
 def test_given_a_person_who_is_there_already_when_they_become_a_watcher_then_nothing_is_said(world: World) -> None:
@@ -63,7 +63,7 @@ def test_given_an_unknown_watcher_when_they_join_the_workspace_then_within_a_day
     world.live(2)
 
     assert late.id in world.workspace.channel(world.channel_of(case_id)).members
-    assert len(lines_with(world, case_id, "Added to this channel as watcher or response team: Late Riser")) == 1
+    assert len(lines_with(world, case_id, "Added to this channel as watcher or response team member: Late Riser")) == 1
 
 
 def test_given_an_unknown_watcher_when_looked_up_again_each_day_then_the_alert_is_not_repeated(world: World) -> None:
@@ -88,7 +88,7 @@ def test_given_a_guest_who_watches_a_case_when_it_is_new_then_the_channel_says_w
     case_id = settled_case(world, watchers=[{"email": "guest@example.com"}])
 
     (alert,) = lines_with(world, case_id, "could not be invited")
-    assert "guest@example.com (a guest, whom only a person can invite)" in alert
+    assert "guest@example.com (a guest; apps cannot invite guests)" in alert
 
 
 def test_given_an_unknown_watcher_when_the_list_changes_then_they_are_looked_up_again_and_no_alert_is_repeated(
@@ -127,7 +127,7 @@ def test_given_a_watcher_who_was_taken_off_when_they_are_put_on_again_then_the_c
 
     told = [message["text"].split("] ")[1] for message in world.said(case_id) if "Bob Stone" in message["text"]]
     assert told == [
-        "Added to this channel as watcher or response team: Bob Stone",
+        "Added to this channel as watcher or response team member: Bob Stone",
         "No longer watching the case, still in this channel: Bob Stone",
         "Watching the case again: Bob Stone",
         "No longer watching the case, still in this channel: Bob Stone",
@@ -135,12 +135,12 @@ def test_given_a_watcher_who_was_taken_off_when_they_are_put_on_again_then_the_c
 
 
 @pytest.mark.parametrize("remove", [False, True])
-def test_given_a_watcher_who_is_taken_off_when_synchronised_then_the_channel_is_told(
+def test_given_a_watcher_who_is_taken_off_when_synchronised_then_the_channel_is_notified(
     world: World, remove: bool
 ) -> None:
     bob = world.workspace.create_user("bob.stone", email="bob@example.com", real_name="Bob Stone")
     case_id = settled_case(world, watchers=[{"email": "bob@example.com"}])
-    with told(world, IR_REMOVE_FORMER_WATCHERS=str(remove).lower()):
+    with configured(world, IR_REMOVE_FORMER_WATCHERS=str(remove).lower()):
         world.security_ir.call("UpdateCase", {"caseId": case_id, "watchersToDelete": [{"email": "bob@example.com"}]})
         world.settle()
         world.live(2)
@@ -151,12 +151,12 @@ def test_given_a_watcher_who_is_taken_off_when_synchronised_then_the_channel_is_
 
 
 @pytest.mark.parametrize("remove", [False, True])
-def test_given_a_response_team_that_cannot_be_read_any_more_when_polled_then_nobody_is_said_to_have_left(
+def test_given_a_response_team_that_cannot_be_read_any_more_when_polled_then_no_member_is_announced_as_gone(
     world: World, remove: bool
 ) -> None:
     jane = make_jane(world)
     case_id = settled_case(world)
-    with told(world, IR_REMOVE_FORMER_WATCHERS=str(remove).lower()):
+    with configured(world, IR_REMOVE_FORMER_WATCHERS=str(remove).lower()):
         world.security_ir.faults.refuse("AccessDeniedException", "ListMemberships", times=None)
         world.advance(15 * 60)
         world.security_ir.add_comment_as(case_id, body="still at work")

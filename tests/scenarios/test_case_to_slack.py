@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from ir_sandbox.slack.rendering import visible_text
 from tests.support.commands import case_with_channel, type_command
 from tests.support.sync import (
+    channel_messages,
+    configured,
     lines_with,
     make_jane,
-    said,
     settled_case,
     shown,
     system_comments,
-    told,
 )
 from tests.support.world import World
 
 
-def test_given_a_new_case_when_aws_tells_of_it_then_its_channel_shows_it(world: World) -> None:
+def test_given_a_new_case_when_aws_reports_it_then_its_channel_shows_it(world: World) -> None:
     jane = make_jane(world)
     case_id = world.create_case(watchers=[{"email": "ghost@example.com", "name": "Ghost"}])
 
@@ -46,7 +47,7 @@ def test_given_a_new_case_when_its_notice_is_read_then_it_says_what_and_where(wo
 
 
 def test_given_public_channels_when_a_case_is_new_then_everybody_finds_its_channel(world: World) -> None:
-    with told(world, IR_CHANNEL_VISIBILITY="public"):
+    with configured(world, IR_CHANNEL_VISIBILITY="public"):
         case_id = world.create_case()
         world.settle()
 
@@ -78,11 +79,13 @@ def test_given_a_comment_when_it_comes_over_then_author_time_and_tag_are_shown_a
 
     message = world.said(case_id)[-1]
 
-    assert body in shown(message)
-    assert "<!channel>" not in str(message["blocks"]) + message["text"]
-    assert "[AWS Security IR Update] *AWS Responder* commented <!date^" in shown(message)
-    assert all(element["verbatim"] for block in message["blocks"] for element in block.get("elements", []))
-    assert message["blocks"][1]["text"]["verbatim"]
+    heading, comment = message["blocks"]
+    assert visible_text(message).endswith(f"\n{body}")
+    assert "<!channel>" not in message["text"]
+    assert [element["text"] for element in heading["elements"][:2]] == ["[AWS Security IR Update]", "AWS Responder"]
+    assert heading["elements"][2]["text"].startswith("commented <!date^")
+    # In rich text mentions and links have elements of their own, and a text is only text.
+    assert comment["elements"] == [{"type": "rich_text_section", "elements": [{"type": "text", "text": body}]}]
 
 
 def test_given_a_long_comment_when_it_comes_over_then_every_part_is_there_in_order(world: World) -> None:
@@ -95,7 +98,7 @@ def test_given_a_long_comment_when_it_comes_over_then_every_part_is_there_in_ord
 
     assert len(messages) > 3
     assert all(f"(part {number} of {len(messages)})" in m["text"] for number, m in enumerate(messages, 1))
-    assert "".join(m["blocks"][1]["text"]["text"] for m in messages) == body
+    assert "".join(visible_text({"blocks": m["blocks"][1:]}) for m in messages) == body
 
 
 def test_given_an_edited_comment_when_it_grows_and_shrinks_then_its_messages_say_what_it_says(world: World) -> None:
@@ -111,7 +114,7 @@ def test_given_an_edited_comment_when_it_grows_and_shrinks_then_its_messages_say
     world.live(2)
 
     assert len(grown) > 2
-    assert "".join(m["blocks"][1]["text"]["text"] for m in grown) == "long " * 1500
+    assert "".join(visible_text({"blocks": m["blocks"][1:]}) for m in grown) == "long " * 1500
     messages = [m for m in world.said(case_id) if m["ts"] in {one["ts"] for one in grown}]
     assert "short again" in shown(messages[0])
     assert "edited <!date^" in shown(messages[0])
@@ -119,7 +122,7 @@ def test_given_an_edited_comment_when_it_grows_and_shrinks_then_its_messages_say
     assert len(lines_with(world, case_id, "short again")) == 1
 
 
-def test_given_a_message_that_somebody_deleted_when_its_comment_is_edited_then_the_edit_is_shown_anew(
+def test_given_a_message_that_was_deleted_when_its_comment_is_edited_then_the_edit_is_shown_again(
     world: World,
 ) -> None:
     case_id = settled_case(world)
@@ -136,7 +139,7 @@ def test_given_a_message_that_somebody_deleted_when_its_comment_is_edited_then_t
     assert len(lines_with(world, case_id, "second finding")) == 1
 
 
-def test_given_status_and_title_change_when_synchronised_then_one_message_tells_both(world: World) -> None:
+def test_given_status_and_title_change_when_synchronised_then_one_message_reports_both(world: World) -> None:
     case_id = settled_case(world)
     world.security_ir.call("UpdateCase", {"caseId": case_id, "title": "Critical <breach>"})
     world.security_ir.set_status_as(case_id, "Detection and Analysis")
@@ -174,7 +177,7 @@ def test_given_a_value_that_a_person_once_set_when_aws_sets_it_again_then_that_p
     assert told == ["Jane Smith", "AWS Responder", "AWS Responder"]
 
 
-def test_given_changes_of_two_people_when_told_in_one_message_then_each_line_says_whose_it_is(world: World) -> None:
+def test_given_changes_of_two_people_when_reported_in_one_message_then_each_line_says_whose_it_is(world: World) -> None:
     case_id, jane = case_with_channel(world)
     world.drop_native_events = True
     world.refuse_events = 1  # the hint of the command
@@ -188,7 +191,9 @@ def test_given_changes_of_two_people_when_told_in_one_message_then_each_line_say
     assert line.count("Jane Smith") == 2  # once in the blocks, once in the fallback
 
 
-def test_given_a_comment_after_a_change_when_told_then_the_commenter_is_not_named_for_the_change(world: World) -> None:
+def test_given_a_comment_after_a_change_when_reported_then_the_commenter_is_not_named_for_the_change(
+    world: World,
+) -> None:
     case_id = settled_case(world)
     world.drop_native_events = True
     world.security_ir.call(
@@ -217,7 +222,7 @@ def test_given_a_closing_when_synchronised_then_it_is_shown_and_the_case_is_left
     assert {call.operation for call in world.wire.calls if call.service == "security-ir"} == {"ListCases"}
 
 
-def test_given_a_topic_that_somebody_overwrote_when_polled_then_it_is_put_back(world: World) -> None:
+def test_given_a_topic_that_was_overwritten_when_polled_then_it_is_put_back(world: World) -> None:
     jane = make_jane(world)
     case_id = settled_case(world)
     jane.set_topic(world.channel_of(case_id), "lunch at noon")
@@ -283,10 +288,10 @@ def test_given_five_hundred_comments_when_the_case_is_new_then_they_come_over_on
     assert "failed" not in outcomes
     assert not [call for call in world.workspace.calls if call.error not in (None, "ratelimited", "users_not_found")]
     assert len(system_comments(world, case_id)) == 1
-    assert len(said(world, case_id)) == 502  # the notice and who could not be invited
+    assert len(channel_messages(world, case_id)) == 502  # the notice and who could not be invited
 
 
-def test_given_a_crash_after_the_notice_when_the_title_changes_before_it_is_settled_then_the_change_is_told(
+def test_given_a_crash_after_the_notice_when_the_title_changes_before_it_is_settled_then_the_change_is_reported(
     world: World,
 ) -> None:
     world.drop_native_events = True

@@ -1,24 +1,25 @@
-"""The end of a case: shown once, nothing is tried on it again, and what people still do is answered."""
+"""The end of a case: shown once, without further attempts; later actions by users are answered."""
 
 from __future__ import annotations
 
 import pytest
 
-from ir_local.slack.people import Person
+from ir_sandbox.slack.people import Person
 from tests.support.sync import from_slack, lines_with, system_comments
 from tests.support.world import World
 
-TOLD = "The case is closed: what is said here from now on is not copied"
+TOLD = "The case is closed. New messages in this channel are not copied"
 
 
 def left_alone(world: World) -> bool:
-    """Whether ten minutes of polls ask AWS for nothing but the list of cases."""
+    """Return whether ten minutes of polls call AWS only for the list of cases, and for the response team."""
     world.wire.calls.clear()
     world.live(10)
-    return {call.operation for call in world.wire.calls if call.service == "security-ir"} == {"ListCases"}
+    called = {call.operation for call in world.wire.calls if call.service == "security-ir"}
+    return called - {"ListMemberships", "GetMembership"} == {"ListCases"}
 
 
-def test_given_a_message_to_a_closed_case_when_told_so_then_the_case_is_left_alone_and_in_step(
+def test_given_a_message_to_a_closed_case_when_answered_then_the_case_is_left_alone_and_in_sync(
     world: World, jane: Person, case_id: str
 ) -> None:
     world.security_ir.close_case_as(case_id)
@@ -29,7 +30,18 @@ def test_given_a_message_to_a_closed_case_when_told_so_then_the_case_is_left_alo
 
     assert len(lines_with(world, case_id, TOLD)) == 1
     assert left_alone(world)
-    assert lines_with(world, case_id, "not in step") == []
+    assert lines_with(world, case_id, "out of sync") == []
+
+
+def test_given_a_closure_code_when_aws_closes_the_case_then_the_channel_shows_it_once(
+    world: World, case_id: str
+) -> None:
+    world.security_ir.close_case_as(case_id, "False Positive")
+    world.settle()
+    world.live(2)
+
+    (line,) = lines_with(world, case_id, "*Closure code*: None → False Positive")
+    assert "→ Closed" in line
 
 
 def test_given_a_claimed_message_when_the_case_is_closed_before_it_is_written_then_nothing_is_tried_for_ever(
@@ -46,7 +58,7 @@ def test_given_a_claimed_message_when_the_case_is_closed_before_it_is_written_th
 
     assert from_slack(world, case_id) == []
     assert len(lines_with(world, case_id, TOLD)) == 1
-    assert lines_with(world, case_id, "not in step") == []
+    assert lines_with(world, case_id, "out of sync") == []
     assert left_alone(world)
 
 
@@ -63,7 +75,7 @@ def test_given_a_message_whose_comment_was_made_when_the_case_is_closed_before_i
 
     assert len(from_slack(world, case_id)) == 1
     assert lines_with(world, case_id, "just in time") == []
-    assert lines_with(world, case_id, "not in step") == []
+    assert lines_with(world, case_id, "out of sync") == []
     assert left_alone(world)
 
 
@@ -79,8 +91,8 @@ def test_given_a_case_that_was_closed_before_its_channel_was_made_when_polled_th
 
     assert len(lines_with(world, case_id, "over already")) == 1
     assert world.workspace.channel(world.channel_of(case_id)).topic["value"].startswith("Status: Closed")
-    assert lines_with(world, case_id, "not in step") == []
-    assert system_comments(world, case_id) == []  # a closed case takes none
+    assert lines_with(world, case_id, "out of sync") == []
+    assert system_comments(world, case_id) == []  # a closed case accepts none
     assert left_alone(world)
 
 
@@ -98,12 +110,12 @@ def test_given_a_file_on_its_way_when_the_case_is_closed_then_the_channel_says_s
     world.live(15)
 
     assert len(lines_with(world, case_id, "`late.txt` was not copied to the case: the case is closed.")) == 1
-    assert lines_with(world, case_id, "not in step") == []
+    assert lines_with(world, case_id, "out of sync") == []
     assert left_alone(world)
 
 
 @pytest.mark.parametrize("how", ["archived", "app removed"])
-def test_given_a_channel_that_people_have_left_behind_when_its_case_is_closed_then_nothing_is_tried_or_told(
+def test_given_a_channel_that_people_have_left_behind_when_its_case_is_closed_then_nothing_is_tried_or_reported(
     world: World, jane: Person, case_id: str, how: str
 ) -> None:
     channel = world.channel_of(case_id)
@@ -119,5 +131,5 @@ def test_given_a_channel_that_people_have_left_behind_when_its_case_is_closed_th
 
     assert outcomes[-1] == "synced"
     assert "failed" not in outcomes
-    assert not any("not in step" in comment for comment in system_comments(world, case_id))
+    assert not any("out of sync" in comment for comment in system_comments(world, case_id))
     assert left_alone(world)

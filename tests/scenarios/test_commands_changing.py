@@ -1,4 +1,4 @@
-"""S11, S13: commands that change the case: the specified answers, what the case and the channel show, who may."""
+"""S11, S13: commands that change the case: the specified answers, the case and channel afterwards, and permissions."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from ir_local.slack.people import Person
-from ir_local.world.incidents import audit_rows
 from ir_router.cases.limits import COMMENT_LIMIT
 from ir_router.ledger import keys, table
 from ir_router.slack.text import length_of
-from tests.support.commands import answers, case, case_with_channel, now, type_command
+from ir_sandbox.slack.people import Person
+from tests.support.commands import answers, case, case_with_channel, identified, now, type_command
 from tests.support.world import World
+from tests.trials.world.incidents import audit_rows
 
 
 def press(world: World, person: Person, case_id: str, action_id: str) -> None:
@@ -24,7 +24,7 @@ def press(world: World, person: Person, case_id: str, action_id: str) -> None:
 
 
 def executed(case_id: str) -> list[tuple[str, Any]]:
-    """Who is on record to have changed the case, and what became of it."""
+    """Return the recorded author and outcome of each change."""
     rows = [row for row in audit_rows() if row["action"] == "command_executed" and case_id in row["details"]]
     return [(row["actor"], json.loads(row["details"])) for row in rows]
 
@@ -48,7 +48,7 @@ def test_given_every_command_that_changes_a_case_when_carried_out_then_who_did_i
 
     names = [text.partition(" ")[0] for text in commands] + ["close"]
     ids = {"case_id": case_id, "channel_id": world.channel_of(case_id), "slack_user_id": jane.id}
-    assert executed(case_id) == [("Jane Smith", {"command": name, "outcome": "done", **ids}) for name in names]
+    assert executed(case_id) == [(identified(jane), {"command": name, "outcome": "done", **ids}) for name in names]
     first = keys.slack_change(case_id, "")
     kept = list(table.query(first.pk, first.sk))
     assert {row["slack_user_id"] for row in kept} == {jane.id}
@@ -74,7 +74,7 @@ def test_given_a_refusal_by_aws_when_a_case_is_changed_then_that_is_on_record(wo
     assert (details["command"], details["outcome"]) == ("update-title", "failed")
 
 
-def said(world: World, case_id: str) -> list[str]:
+def texts(world: World, case_id: str) -> list[str]:
     return [message["text"] for message in world.said(case_id)]
 
 
@@ -93,11 +93,12 @@ def test_given_a_watcher_when_updating_the_status_then_answer_case_channel_topic
     assert case(world, case_id)["caseStatus"] == "Post-incident Activities"
     assert (
         "[AWS Security IR Update] *Status*: Open (Submitted) → Resolved (Post-incident Activities), by Jane Smith"
-        in said(world, case_id)
+        in texts(world, case_id)
     )
     topic = world.workspace.channel(world.channel_of(case_id)).topic["value"]
     assert topic == "Status: Resolved (Post-incident Activities) | Severity: High"
-    wanted = "Status changed from Open (Submitted) to Resolved (Post-incident Activities) by Jane Smith from Slack."
+    change = "Status changed from Open (Submitted) to Resolved (Post-incident Activities)"
+    wanted = f"{change} by {identified(jane)} from Slack."
     assert sum(wanted in text for text in world.comments(case_id)) == 1
 
 
@@ -135,20 +136,20 @@ def test_given_wrong_or_impossible_statuses_when_updating_then_each_has_its_own_
         '✅ Case status is already "Open"\nNothing was changed'
     ]
     assert type_command(world, jane, case_id, "update-status Ready to Close") == [
-        "❌ Ready to Close is set by AWS alone. Valid options: Open, In Progress, Resolved, Closed"
+        "❌ Only AWS can set Ready to Close. Valid options: Open, In Progress, Resolved, Closed"
     ]
     type_command(world, jane, case_id, "update-status In Progress")
     (answer,) = type_command(world, jane, case_id, "update-status Open")
     assert answer == (
-        "❌ AWS Security Incident Response does not move a case from In Progress (Detection and Analysis) to Open "
-        "(Submitted)\n"
-        "From here it can go to: In Progress (Containment, Eradication and Recovery), "
+        "❌ AWS Security Incident Response does not allow a status change from In Progress (Detection and Analysis) "
+        "to Open (Submitted)\n"
+        "Allowed now: In Progress (Containment, Eradication and Recovery), "
         "Resolved (Post-incident Activities)"
     )
     assert case(world, case_id)["caseStatus"] == "Detection and Analysis"
 
 
-def test_given_a_title_when_updated_then_old_and_new_are_shown_and_the_channel_is_told(world: World) -> None:
+def test_given_a_title_when_updated_then_old_and_new_are_shown_and_the_channel_is_notified(world: World) -> None:
     case_id, jane = case_with_channel(world)
 
     (answer,) = type_command(world, jane, case_id, "update-title Critical <b>Security</b> Breach\n& more")
@@ -162,7 +163,7 @@ def test_given_a_title_when_updated_then_old_and_new_are_shown_and_the_channel_i
     )
     assert case(world, case_id)["title"] == "Critical <b>Security</b> Breach & more"
     assert any(
-        "*Title*: Suspicious API Activity Detected → Critical &lt;b&gt;" in text for text in said(world, case_id)
+        "*Title*: Suspicious API Activity Detected → Critical &lt;b&gt;" in text for text in texts(world, case_id)
     )
 
 
@@ -201,7 +202,7 @@ def test_given_the_longest_description_when_updated_then_all_of_the_old_one_is_o
     assert all(length_of(text) <= COMMENT_LIMIT for text in written)
     whole = "".join(text.rpartition("\n\n(ir-router ")[0].split("] ", 1)[1] for text in written)
     whole = whole.replace("(part 1 of 2) ", "").replace("(part 2 of 2) ", "")
-    assert whole == f"Description changed by Jane Smith from Slack. It was:\n\n{before}"
+    assert whole == f"Description changed by {identified(jane)} from Slack. Before:\n\n{before}"
     assert not any("(ir-router" in line["text"] for line in world.said(case_id))
 
 
@@ -209,7 +210,7 @@ def test_given_texts_over_the_limit_when_updating_then_the_limit_is_named_and_no
     case_id, jane = case_with_channel(world)
     before = case(world, case_id)
 
-    limit = "AWS Security Incident Response takes at most"
+    limit = "AWS Security Incident Response allows at most"
     assert type_command(world, jane, case_id, "update-title " + "x" * 301) == [
         f"❌ The title has 301 characters; {limit} 300\nNothing was changed"
     ]
@@ -242,8 +243,8 @@ def test_given_an_open_case_when_closed_then_it_asks_first_and_the_button_closes
     assert case(world, case_id)["caseStatus"] == "Closed"
     topic = world.workspace.channel(world.channel_of(case_id)).topic["value"]
     assert topic == "Status: Closed | Severity: High"
-    assert "[AWS Security IR Update] *Status*: Open (Submitted) → Closed, by Jane Smith" in said(world, case_id)
-    assert sum("Closing asked for by Jane Smith from Slack." in text for text in world.comments(case_id)) == 1
+    assert "[AWS Security IR Update] *Status*: Open (Submitted) → Closed, by Jane Smith" in texts(world, case_id)
+    assert sum(f"{identified(jane)} is closing this case from Slack." in text for text in world.comments(case_id)) == 1
 
 
 def test_given_the_question_when_kept_open_then_it_goes_away_and_nothing_is_closed(world: World) -> None:
@@ -288,7 +289,7 @@ def test_given_an_aws_supported_case_when_its_status_is_updated_then_closing_is_
 
     (answer,) = type_command(world, jane, case_id, "update-status Resolved")
 
-    assert answer.startswith("❌ The status of this case is set by AWS: it is an AWS-supported case")
+    assert answer.startswith("❌ Only AWS can set the status of this case, because it is AWS-supported")
     press(world, jane, case_id, "close_confirm")
     assert case(world, case_id)["caseStatus"] == "Closed"
 
@@ -296,7 +297,7 @@ def test_given_an_aws_supported_case_when_its_status_is_updated_then_closing_is_
 REFUSED = "❌ You don't have permission to modify this case\nContact your administrator or case owner for access"
 
 
-def test_given_people_whom_nothing_names_when_they_change_the_case_then_they_are_refused(world: World) -> None:
+def test_given_people_without_permission_when_they_change_the_case_then_they_are_refused(world: World) -> None:
     case_id, jane = case_with_channel(
         world,
         watchers=[
@@ -339,11 +340,11 @@ def test_given_a_stranger_of_another_organisation_when_they_change_the_case_then
     assert type_command(world, eve, case_id, "update-title x") == [REFUSED]
 
 
-def test_given_somebody_whom_a_list_names_when_they_change_the_case_then_they_may(world: World) -> None:
+def test_given_a_user_on_a_list_when_they_change_the_case_then_they_may(world: World) -> None:
     case_id, jane = case_with_channel(world)
     sam = world.workspace.create_user("sam")
     group = world.workspace.create_user_group("responders", [sam.id])
-    john = world.workspace.create_user("john.doe")  # of the response team
+    john = world.workspace.create_user("john.doe")  # a member of the response team
     jane.invite(world.channel_of(case_id), sam.id, john.id)
     world.settle()
 

@@ -1,4 +1,4 @@
-"""S12: what a command answers when something is wrong, and what becomes of it."""
+"""S12: the answers of commands that fail, and the final outcome."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from ir_local.slack.faults import Fault
+from ir_router.commands.catalogue import SUB_COMMANDS
+from ir_sandbox.slack.faults import Fault
 from tests.support.commands import answers, case, case_with_channel, type_command
 from tests.support.world import World
 
@@ -50,10 +51,8 @@ def test_given_help_or_nothing_or_nonsense_when_typed_then_usage_is_shown(world:
         jane.command(channel.id, "/security-ir", typed)
     world.settle()
 
-    usage = (
-        "Usage: /security-ir [status|update-status|update-description|update-title|close|incident-details|create|"
-        "add-watcher|remove-watcher|comment|sync|help]"
-    )
+    usage = f"Usage: /security-ir [{'|'.join(SUB_COMMANDS)}]"
+    assert "[status|update-status|update-description|update-title|close|incident-details|" in usage  # as specified
     first, second, near, far = answers(world, jane)
     assert first == second
     assert "• /security-ir update-status <status> - Update case status\n" in first
@@ -84,18 +83,18 @@ def test_given_a_refusal_by_aws_when_a_command_runs_then_its_error_id_is_shown_a
 
 
 def retry(world: World) -> None:
-    """The storm is over, and a minute later Lambda invokes again what failed."""
+    """End the fault; a minute later Lambda retries the failed invocation."""
     world.security_ir.faults.clear()
     world.advance(60)
     world.settle()
 
 
 def run_once(world: World) -> None:
-    """The asynchronous invocation, without Lambda's repetitions."""
+    """Run the asynchronous invocation without Lambda's retries."""
     world._run_asynchronous()
 
 
-def test_given_a_lost_connection_when_a_command_runs_then_it_goes_on_behind_the_scenes_and_tells_the_outcome(
+def test_given_a_lost_connection_when_a_command_runs_then_it_goes_on_behind_the_scenes_and_reports_the_outcome(
     world: World,
 ) -> None:
     case_id, jane = case_with_channel(world)
@@ -114,7 +113,7 @@ def test_given_a_lost_connection_when_a_command_runs_then_it_goes_on_behind_the_
     assert case(world, case_id)["title"] == "After the storm"
 
 
-def test_given_a_lost_answer_when_the_command_is_tried_again_then_it_happened_once_and_is_told_as_done(
+def test_given_a_lost_answer_when_the_command_is_tried_again_then_it_happened_once_and_is_reported_as_done(
     world: World,
 ) -> None:
     case_id, jane = case_with_channel(world)
@@ -157,7 +156,7 @@ def test_given_a_close_that_aws_refuses_when_the_button_was_pressed_then_the_err
     assert case(world, case_id)["caseStatus"] == "Submitted"
 
 
-def test_given_somebody_elses_later_change_when_a_command_is_tried_again_then_theirs_is_kept(world: World) -> None:
+def test_given_a_later_change_by_another_user_when_a_command_is_tried_again_then_theirs_is_kept(world: World) -> None:
     case_id, jane = case_with_channel(world)
     world.security_ir.faults.reset_connection("UpdateCase", times=None)
     jane.command(world.channel_of(case_id), "/security-ir", "update-title Mine")
@@ -167,12 +166,13 @@ def test_given_somebody_elses_later_change_when_a_command_is_tried_again_then_th
     retry(world)
 
     assert answers(world, jane)[-1] == (
-        '❌ The case title was changed meanwhile, to "Theirs"\nYour change was not made; repeat it if it still holds'
+        '❌ Another user has changed the case title to "Theirs"\n'
+        "Your change was not made. Repeat the command if you still want it"
     )
     assert case(world, case_id)["title"] == "Theirs"
 
 
-def test_given_no_answer_after_all_attempts_when_the_last_one_ends_then_the_person_is_told_to_look(
+def test_given_no_answer_after_all_attempts_when_the_last_one_ends_then_the_person_is_asked_to_look(
     world: World,
 ) -> None:
     case_id, jane = case_with_channel(world)
@@ -185,7 +185,7 @@ def test_given_no_answer_after_all_attempts_when_the_last_one_ends_then_the_pers
 
     first, last = answers(world, jane)
     assert NETWORK_ERROR.fullmatch(first)
-    assert last.startswith("❌ /security-ir update-title: no certain answer after several attempts; it is not tried")
+    assert last.startswith("❌ /security-ir update-title: the outcome is unknown after several attempts")
     assert world.dead == []
 
 

@@ -1,4 +1,4 @@
-"""X7: open a case, add and remove watchers, comment to AWS alone, synchronise now."""
+"""X7: open a case, add and remove watchers, comment to AWS only, synchronise on request."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from ir_local.slack.people import Person
-from ir_local.world.incidents import audit_rows
 from ir_router import clock
-from tests.support.commands import answers, case, case_with_channel, type_command
+from ir_sandbox.slack.people import Person
+from tests.support.commands import answers, case, case_with_channel, identified, type_command
 from tests.support.world import World
+from tests.trials.world.incidents import audit_rows
 
 
 def responder(world: World) -> tuple[Person, str]:
-    """Jane of the response team, in a channel that belongs to no case."""
+    """Create Jane of the response team, in a channel without a case."""
     jane = world.workspace.create_user("jane.smith", real_name="Jane Smith")
     return jane, world.workspace.create_channel("general-talk", [jane]).id
 
@@ -72,7 +72,7 @@ def test_given_a_responder_when_the_form_is_submitted_then_the_case_is_opened_on
     )
     assert f"Channel: #aws-security-incident-response-case-{case_id}" in answer
     assert "Severity: Critical" in type_command(world, jane, case_id, "status")[0]
-    assert sum("Opened by Jane Smith from Slack." in text for text in world.comments(case_id)) == 1
+    assert sum(f"Opened by {identified(jane)} from Slack." in text for text in world.comments(case_id)) == 1
     (record,) = [json.loads(row["details"]) for row in audit_rows()]
     assert (record["command"], record["case_id"], record["slack_user_id"]) == ("create", case_id, jane.id)
 
@@ -84,7 +84,7 @@ def test_given_a_channel_made_meanwhile_when_a_case_is_opened_then_the_answer_li
     view = open_form(world, jane, channel)
 
     def others_work(seconds: float) -> None:
-        """While this function waits, the others go on."""
+        """Let the other functions run while this one waits."""
         world.advance(seconds)
         world._run_hints()
         world.become("slack")
@@ -95,7 +95,7 @@ def test_given_a_channel_made_meanwhile_when_a_case_is_opened_then_the_answer_li
 
     (case_id,) = opened_cases(world)
     shown = [message for message in world.workspace.ephemerals(jane.id) if message["via"] == "response_url"]
-    assert f"Channel: <#{world.channel_of(case_id)}>" in shown[-1]["blocks"][0]["text"]["text"]
+    assert f"Channel: <#{world.channel_of(case_id)}>" in shown[-1]["blocks"][1]["text"]["text"]
 
 
 def test_given_mistakes_in_the_form_when_submitted_then_they_are_shown_in_place_and_nothing_is_opened(
@@ -124,13 +124,13 @@ def test_given_a_refusal_by_aws_when_the_form_was_submitted_then_what_was_typed_
     world.settle()
 
     (answer,) = answers(world, jane)
-    assert answer.startswith("❌ Unable to open case due to service error\nError ID: api-error-")
+    assert answer.startswith("❌ AWS opens no more cases, because a quota for cases is reached.")
     assert jane.views() == []
     error = [message for message in world.workspace.ephemerals(jane.id) if message["via"] == "response_url"][-1]
     jane.press(channel, error["ts"], "create_again")
     world.settle()
     (again,) = jane.views()
-    jane.submit(again.id, {})  # as it was given back
+    jane.submit(again.id, {})  # as it was returned
     world.settle()
 
     (case_id,) = opened_cases(world)
@@ -141,7 +141,7 @@ def test_given_a_refusal_by_aws_when_the_form_was_submitted_then_what_was_typed_
     assert int(made["reportedIncidentStartDate"].timestamp()) == fields["start"]
 
 
-def test_given_a_lost_answer_of_createcase_when_tried_again_then_there_is_one_case_and_its_id_is_told(
+def test_given_a_lost_answer_of_createcase_when_tried_again_then_there_is_one_case_and_its_id_is_reported(
     world: World,
 ) -> None:
     jane, channel = responder(world)
@@ -159,7 +159,7 @@ def test_given_a_lost_answer_of_createcase_when_tried_again_then_there_is_one_ca
     assert answers(world, jane)[-1].startswith(f"✅ Case opened\nCase ID: {case_id}\n")
 
 
-def test_given_somebody_who_may_not_open_cases_when_they_try_then_the_form_says_so(world: World) -> None:
+def test_given_a_user_who_may_not_open_cases_when_they_try_then_the_form_says_so(world: World) -> None:
     mallory = world.workspace.create_user("mallory")
     channel = world.workspace.create_channel("general-talk", [mallory]).id
 
@@ -172,14 +172,14 @@ def test_given_somebody_who_may_not_open_cases_when_they_try_then_the_form_says_
     assert answers(world, mallory) == [f"❌ {refusal}"]
 
 
-def test_given_a_slow_start_when_the_trigger_has_expired_then_the_person_is_told_to_repeat(world: World) -> None:
+def test_given_a_slow_start_when_the_trigger_has_expired_then_the_person_is_asked_to_repeat(world: World) -> None:
     jane, channel = responder(world)
     jane.command(channel, "/security-ir", "create")
     world.advance(4)
     world.settle()
 
     assert jane.views() == []
-    assert answers(world, jane) == ["❌ The form could not be opened within Slack's 3 seconds; please try again"]
+    assert answers(world, jane) == ["❌ Slack did not open the form in time. Send the command again."]
 
 
 def test_given_people_when_added_and_removed_as_watchers_then_case_channel_and_answers_agree(world: World) -> None:
@@ -208,17 +208,17 @@ def test_given_people_when_added_and_removed_as_watchers_then_case_channel_and_a
     ]
 
 
-def test_given_words_that_name_nobody_when_adding_watchers_then_the_answer_says_which(world: World) -> None:
+def test_given_words_that_name_no_user_when_adding_watchers_then_the_answer_says_which(world: World) -> None:
     case_id, jane = case_with_channel(world, watchers=[{"email": f"w{n}@example.com"} for n in range(30)])
 
     assert type_command(world, jane, case_id, "add-watcher") == [
         "❌ Please specify a person. Usage: /security-ir add-watcher <@name or e-mail>"
     ]
     assert type_command(world, jane, case_id, "add-watcher sam") == [
-        '❌ "sam" is neither a person chosen with @ nor an e-mail address\nNothing was changed'
+        '❌ "sam" is neither a mention (@name) nor an e-mail address\nNothing was changed'
     ]
     assert type_command(world, jane, case_id, "add-watcher one@example.com") == [
-        "❌ A case has at most 30 watchers and this one has 30\nNothing was changed"
+        "❌ A case can have at most 30 watchers, and this one has 30\nNothing was changed"
     ]
 
 
@@ -234,23 +234,23 @@ def test_given_a_comment_for_aws_when_written_then_it_is_on_the_case_and_never_i
 
     assert answer.startswith("✅ Comment added to the case, not to the channel\nAdded by: @jane.smith\nTimestamp: 20")
     (body,) = [body for body in world.comments(case_id) if "i-0abc" in body]
-    assert body.startswith("[Slack Update] Jane Smith, not in the channel (20")
+    assert body.startswith(f"[Slack Update] {identified(jane)}, not in the channel (20")
     assert text in body
     assert not any("i-0abc" in message["text"] for message in world.said(case_id))
 
 
-def test_given_a_topic_set_by_hand_when_synchronising_now_then_it_is_mended_at_once(world: World) -> None:
+def test_given_a_topic_set_by_hand_when_synchronising_now_then_it_is_fixed_at_once(world: World) -> None:
     case_id, jane = case_with_channel(world)
     channel = world.channel_of(case_id)
     jane.set_topic(channel, "lunch?")
 
     (answer,) = type_command(world, jane, case_id, "sync")
 
-    assert answer.startswith("🔄 Case and channel are being compared\n")
+    assert answer.startswith("🔄 Syncing the case with this channel. ")
     assert world.workspace.channel(channel).topic["value"] == "Status: Open (Submitted) | Severity: High"
 
 
-def test_given_no_answer_to_create_case_after_all_attempts_when_given_up_then_the_person_is_told_where_to_look(
+def test_given_no_answer_to_create_case_after_all_attempts_when_given_up_then_the_person_learns_where_to_look(
     world: World,
 ) -> None:
     jane, channel = responder(world)
@@ -261,9 +261,12 @@ def test_given_no_answer_to_create_case_after_all_attempts_when_given_up_then_th
     world.settle()
 
     last = answers(world, jane)[-1]
-    assert last.startswith("❌ /security-ir create: no certain answer after several attempts; it is not tried again\n")
+    assert last.startswith(
+        "❌ /security-ir create: the outcome is unknown after several attempts, and ir-router does not retry it\n"
+    )
     assert (
-        "Please look for the case in AWS Security Incident Response and repeat the command if there is none\n" in last
+        "Please look for the case in AWS Security Incident Response, and repeat the command if it does not exist\n"
+        in last
     )
     (executed,) = [row for row in audit_rows() if row["action"] == "command_executed"]
     assert json.loads(executed["details"])["slack_user_id"] == jane.id

@@ -1,4 +1,4 @@
-"""W2: whom the allowlist leaves alone, and what it never leaves alone."""
+"""W2: principals that the allowlist exempts, and those that it can never exempt."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from ir_local.world import incidents as support
-from ir_local.world.incidents import IamState, alerts, asked, audit_rows, contain, iam_state
-from ir_local.world.state_machine import StateMachine
 from tests.support.world import ACCOUNT, World
+from tests.trials.world import incidents as support
+from tests.trials.world.incidents import IamState, alerts, asked, audit_rows, contain, iam_state
+from tests.trials.world.state_machine import StateMachine
 
 
 def add(world: World, kind: str, value: str, **more: Any) -> Any:
@@ -29,8 +29,12 @@ def add(world: World, kind: str, value: str, **more: Any) -> Any:
         ("ip", "198.51.100.0/24", "198.51.100.7"),
         ("ip", "2001:db8::/32", "2001:db8::7"),
         ("ip", "198.51.100.7", "::ffff:198.51.100.7"),
-        ("ip", "cloudformation.amazonaws.com", "cloudformation.amazonaws.com"),
         ("principal", f"arn:aws:iam::{ACCOUNT}:user/mal*", "203.0.113.1"),
+        (
+            "principal",
+            f"arn:aws:iam::{ACCOUNT}:user/mal* via cloudformation.amazonaws.com",
+            "cloudformation.amazonaws.com",
+        ),
     ],
 )
 def test_given_an_entry_that_people_added_when_it_matches_then_nothing_is_touched(
@@ -51,7 +55,8 @@ def test_given_an_entry_that_people_added_when_it_matches_then_nothing_is_touche
     ("kind", "value", "address"),
     [
         ("ip", "198.51.100.0/28", "198.51.100.77"),
-        ("ip", "cloudformation.amazonaws.com", "cloudformation.amazonaws.com.evil.example"),
+        ("ip", "cloudformation.amazonaws.com", "cloudformation.amazonaws.com"),
+        ("principal", "arn:aws:iam::123456789012:user/mallory via cloudformation.amazonaws.com", "198.51.100.7"),
         ("principal", f"arn:aws:iam::{ACCOUNT}:user/mall", "203.0.113.1"),
         ("principal", f"arn:aws:iam::{ACCOUNT}:user/backdoor", "203.0.113.1"),
         ("principal", "arn:aws:iam::210987654321:user/mallory", "203.0.113.1"),
@@ -66,6 +71,19 @@ def test_given_an_entry_that_does_not_match_when_a_key_is_made_then_it_is_contai
     machine.start(support.key_created(world, "backdoor", key, sourceIPAddress=address))
 
     assert iam_state(world, "backdoor").denied
+
+
+def test_given_a_service_alone_when_added_then_a_warning_and_the_alert_state_that_it_allows_nothing(
+    world: World, machine: StateMachine
+) -> None:
+    service = "cloudformation.amazonaws.com"
+    assert "allows nothing alone" in add(world, "ip", service)["warning"]
+    (key,) = support.user("backdoor")
+
+    machine.start(support.key_created(world, "backdoor", key, sourceIPAddress=service))
+
+    assert iam_state(world, "backdoor").denied
+    assert "Add a principal entry that names the caller and the service" in alerts(world)[0]["Message"]
 
 
 def test_given_a_session_when_its_role_is_allowlisted_then_nothing_is_touched(
@@ -91,7 +109,7 @@ def test_given_an_entry_that_expired_when_a_key_is_made_then_it_is_contained(
     assert iam_state(world, "backdoor").denied
 
 
-def test_given_an_allowlist_that_cannot_be_read_when_a_key_is_made_then_it_is_contained_and_told(
+def test_given_an_allowlist_that_cannot_be_read_when_a_key_is_made_then_it_is_contained_and_reported(
     world: World, machine: StateMachine
 ) -> None:
     def refuse(params: Any, **_: Any) -> None:
@@ -104,7 +122,7 @@ def test_given_an_allowlist_that_cannot_be_read_when_a_key_is_made_then_it_is_co
     machine.start(support.key_created(world, "backdoor", key))
 
     assert iam_state(world, "backdoor").denied
-    assert "The allowlist could not be read" in alerts(world)[0]["Message"]
+    assert "ir-router could not read the allowlist" in alerts(world)[0]["Message"]
 
 
 def test_given_an_allowlisted_user_when_guardduty_finds_its_key_abused_then_people_are_alerted_and_nothing_is_contained(
@@ -118,7 +136,7 @@ def test_given_an_allowlisted_user_when_guardduty_finds_its_key_abused_then_peop
     assert execution.path[-1] == "Alerted"
     assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
     (alert,) = alerts(world)
-    assert "Nothing is contained because of the allowlist's entry" in alert["Message"]
+    assert "Containment was skipped because of the allowlist entry" in alert["Message"]
 
 
 def test_given_an_allowlisted_address_when_root_is_used_from_there_then_people_are_alerted(
@@ -156,7 +174,7 @@ def test_given_a_call_through_a_vpc_endpoint_when_its_address_is_allowlisted_the
         ("IR_ALLOWED_PRINCIPALS", f"arn:aws:iam::{ACCOUNT}:user/*y"),
     ],
 )
-def test_given_an_entry_of_the_deployment_that_is_too_wide_when_a_key_is_made_then_it_is_not_used_and_told(
+def test_given_an_entry_of_the_deployment_that_is_too_wide_when_a_key_is_made_then_it_is_not_used_and_reported(
     world: World, machine: StateMachine, variable: str, value: str
 ) -> None:
     world.environment[variable] = json.dumps([value])
@@ -165,7 +183,7 @@ def test_given_an_entry_of_the_deployment_that_is_too_wide_when_a_key_is_made_th
     machine.start(support.key_created(world, "backdoor", key))
 
     assert iam_state(world, "backdoor").denied
-    assert "Mend the allowlist: an entry is not used" in alerts(world)[0]["Message"]
+    assert "Fix the allowlist: an invalid entry is being ignored" in alerts(world)[0]["Message"]
     (listed,) = world.invoke("workflow", {"task": "allowlist_list"})["entries"]
     assert value in listed["not_used"]
 
@@ -183,6 +201,6 @@ def test_given_dry_run_when_a_key_is_made_then_everything_is_decided_and_nothing
     assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
     (alert,) = alerts(world)
     assert "Dry run: user backdoor would have been contained" in alert["Message"]
-    assert f"Would be done: deny policy attached, key {key[:4]}...{key[-4:]} disabled." in alert["Message"]
+    assert f"the result would be: deny policy attached, key {key} disabled." in alert["Message"]
     assert asked(world) == []
     assert world.security_ir.call("ListCases", {"maxResults": 25})["items"] == []

@@ -1,4 +1,4 @@
-"""W6, W7, X3, E1-E5: decisions, first and second, late and lost; and incidents that events join."""
+"""W6, W7, X3, E1-E5: first, second, late and lost decisions, and incidents that further events join."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from ir_local.world import incidents as support
-from ir_local.world.incidents import IamState, alerts, asked, contain, decide, iam_state
-from ir_local.world.state_machine import StateMachine
 from tests.support.approvals import approvals_in
 from tests.support.world import World
+from tests.trials.world import incidents as support
+from tests.trials.world.incidents import IamState, alerts, asked, contain, decide, iam_state
+from tests.trials.world.state_machine import StateMachine
 
 
 def pending(world: World) -> list[dict[str, Any]]:
@@ -38,12 +38,12 @@ def test_given_an_unknown_decision_when_deciding_then_it_is_refused(world: World
     answer = decide(world, waiting[2], decision)
 
     assert answer["status"] == "unknown_decision"
-    assert "approve or deny" in answer["message"]
+    assert "approve, deny or contain_creator" in answer["message"]
     assert len(pending(world)) == 1
 
 
 @pytest.mark.parametrize("analyst", [None, "", {}, {"name": " "}])
-def test_given_nobody_when_deciding_then_it_is_refused(world: World, waiting: Any, analyst: Any) -> None:
+def test_given_no_analyst_when_deciding_then_it_is_refused(world: World, waiting: Any, analyst: Any) -> None:
     assert decide(world, waiting[2], "approve", analyst)["status"] == "analyst_missing"
 
 
@@ -118,7 +118,7 @@ def test_given_an_approval_when_everything_is_searched_then_the_token_is_in_queu
 
 
 def lose_answers(monkeypatch: pytest.MonkeyPatch, operation: str, times: int, *, before: bool) -> None:
-    """The next answers of Step Functions never arrive; `before`: nor do the requests."""
+    """Lose the next responses of Step Functions. With `before`, the requests are lost too."""
     left = [times]
 
     def lost(**kwargs: Any) -> None:
@@ -158,7 +158,7 @@ def test_given_a_lost_answer_when_the_decision_arrived_then_the_next_call_says_s
     lose_answers(monkeypatch, "SendTaskSuccess", 1, before=False)
 
     assert decide(world, token, "deny", "jane")["status"] == "recorded"
-    # The state after the wait has not run yet: the token is used, and nothing proves what became of it.
+    # The state after the wait has not run yet: the token is used, and nothing records the decision.
     assert decide(world, token, "deny", "jane")["status"] == "recorded"
     machine.advance()
 
@@ -169,6 +169,7 @@ def test_given_a_lost_answer_when_the_decision_arrived_then_the_next_call_says_s
 def test_given_a_retry_of_the_question_when_deciding_with_either_token_then_the_decision_arrives(
     world: World, machine: StateMachine
 ) -> None:
+    world.expect(ClientError)
     attempts: list[str] = []
 
     def lose_first_answer(task: str, after: bool) -> None:
@@ -190,9 +191,10 @@ def test_given_a_retry_of_the_question_when_deciding_with_either_token_then_the_
     assert key not in iam_state(world, "backdoor").keys
 
 
-def test_given_a_decision_before_the_retried_question_when_asked_again_then_it_stands_and_is_delivered(
+def test_given_a_decision_before_the_retried_question_when_asked_again_then_it_is_kept_and_delivered(
     world: World, machine: StateMachine
 ) -> None:
+    world.expect(ClientError)
     answers: list[Any] = []
 
     def decide_between(task: str, after: bool) -> None:
@@ -228,7 +230,7 @@ def test_given_a_name_of_many_lines_when_decided_at_the_command_line_then_alerts
     assert "x" * 100 not in said + answer["message"]
 
 
-def test_given_a_decision_that_reached_the_workflow_too_late_when_it_has_ended_then_it_is_not_told_as_nobodys(
+def test_given_a_decision_that_reached_the_workflow_too_late_when_it_has_ended_then_it_is_not_reported_as_missing(
     world: World, machine: StateMachine, security_channel: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contain(world, machine)
@@ -243,6 +245,6 @@ def test_given_a_decision_that_reached_the_workflow_too_late_when_it_has_ended_t
     world.settle()
 
     (shown,) = approvals_in(world, security_channel)
-    assert "Not decided: approved by jane" in shown["text"]
-    assert "too late: the workflow waits 24 hours" in shown["text"]
-    assert "nobody decided" not in shown["text"]
+    assert "No valid decision: jane" in shown["text"]
+    assert "approved after the 24-hour deadline" in shown["text"]
+    assert "deadline passed" not in shown["text"]

@@ -1,4 +1,4 @@
-"""W5, W8: steps that fail, each told, none half-reported, none stopping what can go on."""
+"""W5, W8: each failed step is reported completely, and does not stop independent steps."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from ir_local.world import ACCOUNT
-from ir_local.world.incidents import (
+from ir_router.workflow.changes import ChangeFailedError
+from tests.support.tasks import die_once_after, fail_task
+from tests.support.world import World
+from tests.trials.world import ACCOUNT
+from tests.trials.world.incidents import (
     IamState,
     alerts,
     asked,
@@ -28,12 +31,10 @@ from ir_local.world.incidents import (
     user,
     user_identity,
 )
-from ir_local.world.state_machine import StateMachine
-from tests.support.tasks import die_once_after, fail_task
-from tests.support.world import World
+from tests.trials.world.state_machine import StateMachine
 
 
-def test_given_a_function_that_dies_after_containing_when_tried_again_then_all_that_was_done_is_told(
+def test_given_a_function_that_dies_after_containing_when_tried_again_then_all_that_was_done_is_reported(
     world: World, machine: StateMachine
 ) -> None:
     deaths = die_once_after(machine, "immediate_containment")
@@ -44,11 +45,11 @@ def test_given_a_function_that_dies_after_containing_when_tried_again_then_all_t
     assert set(keys.values()) == {"Inactive"}
     (alert,) = alerts(world)
     for one in keys:
-        assert f"key {one[:4]}...{one[-4:]} disabled (verified)" in alert["Message"]
+        assert f"key {one} disabled (verified)" in alert["Message"]
     assert key in keys
 
 
-def test_given_a_function_that_dies_after_restoring_when_tried_again_then_all_that_was_done_is_told(
+def test_given_a_function_that_dies_after_restoring_when_tried_again_then_all_that_was_done_is_reported(
     world: World, machine: StateMachine
 ) -> None:
     deaths = die_once_after(machine, "reenable_key_remove_deny_policy")
@@ -60,23 +61,25 @@ def test_given_a_function_that_dies_after_restoring_when_tried_again_then_all_th
     assert execution.status == "SUCCEEDED"
     assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
     told = alerts(world)[-1]["Message"]
-    assert f"key {key[:4]}...{key[-4:]} enabled (verified) · deny policy detached (verified)" in told
+    assert f"key {key} enabled (verified) · deny policy detached (verified)" in told
 
 
 # Steps that fail
 
 
-def test_given_no_deny_policy_when_containing_then_the_key_is_disabled_and_the_failure_is_told_exactly(
+def test_given_no_deny_policy_when_containing_then_the_key_is_disabled_and_the_failure_is_reported_exactly(
     world: World, machine: StateMachine
 ) -> None:
+    world.expect(ChangeFailedError)
     boto3.client("iam").delete_policy(PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
     execution, key = contain(world, machine)
 
     assert (execution.status, execution.error) == ("FAILED", "ContainmentFailed")
     assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=False)
     (alert,) = alerts(world)
-    assert f"not done or not verified: deny policy attached - done: key {key} disabled" in alert["Message"]
-    assert "NOT or not fully contained" in alert["Message"]
+    missing = "NOT done or not verified: deny policy attached (NoSuchEntity)"
+    assert f"{missing} - done: key {key} disabled" in alert["Message"]
+    assert "Containment FAILED or is incomplete" in alert["Message"]
     assert audit_actions() == ["step_failed"]
     assert asked(world) == []
 
@@ -88,6 +91,7 @@ def without_the_deny_policy(world: World) -> None:
 def test_given_an_exposed_key_whose_owner_is_partly_contained_when_given_up_then_the_owner_is_named(
     world: World, machine: StateMachine
 ) -> None:
+    world.expect(ChangeFailedError)
     without_the_deny_policy(world)
     (key,) = user("backdoor")
 
@@ -105,6 +109,7 @@ def test_given_an_exposed_key_whose_owner_is_partly_contained_when_given_up_then
 def test_given_an_exposed_key_when_iam_fails_until_it_is_given_up_then_the_alert_comes_all_the_same(
     world: World, machine: StateMachine
 ) -> None:
+    world.expect(ClientError)
     (key,) = user("backdoor")
 
     def fail(model: Any, **_: Any) -> None:
@@ -117,12 +122,13 @@ def test_given_an_exposed_key_when_iam_fails_until_it_is_given_up_then_the_alert
     assert (execution.status, execution.error) == ("FAILED", "ContainmentFailed")
     (alert,) = alerts(world)
     assert key in alert["Message"]
-    assert "IAM does not tell whose keys these are now" in alert["Message"]
+    assert "ir-router could not look up the current name of the user" in alert["Message"]
 
 
-def test_given_two_principals_when_containing_fails_then_each_change_is_told_of_whom_it_is(
+def test_given_two_principals_when_containing_fails_then_each_change_names_its_principal(
     world: World, machine: StateMachine
 ) -> None:
+    world.expect(ChangeFailedError)
     world.environment["IR_CONTAIN_ACTOR"] = "true"
     without_the_deny_policy(world)
     (own,), (key,) = user("mallory"), user("backdoor")
@@ -131,13 +137,14 @@ def test_given_two_principals_when_containing_fails_then_each_change_is_told_of_
 
     (alert,) = alerts(world)
     for name, its_key in (("backdoor", key), ("mallory", own)):
-        told = f"arn:aws:iam::{ACCOUNT}:user/{name}: not done or not verified: deny policy attached - done: "
+        missing = "NOT done or not verified: deny policy attached (NoSuchEntity) - done: "
+        told = f"arn:aws:iam::{ACCOUNT}:user/{name}: {missing}"
         assert f"{told}key {its_key} disabled" in alert["Message"]
         assert f"user {name}" in alert["Subject"]
 
 
 def refuse_further_policies() -> None:
-    """IAM as it answers for a user or role that has its 10 managed policies."""
+    """Let IAM refuse policies, as for a user or role that already has 10 managed policies."""
 
     def refuse(model: Any, **_: Any) -> None:
         answer: Any = {"Error": {"Code": "LimitExceeded"}, "ResponseMetadata": {"HTTPStatusCode": 409}}
@@ -158,7 +165,7 @@ def test_given_ten_policies_when_containing_then_keys_are_disabled_it_is_asked_a
     assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=False)
     (alert,) = alerts(world)
     assert "user backdoor only PARTLY contained" in alert["Message"]
-    assert "deny policy NOT attached: IAM refuses it (LimitExceeded)" in alert["Message"]
+    assert "deny policy NOT attached to user backdoor: IAM rejected it (LimitExceeded)" in alert["Message"]
     (row,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
     assert "deny policy NOT attached" in world.security_ir.call("GetCase", {"caseId": row["caseId"]})["description"]
     (question,) = asked(world)
@@ -175,6 +182,7 @@ def test_given_ten_policies_when_containing_then_keys_are_disabled_it_is_asked_a
 def test_given_a_role_with_ten_policies_when_containing_then_it_fails_since_nothing_is_contained(
     world: World, machine: StateMachine
 ) -> None:
+    world.expect(ChangeFailedError)
     refuse_further_policies()
     role("app")
 
@@ -187,6 +195,7 @@ def test_given_a_role_with_ten_policies_when_containing_then_it_fails_since_noth
 def test_given_a_containment_that_failed_when_the_next_event_comes_then_it_is_contained_and_asked_about(
     world: World, machine: StateMachine
 ) -> None:
+    world.expect(ChangeFailedError)
     arn = world.environment["IR_DENY_POLICY_ARN"]
     world.environment["IR_DENY_POLICY_ARN"] = arn + "-missing"
     _failed, key = contain(world, machine)
@@ -230,7 +239,7 @@ def test_given_an_audit_that_fails_when_contained_then_people_are_alerted_and_th
     assert (execution.status, execution.error) == ("FAILED", "SomethingUndone")
 
 
-def test_given_a_question_that_cannot_be_asked_when_contained_then_it_stays_and_people_are_told(
+def test_given_a_question_that_cannot_be_asked_when_contained_then_it_stays_and_people_are_notified(
     world: World, machine: StateMachine
 ) -> None:
     fail_task(machine, "request_approval")
@@ -238,13 +247,13 @@ def test_given_a_question_that_cannot_be_asked_when_contained_then_it_stays_and_
 
     assert (execution.status, execution.error) == ("FAILED", "SomethingUndone")
     assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
-    assert any("Nobody can be asked in the normal way" in alert["Message"] for alert in alerts(world))
+    assert any("The approval request could not be sent" in alert["Message"] for alert in alerts(world))
 
 
 @pytest.mark.parametrize(
     ("decision", "task"), [("approve", "delete_key_permanently"), ("deny", "reenable_key_remove_deny_policy")]
 )
-def test_given_a_remediation_that_fails_when_decided_then_the_failure_is_told_and_red(
+def test_given_a_remediation_that_fails_when_decided_then_the_failure_is_reported_and_red(
     world: World, machine: StateMachine, decision: str, task: str
 ) -> None:
     fail_task(machine, task)
@@ -254,7 +263,7 @@ def test_given_a_remediation_that_fails_when_decided_then_the_failure_is_told_an
 
     assert (execution.status, execution.error) == ("FAILED", "RemediationFailed")
     assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
-    assert "Remediation failed and is not tried again" in alerts(world)[-1]["Message"]
+    assert "The step Remediation failed, and ir-router does not retry it" in alerts(world)[-1]["Message"]
     assert audit_actions()[-1] == "step_failed"
 
 

@@ -1,11 +1,15 @@
-"""W1, W2: what GuardDuty and AWS Health report, and events that only look like theirs."""
+"""W1, W2: findings of GuardDuty and AWS Health, and events that only resemble them."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 
-from ir_local.world import incidents as support
-from ir_local.world.incidents import (
+from tests.support.world import World
+from tests.trials.world import incidents as support
+from tests.trials.world.incidents import (
     IamState,
     alerts,
     asked,
@@ -16,8 +20,7 @@ from ir_local.world.incidents import (
     key_created,
     root_call,
 )
-from ir_local.world.state_machine import StateMachine
-from tests.support.world import World
+from tests.trials.world.state_machine import StateMachine
 
 # HIGH
 
@@ -51,7 +54,7 @@ def test_given_a_grave_finding_about_a_role_when_denied_then_the_denial_is_lifte
     assert not support.role_is_denied(world, "app")
 
 
-def test_given_exposed_keys_of_two_users_when_told_by_aws_health_then_both_are_contained_and_asked_about(
+def test_given_exposed_keys_of_two_users_when_reported_by_aws_health_then_both_are_contained_and_asked_about(
     world: World, machine: StateMachine
 ) -> None:
     (first,), (second,) = support.user("alice"), support.user("bob")
@@ -126,7 +129,7 @@ def test_given_an_event_that_aws_did_not_send_when_started_then_no_detection_mat
 def test_given_an_exposed_key_when_decided_or_beyond_the_limit_then_every_alert_names_its_owner(
     world: World, machine: StateMachine
 ) -> None:
-    """AWS Health names keys alone."""
+    """AWS Health names only the keys."""
     (key,), (other,) = support.user("alice"), support.user("bob")
     machine.start(support.exposed(key))
     decide(world, asked(world)[0]["taskToken"], "approve")
@@ -140,3 +143,34 @@ def test_given_an_exposed_key_when_decided_or_beyond_the_limit_then_every_alert_
     for alert in told:
         assert "user alice" in alert["Message"] or "user bob" in alert["Message"]
         assert "unknown principal" not in alert["Subject"] + alert["Message"]
+
+
+def test_given_a_denied_finding_when_it_continues_then_that_is_reported_once_and_nothing_is_contained(
+    world: World, machine: StateMachine
+) -> None:
+    (key,) = support.user("backdoor")
+    found = support.finding("backdoor", 8.0)
+    found["detail"]["resource"]["accessKeyDetails"] |= {"accessKeyId": key}
+    found["detail"]["resource"]["accessKeyDetails"].pop("principalId")
+    machine.start(found)
+    decide(world, asked(world)[0]["taskToken"], "deny")
+    machine.advance()
+    alerts(world)
+    world.advance(86_400)
+    machine.start(updated(world, found, 1, ago=90_000))
+    assert alerts(world) == []
+
+    for count in (57, 58):
+        assert machine.start(updated(world, found, count)).path[-1] == "Duplicate"
+
+    (report,) = alerts(world)
+    first = report["Message"].splitlines()[0]
+    assert first == "The finding about user backdoor continues after its denial: GuardDuty now counts 57 occurrences."
+    assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
+
+
+def updated(world: World, finding: Any, count: int, ago: float = 0) -> Any:
+    """Return an update of the finding, last seen `ago` seconds before now."""
+    seen = datetime.fromtimestamp(world.now() - ago, UTC).isoformat()
+    detail = finding["detail"]
+    return finding | {"detail": detail | {"service": detail["service"] | {"count": count, "eventLastSeen": seen}}}

@@ -1,4 +1,4 @@
-"""X2, X3: the approval where people talk: asked, answered by buttons, reminded of, and kept as it stands."""
+"""X2, X3: the approval in Slack: requested, answered by buttons, followed by reminders, and kept up to date."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import json
 import boto3
 import pytest
 
-from ir_local.slack.people import Person
-from ir_local.world import incidents as support
-from ir_local.world.incidents import IamState, asked, decide, iam_state
-from ir_local.world.outages import Outage, struck_by
-from ir_local.world.state_machine import Execution, StateMachine
+from ir_sandbox.slack.people import Person
 from tests.support.approvals import approvals_in, buttons, case_channel, make_approver, press
 from tests.support.commands import answers
 from tests.support.tasks import die_once_after, fail_task
 from tests.support.world import World
+from tests.trials.world import incidents as support
+from tests.trials.world.incidents import IamState, asked, decide, iam_state
+from tests.trials.world.outages import Outage, struck_by
+from tests.trials.world.state_machine import Execution, StateMachine
 
 
 @pytest.fixture
@@ -34,12 +34,12 @@ def test_given_a_contained_user_when_asked_then_case_channel_and_security_channe
         assert "user backdoor contained" in shown
         assert "CreateAccessKey for user backdoor by user mallory from 198.51.100.7" in shown
         assert "deny policy attached (verified)" in shown
-        assert f"deletes {key[:4]}...{key[-4:]} for good" in shown
+        assert f"permanently deletes key {key}" in shown
         assert "restores user backdoor as found: 1 key active, no deny policy" in shown
         assert "Approval needed by" in message["text"]
 
 
-def test_given_an_approver_when_approving_by_button_then_the_key_is_gone_and_both_messages_say_by_whom(
+def test_given_an_approver_when_approving_by_button_then_the_key_is_gone_and_both_messages_name_the_approver(
     world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
 ) -> None:
     execution, key = contained
@@ -68,10 +68,10 @@ def test_given_a_decision_when_it_is_carried_out_then_the_case_says_it_and_the_c
 
     said = [json.dumps(message, ensure_ascii=False) for message in world.workspace.channel_messages(channel)]
     assert sum("Approved by Jane Smith" in message for message in said) == 1
-    assert sum("Denied by Jane Smith" in message for message in said) == 1  # somebody else's, whatever it refers to
+    assert sum("Denied by Jane Smith" in message for message in said) == 1  # another user's message
     jane.command(channel, "/security-ir", "incident-details")
     world.settle()
-    assert "1 from AWS Security IR, 0 from Slack" in answers(world, jane)[-1]  # that one alone
+    assert "1 from AWS Security IR, 0 from Slack" in answers(world, jane)[-1]  # only that one
 
 
 def test_given_an_approver_when_denying_with_a_reason_then_all_is_restored_and_the_reason_is_kept(
@@ -104,11 +104,11 @@ def test_given_an_event_that_joins_when_asked_then_the_message_names_every_key_t
     (message,) = approvals_in(world, security_channel)
     first, second = contained[1], support.named_key(joining)
     shown = json.dumps(message["blocks"])
-    assert f"deletes {first[:4]}...{first[-4:]}, {second[:4]}...{second[-4:]} for good" in shown
+    assert f"permanently deletes keys {first}, {second}" in shown
     assert "2 keys active" in shown
 
 
-def test_given_two_who_press_when_the_first_has_decided_then_the_second_is_told_who(
+def test_given_two_who_press_when_the_first_has_decided_then_the_second_learns_who(
     world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
 ) -> None:
     (message,) = approvals_in(world, security_channel)
@@ -144,7 +144,7 @@ def test_given_an_event_that_joins_when_its_function_dies_afterwards_then_it_is_
     assert "1 more event of the same principal" in json.dumps(message["blocks"])
 
 
-def test_given_nobody_answers_when_hours_pass_then_each_reminder_comes_once_and_at_last_the_end(
+def test_given_no_answer_when_hours_pass_then_each_reminder_comes_once_and_at_last_the_end(
     world: World, machine: StateMachine, contained: tuple[Execution, str], security_channel: str
 ) -> None:
     def reminders() -> list[str]:
@@ -159,14 +159,14 @@ def test_given_nobody_answers_when_hours_pass_then_each_reminder_comes_once_and_
             world.settle()
         counts.append(len(reminders()))
     assert counts == [0, 1, 2, 3]
-    assert "20 h after it was asked" in reminders()[-1]
+    assert "20 h after the request" in reminders()[-1]
 
     world.advance(4 * 3600)
     machine.advance()
     world.settle()
     (message, *_rest) = approvals_in(world, security_channel)
     assert buttons(message) == []
-    assert "Not decided: nobody decided within 24 hours" in message["text"]
+    assert "No valid decision: the 24-hour deadline passed" in message["text"]
 
 
 def test_given_a_decision_that_was_not_delivered_when_polled_then_it_is_delivered_again(
@@ -219,19 +219,22 @@ def test_given_cases_that_cannot_be_read_when_polled_then_an_approval_is_reminde
     world.settle()
 
     said = [message["text"] for message in world.workspace.channel_messages(security_channel)]
-    assert len([text for text in said if "The buttons are further up." in text]) == 1
-    assert (polled.error is None) is (trouble == "no membership")
+    assert (
+        len([text for text in said if "The buttons are in the approval request earlier in this channel." in text]) == 1
+    )
+    assert polled.error is None
 
 
-def test_given_a_form_that_is_late_when_deny_was_pressed_then_the_person_is_told_to_press_again(
-    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
+@pytest.mark.parametrize("button", ["Approve", "Deny"])
+def test_given_a_form_that_is_late_when_a_button_was_pressed_then_the_person_is_asked_to_press_again(
+    world: World, jane: Person, contained: tuple[Execution, str], security_channel: str, button: str
 ) -> None:
     (message,) = approvals_in(world, security_channel)
-    jane.press(security_channel, message["ts"], "approval_deny")
+    jane.press(security_channel, message["ts"], f"approval_{button.lower()}")
     world.advance(10)
     world.settle()
 
-    assert "Press Deny again" in answers(world, jane)[-1]
+    assert f"Press {button} again" in answers(world, jane)[-1]
     assert contained[0].status == "RUNNING"
 
 
@@ -245,7 +248,7 @@ def test_given_the_token_when_everything_in_slack_is_searched_then_it_is_nowhere
     assert token not in json.dumps(shown)
 
 
-def test_given_a_remediation_that_fails_when_approved_then_the_message_says_that_somebody_must_act(
+def test_given_a_remediation_that_fails_when_approved_then_the_message_says_that_a_person_must_act(
     world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
 ) -> None:
     fail_task(machine, "delete_key_permanently")
@@ -256,17 +259,21 @@ def test_given_a_remediation_that_fails_when_approved_then_the_message_says_that
     assert "NOT carried out" in message["text"]
 
 
-def test_given_an_approval_function_that_does_not_answer_when_given_up_then_the_presser_is_told_to_press_again(
+def test_given_an_approval_function_that_does_not_answer_when_given_up_then_the_presser_is_asked_to_press_again(
     world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
 ) -> None:
     (message,) = approvals_in(world, security_channel)
     jane.press(security_channel, message["ts"], "approval_approve")
+    world.settle()
+    jane.submit(jane.views()[-1].id, {})
     with struck_by(world, Outage("lambda", "Invoke", "throttling", 600.0)):
         world.settle()
 
     last = answers(world, jane)[-1]
-    assert last.startswith("❌ Approve: no certain answer after several attempts; it is not tried again\n")
-    assert "Please press again if the message still has its buttons: a decision is taken once\n" in last
+    assert last.startswith(
+        "❌ Approve: the outcome is unknown after several attempts, and ir-router does not retry it\n"
+    )
+    assert "Please press the button again if the message still shows it (ir-router records only one decision)\n" in last
     assert "/security-ir" not in last
     world.advance(600)
     press(world, machine, jane, security_channel, "approval_approve")

@@ -1,4 +1,4 @@
-"""X2, W7: what stays is read, not supposed: approve and time-out look at IAM, mend what is missing, and tell it."""
+"""X2, W7: approval and timeout read the actual state in IAM, repair a missing containment and report it."""
 
 from __future__ import annotations
 
@@ -14,21 +14,30 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from ir_local.world import incidents as support
-from ir_local.world.incidents import IamState, alerts, asked, audit_rows, contain, decide, iam_state, role_is_denied
-from ir_local.world.scenarios.containment import CONTAINMENT
-from ir_local.world.state_machine import StateMachine
 from tests.support.crashes import Scenario, crash, points, undisturbed, worlds
 from tests.support.tasks import die_once_after
 from tests.support.world import World
+from tests.trials.world import incidents as support
+from tests.trials.world.incidents import IamState, alerts, asked, audit_rows, decide, iam_state, role_is_denied
+from tests.trials.world.scenarios.containment import CONTAINMENT
+from tests.trials.world.state_machine import Execution, StateMachine
 
-# How many calls before and after the mending one are tried, of a function that dies there.
+# How many calls before and after the repair are tested as a death of the function.
 NEAR = 20 if os.environ.get("CRASH_POINTS") == "all" else 0
 ENDS = pytest.mark.parametrize("end", ["approve", "time-out"])
 
 
+def contain(world: World, machine: StateMachine, **more: Any) -> tuple[Execution, str]:
+    """Contain a user, and let the two minutes pass in which the workflow itself verifies the containment."""
+    contained = support.contain(world, machine, **more)
+    for _ in range(10):
+        world.advance(15)
+        machine.advance()
+    return contained
+
+
 def come_to(end: str, world: World, machine: StateMachine) -> None:
-    """Somebody approves, or nobody answers for a day."""
+    """Approve, or let a day pass without a decision."""
     if end == "approve":
         decide(world, asked(world)[-1]["taskToken"], "approve")
     else:
@@ -45,7 +54,9 @@ def enable(name: str, key: str) -> None:
 
 
 def refuse_attaching(*codes: str) -> list[str]:
-    """IAM as it answers for a user that has its 10 managed policies, as long as the list that comes back is filled."""
+    """Let IAM refuse the deny policy with these codes, as for a user with 10 managed policies.
+
+    Empty the returned list to end the refusal."""
     refusing = [*codes]
 
     def refuse(model: Any, **_: Any) -> None:
@@ -57,8 +68,8 @@ def refuse_attaching(*codes: str) -> list[str]:
     return refusing
 
 
-def last_told(world: World) -> str:
-    """The final alert; case comment and audit record say the same of what is missing."""
+def final_alert(world: World) -> str:
+    """Return the final alert. The case comment and the audit record contain the same missing parts."""
     return str(alerts(world)[-1]["Message"])
 
 
@@ -69,15 +80,15 @@ def test_given_an_untouched_containment_when_approved_then_the_deny_policy_was_r
     come_to("approve", world, machine)
 
     assert execution.status == "SUCCEEDED"
-    first = last_told(world).splitlines()[0]
+    first = final_alert(world).splitlines()[0]
     assert first == (
-        f"Approved by jane (name as given at the command line): user backdoor - key {key[:4]}...{key[-4:]} deleted "
-        "(verified); the deny policy stays (verified) until someone releases it"
+        f"Approved by jane (name as given at the command line): user backdoor - key {key} deleted "
+        "(verified); the deny policy stays in place (verified) until you release it"
     )
 
 
 @ENDS
-def test_given_a_deny_policy_that_somebody_detached_when_it_ends_then_it_is_attached_again_and_told(
+def test_given_a_deny_policy_that_was_detached_when_it_ends_then_it_is_attached_again_and_reported(
     world: World, machine: StateMachine, end: str
 ) -> None:
     execution, _key = contain(world, machine)
@@ -87,13 +98,13 @@ def test_given_a_deny_policy_that_somebody_detached_when_it_ends_then_it_is_atta
 
     assert execution.status == "SUCCEEDED"
     assert iam_state(world, "backdoor").denied
-    told = last_told(world)
+    told = final_alert(world)
     assert "deny policy attached (verified)" in told
-    assert "the deny policy was not attached any more and is now" in told
+    assert "the deny policy was no longer attached, so ir-router re-attached it" in told
 
 
 @ENDS
-def test_given_a_detached_deny_policy_when_the_function_dies_after_mending_then_the_repetition_tells_the_same(
+def test_given_a_detached_deny_policy_when_the_function_dies_after_the_repair_then_the_repetition_reports_the_same(
     world: World, machine: StateMachine, end: str
 ) -> None:
     deaths = die_once_after(machine, "delete_key_permanently", "keep_containment")
@@ -103,7 +114,7 @@ def test_given_a_detached_deny_policy_when_the_function_dies_after_mending_then_
     come_to(end, world, machine)
 
     assert deaths
-    assert "the deny policy was not attached any more and is now" in last_told(world)
+    assert "the deny policy was no longer attached, so ir-router re-attached it" in final_alert(world)
 
 
 def test_given_a_role_without_its_deny_policy_when_approved_then_it_is_attached_again(
@@ -117,11 +128,11 @@ def test_given_a_role_without_its_deny_policy_when_approved_then_it_is_attached_
     come_to("approve", world, machine)
 
     assert role_is_denied(world, "deploy")
-    assert "the deny policy was not attached any more and is now" in last_told(world)
+    assert "the deny policy was no longer attached, so ir-router re-attached it" in final_alert(world)
 
 
 @ENDS
-def test_given_another_key_that_somebody_enabled_when_it_ends_then_it_is_disabled_again(
+def test_given_another_key_that_was_enabled_when_it_ends_then_it_is_disabled_again(
     world: World, machine: StateMachine, end: str
 ) -> None:
     _execution, key = contain(world, machine, keys=2)
@@ -131,7 +142,7 @@ def test_given_another_key_that_somebody_enabled_when_it_ends_then_it_is_disable
     come_to(end, world, machine)
 
     assert iam_state(world, "backdoor").keys[other] == "Inactive"
-    assert f"key {other[:4]}...{other[-4:]} disabled (verified)" in last_told(world)
+    assert f"key {other} disabled (verified)" in final_alert(world)
 
 
 def test_given_other_keys_that_are_left_active_when_approved_then_they_stay_active(
@@ -158,9 +169,9 @@ def test_given_a_detached_deny_policy_that_iam_refuses_when_it_ends_then_alert_c
     come_to(end, world, machine)
 
     assert (execution.status, execution.error) == ("FAILED", "SomethingUndone")
-    told = last_told(world)
+    told = final_alert(world)
     assert "deny policy NOT attached" in told.splitlines()[0]
-    assert "must attach the deny policy by hand now" in told
+    assert "Attach the deny policy by hand now" in told
     assert "the deny policy stays" not in told
     assert "stays contained" not in told
     (case,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
@@ -179,8 +190,8 @@ def test_given_ten_policies_when_asked_and_ended_then_nothing_says_that_the_deny
     question = asked(world)[0]
     (first,) = alerts(world)
 
-    assert "tries again to attach the deny policy, which is NOT attached" in question["approve"]
-    assert "tries again to attach the deny policy, which is NOT attached" in first["Message"]
+    assert "retries attaching the deny policy, which is NOT attached" in question["approve"]
+    assert "retries attaching the deny policy, which is NOT attached" in first["Message"]
     if end == "approve":
         decide(world, question["taskToken"], "approve")
     else:
@@ -188,7 +199,7 @@ def test_given_ten_policies_when_asked_and_ended_then_nothing_says_that_the_deny
     machine.advance()
 
     assert (execution.status, execution.error) == ("FAILED", "SomethingUndone")
-    assert "stays" not in question["approve"] + first["Message"] + last_told(world).splitlines()[0]
+    assert "stays" not in question["approve"] + first["Message"] + final_alert(world).splitlines()[0]
 
 
 @ENDS
@@ -203,12 +214,12 @@ def test_given_ten_policies_of_which_one_goes_when_it_ends_then_the_deny_policy_
 
     assert execution.status == "SUCCEEDED"
     assert iam_state(world, "backdoor").denied
-    told = last_told(world)
+    told = final_alert(world)
     assert "deny policy attached (verified)" in told
     assert "NOT attached" not in told
 
 
-def test_given_a_deny_policy_that_somebody_detached_when_an_event_joins_then_the_question_says_what_is_true(
+def test_given_a_deny_policy_that_was_detached_when_an_event_joins_then_the_question_says_what_is_true(
     world: World, machine: StateMachine
 ) -> None:
     refusing = refuse_attaching()
@@ -233,31 +244,31 @@ def test_given_two_principals_of_which_one_is_left_out_when_approved_then_the_fi
     come_to("approve", world, machine)
 
     assert (execution.status, execution.error) == ("FAILED", "SomethingUndone")
-    first = last_told(world).splitlines()[0]
+    first = final_alert(world).splitlines()[0]
     assert first.startswith(
-        "Approved by jane (name as given at the command line), NOT done: containment of user mallory. Somebody must "
-        f"act - user backdoor - key {key[:4]}...{key[-4:]} deleted (verified)"
+        "Approved by jane (name as given at the command line). NOT done: containment of user mallory. Do "
+        f"these steps by hand now. user backdoor - key {key} deleted (verified)"
     )
 
 
-# What to do when nobody answered
+# Instructions after a timeout
 
 
 def command_in(text: str) -> list[str]:
-    """The words of the command that a text tells, as a shell reads it."""
+    """Return the words of the command in a text, as a shell parses it."""
     found = text[text.index("aws lambda invoke") :]
     return shlex.split(found[: found.index("response.json") + len("response.json")])
 
 
-def run_as_told(world: World, words: list[str]) -> dict[str, Any]:
-    """Carry the command out, with who and why filled in."""
+def run_command(world: World, words: list[str]) -> dict[str, Any]:
+    """Run the command with the analyst and reason filled in."""
     assert words[:3] == ["aws", "lambda", "invoke"]
     assert words[words.index("--function-name") + 1] == "security-incident-workflow"
     payload = json.loads(words[words.index("--payload") + 1])
     return dict(world.invoke("workflow", payload | {"released_by": "Jane", "reason": "checked"}))
 
 
-def test_given_nobody_answers_when_told_then_the_alert_holds_the_command_that_releases(
+def test_given_no_answer_when_reported_then_the_alert_holds_the_command_that_releases(
     world: World, machine: StateMachine
 ) -> None:
     boto3.client("iam").create_user(UserName="backdoor", Path="/teams/red/")
@@ -266,7 +277,7 @@ def test_given_nobody_answers_when_told_then_the_alert_holds_the_command_that_re
 
     come_to("time-out", world, machine)
 
-    assert run_as_told(world, command_in(last_told(world)))["status"] == "released"
+    assert run_command(world, command_in(final_alert(world)))["status"] == "released"
     assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
 
 
@@ -284,12 +295,12 @@ def test_given_a_late_decision_when_answered_then_it_holds_the_command_that_rele
     answer = decide(world, token, "deny")
 
     assert answer["status"] == "too_late"
-    assert "The containment stays until someone releases it" in answer["message"]
-    assert run_as_told(world, command_in(answer["message"]))["status"] == "released"
+    assert "The containment stays until you release it" in answer["message"]
+    assert run_command(world, command_in(answer["message"]))["status"] == "released"
     assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
 
 
-def test_given_a_limit_that_nobody_lifted_when_decided_too_late_then_the_answer_says_that_nothing_was_contained(
+def test_given_a_limit_that_was_not_lifted_when_decided_too_late_then_the_answer_says_that_nothing_was_contained(
     world: World, machine: StateMachine
 ) -> None:
     world.environment["IR_MAX_CONTAINMENTS_PER_HOUR"] = "0"
@@ -309,7 +320,7 @@ def test_given_a_limit_that_nobody_lifted_when_decided_too_late_then_the_answer_
 
 
 def detached(scenario: Scenario) -> Scenario:
-    """The scenario of an incident whose deny policy somebody has detached."""
+    """The scenario of an incident with a detached deny policy."""
 
     def prepare(world: World) -> object:
         there = scenario.prepare(world)
@@ -319,17 +330,22 @@ def detached(scenario: Scenario) -> Scenario:
     return replace(scenario, prepare=prepare)
 
 
-@pytest.mark.timeout(3000)
-@pytest.mark.parametrize("name", ["approved by Invoke", "nobody decides"])
-def test_given_a_detached_deny_policy_when_a_function_dies_while_mending_then_the_end_is_as_if_it_had_not(
-    name: str,
+@pytest.mark.parametrize(
+    ("name", "repair_reported"),
+    [
+        ("approved by Invoke", "the deny policy was no longer attached, so ir-router re-attached it"),
+        ("nobody decides", "user backdoor contained again: the deny policy was no longer attached."),
+    ],
+)
+def test_given_a_detached_deny_policy_when_a_function_dies_during_the_repair_then_the_end_is_as_if_it_had_not(
+    name: str, repair_reported: str
 ) -> None:
     (scenario,) = [detached(one) for one in CONTAINMENT if one.name == f"containment: {name}"]
     with contextlib.redirect_stdout(io.StringIO()):
         calls, expected = undisturbed(scenario, worlds)
-        mending = next(number for number, call in enumerate(calls, start=1) if call.operation == "AttachUserPolicy")
-        near = [point for point in points(calls) if abs(point.number - mending) <= NEAR]
+        repair = next(number for number, call in enumerate(calls, start=1) if call.operation == "AttachUserPolicy")
+        near = [point for point in points(calls) if abs(point.number - repair) <= NEAR]
         outcomes = [crash(scenario, worlds, point, expected) for point in near]
 
-    assert "the deny policy was not attached any more and is now" in str(expected)
+    assert repair_reported in str(expected)
     assert [(str(outcome.point), outcome.differences) for outcome in outcomes if outcome.differences] == []

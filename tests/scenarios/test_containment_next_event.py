@@ -1,4 +1,4 @@
-"""W4: further events about somebody who is contained: they join, wait, or ask anew."""
+"""W4: further events about a contained principal join the incident, wait, or cause a new approval request."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Any
 
 import boto3
 
-from ir_local.world import incidents as support
-from ir_local.world.incidents import IamState, alerts, asked, audit_actions, contain, decide, iam_state
-from ir_local.world.state_machine import Execution, StateMachine
+from ir_router.ledger.containments import ContainmentBusyError
 from tests.support.world import ACCOUNT, World
+from tests.trials.world import incidents as support
+from tests.trials.world.incidents import IamState, alerts, asked, audit_actions, contain, decide, iam_state
+from tests.trials.world.state_machine import Execution, StateMachine
 
 
 def test_given_an_open_incident_when_another_key_is_made_then_it_is_disabled_and_no_second_question_asked(
@@ -23,7 +24,7 @@ def test_given_an_open_incident_when_another_key_is_made_then_it_is_disabled_and
     state = iam_state(world, "backdoor")
     assert state.keys[support.named_key(later)] == "Inactive"
     assert asked(world) == []
-    assert any("this event joined the open incident" in alert["Message"] for alert in alerts(world))
+    assert any("This event joined the open incident" in alert["Message"] for alert in alerts(world))
     (case,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
     assert len(world.comments(case["caseId"])) == 1
 
@@ -80,9 +81,11 @@ def test_given_an_approved_incident_when_the_next_is_asked_about_then_both_answe
 
     (question,) = asked(world)
 
-    stays = "what was approved earlier stays contained, deny policy included, until someone releases it."
-    assert question["deny"] == f"enables {new[:4]}...{new[-4:]} of user backdoor again; {stays}"
-    assert question["approve"].startswith(f"deletes {new[:4]}...{new[-4:]} ")
+    stays = (
+        "the rest of the containment, including the deny policy, was approved earlier and stays until you release it."
+    )
+    assert question["deny"] == f"re-enables key {new} of user backdoor; {stays}"
+    assert question["approve"].startswith(f"permanently deletes keys {new} ")
 
 
 def test_given_an_approved_role_when_the_next_is_asked_about_then_deny_says_that_it_changes_nothing(
@@ -96,10 +99,10 @@ def test_given_an_approved_role_when_the_next_is_asked_about_then_deny_says_that
 
     (question,) = asked(world)
 
-    assert question["deny"].startswith("changes nothing of role deploy; what was approved earlier stays contained")
+    assert question["deny"].startswith("changes nothing for role deploy; the rest of the containment")
 
 
-def test_given_an_incident_that_nobody_decided_when_the_next_is_denied_then_the_first_state_returns(
+def test_given_an_incident_without_a_decision_when_the_next_is_denied_then_the_first_state_returns(
     world: World, machine: StateMachine, waiting: Any
 ) -> None:
     _execution, key, _token = waiting
@@ -115,7 +118,7 @@ def test_given_an_incident_that_nobody_decided_when_the_next_is_denied_then_the_
     assert iam_state(world, "backdoor") == IamState(expected, denied=False)
 
 
-def test_given_an_aborted_incident_that_somebody_tried_to_decide_when_the_next_comes_then_it_asks_anew(
+def test_given_an_aborted_incident_with_a_failed_decision_when_the_next_comes_then_it_asks_again(
     world: World, machine: StateMachine, waiting: Any
 ) -> None:
     execution, _key, token = waiting
@@ -149,6 +152,7 @@ def test_given_two_events_at_once_when_both_are_evaluated_then_one_asks_and_the_
 def test_given_a_holder_that_died_when_another_event_comes_then_it_waits_until_the_lock_may_be_taken(
     world: World, machine: StateMachine
 ) -> None:
+    world.expect(ContainmentBusyError)
     died: list[float] = []
 
     def kill(task: str, after: bool) -> None:

@@ -1,4 +1,4 @@
-"""X12, W2, W6: the tasks that people run, and the case of an incident."""
+"""X12, W2, W6: the operator's tasks, and the case of an incident."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from ir_local.world import FunctionDiedError
-from ir_local.world import incidents as support
-from ir_local.world.incidents import alerts, asked, audit_actions, audit_rows, contain, decide, iam_state
-from ir_local.world.state_machine import StateMachine
 from ir_router.errors import InvalidInputError, UnknownEventError
 from tests.support.tasks import run
 from tests.support.world import ACCOUNT, World
+from tests.trials.world import FunctionDiedError
+from tests.trials.world import incidents as support
+from tests.trials.world.incidents import alerts, asked, audit_actions, audit_rows, contain, decide, iam_state
+from tests.trials.world.state_machine import StateMachine
 
 USER = f"arn:aws:iam::{ACCOUNT}:user/backdoor"
 
@@ -71,7 +71,7 @@ def test_given_no_reason_when_an_entry_is_removed_then_it_is_asked_for_and_the_e
     entry = {"kind": "ip", "value": "192.0.2.7"}
     run(world, "allowlist_add", **entry, reason="office", added_by="Jane")
 
-    with pytest.raises(InvalidInputError, match="needs the field reason"):
+    with pytest.raises(InvalidInputError, match="requires the field reason"):
         run(world, "allowlist_remove", **entry, removed_by="Jane")
 
     assert len(run(world, "allowlist_list")["entries"]) == 1
@@ -84,24 +84,24 @@ def test_given_no_reason_when_an_entry_is_removed_then_it_is_asked_for_and_the_e
         ({"value": "::/0"}, "would allow every address"),
         ({"value": "10.0.0.0/7"}, "too many addresses"),
         ({"value": "2001::/31"}, "too many addresses"),
-        ({"value": "example.com"}, "neither an IP address"),
-        ({"value": ""}, "needs the field value"),
-        ({"reason": " "}, "needs the field reason"),
-        ({"added_by": None}, "needs the field added_by"),
-        ({"reason": "x" * 1001}, "more than 1000 characters"),
-        ({"kind": "host"}, "kind is ip or principal"),
-        ({"kind": "principal", "value": "mallory"}, "no full ARN"),
-        ({"kind": "principal", "value": "*"}, "no full ARN"),
+        ({"value": "example.com"}, "is not an IP address"),
+        ({"value": ""}, "requires the field value"),
+        ({"reason": " "}, "requires the field reason"),
+        ({"added_by": None}, "requires the field added_by"),
+        ({"reason": "x" * 1001}, "longer than 1000 characters"),
+        ({"kind": "host"}, "kind must be ip or principal"),
+        ({"kind": "principal", "value": "mallory"}, "not a full ARN"),
+        ({"kind": "principal", "value": "*"}, "not a full ARN"),
         ({"kind": "principal", "value": f"arn:aws:iam::{ACCOUNT}:*"}, "every principal"),
         ({"kind": "principal", "value": f"arn:aws:iam::{ACCOUNT}:user/*"}, "every principal"),
         ({"kind": "principal", "value": f"arn:aws:iam::{ACCOUNT}:user/*y"}, "every principal"),
         ({"kind": "principal", "value": f"arn:aws:iam::{ACCOUNT}:u*"}, "every principal"),
-        ({"kind": "principal", "value": "arn:aws:iam::*:user/mallory"}, "no full ARN"),
-        ({"expires_at": "tomorrow"}, "expires_at is a time"),
-        ({"expires_at": "2020-01-01T00:00:00Z"}, "in the past"),
+        ({"kind": "principal", "value": "arn:aws:iam::*:user/mallory"}, "not a full ARN"),
+        ({"expires_at": "tomorrow"}, "expires_at must be an ISO 8601 time"),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "must be in the future"),
     ],
 )
-def test_given_a_wrong_entry_when_added_then_the_answer_tells_the_mend(
+def test_given_a_wrong_entry_when_added_then_the_answer_names_the_fix(
     world: World, changes: dict[str, Any], said: str
 ) -> None:
     entry = {"kind": "ip", "value": "192.0.2.7", "reason": "office", "added_by": "Jane"}
@@ -112,7 +112,7 @@ def test_given_a_wrong_entry_when_added_then_the_answer_tells_the_mend(
     assert run(world, "allowlist_list")["entries"] == []
 
 
-def test_given_somebody_who_is_not_contained_when_released_then_it_is_refused(world: World) -> None:
+def test_given_a_principal_that_is_not_contained_when_released_then_it_is_refused(world: World) -> None:
     with pytest.raises(InvalidInputError, match="is not contained"):
         release(world)
 
@@ -120,13 +120,13 @@ def test_given_somebody_who_is_not_contained_when_released_then_it_is_refused(wo
 def test_given_a_pending_decision_when_released_then_it_is_refused(world: World, machine: StateMachine) -> None:
     contain(world, machine)
 
-    with pytest.raises(InvalidInputError, match="still awaited"):
+    with pytest.raises(InvalidInputError, match="is pending"):
         release(world)
 
     assert iam_state(world, "backdoor").denied
 
 
-def test_given_nobody_decided_when_released_then_all_is_as_before_and_on_record_and_on_the_case(
+def test_given_no_decision_when_released_then_all_is_as_before_and_on_record_and_on_the_case(
     world: World, machine: StateMachine
 ) -> None:
     _execution, key = contain(world, machine)
@@ -145,7 +145,7 @@ def test_given_nobody_decided_when_released_then_all_is_as_before_and_on_record_
         release(world)
 
 
-def test_given_a_release_that_dies_anywhere_when_run_again_then_who_and_why_are_on_record_and_people_are_told(
+def test_given_a_release_that_dies_anywhere_when_run_again_then_who_and_why_are_on_record_and_people_are_notified(
     world: World, machine: StateMachine
 ) -> None:
     deaths = 0
@@ -161,8 +161,8 @@ def test_given_a_release_that_dies_anywhere_when_run_again_then_who_and_why_are_
             release(world, principal=principal, reason=f"checked {number}")
         except FunctionDiedError:
             deaths += 1
-            world.advance(300)  # the dead one's lock
-            with suppress(InvalidInputError):  # the last thing that a release does is forget
+            world.advance(300)  # the lock of the function that died
+            with suppress(InvalidInputError):  # the last step of a release deletes its row
                 release(world, principal=principal, reason=f"checked {number}")
         else:
             world.wire.spare()
@@ -206,7 +206,7 @@ def test_given_a_high_incident_when_contained_then_its_case_says_what_was_done_a
     assert case["description"].startswith("user backdoor contained.\n\nWhat: CreateAccessKey for user backdoor")
     assert "deny policy attached (verified)" in case["description"]
     assert row["title"] not in case["description"]
-    assert "decision" not in case["description"].lower()  # it stands there when all is decided
+    assert "decision" not in case["description"].lower()  # the row remains after the decision
     assert tags == {"severity": "High", "execution": execution.arn}
     (message,) = asked(world)
     assert message["caseId"] == row["caseId"]

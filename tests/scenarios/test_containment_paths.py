@@ -8,8 +8,10 @@ from typing import Any
 import boto3
 import pytest
 
-from ir_local.world import incidents as support
-from ir_local.world.incidents import (
+from ir_router.errors import UncertainError
+from tests.support.world import ACCOUNT, World
+from tests.trials.world import incidents as support
+from tests.trials.world.incidents import (
     IamState,
     alerts,
     asked,
@@ -23,9 +25,7 @@ from ir_local.world.incidents import (
     key_created,
     root_call,
 )
-from ir_local.world.state_machine import StateMachine
-from ir_router.errors import UncertainError
-from tests.support.world import ACCOUNT, World
+from tests.trials.world.state_machine import StateMachine
 
 # HIGH
 
@@ -47,9 +47,9 @@ def test_given_a_new_key_when_approved_by_the_documented_payload_then_the_key_is
     assert "Delete Key Permanently" in execution.path
     assert iam_state(world, "backdoor") == IamState({other: "Inactive"}, denied=True)
     contained, ended = alerts(world)
-    assert "A decision is needed within 24 hours" in contained["Message"]
+    assert "Approve or deny within 24 hours" in contained["Message"]
     assert "Approved by your-name" in ended["Message"]
-    assert f"key {key[:4]}...{key[-4:]} deleted (verified)" in ended["Message"]
+    assert f"key {key} deleted (verified)" in ended["Message"]
     assert audit_actions() == ["contained", "decision_asked", "decision_recorded", "decision_received", "ended"]
 
 
@@ -86,7 +86,7 @@ def test_given_a_new_key_when_contained_then_the_seconds_since_event_and_arrival
     assert "Contained 4 min after the event." in alerts(world)[0]["Message"]
 
 
-def test_given_a_contained_user_when_nobody_decides_for_a_day_then_it_stays_and_people_are_told(
+def test_given_a_contained_user_when_no_one_decides_for_a_day_then_it_stays_and_people_are_notified(
     world: World, machine: StateMachine
 ) -> None:
     execution, key = contain(world, machine)
@@ -97,11 +97,11 @@ def test_given_a_contained_user_when_nobody_decides_for_a_day_then_it_stays_and_
 
     assert execution.status == "SUCCEEDED"
     assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
-    assert "Nobody decided within 24 hours" in alerts(world)[-1]["Message"]
+    assert "No decision within 24 hours" in alerts(world)[-1]["Message"]
     assert "approval_timed_out" in audit_actions()
     late = decide(world, message["taskToken"], "approve")
     assert late["status"] == "too_late"
-    assert "nobody decided within 24 hours" in late["message"]
+    assert "the 24-hour deadline passed" in late["message"]
 
 
 def test_given_the_same_event_twice_when_started_again_then_the_second_ends_as_duplicate(
@@ -152,7 +152,7 @@ def test_given_a_malformed_event_when_started_then_it_fails_visibly_with_alert_a
 
     assert (execution.status, execution.error) == ("FAILED", "EventNotReadable")
     (alert,) = alerts(world)
-    assert "Extract Event Context failed and is not tried again" in alert["Message"]
+    assert "The step Extract Event Context failed, and ir-router does not retry it" in alert["Message"]
     assert audit_actions() == ["step_failed"]
 
 
@@ -219,7 +219,7 @@ def test_given_a_group_that_ended_when_the_next_event_comes_before_its_count_the
     assert any("2 events within the hour" in alert["Message"] for alert in alerts(world))
 
 
-def test_given_one_reconnaissance_event_when_the_hour_ends_then_nothing_more_is_told(
+def test_given_one_reconnaissance_event_when_the_hour_ends_then_nothing_more_is_reported(
     world: World, machine: StateMachine
 ) -> None:
     execution = machine.start(event(call(world, "ListUsers")))
@@ -284,7 +284,7 @@ def test_given_root_when_it_makes_a_key_for_itself_then_people_are_alerted_at_on
     assert "Root cannot be contained" in alerts(world)[0]["Message"]
 
 
-def test_given_a_low_finding_when_started_then_it_is_logged_and_nobody_is_told(
+def test_given_a_low_finding_when_started_then_it_is_logged_and_not_reported(
     world: World, machine: StateMachine
 ) -> None:
     execution = machine.start(support.finding("bob", 2.0))
@@ -294,7 +294,7 @@ def test_given_a_low_finding_when_started_then_it_is_logged_and_nobody_is_told(
     assert audit_actions() == ["event_logged"]
 
 
-# What an auditor and whoever looks further find
+# Records for auditors and investigators
 
 
 def test_given_a_containment_when_an_auditor_reads_it_then_the_record_has_how_the_call_was_made(
@@ -346,10 +346,10 @@ def test_given_owners_by_tag_when_contained_then_the_audit_has_what_the_tags_sai
     assert rows["ended"]["principals"][0]["owner_tags"] == tags
 
 
-_SESSIONS = "Role sessions that a contained user opened before go on"
+_SESSIONS = "Role sessions that a contained user opened earlier keep working"
 
 
-def test_given_a_contained_user_when_told_then_alert_and_case_say_once_that_role_sessions_go_on(
+def test_given_a_contained_user_when_reported_then_alert_and_case_say_once_that_role_sessions_go_on(
     world: World, machine: StateMachine
 ) -> None:
     contain(world, machine)
@@ -361,7 +361,7 @@ def test_given_a_contained_user_when_told_then_alert_and_case_say_once_that_role
         assert text.count(_SESSIONS) == 1
 
 
-def test_given_a_contained_role_or_a_dry_run_when_told_then_nothing_is_said_of_a_users_sessions(
+def test_given_a_contained_role_or_a_dry_run_when_reported_then_nothing_is_said_of_a_users_sessions(
     world: World, machine: StateMachine
 ) -> None:
     support.role("app")

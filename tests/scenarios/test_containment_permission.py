@@ -1,4 +1,4 @@
-"""W2, X3: beyond the hourly limit: Slack asks whether somebody shall be contained, and says what became of it."""
+"""W2, X3: beyond the hourly limit, Slack asks for permission to contain, and shows the outcome."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from ir_local.slack.people import Person
-from ir_local.world import incidents as support
-from ir_local.world.incidents import iam_state
-from ir_local.world.state_machine import Execution, StateMachine
-from tests.support.approvals import approvals_in, buttons, make_approver, press
+from ir_sandbox.slack.people import Person
+from tests.support.approvals import approvals_in, buttons, creator_buttons, make_approver, press, press_message
 from tests.support.tasks import fail_task
 from tests.support.world import ACCOUNT, World
+from tests.trials.world import incidents as support
+from tests.trials.world.incidents import iam_state
+from tests.trials.world.state_machine import Execution, StateMachine
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def jane(world: World) -> Person:
 
 @pytest.fixture
 def asking(world: World, machine: StateMachine, security_channel: str) -> Execution:
-    """It waits for somebody to say whether the user backdoor shall be contained."""
+    """Start the execution that waits for permission to contain the user backdoor."""
     world.environment["IR_MAX_CONTAINMENTS_PER_HOUR"] = "0"
     execution, _key = support.contain(world, machine)
     world.settle()
@@ -42,12 +42,13 @@ def test_given_too_many_principals_when_permitted_by_button_then_it_is_contained
     permitted, asked_again = approvals_in(world, security_channel)
     assert "Approved by Jane Smith" in permitted["text"]
     assert "user backdoor contained." in permitted["text"]
-    assert "being carried out" not in permitted["text"]
+    assert "carrying out" not in permitted["text"]
     assert buttons(permitted) == []
     assert buttons(asked_again) == ["approval_approve", "approval_deny"]
+    assert len(creator_buttons(asked_again)) == 1
 
 
-def test_given_too_many_principals_when_containing_with_permission_fails_then_the_message_says_that_somebody_must_act(
+def test_given_too_many_principals_when_containing_with_permission_fails_then_the_message_says_that_a_person_must_act(
     world: World, machine: StateMachine, jane: Person, asking: Execution, security_channel: str
 ) -> None:
 
@@ -69,26 +70,25 @@ def test_given_permission_asked_when_a_later_event_has_it_contained_first_then_q
     machine.start(support.key_created(world, "backdoor"))
     world.settle()
 
-    jane.press(security_channel, asked_first["ts"], "approval_approve")
-    world.settle()
+    press_message(world, jane, security_channel, asked_first["ts"], "approval_approve")
     machine.advance()
     world.settle()
 
     assert asking.status == "SUCCEEDED"
     (answered, *_others) = approvals_in(world, security_channel)
     assert answered["ts"] == asked_first["ts"]
-    assert "user backdoor is contained already; this event joined the open incident." in answered["text"]
-    assert any("user backdoor is contained already" in body for body in world.comments(case["caseId"]))
+    assert "user backdoor already contained. This event joined the open incident." in answered["text"]
+    assert any("user backdoor already contained" in body for body in world.comments(case["caseId"]))
 
 
-def test_given_too_many_principals_when_asked_then_slack_says_that_nothing_is_contained_until_somebody_answers(
+def test_given_too_many_principals_when_asked_then_slack_says_that_nothing_is_contained_until_someone_answers(
     world: World, machine: StateMachine, jane: Person, asking: Execution, security_channel: str
 ) -> None:
 
     (question,) = approvals_in(world, security_channel)
-    assert "NOT contained; without an answer nothing is done" in question["text"]
+    assert "NOT contained; without a decision ir-router does nothing" in question["text"]
     shown = json.dumps(question["blocks"])
-    assert "*Not contained*  0 principals were contained within the last hour" in shown
+    assert "0 principals were contained within the last hour" in shown
     assert "*Done*" not in shown
 
     jane.press(security_channel, question["ts"], "approval_deny")
@@ -104,8 +104,8 @@ def test_given_too_many_principals_when_asked_then_slack_says_that_nothing_is_co
         said = [message.get("text", "") for message in world.workspace.channel_messages(security_channel)]
         told.append([text for text in said if "Still waiting for a decision" in text])
     assert [len(reminders) for reminders in told] == [0, 1, 2, 3, 4]
-    assert "10 min after it was asked" in told[1][0]
-    assert all("NOT contained; without an answer" in text and "stays" not in text for text in told[-1])
+    assert "10 min after the request" in told[1][0]
+    assert all("NOT contained; without a decision" in text and "stays" not in text for text in told[-1])
 
     world.advance(4 * 3600)
     machine.advance()
@@ -114,7 +114,7 @@ def test_given_too_many_principals_when_asked_then_slack_says_that_nothing_is_co
     assert "user backdoor was NOT contained" in message["text"]
 
 
-def test_given_a_principal_contained_with_permission_when_an_event_joins_and_it_is_released_then_its_case_is_told(
+def test_given_a_principal_contained_with_permission_when_an_event_joins_and_it_is_released_then_its_case_is_reported(
     world: World, machine: StateMachine, jane: Person, asking: Execution, security_channel: str
 ) -> None:
     press(world, machine, jane, security_channel, "approval_approve")
@@ -122,7 +122,7 @@ def test_given_a_principal_contained_with_permission_when_an_event_joins_and_it_
 
     machine.start(support.key_created(world, "backdoor"))
     world.settle()
-    assert any("this event joined the open incident" in body for body in world.comments(case["caseId"]))
+    assert any("This event joined the open incident" in body for body in world.comments(case["caseId"]))
 
     world.advance(86_401)
     machine.advance()

@@ -1,4 +1,4 @@
-"""Approvals where they cannot be shown or edited: a bad channel or message stops neither a case nor other approvals."""
+"""Approvals that cannot be shown or edited: a bad channel or message blocks neither a case nor other approvals."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import Any, Literal
 import boto3
 import pytest
 
-from ir_local.slack.people import Person
-from ir_local.world import incidents as support
-from ir_local.world.incidents import asked, decide
-from ir_local.world.outages import Outage, struck_by
-from ir_local.world.state_machine import Execution, StateMachine
+from ir_router.errors import RefusedError
 from ir_router.ledger import approvals
-from tests.support.approvals import approvals_in, case_channel, make_approver, press
+from ir_router.sync.case_sync import ClaimHeldError
+from ir_sandbox.slack.people import Person
+from tests.support.approvals import approvals_in, case_channel, make_approver, press, press_message
 from tests.support.world import World
+from tests.trials.world import incidents as support
+from tests.trials.world.incidents import asked, decide
+from tests.trials.world.outages import Outage, struck_by
+from tests.trials.world.state_machine import Execution, StateMachine
 
 
 @pytest.fixture
@@ -24,16 +26,17 @@ def jane(world: World) -> Person:
 
 
 def without_the_app(world: World, person: Person) -> str:
-    """A private security channel that nobody invited the app to."""
+    """Create a private security channel without the app."""
     channel = person.create_channel("security-private", is_private=True)
     world.environment["IR_SECURITY_CHANNEL_ID"] = channel
     return channel
 
 
 @pytest.mark.parametrize("trouble", ["archived", "app not in it"])
-def test_given_a_bad_security_channel_when_an_approval_changes_then_the_case_stays_in_step_and_shows_it(
+def test_given_a_bad_security_channel_when_an_approval_changes_then_the_case_stays_in_sync_and_shows_it(
     world: World, machine: StateMachine, jane: Person, security_channel: str, trouble: str
 ) -> None:
+    world.expect(RefusedError)
     if trouble == "app not in it":
         without_the_app(world, jane)
     support.contain(world, machine)
@@ -48,14 +51,18 @@ def test_given_a_bad_security_channel_when_an_approval_changes_then_the_case_sta
 
     said = json.dumps(world.said(case["caseId"]))
     assert "look at the trail" in said
-    assert "not in step" not in said + json.dumps(world.comments(case["caseId"]))
+    told = [text for text in world.comments(case["caseId"]) if "does not show the requests for a decision" in text]
+    assert len(told) == 1
+    assert "Until then, decide in the channel of this case." in told[0]
+    assert "out of sync" not in said + json.dumps(world.comments(case["caseId"]))
     (message,) = approvals_in(world, case_channel(world))
     assert "1 more event of the same principal" in json.dumps(message["blocks"])
 
 
-def test_given_a_security_channel_that_is_mended_when_polled_then_it_asks(
+def test_given_a_security_channel_that_is_fixed_when_polled_then_it_asks(
     world: World, machine: StateMachine, jane: Person
 ) -> None:
+    world.expect(RefusedError)
     channel = without_the_app(world, jane)
     support.contain(world, machine)
     world.settle()
@@ -84,14 +91,14 @@ def test_given_an_archived_security_channel_when_another_is_configured_then_what
 
 
 def delete_by_administrator(world: World, channel: str) -> None:
-    """What an administrator of the workspace may do with the app's message about an approval."""
+    """Delete the app's approval message, as an administrator of the workspace can."""
     boss = world.workspace.create_user(f"boss-{channel.lower()}", real_name="The Boss")
     world.workspace.store.users[boss.id].is_admin = True
     (message,) = approvals_in(world, channel)
     boss.delete(channel, message["ts"])
 
 
-def test_given_a_message_that_somebody_deleted_when_the_approval_changes_then_it_is_asked_anew_and_kept_as_it_stands(
+def test_given_a_message_that_was_deleted_when_the_approval_changes_then_it_is_asked_again_and_kept_unchanged(
     world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
 ) -> None:
     channels = (case_channel(world), security_channel)
@@ -120,8 +127,7 @@ def test_given_a_workspace_where_edits_end_when_the_approval_changes_then_each_c
     assert len(asked_again) == 2
     assert "1 more event of the same principal" in json.dumps(asked_again[1]["blocks"])
 
-    jane.press(security_channel, asked_again[1]["ts"], "approval_approve")
-    world.settle()
+    press_message(world, jane, security_channel, asked_again[1]["ts"], "approval_approve")
     machine.advance()
     world.settle()
 
@@ -132,7 +138,7 @@ def test_given_a_workspace_where_edits_end_when_the_approval_changes_then_each_c
     assert "deleted (verified)" in told[-1]
 
 
-def test_given_a_message_posted_anew_when_the_answer_is_lost_then_there_is_one(
+def test_given_a_message_posted_again_when_the_answer_is_lost_then_there_is_one(
     world: World, machine: StateMachine, contained: tuple[Execution, str], security_channel: str
 ) -> None:
     delete_by_administrator(world, security_channel)
@@ -145,16 +151,17 @@ def test_given_a_message_posted_anew_when_the_answer_is_lost_then_there_is_one(
     assert "1 more event of the same principal" in json.dumps(message["blocks"])
 
 
-def test_given_a_message_posted_anew_when_the_function_dies_before_it_is_noted_then_that_one_is_kept_as_it_stands(
+def test_given_a_message_posted_again_when_the_function_dies_before_it_is_noted_then_that_one_is_kept_unchanged(
     world: World, machine: StateMachine, contained: tuple[Execution, str], security_channel: str
 ) -> None:
+    world.expect(ClaimHeldError)
     delete_by_administrator(world, security_channel)
     machine.start(support.key_created(world, "backdoor"))
     world.wire.kill_on("slack", "chat.postMessage", "after")
     world.settle()
     assert str(world.wire.died_at) == "sync: slack chat.postMessage"
     world.live(3)
-    # The claim is confirmed, and the row of the place still names the message that is gone.
+    # The claim is confirmed, and the row of the place still names the deleted message.
     (message,) = approvals_in(world, security_channel)
     forget_newest_message(world, contained[0])
     machine.start(support.key_created(world, "backdoor", contained[1]))
@@ -166,7 +173,7 @@ def test_given_a_message_posted_anew_when_the_function_dies_before_it_is_noted_t
 
 
 def forget_newest_message(world: World, execution: Execution) -> None:
-    """What the ledger says when a function dies between confirming a message posted anew and noting it."""
+    """Put the ledger into the state after a death between confirming a reposted message and recording it."""
     approval_id = approvals.id_of(execution.arn, "remediate")
     ledger = boto3.resource("dynamodb").Table("ledger")
     key = {"PK": f"DEDUP#APPROVAL-MESSAGE#{approval_id}", "SK": "META"}
@@ -195,7 +202,9 @@ def test_given_a_decision_that_cannot_be_handed_on_when_polled_then_the_other_ap
         assert world.try_invoke("sync", {"task": "poll"}).error is None
 
     said = [message["text"] for message in world.workspace.channel_messages(security_channel)]
-    assert len([text for text in said if "The buttons are further up." in text]) == 1
+    assert (
+        len([text for text in said if "The buttons are in the approval request earlier in this channel." in text]) == 1
+    )
     world.poll()
     world.settle()
     machine.advance()

@@ -1,4 +1,4 @@
-"""W4, W9, X12: whom the workflow protects from itself, and what it does not do in each mode."""
+"""W4, W9, X12: principals that the workflow must not contain, and the limits of each mode."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import boto3
 import pytest
 
-from ir_local.world import incidents as support
-from ir_local.world.incidents import IamState, alerts, asked, contain, decide, iam_state
-from ir_local.world.state_machine import StateMachine
 from tests.support.world import ACCOUNT, World
+from tests.trials.world import incidents as support
+from tests.trials.world.incidents import IamState, alerts, asked, contain, decide, iam_state
+from tests.trials.world.state_machine import StateMachine
 
 
 def test_given_off_when_a_key_is_made_then_people_are_only_alerted(world: World, machine: StateMachine) -> None:
@@ -61,15 +61,15 @@ def test_given_the_actor_is_only_named_when_contained_then_it_is_untouched_and_i
     assert "CreateAccessKey for user backdoor by user mallory" in alerts(world)[0]["Message"]
 
 
-# Whom nobody may touch
+# Protected principals
 
 
 def refused(world: World, machine: StateMachine, started: Any) -> str:
-    """Start, expect a red end and one alert; its text."""
+    """Start an execution that must contain nothing and send one alert; return the alert's text."""
     execution = machine.start(started)
-    assert (execution.status, execution.error) == ("FAILED", "NotContained")
+    assert (execution.status, execution.path[-1]) == ("SUCCEEDED", "Done")
     (alert,) = alerts(world)
-    assert "NOT contained. Somebody must act now." in alert["Message"]
+    assert "NOT contained. You must act by hand now." in alert["Message"]
     return str(alert["Message"])
 
 
@@ -95,14 +95,14 @@ def test_given_a_protected_user_when_a_key_is_made_then_it_is_refused_and_people
         ("AWSReservedSSO_Admin_0123456789abcdef", "/aws-reserved/sso.amazonaws.com/"),
     ],
 )
-def test_given_a_role_that_nobody_can_change_when_found_then_the_alert_says_what_to_do(
+def test_given_a_role_that_no_one_can_change_when_found_then_the_alert_says_what_to_do(
     world: World, machine: StateMachine, name: str, path: str
 ) -> None:
     support.role(name, path)
 
     message = refused(world, machine, support.finding(name, 8.0, user_type="AssumedRole"))
 
-    assert "IAM does not let anybody change this role" in message
+    assert "Only AWS can change this role" in message
     assert not support.role_is_denied(world, name)
 
 
@@ -128,7 +128,7 @@ def test_given_an_event_of_another_account_when_grave_then_it_is_alerted_and_nev
     assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
 
 
-def test_given_an_exposed_key_that_iam_does_not_know_when_told_then_people_must_act(
+def test_given_an_exposed_key_that_iam_does_not_know_when_reported_then_people_must_act(
     world: World, machine: StateMachine
 ) -> None:
     message = refused(world, machine, support.exposed("AKIAUNKNOWN000000001"))
@@ -142,7 +142,7 @@ def test_given_a_user_that_is_gone_when_its_event_arrives_then_there_is_nothing_
     execution = machine.start(support.key_created(world, "backdoor", "AKIAGONE000000000001"))
 
     assert execution.status == "SUCCEEDED"
-    assert "IAM has no user backdoor any more" in alerts(world)[0]["Message"]
+    assert "IAM no longer has the user backdoor" in alerts(world)[0]["Message"]
 
 
 def test_given_a_key_that_is_gone_when_its_event_arrives_then_the_user_is_contained_all_the_same(
@@ -160,14 +160,15 @@ def test_given_a_key_that_is_gone_when_its_event_arrives_then_the_user_is_contai
 
 
 def over_the_limit(world: World, machine: StateMachine) -> Any:
-    """Three users contained with a limit of two; the third's execution waits for permission."""
+    """Contain three users with a limit of two, so that the third execution waits for permission."""
     world.environment["IR_MAX_CONTAINMENTS_PER_HOUR"] = "2"
     for name in ("one", "two"):
         contain(world, machine, name)
     alerts(world)
     asked(world)
-    execution, _key = contain(world, machine, "three")
+    execution, key = contain(world, machine, "three")
     assert execution.path[-1] == "Wait for Permission"
+    assert iam_state(world, "three").keys[key] == "Inactive"
     return execution
 
 
@@ -177,7 +178,7 @@ def test_given_too_many_principals_within_the_hour_when_permitted_then_the_next_
     execution = over_the_limit(world, machine)
     assert not iam_state(world, "three").denied
     (page,) = alerts(world)
-    assert "NOT contained yet: too many principals within the hour" in page["Message"]
+    assert "NOT contained yet: the hourly limit for containments is reached" in page["Message"]
     (question,) = asked(world)
     assert question["kind"] == "contain"
 
@@ -191,21 +192,25 @@ def test_given_too_many_principals_within_the_hour_when_permitted_then_the_next_
     machine.advance()
     assert execution.status == "SUCCEEDED"
     assert not iam_state(world, "three").denied
+    assert set(iam_state(world, "three").keys.values()) == {"Active"}
 
 
 def test_given_too_many_principals_when_permission_is_refused_then_nothing_is_contained(
     world: World, machine: StateMachine
 ) -> None:
     execution = over_the_limit(world, machine)
-    decide(world, asked(world)[0]["taskToken"], "deny")
+    (question,) = asked(world)
+    assert question["deny"].startswith("re-enables key AKIA")
+    decide(world, question["taskToken"], "deny")
     machine.advance()
 
+    assert set(iam_state(world, "three").keys.values()) == {"Active"}
     assert execution.status == "SUCCEEDED"
     assert not iam_state(world, "three").denied
     assert "Denied by jane" in alerts(world)[-1]["Message"]
 
 
-def test_given_too_many_principals_when_nobody_answers_then_the_end_is_red_and_people_must_act(
+def test_given_too_many_principals_when_no_one_answers_then_the_end_is_red_and_people_must_act(
     world: World, machine: StateMachine
 ) -> None:
     execution = over_the_limit(world, machine)
@@ -213,7 +218,8 @@ def test_given_too_many_principals_when_nobody_answers_then_the_end_is_red_and_p
     machine.advance()
 
     assert (execution.status, execution.error) == ("FAILED", "NotContained")
-    assert any("user three was NOT contained" in alert["Message"] for alert in alerts(world))
+    assert "Inactive" in iam_state(world, "three").keys.values()
+    assert any("user three was NOT contained. Only key AKIA" in alert["Message"] for alert in alerts(world))
 
 
 def test_given_the_limit_is_reached_when_a_contained_principal_has_another_event_then_it_joins_unasked(
@@ -234,3 +240,17 @@ def test_given_the_limit_when_an_hour_has_passed_then_the_next_is_contained_unas
     execution, _key = contain(world, machine, "four")
 
     assert execution.path[-1] == "Wait for Analyst"
+
+
+def test_given_the_limit_when_more_keys_are_created_then_each_new_key_is_disabled(
+    world: World, machine: StateMachine
+) -> None:
+    world.environment["IR_MAX_CONTAINMENTS_PER_HOUR"] = "0"
+    for name in ("one", "two"):
+        contain(world, machine, name)
+    counted = support.key_created(world, "two")
+    machine.start(counted)
+
+    assert set(iam_state(world, "one").keys.values()) == {"Inactive"}
+    assert iam_state(world, "two").keys[support.named_key(counted)] == "Inactive"
+    assert not iam_state(world, "two").denied

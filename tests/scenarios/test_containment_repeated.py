@@ -1,4 +1,6 @@
-"""W2, W4: events that go on about somebody who is not contained: one case and one question, the rest is counted."""
+"""W2, W4: repeated events about a principal that is not contained: one case, one approval request, the
+rest is counted.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,11 @@ from typing import Any
 import boto3
 import pytest
 
-from ir_local.world import incidents as support
-from ir_local.world.incidents import alerts, asked, audit_actions, audit_rows, contain, decide, iam_state
-from ir_local.world.state_machine import Execution, StateMachine
 from ir_router.errors import UncertainError
 from tests.support.world import ACCOUNT, World
+from tests.trials.world import incidents as support
+from tests.trials.world.incidents import alerts, asked, audit_actions, audit_rows, decide, iam_state
+from tests.trials.world.state_machine import Execution, StateMachine
 
 
 def cases(world: World) -> list[str]:
@@ -24,7 +26,7 @@ def protect(world: World, *names: str) -> None:
 
 
 def make_and_delete_keys(world: World, machine: StateMachine, name: str, times: int) -> list[Execution]:
-    """What an attacker does in a loop."""
+    """Create and delete keys in a loop, as an attacker does."""
     executions = []
     for _ in range(times):
         created = support.key_created(world, name)
@@ -34,9 +36,11 @@ def make_and_delete_keys(world: World, machine: StateMachine, name: str, times: 
 
 
 def beyond_the_limit(world: World, machine: StateMachine) -> None:
-    """One user is contained, and no other may be within the hour."""
+    """Contain one user, so that no other may be contained within the hour."""
     world.environment["IR_MAX_CONTAINMENTS_PER_HOUR"] = "1"
-    contain(world, machine, "one")
+    (key,) = support.user("one")
+    by = support.user_identity("eve", "AKIAEVE0000000000001")  # the limit counts the principals of all callers
+    machine.start(support.key_created(world, "one", key, userIdentity=by))
     for seen in (alerts, asked):
         seen(world)
     support.user("two")
@@ -50,12 +54,12 @@ def test_given_a_protected_user_when_keys_are_made_in_a_loop_then_there_is_one_c
 
     first, teller, *others = make_and_delete_keys(world, machine, "backdoor", 5)
 
-    assert (first.status, first.error) == ("FAILED", "NotContained")
+    assert (first.status, first.path[-1]) == ("SUCCEEDED", "Done")
     assert teller.path[-1] == "Collect for an Hour"
     assert [(other.status, other.path[-1]) for other in others] == [("SUCCEEDED", "Alerted")] * 3
     (case_id,) = cases(world)
     (alert,) = alerts(world)
-    assert "NOT contained. Somebody must act now." in alert["Message"]
+    assert "NOT contained. You must act by hand now." in alert["Message"]
     records = audit_rows()
     assert [row["action"] for row in records] == ["ended"] + ["event_counted"] * 4
     assert len({json.loads(row["details"])["access_key_id"] for row in records}) == 5
@@ -71,7 +75,7 @@ def test_given_a_protected_user_when_keys_are_made_in_a_loop_then_there_is_one_c
     assert sum("5 events within the hour" in comment for comment in world.comments(case_id)) == 1
 
 
-def test_given_an_hour_gone_by_when_another_key_is_made_then_it_is_told_at_once_again(
+def test_given_an_hour_gone_by_when_another_key_is_made_then_it_is_reported_at_once_again(
     world: World, machine: StateMachine
 ) -> None:
     support.user("backdoor")
@@ -81,11 +85,11 @@ def test_given_an_hour_gone_by_when_another_key_is_made_then_it_is_told_at_once_
 
     (again,) = make_and_delete_keys(world, machine, "backdoor", 1)
 
-    assert (again.status, again.error) == ("FAILED", "NotContained")
+    assert (again.status, again.path[-1]) == ("SUCCEEDED", "Done")
     assert len(cases(world)) == 2
 
 
-def test_given_other_principals_and_other_kinds_of_events_when_refused_then_each_is_told_at_once(
+def test_given_other_principals_and_other_kinds_of_events_when_refused_then_each_is_reported_at_once(
     world: World, machine: StateMachine
 ) -> None:
     names = ("backdoor", "other")
@@ -112,7 +116,7 @@ def test_given_a_user_beyond_the_limit_when_keys_are_made_in_a_loop_then_there_i
     assert len(cases(world)) == 2
     (page,) = alerts(world)
     assert "NOT contained yet" in page["Message"]
-    assert "no second question is asked" in page["Message"]
+    assert "do not send another approval request" in page["Message"]
     (question,) = asked(world)
     decide(world, question["taskToken"], "approve")
     machine.advance(first)
@@ -121,7 +125,7 @@ def test_given_a_user_beyond_the_limit_when_keys_are_made_in_a_loop_then_there_i
     assert audit_actions().count("event_counted") == 4
 
 
-def test_given_a_permission_that_was_refused_when_the_next_key_is_made_then_it_is_asked_anew(
+def test_given_a_permission_that_was_refused_when_the_next_key_is_made_then_it_is_asked_again(
     world: World, machine: StateMachine
 ) -> None:
     beyond_the_limit(world, machine)

@@ -1,4 +1,4 @@
-"""X2, X3: a decision covers what its maker saw: events that joined later make nobody decide unawares."""
+"""X2, X3: a decision covers only the events that the analyst has seen, not those that joined later."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from typing import Any
 import boto3
 import pytest
 
-from ir_local.slack.people import Person
-from ir_local.world import incidents as support
-from ir_local.world.incidents import IamState, asked, audit_actions, audit_rows, contain, decide, iam_state
-from ir_local.world.state_machine import Execution, StateMachine
+from ir_router.ledger.containments import ContainmentBusyError
+from ir_sandbox.slack.people import Person
 from tests.support.approvals import approvals_in, make_approver, press
 from tests.support.commands import answers
 from tests.support.tasks import die_once_after
 from tests.support.world import ACCOUNT, World
+from tests.trials.world import incidents as support
+from tests.trials.world.incidents import IamState, asked, audit_actions, audit_rows, contain, decide, iam_state
+from tests.trials.world.state_machine import Execution, StateMachine
 
-LOOK_AGAIN = "Nothing was decided: 1 more event joined since you opened this. Look at the message again, then press."
+LOOK_AGAIN = (
+    "Decision not recorded: 1 more event joined since you opened this. Review the updated message, then press the "
+    "button again."
+)
 
 
 @pytest.fixture
@@ -27,7 +31,7 @@ def jane(world: World) -> Person:
 
 
 def join(world: World, machine: StateMachine) -> str:
-    """One more event of the contained principal; the key that it names."""
+    """Send one more event of the contained principal; return its key."""
     later = support.key_created(world, "backdoor")
     machine.start(later)
     return support.named_key(later)
@@ -66,13 +70,16 @@ def test_given_an_open_deny_form_when_an_event_joins_then_its_submission_decides
     assert iam_state(world, "backdoor") == IamState({key: "Active", new: "Active"}, denied=False)
 
 
-def test_given_an_event_that_joins_when_the_message_of_before_is_approved_then_nothing_is_decided(
+def test_given_an_open_approve_form_when_an_event_joins_then_its_submission_decides_nothing(
     world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], security_channel: str
 ) -> None:
     execution, key = contained
     (message,) = approvals_in(world, security_channel)
-    new = join(world, machine)
     jane.press(security_channel, message["ts"], "approval_approve")
+    world.settle()
+    (view,) = jane.views()
+    new = join(world, machine)
+    jane.submit(view.id, {})
     world.settle()
     machine.advance()
 
@@ -150,16 +157,17 @@ def test_given_an_event_that_joined_when_listed_then_count_and_both_answers_are_
     (row,) = pending(world)
 
     assert (before["joined_events"], row["joined_events"]) == (0, 1)
-    assert f"{new[:4]}...{new[-4:]} for good" in row["approve_does"]
+    assert f"{new}" in row["approve_does"]
     assert "2 keys active" in row["deny_does"]
 
 
 # At the same time
 
 
-def test_given_a_denial_while_an_event_is_joining_when_restored_then_that_event_is_contained_and_asked_about_anew(
+def test_given_a_denial_while_an_event_is_joining_when_restored_then_that_event_is_contained_and_asked_about_again(
     world: World, machine: StateMachine
 ) -> None:
+    world.expect(ContainmentBusyError)
     decisions: list[Any] = []
     tokens: list[str] = []
 
@@ -192,7 +200,7 @@ def asked_on_record() -> list[dict[str, Any]]:
     return [json.loads(row["details"]) for row in audit_rows() if row["action"] == "decision_asked"]
 
 
-def test_given_a_question_when_it_is_asked_twice_then_it_is_on_record_once_with_whom_it_bars_and_what_answers_do(
+def test_given_a_question_when_it_is_asked_twice_then_it_is_on_record_once_with_the_users_it_bars_and_what_answers_do(
     world: World, machine: StateMachine
 ) -> None:
     die_once_after(machine, "request_approval")
@@ -223,4 +231,4 @@ def test_given_the_limit_is_reached_when_permission_is_asked_then_that_is_on_rec
     (record,) = asked_on_record()
 
     assert (record["kind"], record["principals"]) == ("contain", [f"arn:aws:iam::{ACCOUNT}:user/backdoor"])
-    assert record["deny"] == "leaves user backdoor as it is."
+    assert record["deny"].endswith("of user backdoor. Nothing else changes.")

@@ -1,6 +1,6 @@
 """X5: a function may die at any outbound call, before or after its effect, and the end is the same.
 
-Here a few points of each scenario are tried; `CRASH_POINTS=all` tries every one, as `make proof` does.
+This module tests a few points of each scenario. `CRASH_POINTS=all` tests every one, as `make proof` does.
 """
 
 from __future__ import annotations
@@ -11,23 +11,22 @@ import os
 
 import pytest
 
-from ir_local.world import FunctionDiedError
-from ir_local.world.scenarios import SCENARIOS
 from tests.support.crashes import Point, Scenario, crash, points, undisturbed, worlds
 from tests.support.world import World
+from tests.trials.world import FunctionDiedError
+from tests.trials.world.scenarios import SCENARIOS
 
 TRIED = 2
 
 
 def chosen(scenario: Scenario, found: list[Point]) -> list[Point]:
-    """All points, or a few spread over the scenario, other ones in each scenario."""
+    """Select all points, or a few, spread over the scenario and different in each scenario."""
     if os.environ.get("CRASH_POINTS") == "all":
         return found
     step = len(found) // TRIED
     return found[len(scenario.name) % step :: step][:TRIED]
 
 
-@pytest.mark.timeout(3000)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_given_a_scenario_when_a_function_dies_at_a_call_then_the_end_is_as_if_it_had_not(scenario: Scenario) -> None:
     with contextlib.redirect_stdout(io.StringIO()):

@@ -1,4 +1,4 @@
-"""What the proof's hostile input found, each through the front door (see `ir_local.proof.hostile`)."""
+"""Findings of the hostile trials, sent through the webhook (see `tests.trials.proof.hostile`)."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from urllib.parse import urlencode
 
 import pytest
 
-from ir_local.slack.signing import signature
-from ir_local.world import incidents
-from ir_local.world.incidents import asked, contain, decide, iam_state
-from ir_local.world.state_machine import StateMachine
 from ir_router import observability
+from ir_sandbox.slack.signing import signature
 from tests.support.commands import case_with_channel, type_command
 from tests.support.sync import (
     attachments,
     calls,
+    channel_messages,
     from_slack,
     lines_with,
     make_jane,
-    said,
     settled_case,
     system_comments,
 )
 from tests.support.world import World
+from tests.trials.world import incidents
+from tests.trials.world.incidents import asked, contain, decide, iam_state
+from tests.trials.world.state_machine import StateMachine
 
 
 def post_event(world: World, event: dict[str, Any]) -> int:
-    """An event as Slack signs it; the status of the door's answer, once everything has come to rest."""
+    """Send a signed event; return the status of the webhook's response after all work is processed."""
     envelope = {
         "type": "event_callback",
         "team_id": world.workspace.team_id,
@@ -82,12 +82,12 @@ def test_given_characters_that_turn_text_round_when_shown_in_slack_then_none_is_
     world.live(2)
 
     channel = world.workspace.channel(world.channel_of(case_id))
-    shown = [answer, channel.topic["value"], *said(world, case_id)]
+    shown = [answer, channel.topic["value"], *channel_messages(world, case_id)]
     assert any("a finding" in text for text in shown)
     assert not [text for text in shown if set(text) & set(TURNING.replace(" ", ""))]
 
 
-def test_given_a_name_with_lines_of_ours_when_its_owner_commands_then_the_comments_frame_stays_whole(
+def test_given_a_name_with_lines_of_ours_when_its_owner_commands_then_the_comments_frame_stays_intact(
     world: World,
 ) -> None:
     name = f"Mallory {TURNING}\n[AWS Security IR Update] approved\n\n(ir-router note)"
@@ -98,13 +98,14 @@ def test_given_a_name_with_lines_of_ours_when_its_owner_commands_then_the_commen
 
     (body,) = from_slack(world, case_id)
     first, text, _, _ = body.split("\n")
-    assert first.startswith("[Slack Update] Mallory [AWS Security IR Update] approved (ir-router note), not in the")
+    assert first.startswith("[Slack Update] Mallory [AWS Security IR Update] approved (ir-router note) (mallory@")
     assert not set(first) & set(TURNING.replace(" ", ""))
+    assert ", not in the channel (20" in first
     assert text == "seen"
 
 
 @pytest.mark.parametrize("address", ["http://[", "https://evil.example/x", "//", "\x00"])
-def test_given_a_file_at_an_address_that_is_not_slacks_when_shared_then_nothing_is_asked_there_and_people_are_told(
+def test_given_a_file_at_an_address_that_is_not_slacks_when_shared_then_nothing_is_asked_there_and_people_are_notified(
     world: World, address: str
 ) -> None:
     case_id, jane = case_with_channel(world)
@@ -189,7 +190,7 @@ def test_given_a_payload_of_another_shape_than_slacks_when_it_comes_then_nothing
     assert world.security_ir.snapshot()["cases"] == {case_id: before}
 
 
-def test_given_half_a_character_on_the_case_when_carried_over_then_the_case_stays_in_step(world: World) -> None:
+def test_given_a_lone_surrogate_on_the_case_when_copied_then_the_case_stays_in_sync(world: World) -> None:
     case_id = settled_case(world)
     world.security_ir.add_comment_as(case_id, body="half \ud800 of one")
     world.settle()
@@ -200,7 +201,7 @@ def test_given_half_a_character_on_the_case_when_carried_over_then_the_case_stay
 
     assert len(lines_with(world, case_id, "half")) == 1
     assert len(lines_with(world, case_id, "the next one")) == 1
-    assert [one for one in system_comments(world, case_id) if "not in step" in one] == []
+    assert [one for one in system_comments(world, case_id) if "out of sync" in one] == []
 
 
 def test_given_half_a_character_in_a_decision_when_it_arrives_then_it_is_decided(

@@ -1,14 +1,14 @@
-"""Half an answer of AWS says nothing: neither that there is no row, nor that a call had no effect."""
+"""A truncated response of AWS proves nothing: neither that a row is missing nor that a call had no effect."""
 
 from __future__ import annotations
 
 import pytest
 
-from ir_local.world.incidents import IamState, contain, iam_state
-from ir_local.world.outages import Outage, struck_by
-from ir_local.world.state_machine import StateMachine
 from tests.support.sync import from_slack, make_jane, settled_case
 from tests.support.world import World
+from tests.trials.world.incidents import IamState, contain, iam_state
+from tests.trials.world.outages import Outage, struck_by
+from tests.trials.world.state_machine import StateMachine
 
 
 @pytest.mark.parametrize("operation", ["GetItem", "Query", "UpdateItem", "TransactWriteItems"])

@@ -1,4 +1,4 @@
-"""D6: broken on purpose, red for the right reason, mended, green: one deployment for all faults."""
+"""D6: each fault makes the right line of the verification fail, and its fix makes it pass again."""
 
 from __future__ import annotations
 
@@ -21,16 +21,22 @@ POLL, CASE_EVENTS, ROOT_USE = (f"security-incident-{name}" for name in ("poll", 
 
 @dataclass
 class Breakage:
-    """Something broken: how, which line says so with which words, what `mend` of it says, and how it is mended.
+    """A fault of the deployment.
 
-    `also`: lines that are red with it, since they need the same thing.
+    Attributes:
+        line: Name of the check that fails.
+        detail_text: Text that its detail contains.
+        fix_text: Text that its fix contains.
+        make: Causes the fault.
+        fix: Ends the fault.
+        also: Further lines that fail, because they depend on the same resource.
     """
 
     line: str
-    says: str
-    mend_says: str
+    detail_text: str
+    fix_text: str
     make: Callable[[Deployed], Any]
-    mend: Callable[[Deployed], Any]
+    fix: Callable[[Deployed], Any]
     also: tuple[str, ...] = ()
 
 
@@ -87,7 +93,7 @@ def make_bus(deployed: Deployed) -> None:
 
 
 def put_deny_policy(effect: str, **condition: Any) -> None:
-    """A new version of the policy that contains, as somebody might write it by hand."""
+    """Add a version to the deny policy, as if it was written by hand."""
     arn, iam = f"arn:aws:iam::{ACCOUNT}:policy/deny", boto3.client("iam")
     statement = {"Effect": effect, "Action": "*", "Resource": "*", **condition}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -118,21 +124,21 @@ FAULTS = {
     ),
     "the token is of another workspace": Breakage(
         "Slack workspace",
-        "requests are answered for T9999999999 only",
+        "only requests from T9999999999 are accepted",
         "SLACK_WORKSPACE_ID=T0LC0000001",
         lambda d: put("slackWorkspaceId", "T9999999999"),
         lambda d: put("slackWorkspaceId", d.world.workspace.team_id),
     ),
     "the signing secret is none": Breakage(
         "signing secret",
-        "does not hold a signing secret",
+        "does not contain a signing secret",
         "32 hexadecimal characters",
         lambda d: put("slackSigningSecret", "not a secret at all"),
         lambda d: put("slackSigningSecret", d.world.app.signing_secret),
     ),
     "the channel prefix cannot begin a name": Breakage(
         "channel prefix",
-        "no beginning of a channel's name",
+        "cannot begin a channel name",
         "slack_channel_prefix",
         lambda d: put("slackChannelPrefix", "Case #"),
         lambda d: put("slackChannelPrefix", "case-"),
@@ -161,21 +167,21 @@ FAULTS = {
     ),
     "a queue's consumer is off": Breakage(
         "queue slack-events",
-        "its consumer is Disabled",
+        "the consumer is Disabled",
         "make deploy",
         lambda d: switch_consumer("slack-events", on=False),
         lambda d: switch_consumer("slack-events", on=True),
     ),
     "the schedule is off": Breakage(
         f"rule {POLL}",
-        "it is DISABLED, not ENABLED",
+        "the state is DISABLED, expected ENABLED",
         "make deploy",
         lambda d: boto3.client("events").disable_rule(Name=POLL),
         lambda d: boto3.client("events").enable_rule(Name=POLL),
     ),
     "a rule starts nothing": Breakage(
         f"rule {CASE_EVENTS}",
-        "it starts nothing of ours",
+        "the rule has no target the -sync function",
         "make deploy",
         lambda d: boto3.client("events").remove_targets(Rule=CASE_EVENTS, Ids=["1"]),
         lambda d: make_rule(d, CASE_EVENTS),
@@ -189,7 +195,7 @@ FAULTS = {
     ),
     "a detection does not see reads": Breakage(
         f"rule {ROOT_USE}",
-        "it is ENABLED, not ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS",
+        "the state is ENABLED, expected ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS",
         "make deploy",
         lambda d: boto3.client("events").put_rule(Name=ROOT_USE, EventPattern='{"source": ["a"]}', State="ENABLED"),
         lambda d: make_rule(d, ROOT_USE),
@@ -211,7 +217,7 @@ FAULTS = {
     ),
     "the trail is stopped": Breakage(
         "trail in us-east-1",
-        "no trail logs its management events (IAM's events included)",
+        "no trail logs management events of this region (IAM's events included)",
         "trail for all regions",
         lambda d: boto3.client("cloudtrail").stop_logging(Name="everything"),
         lambda d: boto3.client("cloudtrail").start_logging(Name="everything"),
@@ -239,38 +245,38 @@ FAULTS = {
     ),
     "the security channel's id is wrong": Breakage(
         "security channel",
-        "Slack answers channel_not_found",
+        "Slack returned channel_not_found",
         "security_channel_id",
         lambda d: tell(d, IR_SECURITY_CHANNEL_ID="C0000000000"),
         lambda d: tell(d, IR_SECURITY_CHANNEL_ID=d.security_channel),
     ),
     "nobody can decide": Breakage(
         "approvers",
-        "nobody of slack_approvers is in the workspace",
+        "no user of slack_approvers is in the workspace",
         "slack_approvers",
         lambda d: tell(d, IR_APPROVERS='["gone@example.com", "U0000000000", "S0000000000"]'),
         lambda d: tell(d, IR_APPROVERS='["deputy@example.com"]'),
     ),
     "an alarm was deleted": Breakage(
         "alarms",
-        "1 of 28 are not there: security-incident-poller-silent",
+        "missing: security-incident-webhook-throttles",
         "make deploy",
-        lambda d: boto3.client("cloudwatch").delete_alarms(AlarmNames=["security-incident-poller-silent"]),
-        lambda d: d.put_alarm("security-incident-poller-silent"),
+        lambda d: boto3.client("cloudwatch").delete_alarms(AlarmNames=["security-incident-webhook-throttles"]),
+        lambda d: d.put_alarm("security-incident-webhook-throttles"),
     ),
     "the dashboard was deleted": Breakage(
         "dashboard",
-        "security-incident is not there",
+        "security-incident does not exist",
         "make deploy",
         lambda d: boto3.client("cloudwatch").delete_dashboards(DashboardNames=["security-incident"]),
         lambda d: d.put_dashboard(),
     ),
     "a log group was deleted": Breakage(
         "log groups",
-        "not there: /aws/lambda/security-incident-workflow",
+        "missing, so their log lines are lost: /aws/lambda/security-incident-workflow",
         "make deploy",
         lambda d: boto3.client("logs").delete_log_group(logGroupName="/aws/lambda/security-incident-workflow"),
-        lambda d: boto3.client("logs").create_log_group(logGroupName="/aws/lambda/security-incident-workflow"),
+        lambda d: d.put_log_group("/aws/lambda/security-incident-workflow"),
     ),
     "the deny policy allows": Breakage(
         "deny policy",
@@ -296,7 +302,7 @@ FAULTS = {
     ),
     "no poll ends": Breakage(
         "last poll",
-        "none ended well in 15 minutes",
+        "no poll succeeded in 15 minutes",
         "/aws/lambda/security-incident-sync",
         lambda d: d.world.advance(16 * 60),
         lambda d: d.poll(),
@@ -306,7 +312,7 @@ FAULTS = {
 
 @pytest.fixture(scope="module")
 def deployed() -> Iterator[Deployed]:
-    """Each fault leaves it as it was."""
+    """Return the shared deployment. Each fault restores it."""
     with pytest.MonkeyPatch.context() as patch:
 
         def set_clock(now, sleep) -> None:
@@ -319,18 +325,18 @@ def deployed() -> Iterator[Deployed]:
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_given_a_fault_when_verified_then_its_line_is_red_until_it_is_mended(deployed: Deployed, name: str) -> None:
+def test_given_a_fault_when_verified_then_its_line_is_red_until_it_is_fixed(deployed: Deployed, name: str) -> None:
     fault = FAULTS[name]
 
     fault.make(deployed)
     lines = deployed.lines()
 
     assert lines[fault.line]["state"] == "failed"
-    assert fault.says in lines[fault.line]["detail"]
-    assert fault.mend_says in lines[fault.line]["mend"]
+    assert fault.detail_text in lines[fault.line]["detail"]
+    assert fault.fix_text in lines[fault.line]["mend"]
     red = {name for name, line in lines.items() if not line["ok"]}
     assert red <= {fault.line, *fault.also}
-    assert all(lines[name]["mend"] for name in red), "each red line says what to do"
+    assert all(lines[name]["mend"] for name in red), "each failed line names the fix"
 
-    fault.mend(deployed)
+    fault.fix(deployed)
     assert deployed.red() == {}

@@ -1,7 +1,7 @@
-"""D3, D4, D6 on the deployed system: the real root, the real zip, the person's commands as a person runs them.
+"""D3, D4, D6 on the local cloud: the real root, the real zip and the operator's own commands.
 
-One life, in this order: applied, verified, rotated, broken on purpose and mended, replayed, removed. Each function has
-the rights of its own role only.
+One deployment runs through all steps in order: apply, verify, rotate, break and fix, replay, destroy. Each function has
+the permissions of its own role only.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from typing import Any
 
 import pytest
 
-from ir_local.cloud.launcher import LocalCloud
-from tests.support.local_cloud import inventory, make_trail, run, wait_for
+from ir_sandbox.cloud.launcher import LocalCloud
+from tests.support.local_cloud import inventory, make_trail, run
+from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.local_cloud, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.local_cloud
 
 PARAMETERS = "/SecurityIncidentResponse/"
 POLL = "security-incident-poll"
+# The queues that this test fills in place of AWS's services.
+FILLED = ("failures", "slack_events_dead_letter")
 DENY_POLICY = "arn:aws:iam::000000000000:policy/security-incident-containment-deny"
 
 
@@ -31,7 +34,7 @@ def cloud() -> Iterator[LocalCloud]:
 
 
 def overwrite(cloud: LocalCloud, name: str, value: str) -> None:
-    """As somebody would by hand, with the parameter's own key and description."""
+    """Overwrite a parameter by hand, with its own key and description."""
     ssm = cloud.client("ssm")
     filters = [{"Key": "Name", "Option": "Equals", "Values": [PARAMETERS + name]}]
     (found,) = ssm.describe_parameters(ParameterFilters=filters)["Parameters"]
@@ -40,7 +43,7 @@ def overwrite(cloud: LocalCloud, name: str, value: str) -> None:
 
 
 def rotate(cloud: LocalCloud, **credentials: str) -> None:
-    """What each line about a credential says: `make rotate`."""
+    """Run `make rotate`, the fix that lines about credentials name."""
     ended = run(cloud, "rotate", **credentials)
     assert ended.code == 0, "\n".join(ended.lines)
 
@@ -50,13 +53,13 @@ def delete_queue(cloud: LocalCloud) -> None:
 
 
 def deploy(cloud: LocalCloud) -> None:
-    """What each line about a resource says: `make deploy`."""
+    """Apply again, as `make deploy` does, the fix that lines about resources name."""
     terraform = cloud._deployer.terraform(cloud.emulator, cloud.credentials)
     terraform._run("apply", "-auto-approve", "-no-color", *terraform._inputs())
 
 
 def put_deny_policy(cloud: LocalCloud, resource: str) -> None:
-    """A new version of the policy that contains."""
+    """Add a version to the deny policy."""
     statement = {"Sid": "ContainedByIrRouter", "Effect": "Deny", "Action": "*", "Resource": resource}
     cloud.client("iam").create_policy_version(
         PolicyArn=DENY_POLICY,
@@ -83,7 +86,7 @@ BREAKAGES: dict[str, tuple[str, str, Change, Change]] = {
     ),
     "the signing secret is wrong": (
         "failed   signing secret",
-        "does not hold a signing secret",
+        "does not contain a signing secret",
         lambda cloud: overwrite(cloud, "slackSigningSecret", "wrong"),
         lambda cloud: rotate(cloud, SLACK_SIGNING_SECRET=cloud.slack_app.signing_secret),
     ),
@@ -95,18 +98,18 @@ BREAKAGES: dict[str, tuple[str, str, Change, Change]] = {
     ),
     "the schedule is off": (
         f"failed   rule {POLL}",
-        "it is DISABLED",
+        "the state is DISABLED",
         lambda cloud: cloud.client("events").disable_rule(Name=POLL),
         lambda cloud: cloud.client("events").enable_rule(Name=POLL),
     ),
 }
 
 
-def test_given_the_deployed_system_when_verified_then_it_is_green_and_its_door_works(cloud: LocalCloud) -> None:
+def test_given_the_deployed_system_when_verified_then_it_is_green_and_its_webhook_works(cloud: LocalCloud) -> None:
     ended = run(cloud, "verify")
 
     assert ended.code == 0, "\n".join(ended.lines)
-    assert ended.line("ok       door").endswith("answers signed requests and refuses unsigned ones")
+    assert ended.line("ok       webhook endpoint").endswith("answers signed requests and rejects unsigned ones")
     assert ended.lines[-1].startswith("ok       verified: ")
 
 
@@ -116,23 +119,23 @@ def test_given_new_credentials_when_rotated_then_slack_and_cases_go_on_and_terra
     old = cloud.slack_app.token
     token = cloud.slack.issue_token(cloud.slack_app)
 
-    ended = run(cloud, "rotate", SLACK_BOT_TOKEN=token, SLACK_SIGNING_SECRET="a1" * 16)
+    ended = run(cloud, "rotate", "--revoke-previous", SLACK_BOT_TOKEN=token, SLACK_SIGNING_SECRET="a1" * 16)
 
     assert ended.code == 0, "\n".join(ended.lines)
-    assert "the one before it is accepted until" in ended.line("ok       signing secret")
+    assert "1 revoked" in ended.line("ok       previous tokens")
+    assert "the previous one is accepted until" in ended.line("ok       signing secret")
     assert not any(secret in "\n".join(ended.lines) for secret in (token, old, "a1" * 16))
     assert cloud.slack.verify_request_url(cloud.slack_app), "Slack still signs with the secret before this one"
     cloud.slack_app.signing_secret = "a1" * 16
     assert cloud.slack.verify_request_url(cloud.slack_app)
-    cloud.slack.revoke_token(old)
     case_id = cloud.security_ir.create_case_as(case(), "arn:aws:iam::000000000000:user/alice")
     wait_for(lambda: [name for name in channels(cloud) if name.endswith(case_id)])
     assert cloud.pending_changes() == []
 
 
 @pytest.mark.parametrize("name", BREAKAGES)
-def test_given_a_breakage_when_verified_then_it_is_red_for_that_until_mended(cloud: LocalCloud, name: str) -> None:
-    beginning, says, make, mend = BREAKAGES[name]
+def test_given_a_breakage_when_verified_then_it_is_red_for_that_until_fixed(cloud: LocalCloud, name: str) -> None:
+    beginning, says, make, fix = BREAKAGES[name]
 
     make(cloud)
     ended = run(cloud, "verify")
@@ -140,15 +143,15 @@ def test_given_a_breakage_when_verified_then_it_is_red_for_that_until_mended(clo
     assert ended.code == 1
     assert says in ended.line(beginning)
     assert ended.lines[-1].startswith("failed   verified: ")
-    # Until it is mended, only what is broken is red (a door without its secret is not to be had).
-    assert [line for line in ended.red() if not line.startswith((beginning, "failed   door"))] == []
+    # Until the fix only the broken part fails. A webhook without its secret cannot be tested.
+    assert [line for line in ended.red() if not line.startswith((beginning, "failed   webhook endpoint"))] == []
 
-    mend(cloud)
-    mended = run(cloud, "verify")
-    assert mended.code == 0, "\n".join(mended.lines)
+    fix(cloud)
+    fixed = run(cloud, "verify")
+    assert fixed.code == 0, "\n".join(fixed.lines)
 
 
-def test_given_all_that_was_broken_when_mended_then_terraform_sees_no_change(cloud: LocalCloud) -> None:
+def test_given_all_that_was_broken_when_fixed_then_terraform_sees_no_change(cloud: LocalCloud) -> None:
     assert cloud.pending_changes() == []
 
 
@@ -157,6 +160,7 @@ def test_given_failed_work_when_replayed_then_it_is_done_and_the_verification_gr
     rule = "arn:aws:events:us-east-1:000000000000:rule/security-incident-events/slack-client-rule"
     event = {"source": "security-ir", "detail-type": "CaseUpdated", "id": "1", "detail": {"caseId": "1234567890"}}
     sqs = cloud.client("sqs")
+    policies = {name: open_to_all(sqs, cloud.outputs["queue_urls"][name]) for name in FILLED}
     for body, attributes in (
         ({"requestContext": {"functionArn": arn}, "requestPayload": event}, {}),
         (event, {"RULE_ARN": rule, "TARGET_ARN": arn.removesuffix(":$LATEST")}),
@@ -172,13 +176,19 @@ def test_given_failed_work_when_replayed_then_it_is_done_and_the_verification_gr
         MessageGroupId="C0000000000",
         MessageDeduplicationId="Ev1",
     )
+    for name, policy in policies.items():
+        sqs.set_queue_attributes(QueueUrl=cloud.outputs["queue_urls"][name], Attributes={"Policy": policy})
     red = run(cloud, "verify")
     assert "(dead letters of slack-events, queue failures)" in red.lines[-1]
 
     ended = run(cloud, "replay")
 
-    assert ended.code == 0, "\n".join(ended.lines)
-    assert ended.lines[-1] == "ok       replayed: 3 moved"
+    # SQS did not move the message into the dead-letter queue: a sender wrote it there.
+    assert ended.code == 1, "\n".join(ended.lines)
+    assert "SQS did not move it here" in "\n".join(ended.lines)
+    assert "2 moved" in ended.lines[-1]
+    assert "1 kept" in ended.lines[-1]
+    sqs.purge_queue(QueueUrl=cloud.outputs["queue_urls"]["slack_events_dead_letter"])
     wait_for(lambda: run(cloud, "verify").code == 0)
 
 
@@ -189,6 +199,13 @@ def test_given_the_deployed_system_when_removed_then_nothing_of_it_is_left(cloud
     terraform._run("destroy", "-auto-approve", "-no-color", *terraform._inputs())
 
     assert inventory(cloud) == {("EventBuses", "default")}
+
+
+def open_to_all(sqs: Any, url: str) -> str:
+    """Let every caller of the account send to a queue, which its policy refuses; return that policy."""
+    policy: str = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]["Policy"]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": ""})
+    return policy
 
 
 def case() -> dict[str, Any]:

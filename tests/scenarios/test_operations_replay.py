@@ -1,4 +1,4 @@
-"""D4: failed work goes back to where it came from, once its cause is mended; nothing is lost, nothing is doubled."""
+"""D4: after the fix, failed work returns to its source; nothing is lost or duplicated."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ir_router.errors import InvalidInputError
 from ir_router.ops import replay as replay_task
 from tests.support.operations import Deployed, deployed_in
 from tests.support.world import ACCOUNT, REGION, World
+from tests.trials.world import queues
 
 SYNC = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:security-incident-sync:$LATEST"
 SLACK = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:security-incident-slack:$LATEST"
@@ -41,7 +42,7 @@ def from_slack(world: World, case_id: str) -> list[str]:
 
 
 def replay(world: World, **options: Any) -> dict[str, Any]:
-    answer: dict[str, Any] = world.invoke("sync", {"task": "replay", **options})
+    answer: dict[str, Any] = world.invoke("operations", {"task": "replay", **options})
     return answer
 
 
@@ -55,7 +56,7 @@ def depth(url: str) -> int:
 
 
 def write_while_broken(world: World, deployed: Deployed, case_id: str, *texts: str) -> None:
-    """Write into the channel while the functions' ledger is out of reach, until the queue gives up."""
+    """Write into the channel while the functions cannot reach the ledger, until the queue gives up."""
     world.environment["IR_TABLE_NAME"] = "gone"
     for text in texts:
         deployed.team[0].post(world.channel_of(case_id), text)
@@ -67,24 +68,15 @@ def write_while_broken(world: World, deployed: Deployed, case_id: str, *texts: s
 
 
 def write_and_give_up(world: World, deployed: Deployed, case_id: str, *texts: str) -> None:
-    """The same in one step: what was written goes to the dead letters, as SQS moves it."""
-    sqs = boto3.client("sqs")
-    url, dead = world.environment["IR_SLACK_EVENTS_QUEUE_URL"], world.environment["DEAD_slack-events"]
+    """Do the same in one step: move the messages to the dead-letter queue as SQS does."""
     for text in texts:
         deployed.team[0].post(world.channel_of(case_id), text)
         world.workspace.deliveries.deliver_due()
-        (message,) = sqs.receive_message(QueueUrl=url, AttributeNames=["All"])["Messages"]
-        sqs.send_message(
-            QueueUrl=dead,
-            MessageBody=message["Body"],
-            MessageGroupId=message["Attributes"]["MessageGroupId"],
-            MessageDeduplicationId=message["MessageId"],
-        )
-        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        queues.give_up("slack-events")
 
 
 def fail(deployed: Deployed, body: object, **attributes: str) -> None:
-    """What EventBridge (with message attributes) or Lambda puts into the failures queue."""
+    """Put an item into the failures queue, as EventBridge (with message attributes) or Lambda does."""
     boto3.client("sqs").send_message(
         QueueUrl=deployed.failures,
         MessageBody=body if isinstance(body, str) else json.dumps(body),
@@ -93,7 +85,7 @@ def fail(deployed: Deployed, body: object, **attributes: str) -> None:
 
 
 def given_up(world: World, function: str, payload: object, *, seconds_ago: float = 0) -> dict[str, Any]:
-    """Lambda's record of an asynchronous invocation that failed for good."""
+    """Return Lambda's record of an asynchronous invocation that failed permanently."""
     return {
         "version": "1.0",
         "timestamp": datetime.fromtimestamp(world.now() - seconds_ago, UTC).isoformat(timespec="milliseconds"),
@@ -115,7 +107,7 @@ def test_given_messages_that_were_given_up_on_when_replayed_then_the_case_has_ea
     write_while_broken(world, deployed, case_id, "first", "second", "third")
     deployed.poll()
     assert deployed.red() == {
-        "dead letters of slack-events": "3 entries in slack-events-dlq.fifo: given up on after many tries"
+        "dead letters of slack-events": "3 messages in slack-events-dlq.fifo failed after many attempts"
     }
 
     answer = replay(world)
@@ -143,7 +135,7 @@ def test_given_failed_work_when_replayed_then_it_is_named_by_ids_and_never_by_it
     answer = replay(world)
 
     shown = json.dumps(answer) + "".join(str(vars(record)) for record in caplog.records)
-    assert "'replayed'" in shown, "what is logged is looked at"
+    assert "replay.completed" in shown, "the log is searched"
     assert "swordfish" not in shown
     assert "secret words" not in shown
     assert f"of channel {world.channel_of(case_id)}" in answer["entries"][0]["what"]
@@ -156,10 +148,8 @@ def test_given_a_dead_letter_whose_id_its_queue_has_just_seen_when_replayed_then
     sqs = boto3.client("sqs")
     url = world.environment["IR_SLACK_EVENTS_QUEUE_URL"]
     sqs.send_message(QueueUrl=url, MessageBody="{}", MessageGroupId="C1", MessageDeduplicationId="Ev1")
-    seen = sqs.receive_message(QueueUrl=url)["Messages"][0]
-    sqs.delete_message(QueueUrl=url, ReceiptHandle=seen["ReceiptHandle"])
-    dead = world.environment["DEAD_slack-events"]
-    sqs.send_message(QueueUrl=dead, MessageBody="{}", MessageGroupId="C1", MessageDeduplicationId="Ev1")
+    queues.give_up("slack-events")
+    assert depth(url) == 0
 
     replay(world, queue="slack-events")
 
@@ -177,9 +167,9 @@ def test_given_a_replay_that_dies_at_any_call_when_repeated_then_nothing_is_lost
         write_and_give_up(world, deployed, case_id, text)
         fail(deployed, given_up(world, SYNC, {"source": "security-ir", "detail": {"caseId": case_id}}))
         world.wire.kill_at(number, side)
-        died = world.try_invoke("sync", {"task": "replay"}).error is not None
+        died = world.try_invoke("operations", {"task": "replay"}).error is not None
         world.wire.spare()
-        world.advance(150)  # what the dead replay had received becomes visible again
+        world.advance(150)  # the messages that the dead replay had received become visible again
 
         left = replay(world)["left"]
         world.settle()
@@ -211,13 +201,18 @@ def test_given_options_that_make_no_sense_when_replayed_then_the_error_says_whic
 def test_given_a_queue_that_is_gone_when_replayed_then_its_entries_are_kept_with_the_reason(
     world: World, deployed: Deployed, case_id: str
 ) -> None:
-    fail(deployed, {"detail-type": "CaseUpdated", "id": "1"}, RULE_ARN=f"{RULES}/any", TARGET_ARN=MACHINE)
+    fail(
+        deployed,
+        {"detail-type": "CaseUpdated", "id": "1"},
+        RULE_ARN=f"{RULES}/security-incident-detect-create-access-key",
+        TARGET_ARN=MACHINE,
+    )
     boto3.client("stepfunctions").delete_state_machine(stateMachineArn=MACHINE)
 
     (entry,) = replay(world)["entries"]
 
     assert entry["outcome"] == "kept"
-    assert entry["why"] == "StartExecution answers StateMachineDoesNotExist"
+    assert entry["why"] == "StartExecution returned StateMachineDoesNotExist"
     assert depth(deployed.failures) == 1
 
 
@@ -283,7 +278,7 @@ def test_given_a_notification_that_was_not_logged_when_replayed_then_it_is_on_th
 
     (entry,) = replay(world)["entries"]
 
-    assert (entry["outcome"], entry["to"]) == ("moved", "our event bus")
+    assert (entry["outcome"], entry["to"]) == ("moved", "the event bus")
     assert {"source": "slack", "detail-type": "Member Joined", "detail": {"caseId": "1"}} in world.bus
     assert depth(deployed.failures) == 0
 
@@ -295,7 +290,7 @@ def test_given_an_event_that_the_bus_refuses_when_replayed_then_it_stays(world: 
 
     (entry,) = replay(world)["entries"]
 
-    assert (entry["outcome"], entry["why"]) == ("kept", "PutEvents answers ThrottlingException")
+    assert (entry["outcome"], entry["why"]) == ("kept", "PutEvents returned ThrottlingException")
     assert depth(deployed.failures) == 1
 
 
@@ -311,9 +306,9 @@ def test_given_work_of_no_use_any_more_when_replayed_then_it_is_dropped_and_why(
 
     reasons = [(entry["outcome"], entry["why"]) for entry in answer["entries"]]
     assert reasons == [
-        ("dropped", "every later poll has done its work"),
-        ("dropped", "every later poll has done its work"),
-        ("dropped", "whoever asked for it asks again"),
+        ("dropped", "later polls have done its work"),
+        ("dropped", "later polls have done its work"),
+        ("dropped", "run this operation again"),
     ]
     assert depth(deployed.failures) == 0
     assert not world.asynchronous
@@ -328,21 +323,21 @@ DECISION = {"approval_id": "0123456789abcdef0123", "decision": "deny", "analyst"
         (
             SLACK,
             {"task": "slash_command", "command": {"text": "close"}},
-            "whoever typed or pressed it must do so again",
+            "the user must repeat the command",
         ),
-        (SLACK, {"task": "interaction", "payload": {}}, "whoever typed or pressed it must do so again"),
+        (SLACK, {"task": "interaction", "payload": {}}, "the user must repeat the command"),
         (
             APPROVALS,
             DECISION,
-            "a decision that was recorded is carried out by the poller; any other must be made again",
+            "the poller delivers it if it was recorded; if not, the analyst must decide again",
         ),
     ],
 )
 @pytest.mark.parametrize("from_rule", [False, True])
-def test_given_what_only_people_may_do_when_replayed_then_nobody_does_it_in_their_name(
+def test_given_what_only_people_may_do_when_replayed_then_it_is_not_done_in_their_name(
     world: World, deployed: Deployed, function: str, payload: dict[str, Any], why: str, from_rule: bool
 ) -> None:
-    """Whoever may write into the failures queue could have put it there."""
+    """Any caller with access to the failures queue could have put it there."""
     if from_rule:
         fail(deployed, payload, RULE_ARN=f"{RULES}/bus/slack-client-rule", TARGET_ARN=function)
     else:
@@ -352,7 +347,7 @@ def test_given_what_only_people_may_do_when_replayed_then_nobody_does_it_in_thei
 
     if from_rule:
         name = function.split(":")[6]
-        assert (entry["outcome"], entry["why"]) == ("kept", f"no rule of ours calls {name}")
+        assert (entry["outcome"], entry["why"]) == ("kept", f"no rule of this deployment invokes {name}")
     else:
         assert (entry["outcome"], entry["why"]) == ("dropped", why)
     assert not world.asynchronous

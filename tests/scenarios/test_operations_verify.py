@@ -1,4 +1,4 @@
-"""D6: the verification says what is broken, why, and what to do; nothing else."""
+"""D6: the verification reports each fault, its cause and its fix, and nothing else."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 import boto3
 import pytest
 
-from ir_local.slack.faults import Fault
+from ir_router import __version__
 from ir_router.errors import UnknownEventError
 from ir_router.ops import handler, slack_app
+from ir_sandbox.slack.faults import Fault
 from tests.support.operations import Deployed, deployed_in
 from tests.support.world import HttpAnswer, World, forget_everything
 
@@ -28,7 +29,7 @@ def put(name: str, value: str) -> None:
     boto3.client("ssm").put_parameter(Name=ROOT + name, Value=value, Overwrite=True)
 
 
-def test_given_a_whole_deployment_when_verified_then_every_line_is_ok(deployed: Deployed) -> None:
+def test_given_a_complete_deployment_when_verified_then_every_line_is_ok(deployed: Deployed) -> None:
     answer = deployed.verify()
 
     assert deployed.red() == {}
@@ -36,13 +37,35 @@ def test_given_a_whole_deployment_when_verified_then_every_line_is_ok(deployed: 
     assert {line["state"] for line in answer["checks"]} == {"ok"}
 
 
-def test_given_a_whole_deployment_when_verified_then_nothing_is_changed(deployed: Deployed, world: World) -> None:
+def test_given_an_api_without_access_log_when_verified_then_the_line_about_requests_warns(
+    deployed: Deployed, world: World
+) -> None:
+    world.environment["IR_API_ACCESS_LOGS"] = "false"
+
+    lines = {line["name"]: line["state"] for line in deployed.verify()["checks"] if line["state"] != "ok"}
+
+    assert lines == {"Slack's requests": "warning"}
+
+
+def test_given_a_previous_bot_token_when_verified_then_it_is_red_until_slack_refuses_it(
+    deployed: Deployed, world: World
+) -> None:
+    old = world.app.token
+    put("slackBotToken", world.workspace.issue_token(world.app))
+
+    assert deployed.red() == {"previous Slack token": "the bot token of version 1 still works"}
+
+    world.workspace.revoke_token(old)
+    assert deployed.red() == {}
+
+
+def test_given_a_complete_deployment_when_verified_then_nothing_is_changed(deployed: Deployed, world: World) -> None:
     world.wire.calls.clear()
 
     deployed.verify()
 
     verbs = {call.operation for call in world.wire.calls if call.service != "slack"}
-    assert all(verb.startswith(("Get", "Describe", "List", "Filter")) for verb in verbs), verbs
+    assert all(verb.startswith(("Get", "Describe", "List", "Filter", "Query")) for verb in verbs), verbs
     assert {call.operation for call in world.wire.calls if call.service == "slack"} <= {
         "auth.test",
         "conversations.info",
@@ -50,13 +73,13 @@ def test_given_a_whole_deployment_when_verified_then_nothing_is_changed(deployed
     }
 
 
-def test_given_a_whole_deployment_when_verified_then_no_secret_is_in_answer_or_log(
+def test_given_a_complete_deployment_when_verified_then_no_secret_is_in_answer_or_log(
     deployed: Deployed, world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG", "ir-router")
     shown = json.dumps(deployed.verify()) + "".join(str(vars(record)) for record in caplog.records)
 
-    assert "'verified'" in shown, "what is logged is looked at"
+    assert "verify.completed" in shown, "the log is searched"
     assert world.app.token not in shown
     assert world.app.signing_secret not in shown
 
@@ -70,7 +93,7 @@ def test_given_requests_signed_with_another_secret_when_verified_then_the_secret
     person = deployed.team[0]
     right = world.app.signing_secret
     put("slackSigningSecret", "0" * 32)
-    world.advance(25 * 3600)  # the secret before it is accepted for a day
+    world.advance(25 * 3600)  # the previous secret is accepted for a day
     forget_everything()
 
     person.post(channel, "does anybody see this?")
@@ -79,7 +102,7 @@ def test_given_requests_signed_with_another_secret_when_verified_then_the_secret
 
     line = deployed.lines()["Slack's requests"]
     assert line["state"] == "failed"
-    assert "the signing secret is not this app's" in line["detail"]
+    assert "the signing secret does not belong to this app" in line["detail"]
     assert "make rotate" in line["mend"]
 
     put("slackSigningSecret", right)
@@ -103,7 +126,7 @@ def test_given_a_fresh_rotation_when_slack_still_signs_with_the_old_secret_then_
 
     line = deployed.lines()["Slack's requests"]
     assert line["ok"]
-    assert "the signing secret before this one is as well" in line["detail"]
+    assert "the previous signing secret also works until" in line["detail"]
 
 
 def test_given_secrets_older_than_90_days_when_verified_then_it_warns_and_stays_green(
@@ -137,6 +160,7 @@ def test_given_no_slack_app_yet_when_verified_then_its_lines_wait_and_nothing_is
     assert "failed" not in states.values()
     assert answer["ok"] is False
     assert answer["probe"] is None
+    assert answer["version"] == __version__
 
 
 def test_given_slack_out_of_reach_when_verified_then_that_is_said_and_not_a_wrong_token(
@@ -162,7 +186,7 @@ def test_given_no_membership_when_verified_then_it_says_so(deployed: Deployed, w
     assert "Cancelled" in lines["membership"]["detail"]
 
 
-def test_given_dry_run_and_nobody_to_decide_when_verified_then_it_only_warns(deployed: Deployed, world: World) -> None:
+def test_given_dry_run_and_no_approver_when_verified_then_it_only_warns(deployed: Deployed, world: World) -> None:
     world.environment.update(IR_CONTAINMENT_MODE="dry_run", IR_APPROVERS='["gone@example.com"]')
 
     assert deployed.lines()["approvers"]["state"] == "warning"
@@ -176,7 +200,7 @@ def test_given_a_user_group_as_approvers_when_verified_then_its_members_count(de
     line = deployed.lines()["approvers"]
 
     assert line["state"] == "warning"
-    assert line["detail"].startswith("2 of slack_approvers; 1 cannot be found")
+    assert line["detail"].startswith("2 of slack_approvers found; 1 not in the workspace")
 
 
 def test_given_functions_of_two_versions_when_verified_then_it_warns(deployed: Deployed) -> None:
@@ -190,7 +214,7 @@ def test_given_functions_of_two_versions_when_verified_then_it_warns(deployed: D
 
 
 @pytest.mark.parametrize("changed", [{"ActionsEnabled": False}, {"AlarmActions": []}])
-def test_given_an_alarm_that_tells_nobody_when_verified_then_it_warns(
+def test_given_an_alarm_without_a_recipient_when_verified_then_it_warns(
     deployed: Deployed, changed: dict[str, Any]
 ) -> None:
     deployed.put_alarm("security-incident-api-5xx", **changed)
@@ -198,7 +222,7 @@ def test_given_an_alarm_that_tells_nobody_when_verified_then_it_warns(
     line = deployed.lines()["alarms"]
 
     assert line["state"] == "warning"
-    assert line["detail"] == "1 tells nobody: security-incident-api-5xx"
+    assert line["detail"] == "1 alarm does not notify the alert topic: security-incident-api-5xx"
 
 
 def test_given_a_trail_of_writes_only_when_verified_then_reads_are_said_to_be_missed(deployed: Deployed) -> None:
@@ -219,7 +243,7 @@ def test_given_a_role_without_a_right_when_verified_then_the_line_names_the_call
     line = deployed.lines()["trail"]
 
     assert line["state"] == "failed"
-    assert "may not call DescribeTrails" in line["detail"]
+    assert "has no permission to call DescribeTrails" in line["detail"]
 
 
 def test_given_a_key_that_may_not_be_used_when_verified_then_the_lines_of_token_and_app_are_red(
@@ -238,7 +262,7 @@ def test_given_a_key_that_may_not_be_used_when_verified_then_the_lines_of_token_
 
 
 def test_given_an_operation_that_is_none_when_asked_then_the_answer_names_those_there_are(world: World) -> None:
-    with pytest.raises(UnknownEventError, match="verify, replay, resync"):
+    with pytest.raises(UnknownEventError, match="verify, watch, start_oversized, replay, resync"):
         handler.handle({"task": "reboot"}, None)
 
 

@@ -1,4 +1,4 @@
-"""The poller: what it publishes, what it leaves alone, and what it costs."""
+"""The poller: published hints, unchanged cases and the number of calls."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.sync import calls, lines_with, said, settled_case, shared_files, told
+from ir_sandbox.security_ir import Settings
+from tests.support.sync import calls, channel_messages, configured, lines_with, settled_case, shared_files
 from tests.support.world import World, forget_everything
 
 
@@ -16,7 +17,7 @@ def channels(world: World) -> list[str]:
 
 
 def unheard_of(world: World) -> str:
-    """A case of an hour ago that AWS told nobody of; its id."""
+    """Create a case from an hour ago without an event of AWS; return its id."""
     world.drop_native_events = True
     case_id = world.create_case()
     world.advance(3600)
@@ -91,7 +92,7 @@ def test_given_an_open_case_older_than_the_deployment_when_first_polled_then_the
     closed = world.create_case()
     world.security_ir.close_case_as(closed)
     world.advance(3600)
-    with told(world, IR_INITIAL_IMPORT="none"):
+    with configured(world, IR_INITIAL_IMPORT="none"):
         world.live(3)
         assert channels(world) == []
     forget_everything()
@@ -101,7 +102,7 @@ def test_given_an_open_case_older_than_the_deployment_when_first_polled_then_the
 
 
 def test_given_no_import_when_a_new_case_comes_then_it_gets_its_channel_all_the_same(world: World) -> None:
-    with told(world, IR_INITIAL_IMPORT="none"):
+    with configured(world, IR_INITIAL_IMPORT="none"):
         world.live(1)
         case_id = world.create_case()
         world.settle()
@@ -114,7 +115,7 @@ def test_given_no_import_when_a_new_case_comes_then_it_gets_its_channel_all_the_
 def test_given_an_event_before_the_first_poll_when_polled_then_a_case_of_the_deployments_minutes_gets_its_channel(
     world: World, variable: str, *, close: bool
 ) -> None:
-    with told(world, IR_INITIAL_IMPORT=variable):
+    with configured(world, IR_INITIAL_IMPORT=variable):
         world.drop_native_events = close
         case_id = world.create_case()
         if close:
@@ -131,7 +132,7 @@ def test_given_an_event_before_the_first_poll_when_polled_then_a_case_of_the_dep
 
 
 def test_given_an_event_of_an_old_case_before_the_first_poll_when_polled_then_it_is_left_alone(world: World) -> None:
-    with told(world, IR_INITIAL_IMPORT="none"):
+    with configured(world, IR_INITIAL_IMPORT="none"):
         case_id = unheard_of(world)
         world.security_ir.add_comment_as(case_id, body="old story")
         world.settle()
@@ -147,7 +148,7 @@ def test_given_no_import_when_an_old_case_changes_then_it_still_has_no_channel_a
     world: World,
 ) -> None:
     case_id = unheard_of(world)
-    with told(world, IR_INITIAL_IMPORT="none"):
+    with configured(world, IR_INITIAL_IMPORT="none"):
         world.live(1)
         world.security_ir.add_comment_as(case_id, body="old story")
         world.settle()
@@ -193,7 +194,7 @@ def test_given_a_case_that_keeps_failing_when_polled_then_it_waits_its_time_and_
         attempts.append(after - before)
 
     assert len(lines_with(world, well, "heard")) == 12
-    assert 2 <= sum(attempts) <= 6  # ever more rarely
+    assert 2 <= sum(attempts) <= 6  # at growing intervals
     jane.unarchive_channel(channel)
     world.advance(3600)
     world.live(2)
@@ -204,7 +205,7 @@ def _case_of(event: dict[str, Any]) -> str | None:
     return (event.get("detail") or {}).get("caseId")
 
 
-def test_given_slack_that_is_not_configured_when_polled_then_cases_wait_and_nobody_is_told_on_them(
+def test_given_slack_that_is_not_configured_when_polled_then_cases_wait_without_notices(
     world: World,
 ) -> None:
     import boto3
@@ -227,14 +228,15 @@ def test_given_slack_that_is_not_configured_when_polled_then_cases_wait_and_nobo
 
 def test_given_more_cases_than_a_poll_reads_when_polled_on_then_each_is_found(world: World) -> None:
     world.drop_native_events = True
+    world.security_ir.configure(Settings(active_self_managed_cases=260))
     for _ in range(260):
         world.create_case(watchers=[])
-    with told(world, IR_INITIAL_IMPORT="none"):
+    with configured(world, IR_INITIAL_IMPORT="none"):
         world.advance(3600)
         world.live(1)
         listed = [world.poll()["listed"] for _ in range(3)]
 
-    assert listed == [10, 250, 10]  # the second poll goes on where the first ended
+    assert listed == [10, 250, 10]  # the second poll continues after the first
 
 
 def test_given_many_new_cases_at_once_when_polled_then_they_are_brought_over_in_portions_oldest_first(
@@ -252,5 +254,5 @@ def test_given_many_new_cases_at_once_when_polled_then_they_are_brought_over_in_
     world.live(1)
 
     assert len(channels(world)) == 18
-    assert all(said(world, case_id) for case_id in cases)
+    assert all(channel_messages(world, case_id) for case_id in cases)
     assert "IR_INITIAL_IMPORT" not in os.environ

@@ -1,4 +1,4 @@
-"""S6, S7, S10, S14: what people do in the channel is on the case, once and in order."""
+"""S6, S7, S10, S14: actions of users in the channel appear on the case, once and in order."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import threading
 
 import pytest
 
-from ir_local.slack.people import Person
-from tests.support.sync import from_slack, lines_with, told
+from ir_sandbox.slack.people import Person
+from tests.support.sync import configured, from_slack, lines_with
 from tests.support.world import World
 
 
 def text_of(body: str) -> str:
-    """What a comment from Slack says, without its frame."""
+    """Return the text of a comment from Slack without its frame."""
     return "\n".join(body.split("\n")[1:-2])
 
 
@@ -25,7 +25,7 @@ def test_given_a_channel_when_a_person_writes_then_the_case_has_it_once(
 
     (body,) = from_slack(world, case_id)
     assert text_of(body) == "@Jane Smith see the page (https://example.com) & tell :eyes: 👀"
-    assert body.startswith("[Slack Update] Jane Smith (20")
+    assert body.startswith(f"[Slack Update] Jane Smith ({jane.user.email}, {jane.id}) (20")
     assert " UTC)\n" in body
     assert body.endswith(f"(Slack {channel}/{ts})")
     assert lines_with(world, case_id, "tell") == []
@@ -55,7 +55,7 @@ def test_given_a_tag_that_a_person_types_when_it_is_posted_then_it_is_not_ignore
     world.live(1)
 
     (body,) = from_slack(world, case_id)
-    assert text_of(body) == f"> {tag} I typed this {tag}"  # set apart from a frame of ours
+    assert text_of(body) == f"> {tag} I typed this {tag}"  # distinct from ir-router's own frame
     assert lines_with(world, case_id, "I typed this") == []
 
 
@@ -77,20 +77,20 @@ def test_given_a_reply_when_copied_then_it_says_what_it_answers(
 def test_given_an_edit_and_a_deletion_when_they_arrive_then_the_comment_follows(
     world: World, jane: Person, case_id: str, channel: str
 ) -> None:
-    ts = jane.post(channel, "frist")
+    ts = jane.post(channel, "frist thing")
     world.settle()
-    jane.edit(channel, ts, "first")
+    jane.edit(channel, ts, "first thing")
     world.settle()
     (edited,) = from_slack(world, case_id)
     jane.delete(channel, ts)
     world.settle()
     world.live(2)
 
-    assert text_of(edited) == "first"
-    assert "Jane Smith, edited (" in edited
+    assert text_of(edited) == "first thing"
+    assert f"Jane Smith ({jane.user.email}, {jane.id}), edited (20" in edited
     (deleted,) = from_slack(world, case_id)
-    assert "(This message was deleted in Slack.)\nfirst" in deleted
-    assert lines_with(world, case_id, "first") == []
+    assert "(This message was deleted in Slack.)\nfirst thing" in deleted
+    assert lines_with(world, case_id, "thing") == []
 
 
 def test_given_a_thread_when_its_first_message_is_deleted_then_its_comment_says_so(
@@ -128,7 +128,7 @@ def test_given_an_edit_that_makes_a_message_longer_then_shorter_when_copied_then
     assert lines_with(world, case_id, "word7") == []
 
 
-def test_given_edits_out_of_order_when_they_arrive_then_the_last_one_stands(
+def test_given_edits_out_of_order_when_they_arrive_then_the_last_one_wins(
     world: World, jane: Person, case_id: str, channel: str
 ) -> None:
     ts = jane.post(channel, "one")
@@ -143,7 +143,7 @@ def test_given_edits_out_of_order_when_they_arrive_then_the_last_one_stands(
     assert text_of(body) == "three"
 
 
-def test_given_a_link_that_unfolds_when_slack_tells_of_it_then_nothing_is_called(
+def test_given_a_link_that_unfolds_when_slack_reports_it_then_nothing_is_called(
     world: World, jane: Person, case_id: str, channel: str
 ) -> None:
     ts = jane.post(channel, "see https://example.com")
@@ -203,7 +203,7 @@ def test_given_another_bot_when_it_posts_then_the_variable_decides(
 ) -> None:
     other = world.workspace.create_app("scanner", deliver=lambda *_: (200, {}, b""))
     jane.invite(channel, other.bot_user_id)
-    with told(world, IR_MIRROR_BOTS=str(mirrored).lower()):
+    with configured(world, IR_MIRROR_BOTS=str(mirrored).lower()):
         world.workspace.person("scanner").post(channel, "scan finished")
         world.settle()
 
@@ -245,7 +245,7 @@ def test_given_one_event_delivered_three_times_when_handled_then_one_comment_is_
     world.workspace.deliveries.disturb("duplicate", times=2)
     jane.post(channel, "only once")
     world.settle()
-    world.advance(600)  # beyond the queue's own de-duplication
+    world.advance(600)  # beyond the queue's own deduplication
     for delivery in list(world.workspace.deliveries.log):
         if delivery.event_type == "message" and b"only once" in delivery.body:
             world.request(*_signed(world, delivery.body))
@@ -286,7 +286,7 @@ def test_given_three_concurrent_deliveries_when_handled_at_once_then_one_comment
     assert lines_with(world, case_id, "at once") == []
 
 
-def test_given_a_crash_after_the_comment_was_made_when_aws_tells_of_it_first_then_it_does_not_echo(
+def test_given_a_crash_after_the_comment_was_made_when_aws_reports_it_first_then_it_does_not_echo(
     world: World, jane: Person, case_id: str, channel: str
 ) -> None:
     jane.post(channel, "no echo")
@@ -313,7 +313,7 @@ def test_given_messages_one_after_the_other_when_copied_then_their_order_is_kept
     assert [text_of(body) for body in from_slack(world, case_id)] == [f"message {number}" for number in range(12)]
 
 
-def test_given_text_that_draws_a_frame_of_ours_when_it_is_copied_then_it_is_set_apart_as_somebodys_words(
+def test_given_text_that_draws_a_frame_of_ours_when_it_is_copied_then_it_is_set_apart_as_a_users_words(
     world: World, jane: Person, case_id: str
 ) -> None:
     channel = world.channel_of(case_id)

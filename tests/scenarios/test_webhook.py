@@ -1,4 +1,4 @@
-"""The door: only what Slack signed has an effect, with one call; everything else has none."""
+"""The webhook: only requests signed by Slack have an effect, with one call."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from ir_local.slack.people import Person
 from ir_router import webhook
 from ir_router.slack.signature import sign
+from ir_sandbox.slack.people import Person
 from tests.support.sync import from_slack
 from tests.support.world import World, forget_everything
 
 
 def envelope(world: World, case_id: str, **changes: Any) -> bytes:
-    """A message event as Slack sends it."""
+    """Return a message event as Slack sends it."""
     event = {"type": "message", "channel": world.channel_of(case_id), "user": "U1", "text": "hello", "ts": "1.000001"}
     body = {
         "type": "event_callback",
@@ -32,7 +32,7 @@ def envelope(world: World, case_id: str, **changes: Any) -> bytes:
 
 
 def request(world: World, body: bytes, /, **changes: Any) -> dict[str, Any]:
-    """A signed proxy event of API Gateway."""
+    """Return a signed proxy event of API Gateway."""
     timestamp = str(int(world.now()))
     event = {
         "httpMethod": "POST",
@@ -50,12 +50,12 @@ def request(world: World, body: bytes, /, **changes: Any) -> dict[str, Any]:
 
 
 def send(world: World, body: bytes, /, **changes: Any) -> int:
-    """Send it; the status of the answer."""
+    """Send it; return the status of the response."""
     return int(world.invoke("webhook", request(world, body, **changes))["statusCode"])
 
 
 def warmed(world: World, case_id: str) -> None:
-    """The door has served a request; what it called for it is forgotten."""
+    """Warm up the webhook with a request, and clear the recorded calls."""
     assert send(world, envelope(world, case_id, event_id="EvWarm")) == 200
     world.settle()
     world.wire.calls.clear()
@@ -65,7 +65,7 @@ def outbound(world: World) -> list[str]:
     return [f"{call.service} {call.operation}" for call in world.wire.calls]
 
 
-def test_given_a_warm_door_when_an_event_comes_then_one_call_is_made_before_the_answer(
+def test_given_a_warm_webhook_when_an_event_comes_then_one_call_is_made_before_the_answer(
     world: World, case_id: str
 ) -> None:
     warmed(world, case_id)
@@ -82,7 +82,7 @@ def test_given_a_warm_door_when_an_event_comes_then_one_call_is_made_before_the_
     ],
     ids=["command", "interaction"],
 )
-def test_given_a_warm_door_when_a_form_comes_then_one_call_is_made_before_the_answer(
+def test_given_a_warm_webhook_when_a_form_comes_then_one_call_is_made_before_the_answer(
     world: World, case_id: str, form: dict[str, str]
 ) -> None:
     warmed(world, case_id)
@@ -222,7 +222,8 @@ def test_given_another_workspaces_event_when_it_comes_then_it_is_refused(
     if field == "team_id":
         body["team_id"] = "T0OTHER"
 
-    assert send(world, json.dumps(body).encode()) == 403
+    # Slack repeats an event that is rejected, and switches off an app whose events are rejected often.
+    assert send(world, json.dumps(body).encode()) == 200
     assert outbound(world) == []
 
 
@@ -236,7 +237,7 @@ def test_given_an_enterprise_grid_when_an_event_names_the_organisation_then_it_i
     assert send(world, envelope(world, case_id, team_id="T0ANY", enterprise_id="E0GRID")) == 200
 
 
-def test_given_our_own_message_when_slack_tells_of_it_then_nothing_is_called(world: World, case_id: str) -> None:
+def test_given_our_own_message_when_slack_reports_it_then_nothing_is_called(world: World, case_id: str) -> None:
     warmed(world, case_id)
     for event in (
         {"type": "message", "channel": "C1", "app_id": world.app.app_id, "text": "x", "ts": "1.1"},
@@ -263,6 +264,12 @@ def test_given_a_queue_that_does_not_answer_when_an_event_comes_then_slack_is_as
     assert len(from_slack(world, case_id)) == 1
 
 
+NO_TEXT = (
+    "(In Slack only: content that has no text (unknown type). "
+    "Read it at https://slack.com/app_redirect?channel=CHANNEL&message_ts=1700000000.000100)"
+)
+
+
 @pytest.mark.parametrize(
     ("text", "copied"),
     [
@@ -270,9 +277,9 @@ def test_given_a_queue_that_does_not_answer_when_an_event_comes_then_slack_is_as
         ("漢" * 40_000, "漢" * 40_000),
         ("half \ud83d of an emoji", "half \ufffd of an emoji"),
         ("\ufffe\uffff", "\ufffd\ufffd"),
-        ("\x00\x01\x1b", "(a message without text)"),
+        ("\x00\x01\x1b", NO_TEXT),
         ("\u202egnp.exe שלום", "\u202egnp.exe שלום"),
-        ("", "(a message without text)"),
+        ("", NO_TEXT),
         ("\u200b", "\u200b"),
     ],
     ids=["emoji", "chinese", "half", "no characters", "controls", "right to left", "empty", "invisible"],
@@ -285,11 +292,13 @@ def test_given_a_text_of_any_kind_when_it_is_posted_then_the_case_has_it_and_not
     assert send(world, envelope(world, case_id, event=event)) == 200
     world.settle()
 
-    assert "".join("\n".join(body.split("\n")[1:-2]) for body in from_slack(world, case_id)) == copied
+    assert "".join("\n".join(body.split("\n")[1:-2]) for body in from_slack(world, case_id)) == copied.replace(
+        "CHANNEL", channel
+    )
     assert world.dead_letters("slack-events") == []
 
 
-def test_given_a_rotated_signing_secret_when_slack_uses_the_new_one_then_the_door_reads_it_again_once_a_minute(
+def test_given_a_rotated_signing_secret_when_slack_uses_the_new_one_then_the_webhook_reads_it_again_once_a_minute(
     world: World, case_id: str
 ) -> None:
     warmed(world, case_id)
@@ -303,4 +312,4 @@ def test_given_a_rotated_signing_secret_when_slack_uses_the_new_one_then_the_doo
     world.advance(61)
 
     assert world.invoke("webhook", new)["statusCode"] == 200
-    assert world.invoke("webhook", old)["statusCode"] == 200  # for a time both are good
+    assert world.invoke("webhook", old)["statusCode"] == 200  # for a time both are valid

@@ -1,18 +1,20 @@
-"""Approvals as people meet them in Slack: messages with buttons, for the scenarios of containment."""
+"""Approval messages in Slack, for the scenarios of containment."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
-from ir_local.slack.people import Person
-from ir_local.world.state_machine import StateMachine
 from ir_router.commands import people
+from ir_router.sync.approval_message import APPROVE_FORM
+from ir_sandbox.slack.people import Person
 from tests.support.world import World
+from tests.trials.world.state_machine import StateMachine
 
 
 def make_approver(world: World) -> Person:
-    """Jane, a member of the response team."""
+    """Create Jane, a member of the response team."""
     people.forget_groups()
     team = [{"name": name, "jobTitle": "Analyst", "email": f"{name}@example.com"} for name in ("jane", "ann")]
     world.security_ir.set_response_team(team)
@@ -20,9 +22,9 @@ def make_approver(world: World) -> Person:
 
 
 def approvals_in(world: World, channel: str) -> list[dict[str, Any]]:
-    """The app's messages about approvals in a channel."""
+    """Return the app's approval messages in a channel."""
     messages = world.workspace.channel_messages(channel)
-    return [message for message in messages if "approval " in json.dumps(message.get("blocks", []))]
+    return [message for message in messages if re.search(r"approval [0-9a-f]{20}", json.dumps(message.get("blocks")))]
 
 
 def case_channel(world: World) -> str:
@@ -31,13 +33,34 @@ def case_channel(world: World) -> str:
 
 
 def buttons(message: dict[str, Any]) -> list[str]:
+    """Return the action ids of the buttons that decide about the request."""
+    return [name for name in _actions(message) if not name.startswith("creator_contain")]
+
+
+def creator_buttons(message: dict[str, Any]) -> list[str]:
+    """Return the action ids of the buttons that contain the creator of a key."""
+    return [name for name in _actions(message) if name.startswith("creator_contain")]
+
+
+def _actions(message: dict[str, Any]) -> list[str]:
     found = [block for block in message["blocks"] if block["type"] == "actions"]
     return [element["action_id"] for block in found for element in block["elements"]]
 
 
 def press(world: World, machine: StateMachine, person: Person, channel: str, action: str) -> None:
+    """Press a button of the only approval message. The form behind Approve is submitted too."""
     (message,) = approvals_in(world, channel)
-    person.press(channel, message["ts"], action)
-    world.settle()
+    press_message(world, person, channel, message["ts"], action)
     machine.advance()
+    world.settle()
+
+
+def press_message(world: World, person: Person, channel: str, ts: str, action: str) -> None:
+    """Press a button of one message. The form behind Approve is submitted too."""
+    before = {view.id for view in person.views()}
+    person.press(channel, ts, action)
+    world.settle()
+    for view in person.views():
+        if view.id not in before and view.body["submit"] and view.body["callback_id"] == APPROVE_FORM:
+            person.submit(view.id, {})
     world.settle()

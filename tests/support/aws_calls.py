@@ -1,7 +1,7 @@
-"""What the functions ask of AWS, in the words of IAM: an action, a resource, and the keys that conditions look at.
+"""Record the functions' AWS calls in IAM's terms: an action, a resource and the condition keys.
 
-Calls are taken where boto3 takes their parameters, so also those that a test answers itself. Names are told as
-Terraform gives them, so that a call can be held against the policies of a plan.
+Calls are recorded where boto3 takes their parameters, so those that a test answers itself are included. Names are
+translated to Terraform's, so that a call can be compared with the policies of a plan.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any
 import boto3
 
 from tests.support.world import ACCOUNT, World
+from tests.terraform.deployments import BROUGHT_KEY
 
-# What the world calls by a shorter name than Terraform does (`ir_local.world.deployment`, terraform/locals.tf).
+# The simulator's short names for Terraform's names (`tests.trials.world.deployment`, terraform/locals.tf).
 _TERRAFORM_NAMES = {
     "ledger": "security-incident-ledger",
     "bus": "security-incident-events",
@@ -34,13 +35,13 @@ _ACTIONS = {
     "monitoring:ListDashboards": "cloudwatch:ListDashboards",
 }
 
-# The action that each part of a transaction is authorised as (DynamoDB developer guide, "IAM for transactions").
+# The action that authorises each part of a transaction (DynamoDB developer guide, "IAM for transactions").
 _PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
 
 
 @dataclass(frozen=True)
 class AwsCall:
-    """One right that a call needs: `leading_key` is a row's partition key, `policy` the ARN of a managed policy."""
+    """A permission that a call needs. `leading_key` is a row's partition key, `policy` the ARN of a managed policy."""
 
     deployment: str
     action: str
@@ -50,15 +51,17 @@ class AwsCall:
 
     @property
     def context(self) -> dict[str, str]:
-        """The condition keys of the request, as `tests.terraform.iam.allows` takes them."""
+        """Return the condition keys of the request, for `tests.terraform.iam.allows`."""
         keys = {"dynamodb_LeadingKeys": self.leading_key, "iam_PolicyARN": self.policy}
         return {name: value for name, value in keys.items() if value is not None}
 
 
 def record(world: World, calls: set[AwsCall]) -> list[str]:
-    """Add the world's calls to `calls` from now on. Clients made before are not heard: a fresh world has none.
+    """Add the simulator's calls to `calls` from now on. Clients that exist already are not recorded; a new simulator
+    has none.
 
-    Returns the deployments that are running at any time, the innermost last.
+    Returns:
+        The running deployments, the innermost last. The list changes as functions run.
     """
     running: list[str] = []
     invocation = world.wire.invocation
@@ -73,7 +76,7 @@ def record(world: World, calls: set[AwsCall]) -> list[str]:
             running.pop()
 
     def handler(params: Mapping[str, Any], model: Any, context: Mapping[str, Any], **_: Any) -> None:
-        if running:  # else it is the test that asks
+        if running:  # without a running deployment, the test itself makes the call
             service = model.service_model.signing_name
             calls.update(_rights(running[-1], service, model.name, context["client_region"], params))
 
@@ -116,7 +119,7 @@ def _table(params: Mapping[str, Any]) -> str:
 
 
 def _policy(service: str, operation: str, params: Mapping[str, Any]) -> str | None:
-    """`iam:PolicyARN` is a key of the actions that attach and detach only."""
+    """Return `iam:PolicyARN`, which is a key of the attaching and detaching actions only."""
     attaches = service == "iam" and operation.startswith(("Attach", "Detach"))
     return _renamed(params["PolicyArn"]) if attaches else None
 
@@ -133,7 +136,7 @@ def _iam(operation: str, params: Mapping[str, Any], region: str) -> str:
     for kind in ("User", "Role"):
         if f"{kind}Name" in params:
             return f"arn:aws:iam::{ACCOUNT}:{kind.lower()}/{params[f'{kind}Name']}"
-    if operation == "GetAccessKeyLastUsed":  # asked by the key alone; authorised on its user
+    if operation == "GetAccessKeyLastUsed":  # called with the key alone; authorised on its user
         return f"arn:aws:iam::{ACCOUNT}:user/owner-of-{params['AccessKeyId']}"
     return _renamed(params["PolicyArn"])
 
@@ -174,6 +177,7 @@ _RESOURCES: Mapping[str, Callable[[str, Mapping[str, Any], str], str]] = {
     "cloudtrail": _cloudtrail,
     "events": _events,
     "iam": _iam,
+    "kms": lambda *_: BROUGHT_KEY,
     "lambda": lambda _, params, region: _function(params, region),
     "logs": lambda _, params, region: _log_group(params, region),
     "monitoring": lambda operation, _, region: (
@@ -196,7 +200,7 @@ def _name(name: str) -> str:
 
 
 def _renamed(arn: str) -> str:
-    """The ARN with the names that Terraform gives in place of the world's."""
+    """Replace the simulator's names in an ARN by Terraform's."""
     head, *parts = arn.split(":")
     kept = [part if part.startswith(("arn", "aws")) else _named_part(part) for part in parts]
     return ":".join([head, *kept])

@@ -1,17 +1,16 @@
-"""What tests of the local cloud do as a person at a terminal, and as somebody who looks at the whole account."""
+"""Helpers for tests of the local cloud: run operator commands and list the account's resources."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ir_local.build.project import PROJECT_ROOT
-from ir_local.cloud.launcher import LocalCloud
+from ir_operator.project import PROJECT_ROOT
+from ir_sandbox.cloud.launcher import LocalCloud
 
 T = TypeVar("T")
 
@@ -26,13 +25,13 @@ class Ended:
     lines: list[str]
 
     def line(self, beginning: str) -> str:
-        """The first line that begins so; raises AssertionError with all of them."""
+        """Return the first line with this start; raises AssertionError with all lines."""
         found = next((line for line in self.lines if line.startswith(beginning)), None)
         assert found is not None, "\n".join(self.lines)
         return found
 
     def red(self) -> list[str]:
-        """The lines that failed, but for the result."""
+        """Return the failed lines, without the result line."""
         return [line for line in self.lines if line.startswith("failed ") and "verified: " not in line]
 
 
@@ -44,32 +43,22 @@ def run(
     webhook_url: str | None = None,
     **environment: str,
 ) -> Ended:
-    """`python -m ir_local.deploy` on a deployment, with nothing in its environment but this cloud."""
+    """Run `ir-router` on a deployment; its environment contains only this cloud."""
     named = ("--prefix", prefix, "--region", "us-east-1", "--webhook-url", webhook_url or cloud.webhook_url)
     answer = subprocess.run(
-        [sys.executable, "-m", "ir_local.deploy", action, *options, *named],
+        [sys.executable, "-m", "ir_operator", action, *options, *named],
         cwd=PROJECT_ROOT,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": "src", **cloud.environment, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
     )
     return Ended(answer.returncode, (answer.stdout + answer.stderr).splitlines())
 
 
-def wait_for(look: Callable[[], T | None], seconds: float = 150) -> T:
-    """What `look` finds, as soon as it finds something; a busy machine is given time."""
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"nothing found in {seconds} s"
-        time.sleep(0.5)
-    return found
-
-
 def make_trail(cloud: LocalCloud) -> None:
-    """The account's trail, without which nothing would be detected; it is nobody's deployment."""
+    """Create the account's trail, which detections need. It belongs to no deployment."""
     cloud.client("s3").create_bucket(Bucket="trail-of-the-account")
     trail = cloud.client("cloudtrail")
     trail.create_trail(Name="everything", S3BucketName="trail-of-the-account", IsMultiRegionTrail=True)
@@ -77,7 +66,7 @@ def make_trail(cloud: LocalCloud) -> None:
 
 
 def inventory(cloud: LocalCloud) -> set[tuple[str, str]]:
-    """Kind and name of everything in the account that a deployment is made of."""
+    """List the kind and name of every resource in the account that a deployment creates."""
     return set(_everything(cloud))
 
 
@@ -111,7 +100,7 @@ def _everything(cloud: LocalCloud) -> Iterator[tuple[str, str]]:
 
 
 def _pages(client: Any, operation: str, found: str, **parameters: Any) -> Iterator[Any]:
-    """The items of an answer, all of its pages."""
+    """Yield the items of all pages of a response."""
     if not client.can_paginate(operation):
         yield from getattr(client, operation)(**parameters).get(found, [])
         return

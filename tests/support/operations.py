@@ -1,4 +1,4 @@
-"""A world with all that `verify` looks at: what Terraform makes beside the world's own, and AWS's log deliveries."""
+"""A simulator with everything that `verify` checks: further Terraform resources and AWS's log deliveries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import boto3
 from moto.logs import models as logs
 from moto.sqs.models import sqs_backends
 
-from ir_router.ops import names
+from ir_router.ops import names, resources
 from ir_router.settings import settings
 from tests.support.world import ACCOUNT, REGION, World
 
@@ -27,7 +27,7 @@ TEAM = ("on.call", "deputy")
 
 @contextlib.contextmanager
 def deployed_in(world: World) -> Iterator[Deployed]:
-    """The deployment, with logs on the world's clock."""
+    """Run the deployment, with log times on the simulated clock."""
 
     def utc_now() -> datetime:
         return datetime.fromtimestamp(world.now(), UTC).replace(tzinfo=None)
@@ -36,21 +36,16 @@ def deployed_in(world: World) -> Iterator[Deployed]:
         yield Deployed(world)
 
 
-class Deployed:
-    """The rest of the deployment, in moto. `break_...` and `mend_...` are what a person may do to it."""
+class Resources:
+    """The resources of Terraform that the simulator itself does not need, in moto."""
 
     def __init__(self, world: World) -> None:
-        """Make it; `deployed_in` is the way to it."""
+        """Create the resources."""
         self.world = world
-        self.boss = world.workspace.create_user("boss")
-        channel = world.workspace.create_channel("security", [self.boss])
-        self.security_channel = channel.id
-        self.boss.invite(channel.id, world.app.bot_user_id)
-        world.environment["IR_SECURITY_CHANNEL_ID"] = channel.id
-        self.team = [world.workspace.create_user(name) for name in TEAM]
-        world.security_ir.set_response_team(
-            [{"name": name, "jobTitle": "Analyst", "email": f"{name}@example.com"} for name in TEAM]
-        )
+        world.environment["IR_KEY_ARN"] = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
+        sns = boto3.client("sns")
+        self.alarm_topic = sns.create_topic(Name="security-incident-alarms")["TopicArn"]
+        sns.subscribe(TopicArn=self.alarm_topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:{ACCOUNT}:alerts-seen")
         self._functions()
         self._workflow()
         self._rules()
@@ -58,37 +53,40 @@ class Deployed:
         self._trail()
         logs = boto3.client("logs")
         for group in names.log_groups():
-            logs.create_log_group(logGroupName=group)
+            self.put_log_group(group)
         for group in (ACCESS_LOG, SYNC_LOG):
             logs.create_log_stream(logGroupName=group, logStreamName="stream")
         for name in names.alarms():
             self.put_alarm(name)
         self.put_dashboard()
-        world.app.deliver = self._request
-        self.poll()
 
-    # What AWS does by itself
+    def upkeep(self) -> None:
+        """Run the tasks of the rule `-upkeep` once (terraform/events.tf)."""
+        for name, task in (
+            ("workflow", "open_missing_cases"),
+            ("workflow", "witness_audit"),
+            ("operations", "start_oversized"),
+            ("operations", "watch"),
+        ):
+            self.world.try_invoke(name, {"task": task})
 
-    def poll(self) -> None:
-        """A tick of the schedule, whose output goes to the function's log."""
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            self.world.poll()
-        for line in printed.getvalue().splitlines():
-            self._log(SYNC_LOG, line)
+    def undelivered(self, rule: str, event: Any) -> None:
+        """Put an event into the failures queue, as EventBridge does after the workflow refused it.
 
-    def _request(self, headers: Mapping[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
-        """A request at the API, which the access log gets to know (terraform/api.tf has the format)."""
-        answer = self.world.request(headers, body)
-        agent = {name.lower(): value for name, value in headers.items()}.get("user-agent", "")
-        self._log(ACCESS_LOG, json.dumps({"status": str(answer[0]), "userAgent": agent, "path": "/slack/events"}))
-        return answer
+        Raises botocore's ClientError for an event that is larger than the queue accepts.
+        """
+        origin = {
+            "RULE_ARN": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{rule}",
+            "TARGET_ARN": self.world.environment["IR_STATE_MACHINE_ARN"],
+            "ERROR_CODE": "SDK_CLIENT_ERROR",
+        }
+        boto3.client("sqs").send_message(
+            QueueUrl=self.failures,
+            MessageBody=json.dumps(event),
+            MessageAttributes={name: {"DataType": "String", "StringValue": value} for name, value in origin.items()},
+        )
 
-    def _log(self, group: str, line: str) -> None:
-        event = {"timestamp": int(self.world.now() * 1000), "message": line}
-        boto3.client("logs").put_log_events(logGroupName=group, logStreamName="stream", logEvents=[event])  # type: ignore[list-item]
-
-    # What Terraform makes
+    # Terraform's resources
 
     def _functions(self) -> None:
         boto3.client("iam").create_role(
@@ -112,11 +110,11 @@ class Deployed:
         for queue, part in (("slack-events", "slack"), ("files", "sync")):
             arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}.fifo"
             client.create_event_source_mapping(FunctionName=f"security-incident-{part}", EventSourceArn=arn)
-            # The world carries messages to the functions; moto would try to run them in Docker.
+            # The simulator delivers messages to the functions; moto would try to run the functions in Docker.
             sqs_backends[ACCOUNT][REGION].queues[f"{queue}.fifo"].lambda_event_source_mappings.clear()
 
     def put_function(self, part: str, content: str = "") -> None:
-        """A function as Terraform makes it; `content` stands for the version of the zip."""
+        """Create a function as Terraform does. `content` represents the version of the zip."""
         package = io.BytesIO()
         with zipfile.ZipFile(package, "w") as archive:
             archive.writestr(zipfile.ZipInfo("handler.py"), content)
@@ -137,8 +135,24 @@ class Deployed:
             },
         )
 
-    def tell_functions(self, **environment: str) -> None:
-        """Change what the functions' configuration shows."""
+    def expect_digests(self) -> None:
+        """Give -operations the digests of the deployed parts, as Terraform does (terraform/functions.tf)."""
+        client = boto3.client("lambda")
+        digests: dict[str, str] = {}
+        variables: dict[str, dict[str, str]] = {}
+        for part in names.FUNCTIONS:
+            found = client.get_function_configuration(FunctionName=f"security-incident-{part}")
+            digests["code"] = found["CodeSha256"][:10]
+            if part != "operations":
+                variables[part] = found["Environment"]["Variables"]
+        digests["variables"] = resources.variables_digest(variables)
+        machine = self.world.environment["IR_STATE_MACHINE_ARN"]
+        definition = boto3.client("stepfunctions").describe_state_machine(stateMachineArn=machine)["definition"]
+        digests["definition"] = resources._digest(definition)
+        self.world.environment["IR_DIGESTS"] = json.dumps(digests)
+
+    def set_environment(self, **environment: str) -> None:
+        """Change the environment in the functions' configuration."""
         client = boto3.client("lambda")
         for part in names.FUNCTIONS:
             name = f"security-incident-{part}"
@@ -152,32 +166,41 @@ class Deployed:
         )
 
     def _rules(self) -> None:
-        self.world.become("sync")
+        self.world.become("operations")
         self.failures_arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:security-incident-failures"
         for rule in list(names.rules()):
             self.put_rule(rule)
 
     def put_rule(self, rule: names.Rule) -> None:
-        """A rule as Terraform makes it."""
+        """Create a rule as Terraform does."""
         arns = {
             "sync": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:security-incident-sync",
+            "operations": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:security-incident-operations",
             "workflow": settings().require("state_machine_arn"),
+            "topic": self.alarm_topic,
             "logs": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/events/SlackNotificationsRule",
         }
         events = boto3.client("events")
-        events.put_rule(Name=rule.name, EventBusName=rule.bus, EventPattern='{"source": ["any"]}', State=rule.state)  # type: ignore[arg-type]
+        pattern = json.dumps(rule.pattern or {"source": ["any"]})
+        events.put_rule(Name=rule.name, EventBusName=rule.bus, EventPattern=pattern, State=rule.state)  # type: ignore[arg-type]
         target: Any = {"Id": "1", "Arn": arns[rule.target], "DeadLetterConfig": {"Arn": self.failures_arn}}
         events.put_targets(Rule=rule.name, EventBusName=rule.bus, Targets=[target])
 
+    def put_log_group(self, name: str) -> None:
+        """Create a log group as Terraform does."""
+        logs = boto3.client("logs")
+        logs.create_log_group(logGroupName=name, kmsKeyId=self.world.environment["IR_KEY_ARN"])
+        logs.put_retention_policy(logGroupName=name, retentionInDays=7 if name == ACCESS_LOG else 90)
+
     def put_alarm(self, name: str, **changed: Any) -> None:
-        """An alarm as Terraform makes it, but for what is changed."""
+        """Create an alarm as Terraform does, with changes."""
         given = {"EvaluationPeriods": 1, "Threshold": 1, "ComparisonOperator": "GreaterThanThreshold"}
         metric = {"Namespace": "ir-router", "MetricName": "any", "Period": 300, "Statistic": "Sum"}
-        told = {"AlarmActions": [self.world.environment["IR_ALERT_TOPIC_ARN"]]}
+        told = {"AlarmActions": [self.world.environment["IR_ALERT_TOPIC_ARN"], self.alarm_topic]}
         boto3.client("cloudwatch").put_metric_alarm(AlarmName=name, **given | metric | told | changed)  # type: ignore[arg-type]
 
     def put_dashboard(self) -> None:
-        """The dashboard as Terraform makes it, without its widgets."""
+        """Create the dashboard as Terraform does, without its widgets."""
         boto3.client("cloudwatch").put_dashboard(DashboardName=names.dashboard(), DashboardBody='{"widgets": []}')
 
     def _trail(self) -> None:
@@ -187,20 +210,60 @@ class Deployed:
         client.start_logging(Name="everything")
 
     def select(self, **selector: Any) -> None:
-        """The one event selector of the trail."""
+        """Set the trail's only event selector."""
         boto3.client("cloudtrail").put_event_selectors(TrailName="everything", EventSelectors=[selector])  # type: ignore[list-item]
 
-    # Asking
+
+class Deployed(Resources):
+    """The rest of the deployment, with its people. A test can change its resources as an operator could."""
+
+    def __init__(self, world: World) -> None:
+        """Create people and resources. Use `deployed_in` instead."""
+        self.boss = world.workspace.create_user("boss")
+        channel = world.workspace.create_channel("security", [self.boss])
+        self.security_channel = channel.id
+        self.boss.invite(channel.id, world.app.bot_user_id)
+        world.environment["IR_SECURITY_CHANNEL_ID"] = channel.id
+        self.team = [world.workspace.create_user(name) for name in TEAM]
+        world.security_ir.set_response_team(
+            [{"name": name, "jobTitle": "Analyst", "email": f"{name}@example.com"} for name in TEAM]
+        )
+        super().__init__(world)
+        world.app.deliver = self._request
+        self.poll()
+
+    # Automatic work of AWS
+
+    def poll(self) -> None:
+        """Run the scheduled poll and send its output to the function's log."""
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            self.world.poll()
+        for line in printed.getvalue().splitlines():
+            self._log(SYNC_LOG, line)
+
+    def _request(self, headers: Mapping[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
+        """Send a request to the API and add it to the access log (the format is in terraform/api.tf)."""
+        answer = self.world.request(headers, body)
+        agent = {name.lower(): value for name, value in headers.items()}.get("user-agent", "")
+        self._log(ACCESS_LOG, json.dumps({"status": str(answer[0]), "userAgent": agent, "path": "/slack/events"}))
+        return answer
+
+    def _log(self, group: str, line: str) -> None:
+        event = {"timestamp": int(self.world.now() * 1000), "message": line}
+        boto3.client("logs").put_log_events(logGroupName=group, logStreamName="stream", logEvents=[event])  # type: ignore[list-item]
+
+    # Verification
 
     def verify(self) -> dict[str, Any]:
-        """The verification's answer."""
-        answer: dict[str, Any] = self.world.invoke("sync", {"task": "verify"})
+        """Return the answer of the verification."""
+        answer: dict[str, Any] = self.world.invoke("operations", {"task": "verify"})
         return answer
 
     def lines(self) -> dict[str, dict[str, Any]]:
-        """Its lines by name."""
+        """Return its lines by name."""
         return {line["name"]: line for line in self.verify()["checks"]}
 
     def red(self) -> dict[str, str]:
-        """The details of the lines that are not ok, by name."""
+        """Return the details of the failed lines, by name."""
         return {name: line["detail"] for name, line in self.lines().items() if not line["ok"]}

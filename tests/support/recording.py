@@ -1,8 +1,8 @@
-"""A pytest plugin (`-p tests.support.recording`): writes what the functions asked for into the file RECORD_FILE.
+"""A pytest plugin (`-p tests.support.recording`) that writes the functions' requests to the file RECORD_FILE.
 
-What they asked of AWS (`calls`), which of their settings they read (`settings`), which scopes Slack looked for
-(`scopes`). The app has the manifest's scopes and no others. It is loaded by the test that holds roles, environments
-and manifest against the scenarios, and by nothing else.
+It records AWS calls (`calls`), the settings that functions read (`settings`) and the scopes that Slack checked
+(`scopes`). The app has the manifest's scopes and no others. Only the test that compares roles, environments and the
+manifest with the scenarios loads this plugin.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ _scopes: set[str] = set()
 
 
 class RecordedScopes(set[str]):
-    """The scopes of an app, which remembers those that were looked for."""
+    """The scopes of an app, which records each scope that Slack checks."""
 
     def intersection(self, *others: Iterable[Any]) -> set[str]:
-        """What a method does that needs one of these."""
+        """Record the check of a method that needs one of these scopes."""
         found = super().intersection(*others)
         _scopes.update(found)
         return found
 
     def __rand__(self, others: AbstractSet[Any]) -> set[str]:
-        """What Slack does before it sends an event that needs one of these."""
+        """Record Slack's check before it sends an event that needs one of these scopes."""
         return self.intersection(others)
 
     def __contains__(self, scope: object) -> bool:
-        """What a method does whose answer depends on the scope."""
+        """Record the check of a method whose answer depends on the scope."""
         if super().__contains__(scope):
             _scopes.add(str(scope))
             return True
@@ -50,7 +50,7 @@ class RecordedScopes(set[str]):
 
 @pytest.fixture(autouse=True)
 def _recorded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Listen to the scenario's world, before it makes anything of its own."""
+    """Record the scenario's simulator before it creates resources of its own."""
     world = request.getfixturevalue("world")
     running = record(world, _calls)
     world.app.scopes = RecordedScopes(wanted_scopes())
@@ -66,7 +66,7 @@ def _recorded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 
 def pytest_sessionfinish() -> None:
-    """Write what was recorded."""
+    """Write the recording."""
     recorded = {
         "calls": [asdict(call) for call in _calls],
         "settings": sorted(_settings),

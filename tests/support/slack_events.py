@@ -1,13 +1,13 @@
-"""What the local Slack delivered."""
+"""The events that the local Slack delivered."""
 
 from __future__ import annotations
 
-from ir_local.slack.model import Json
-from ir_local.slack.testing import LocalSlack
+from ir_sandbox.slack.model import Json
+from ir_sandbox.slack.testing import LocalSlack
 
 
 def happened(slack: LocalSlack) -> list[Json]:
-    """The events delivered since the last look."""
+    """Return the events delivered since the last call."""
     slack.settle()
     events = slack.received.events()
     slack.received.requests.clear()
@@ -15,5 +15,5 @@ def happened(slack: LocalSlack) -> list[Json]:
 
 
 def kinds(events: list[Json]) -> list[str]:
-    """Type and subtype of each."""
+    """Return the type and subtype of each event."""
     return [".".join(part for part in (event["type"], event.get("subtype")) if part) for event in events]

@@ -1,23 +1,23 @@
-"""Tasks of the workflow's function: run as people do, with `aws lambda invoke`, and made to fail."""
+"""Tasks of the workflow's function: run them as `aws lambda invoke` does, and make them fail."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ir_local.world import FunctionDiedError
-from ir_local.world.state_machine import StateMachine
 from ir_router.errors import UncertainError
 from tests.support.world import World
+from tests.trials.world import FunctionDiedError
+from tests.trials.world.state_machine import StateMachine
 
 
 def run(world: World, task: str, **fields: Any) -> dict[str, Any]:
-    """The answer of a task of the workflow's function."""
+    """Return the answer of a task of the workflow's function."""
     answer: dict[str, Any] = world.invoke("workflow", {"task": task, **fields})
     return answer
 
 
 def fail_task(machine: StateMachine, name: str) -> None:
-    """Let every attempt of a task fail before it begins."""
+    """Let every attempt of a task fail before it starts."""
 
     def fault(task: str, _after: bool) -> None:
         if task == name:
@@ -27,7 +27,7 @@ def fail_task(machine: StateMachine, name: str) -> None:
 
 
 def die_once_after(machine: StateMachine, *names: str) -> list[str]:
-    """Let the function of one of these tasks end after its last call, once; the tasks at which one did, as it goes."""
+    """End the function of one of these tasks once, after its last call. Return a list that receives the task's name."""
     deaths: list[str] = []
 
     def fault(task: str, after: bool) -> None:

@@ -1,10 +1,9 @@
-"""The whole system in one process, for scenario tests: see `ir_local.world`."""
+"""The simulator for scenario tests; see `tests.trials.world`."""
 
 from __future__ import annotations
 
-from ir_local.world import (
+from tests.trials.world import (
     ACCOUNT,
-    INDEX_PROJECTION,
     REGION,
     Answer,
     Context,
@@ -16,7 +15,6 @@ from ir_local.world import (
 
 __all__ = [
     "ACCOUNT",
-    "INDEX_PROJECTION",
     "REGION",
     "Answer",
     "Context",

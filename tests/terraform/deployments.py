@@ -1,4 +1,4 @@
-"""Deployments that tests plan."""
+"""The deployments that tests plan."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ir_local.build.project import PROJECT_ROOT
+from ir_operator.project import PROJECT_ROOT
 from tests.terraform.root import ACCOUNT, digest_of, kept, terraform_root
 
 BROUGHT_KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/00000000-1111-2222-3333-444444444444"
 
-# Built from parts, so that no scanner takes them for real ones.
+# Built from parts, so that no scanner reports them as real secrets.
 SECRETS = {
     "slack_bot_token": "-".join(["xoxb", "4815162342", "2342161584", "CanaryToken0123456789abcd"]),
     "slack_signing_secret": "c0ffee" * 5 + "42",
@@ -29,18 +29,22 @@ ENFORCING: Mapping[str, Any] = {
     "containment_mode": "enforce",
     "protected_principals": [f"arn:aws:iam::{ACCOUNT}:role/break-glass-*", f"arn:aws:iam::{ACCOUNT}:user/founder"],
     "kms_key_arn": BROUGHT_KEY,
+    "manage_api_gateway_account": True,
     "xray_tracing": True,
 }
-"""One that contains, with secrets; the key is brought, so that policies about it stand in the plan."""
+"""A deployment that contains, with secrets. It uses an existing KMS key, so that the plan shows the policies for it."""
 
 
 @cache
 def role_policies() -> Mapping[str, list[dict[str, Any]]]:
-    """Statements of each function's role, enforcing; without Terraform when it has been asked before."""
+    """Return the statements of each function's role in enforcing mode. The plan is cached."""
 
     def make(folder: Path) -> None:
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch, terraform_root(Path(scratch)) as root:
-            (folder / "policies.json").write_text(json.dumps(root.plan(**ENFORCING).role_policies()))
+            plan = root.plan(**ENFORCING)
+            keys = plan.role_policies("function_key")
+            statements = {role: [*own, *keys[role]] for role, own in plan.role_policies().items()}
+            (folder / "policies.json").write_text(json.dumps(statements))
 
     sources = [*sorted((PROJECT_ROOT / "terraform").glob("*.tf")), Path(__file__)]
     detections = PROJECT_ROOT / "src" / "ir_router" / "workflow" / "detections.json"

@@ -1,7 +1,7 @@
-"""As much of IAM's evaluation as this project's policies use, to ask of a plan: may this role do that?
+"""The part of IAM's policy evaluation that this project's policies use, to check permissions in a plan.
 
 Explicit deny first, then any allow (IAM User Guide, "Policy evaluation logic"). Conditions: the operators below, with
-`ForAllValues`; a key that the request does not have fails every operator but `Null` and `ForAllValues`.
+`ForAllValues`; a key that the request does not have fails every operator but `Null`, `ForAllValues` and negated ones.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ Statement = Mapping[str, Any]
 
 
 def allows(statements: Iterable[Statement], action: str, resource: str, **context: str | Sequence[str]) -> bool:
-    """Whether a request is allowed. `context` holds condition keys with `_` for `:` (`iam_PolicyARN="arn:..."`)."""
+    """Return whether a request is allowed. `context` holds condition keys with `_` for `:`
+    (`iam_PolicyARN="arn:..."`).
+    """
     keys = {name.replace("_", ":", 1): [value] if isinstance(value, str) else value for name, value in context.items()}
     effects = {
         statement["Effect"]
@@ -27,7 +29,7 @@ def allows(statements: Iterable[Statement], action: str, resource: str, **contex
 
 
 def strings(value: str | Sequence[str]) -> list[str]:
-    """A policy's element as a list, which it may or may not be."""
+    """Return a policy's element as a list, also if it is a single value."""
     return [value] if isinstance(value, str) else list(value)
 
 
@@ -48,6 +50,12 @@ def _operator_holds(operator: str, expected: list[str], values: Sequence[str] | 
         return (values is None) == (expected == ["true"])
     if operator == "ForAllValues:StringLike":
         return all(_matches(expected, value) for value in values or ())
+    if operator == "ArnNotEquals":  # holds for a request without the key
+        return not any(value in expected for value in values or ())
+    if operator == "ArnNotLike":
+        return not any(_matches(expected, value) for value in values or ())
+    if operator == "StringNotEquals":
+        return not any(value in expected for value in values or ())
     if values is None:
         return False
     if operator in ("StringEquals", "ArnEquals", "Bool"):

@@ -1,10 +1,10 @@
-"""The Terraform root in a folder of its own, planned without an AWS account.
+"""The Terraform root in its own folder, planned without an AWS account.
 
-A plan asks AWS two questions only, so a server that answers these stands for AWS. The provider is the real one: plans,
+A plan sends AWS two requests only, and a server answers these in place of AWS. The provider is the real one, so plans,
 validation and policies are those of a real deployment.
 
-What Terraform takes long for is kept under `.local/terraform-tests`, by the content of all that it is made of: so
-several processes of one run share it, and a run after which nothing has changed takes it as it is.
+Slow results of Terraform are cached under `.local/terraform-tests`, by the content of their inputs. The processes of
+one run share them, and a run without changes reuses them.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from ir_local.build.project import LOCAL, PROJECT_ROOT
-from ir_local.cloud.run_folder import only_one
-from ir_local.cloud.terraform import own_environment, plugin_mirror, terraform_program, working_copy
-from ir_local.http import RunningServer
+from ir_operator.project import LOCAL, PROJECT_ROOT
+from ir_operator.terraform import plugin_mirror, terraform_program
+from ir_sandbox.cloud.run_folder import only_one
+from ir_sandbox.cloud.terraform import own_environment, working_copy
+from ir_sandbox.http import RunningServer
 
 ACCOUNT = "123456789012"
 
@@ -45,27 +46,36 @@ class Plan:
     file: bytes
 
     def resources(self, kind: str, name: str | None = None) -> dict[str, dict[str, Any]]:
-        """Planned values of the resources of a type, by address."""
+        """Return the planned values of the resources of a type, by address."""
         return {
-            resource["address"]: resource["values"]
+            resource["address"]: resource.get("values", {})
             for resource in self.content["planned_values"]["root_module"]["resources"]
             if resource["mode"] == "managed" and resource["type"] == kind and name in (None, resource["name"])
         }
 
     def role_policies(self, name: str = "function") -> dict[str, list[dict[str, Any]]]:
-        """Statements of the inline policies called `name` in Terraform, by function, or by address if it is no map."""
-        return {
+        """Return the statements of the inline policies with this Terraform `name`, by function (by address if it is no
+        map). Those of a function include the managed policies of its role.
+        """
+        found: dict[str, list[dict[str, Any]]] = {
             address.partition('["')[2].rstrip('"]') or address: json.loads(values["policy"])["Statement"]
             for address, values in self.resources("aws_iam_role_policy", name).items()
         }
+        if name == "function":
+            for function, attached in {"operations": "verify", "workflow": "protected"}.items():
+                for values in self.resources("aws_iam_policy", attached).values():
+                    found[function] += json.loads(values["policy"])["Statement"]
+        return found
 
 
 @dataclass(frozen=True)
 class OwnTests:
     """The root's own tests (`terraform/tests`), run with a mocked provider.
 
-    `passed` are their names. Of the one that applies: `printed` is everything that Terraform wrote, `applied` the
-    resources of its state by address.
+    Attributes:
+        passed: The names of the passed tests.
+        printed: The complete output of the test that applies.
+        applied: The resources in that test's state, by address.
     """
 
     passed: frozenset[str]
@@ -75,9 +85,9 @@ class OwnTests:
 
 @dataclass(frozen=True)
 class TerraformRoot:
-    """A copy of the root, initialised, with the environment of its commands.
+    """An initialised copy of the root, with the environment of its commands.
 
-    `digest` stands for all that its plans are made of besides their variables.
+    `digest` identifies all inputs of its plans except their variables.
     """
 
     program: Path
@@ -86,7 +96,7 @@ class TerraformRoot:
     digest: str = ""
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a Terraform command; its exit code is the caller's to judge."""
+        """Run a Terraform command and return its result. The caller checks the exit code."""
         return subprocess.run(
             [self.program, *arguments],
             cwd=self.folder,
@@ -94,11 +104,10 @@ class TerraformRoot:
             capture_output=True,
             text=True,
             check=False,
-            timeout=500,
         )
 
     def plan(self, **variables: object) -> Plan:
-        """Plan a first deployment: the example's values and these. Raises AssertionError when Terraform refuses."""
+        """Plan a first deployment with the example's values and these. Raises AssertionError if Terraform refuses."""
 
         def make(folder: Path) -> None:
             values = folder / "values.tfvars.json"
@@ -114,10 +123,10 @@ class TerraformRoot:
         return Plan(json.loads((folder / "plan.json").read_text()), (folder / "plan").read_bytes())
 
     def own_tests(self) -> OwnTests:
-        """Run the root's own tests. Raises AssertionError with Terraform's diagnostics when one fails.
+        """Run the root's own tests. Raises AssertionError with Terraform's diagnostics if one fails.
 
-        Only the one that applies is asked for all that it writes: with each plan Terraform prints the provider's whole
-        schema, of some ten megabytes.
+        Only the test that applies runs with complete output, because Terraform then prints the provider's schema (ten
+        megabytes) with each plan.
         """
 
         def make(folder: Path) -> None:
@@ -148,7 +157,7 @@ class TerraformRoot:
 def terraform_root(folder: Path) -> Iterator[TerraformRoot]:
     """Initialise a copy of the root in `folder`.
 
-    Raises TerraformError when Terraform is missing or too old, AssertionError when it refuses.
+    Raises TerraformError if Terraform is missing or too old, AssertionError if it refuses.
     """
     program = terraform_program()
     with RunningServer(aws) as server:
@@ -169,7 +178,7 @@ def terraform_root(folder: Path) -> Iterator[TerraformRoot]:
 
 
 def digest_of(files: list[Path], more: str) -> str:
-    """A digest of the files' names and contents."""
+    """Return a digest of the files' names and contents."""
     digest = hashlib.sha256(more.encode())
     for file in files:
         content = file.read_bytes()
@@ -178,7 +187,7 @@ def digest_of(files: list[Path], more: str) -> str:
 
 
 def kept(inputs: str, make: Callable[[Path], None]) -> Path:
-    """The folder that `make` has filled from these inputs; the first process makes it, and others wait for it."""
+    """Return the cached folder for these inputs. The first process calls `make`; others wait for it."""
     KEPT.mkdir(parents=True, exist_ok=True)
     folder = KEPT / hashlib.sha256(inputs.encode()).hexdigest()[:16]
     with only_one(f"{KEPT.name}/{folder.name}"):
@@ -195,7 +204,7 @@ def kept(inputs: str, make: Callable[[Path], None]) -> Path:
 
 @Request.application
 def aws(request: Request) -> Response:
-    """All that a plan asks of AWS: who is calling, and whether the state machine's definition is valid."""
+    """Answer the two requests of a plan: the caller's identity, and the validation of the state machine."""
     if request.headers.get("X-Amz-Target") == "AWSStepFunctions.ValidateStateMachineDefinition":
         json.loads(json.loads(request.get_data())["definition"])
         return Response('{"result": "OK", "diagnostics": []}', content_type="application/x-amz-json-1.0")

@@ -1,4 +1,4 @@
-"""D2: the door is throttled, validated, watched, and gives nothing away."""
+"""D2: the webhook API is throttled, validated, monitored, and reveals nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 
 from tests.terraform.root import Plan
 
-# What could hold message text, a signature, or anything else that a person typed.
+# Fields that could contain message text, a signature or other user input.
 TELLING = ("body", "header", "querystring", "authorizer", "requestOverride", "stageVariables", "error.message")
 
 

@@ -1,4 +1,4 @@
-"""Applying as the local cloud does it, with the resource that Terraform itself brings."""
+"""Apply as the local cloud does, with the resource that Terraform itself creates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ir_local.cloud.terraform import Terraform, TerraformError
+from ir_operator.terraform import TerraformError
+from ir_sandbox.cloud.terraform import Terraform
 
 ROOT = """
 variable "wanted" { default = "as it is" }
@@ -35,7 +36,7 @@ def test_given_a_root_when_applied_changed_and_applied_again_then_each_apply_end
 
     _root(tmp_path, "second").apply(told.append)
     assert _root(tmp_path, "second").changes() == []
-    _root(tmp_path, "second").apply(told.append)  # nothing is left to do
+    _root(tmp_path, "second").apply(told.append)  # no work is left
 
 
 def test_given_a_resource_that_is_refused_when_applied_then_the_error_is_terraforms_own(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
-"""What the functions ask for while scenarios run, held against what Terraform gives them: none missing, none unused.
+"""Compare the functions' requests in scenarios with Terraform's grants: none is missing, none is unused.
 
-Calls to AWS against the roles, settings against the environments, Slack's scopes against the manifest.
+AWS calls are compared with the roles, settings with the environments, and Slack's scopes with the manifest.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from dataclasses import dataclass
 
 import pytest
 
-from ir_local.build.project import PROJECT_ROOT
+from ir_operator.project import PROJECT_ROOT
 from ir_router.ops.slack_app import wanted_scopes
 from tests.support.aws_calls import AwsCall
 from tests.support.recording import RECORD_FILE
 from tests.terraform.iam import allows, strings
 from tests.terraform.root import OwnTests, Plan
 
-# Enough of the scenario tests to see every call; a right whose last user is not among them shows as unused.
+# Enough scenario tests to show every call. A permission that only other tests need shows as unused.
 SCENARIOS = (
     "given_public_channels_when_a_case_is_new_then_everybody_finds_its_channel",
-    "given_a_watcher_who_is_taken_off_when_synchronised_then_the_channel_is_told",
+    "given_a_watcher_who_is_taken_off_when_synchronised_then_the_channel_is_notified",
     "given_a_watcher_when_updating_the_status_then_answer_case_channel_topic_and_comment_agree",
     "given_a_button_pressed_twice_when_both_presses_arrive_then_the_first_outcome_stays",
     "given_functions_that_have_just_started_when_a_command_is_typed_then_each_reads_what_it_needs_itself",
@@ -35,56 +35,82 @@ SCENARIOS = (
     "given_a_lost_answer_when_the_decision_arrived_then_the_next_call_says_so",
     "given_a_bad_token_when_deciding_then_nothing_is_decided_and_the_answer_says_where_tokens_are[AQC-not-a-token]",
     "given_a_user_group_of_approvers_when_a_member_presses_then_it_counts",
-    "given_configured_approvers_when_somebody_of_the_response_team_presses_then_they_are_refused",
+    "given_configured_approvers_when_a_response_team_member_presses_then_they_are_refused",
     "given_a_decision_that_was_not_delivered_when_polled_then_it_is_delivered_again",
-    "given_nobody_answers_when_hours_pass_then_each_reminder_comes_once_and_at_last_the_end",
+    "given_no_answer_when_hours_pass_then_each_reminder_comes_once_and_at_last_the_end",
     "given_allowlist_entries_when_listed_and_removed_then_both_kinds_show_and_only_added_ones_go",
-    "given_no_audit_when_verified_then_it_is_whole",
+    "given_no_audit_when_verified_then_it_is_valid",
     "given_reconnaissance_when_it_repeats_then_one_alert_and_the_count_after_an_hour",
     "given_a_grave_finding_about_a_role_when_denied_then_the_denial_is_lifted",
-    "given_exposed_keys_of_two_users_when_told_by_aws_health_then_both_are_contained_and_asked_about",
-    "given_a_message_and_a_file_that_aws_refused_when_mended_and_replayed_then_the_case_has_each_once",
+    "given_exposed_keys_of_two_users_when_reported_by_aws_health_then_both_are_contained_and_asked_about",
+    "given_a_message_and_a_file_that_aws_refused_when_fixed_and_replayed_then_the_case_has_each_once",
     "given_a_detection_that_did_not_start_the_workflow_when_replayed_twice_then_it_starts_once",
     "given_failed_work_when_replayed_then_it_is_named_by_ids_and_never_by_its_content",
     "given_no_such_case_when_resynced_then_it_says_so_and_leaves_nothing",
     "given_a_trail_of_writes_only_when_verified_then_reads_are_said_to_be_missed",
+    "given_a_previous_bot_token_when_verified_then_it_is_red_until_slack_refuses_it",
     "given_a_fresh_rotation_when_slack_still_signs_with_the_old_secret_then_until_when_that_works_is_said",
     "given_an_attachment_when_it_is_verified_then_the_channel_has_the_file_once",
     "given_an_edit_and_a_deletion_when_they_arrive_then_the_comment_follows",
+    "given_a_channel_whose_id_changes_when_both_sides_write_then_nothing_is_missed_or_doubled[True]",
     "given_another_bot_when_it_posts_then_the_variable_decides",
+    "given_an_event_of_300_kb_when_the_schedule_or_a_replay_runs_then_it_is_contained_and_alerted[start_oversized]",
+    "given_an_event_just_below_the_limit_when_a_state_fails_for_it_then_it_is_contained[261000-Evaluate Severity]",
+    "given_hundreds_of_entries_when_a_key_is_made_then_each_of_them_counts[backdoor-203.0.113.9-True]",
+    "given_room_again_while_the_decision_is_pending_then_the_case_and_its_channel_show_the_request",
+    "given_detections_of_its_own_when_evaluated_and_verified_then_they_are_active",
+    "given_a_lost_subscription_and_a_disabled_rule_when_watched_then_one_message_names_both_once_and_their_end",
+    "given_a_notification_that_was_not_logged_when_replayed_then_it_is_on_the_bus_again",
+    "given_a_closed_case_when_forgotten_then_its_rows_are_erased_at_once_and_the_audit_says_so",
+    "given_a_bot_that_was_removed_when_it_is_back_then_both_sides_have_what_they_missed",
+    "given_the_command_line_when_the_creator_is_contained_twice_then_it_is_once_and_the_first_analyst_is_named",
+    "given_a_role_of_services_when_it_must_be_contained_then_an_analyst_permits_it_and_reads_what_stops",
+    "given_aws_that_refuses_the_list_when_polled_then_the_channel_reads_it_within_a_minute_once_and_its_end",
+    "given_a_request_that_is_deleted_when_it_waits_then_it_is_posted_again_and_decides",
+    "given_swapped_labels_when_the_message_is_changed_then_it_is_restored_and_reported_and_nothing_decided",
 )
 
-# Rights that AWS's own services use in a function's name, so that no call of the function shows them.
+# Permissions that AWS's own services use on behalf of a function, so that no call of the function shows them.
 USED_BY_AWS = {
     # Lambda's runtime writes the function's log.
     "WriteLogs",
-    # Lambda keeps an asynchronous event that the function gave up on.
+    # Lambda stores an asynchronous event that failed permanently.
     "KeepFailures",
-    # X-Ray's daemon beside the function.
+    # X-Ray's daemon runs beside the function.
     "SendTraces",
 }
-# Lambda's poller takes from the queue; the function itself only makes a message visible again.
+# Lambda's poller receives from the queue; the function itself only makes a message visible again.
 TAKEN_BY_LAMBDA = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 TAKEN_FROM = ("TakeSlackEvents", "TakeFiles")
 
-# Settings that are nobody's to give: Lambda says the region, Slack's address is its own, and a claim's time to settle
-# is shortened by tests only.
-NOT_TOLD = {"region", "slack_api_base_url", "settle_seconds"}
+# Settings without a Terraform value: Lambda sets the region, Slack's address has a default, and only tests shorten the
+# lifetime of a claim. Terraform writes the lists into the ledger; a back-test and most scenarios set them here.
+NOT_TOLD = {
+    "region",
+    "slack_api_base_url",
+    "settle_seconds",
+    "allowed_cidrs",
+    "allowed_principals",
+    "protected_principals",
+}
 
 
 def file_of(name: str) -> str:
-    """The file with that scenario test."""
+    """Return the file with that scenario or attack."""
     function = f"def test_{name.partition('[')[0]}("
-    found = [
-        file for file in (PROJECT_ROOT / "tests" / "scenarios").glob("test_*.py") if function in file.read_text("utf-8")
+    files = [
+        file for folder in ("scenarios", "attacks") for file in (PROJECT_ROOT / "tests" / folder).glob("test_*.py")
     ]
+    found = [file for file in files if function in file.read_text("utf-8")]
     assert len(found) == 1, f"{name} is in {len(found)} files"
     return str(found[0].relative_to(PROJECT_ROOT))
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """`calls`: each right once. `settings`: (function, setting). `scopes`: those that a method of Slack looked for."""
+    """Recorded permissions (`calls`), pairs of function and setting (`settings`), and scopes that Slack checked
+    (`scopes`).
+    """
 
     calls: frozenset[AwsCall]
     settings: frozenset[tuple[str, str]]
@@ -93,7 +119,7 @@ class Recorded:
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    """What the scenarios asked for. They run in a process of their own, as `make test` runs them."""
+    """Record the scenarios. They run in a separate process, as in `make test`."""
     file = tmp_path_factory.mktemp("recorded") / "recorded.json"
     names = [f"{file_of(name)}::test_{name}" for name in SCENARIOS]
     options = ("-q", "-p", "tests.support.recording", "-p", "no:cacheprovider")
@@ -117,13 +143,13 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
 
 @pytest.fixture(scope="module")
 def calls(recorded: Recorded) -> frozenset[AwsCall]:
-    """What was asked of AWS."""
+    """Return the recorded AWS calls."""
     return recorded.calls
 
 
 @pytest.fixture(scope="module")
-def told(own_tests: OwnTests) -> Mapping[str, set[str]]:
-    """The settings that Terraform gives, by function."""
+def granted_settings(own_tests: OwnTests) -> Mapping[str, set[str]]:
+    """Return Terraform's settings by function."""
     found = {}
     for address, values in own_tests.applied.items():
         if address.startswith("aws_lambda_function."):
@@ -135,7 +161,9 @@ def told(own_tests: OwnTests) -> Mapping[str, set[str]]:
 
 
 def rights(statements: Sequence[Mapping[str, object]]) -> Iterator[tuple[str, str, str, Mapping[str, object]]]:
-    """Each action on each resource that a role is allowed, with the statement's id and a policy of that alone."""
+    """Yield each action on each resource that a role allows, with the statement's id and a policy of
+    that grant alone.
+    """
     for statement in statements:
         if statement["Effect"] == "Allow":
             for action in strings(statement["Action"]):  # type: ignore[arg-type]
@@ -146,7 +174,8 @@ def rights(statements: Sequence[Mapping[str, object]]) -> Iterator[tuple[str, st
 def test_given_the_scenarios_when_functions_call_aws_then_their_roles_allow_it(
     enforcing: Plan, calls: frozenset[AwsCall]
 ):
-    roles = enforcing.role_policies()
+    keys = enforcing.role_policies("function_key")
+    roles = {role: [*statements, *keys[role]] for role, statements in enforcing.role_policies().items()}
 
     assert {call.deployment for call in calls} == set(roles)
     refused = {call for call in calls if not allows(roles[call.deployment], call.action, call.resource, **call.context)}
@@ -173,8 +202,8 @@ def test_given_the_encryption_key_when_functions_call_aws_then_they_may_use_it_t
     enforcing: Plan, calls: frozenset[AwsCall]
 ):
     encrypted = ("dynamodb", "sns", "sqs", "ssm")
-    # Lambda itself takes from these functions' queues, and puts into the failures queue what they gave up on.
-    by_lambda = {role: {"sqs"} for role in ("slack", "sync", "approval-handler")}
+    # Lambda itself receives from these functions' queues, and writes failed events to the failures queue.
+    by_lambda = {role: {"sqs"} for role in ("slack", "sync", "operations", "approval-handler")}
 
     for role, statements in enforcing.role_policies("function_key").items():
         used = {call.action.partition(":")[0] for call in calls if call.deployment == role and not _describes(call)}
@@ -183,39 +212,39 @@ def test_given_the_encryption_key_when_functions_call_aws_then_they_may_use_it_t
             service
             for service in encrypted
             for statement in statements
-            if f"{service}.us-east-1.amazonaws.com" in json.dumps(statement["Condition"])
+            if f"{service}.us-east-1.amazonaws.com" in json.dumps(statement.get("Condition", {}))
         }
         assert allowed == services, role
 
 
-def test_given_the_settings_that_functions_read_when_deployed_then_each_function_is_told_them(
-    recorded: Recorded, told: Mapping[str, set[str]]
+def test_given_the_settings_that_functions_read_when_deployed_then_each_function_is_given_them(
+    recorded: Recorded, granted_settings: Mapping[str, set[str]]
 ):
-    missing = {(function, name) for function, name in recorded.settings if name not in told[function]}
+    missing = {(function, name) for function, name in recorded.settings if name not in granted_settings[function]}
 
     assert {name for _, name in recorded.settings} > {"table_name", "previous_signing_secret_hours"}
     assert {(function, name) for function, name in missing if name not in NOT_TOLD} == set()
 
 
-def test_given_the_settings_that_functions_are_told_when_the_scenarios_have_run_then_each_was_read(
-    recorded: Recorded, told: Mapping[str, set[str]]
+def test_given_the_settings_that_functions_are_given_when_the_scenarios_have_run_then_each_was_read(
+    recorded: Recorded, granted_settings: Mapping[str, set[str]]
 ):
     unread = {
         (function, name)
-        for function, names in told.items()
+        for function, names in granted_settings.items()
         for name in names
         if (function, name) not in recorded.settings
     }
 
-    # Whatever a function measures, it measures for its deployment.
+    # A function publishes metrics for its own deployment only.
     assert {(function, name) for function, name in unread if name != "name_prefix"} == set()
 
 
 def test_given_the_scopes_of_the_manifest_when_the_scenarios_have_run_then_each_was_needed(recorded: Recorded):
-    # Slack sends the command only to an app that has its scope; no method looks for it.
+    # Slack sends the command only to an app that has its scope; no method checks it.
     assert recorded.scopes | {"commands"} == set(wanted_scopes())
 
 
 def _describes(call: AwsCall) -> bool:
-    """Whether it reads how a resource is made, and nothing that is encrypted."""
+    """Return whether the action reads a resource's configuration and nothing that is encrypted."""
     return call.action in ("sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic", "dynamodb:DescribeTable")

@@ -1,4 +1,4 @@
-"""What checkov and parliament, pinned, say about the root and its policies."""
+"""The findings of checkov and parliament (pinned versions) about the root and its policies."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from uv import find_uv_bin
 
-from ir_local.build.project import PROJECT_ROOT
+from ir_operator.project import PROJECT_ROOT
 from tests.terraform.accepted_findings import ACCEPTED, ACCEPTED_OF_PARLIAMENT
 from tests.terraform.root import Plan
 
 REQUIREMENTS = Path(__file__).with_name("checkers-requirements.txt")
 
-# Run under the checkers' own interpreter: policies by name as JSON in, findings as lines out.
+# Runs in the checkers' own interpreter: policies by name as JSON in, findings as lines out.
 ASK_PARLIAMENT = """
 import json, sys
 from parliament import analyze_policy_string
@@ -57,11 +57,11 @@ def parliament(policies: Mapping[str, Any]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def findings() -> dict[str, set[str]]:
-    """Resources that fail, by check."""
+    """Return the failing resources by check."""
     folder = str(PROJECT_ROOT / "terraform")
     answer = run("checkov", "--directory", folder, "--framework", "terraform", "--output", "json", "--skip-download")
     report = json.loads(answer.stdout)
-    assert report["summary"]["passed"] > 100, "the checker saw the whole root"
+    assert report["summary"]["passed"] > 100, "the checker read the complete root"
     assert report["summary"]["parsing_errors"] == 0
     failed: dict[str, set[str]] = {}
     for check in report["results"]["failed_checks"]:
@@ -82,7 +82,7 @@ def test_given_every_policy_of_the_plan_when_parliament_reads_it_then_it_finds_w
         for kind in ("aws_iam_role_policy", "aws_iam_policy")
         for address, values in enforcing.resources(kind).items()
     }
-    assert len(policies) == 13
+    assert len(policies) == 17
 
     wrong = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sqs:NoSuch", "Resource": "*"}]}
     found = parliament({**policies, "wrong": wrong})

@@ -1,4 +1,4 @@
-"""The example of variables is complete, and says the defaults that there are."""
+"""The example of variables is complete and shows the actual defaults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ VARIABLES = (TERRAFORM / "variables.tf").read_text("utf-8")
 
 
 def defaults() -> dict[str, str | None]:
-    """Every variable with its default as Terraform's language writes it; None when it must be given."""
+    """Return every variable with its default in Terraform's syntax; None if it is required."""
     blocks = re.findall(r'^variable "(\w+)" \{\n(.*?)^\}', VARIABLES, re.MULTILINE | re.DOTALL)
     found = {name: re.search(r"^  default +=(.*)$", block, re.MULTILINE) for name, block in blocks}
     return {name: match[1].strip() if match else None for name, match in found.items()}
@@ -19,12 +19,14 @@ def defaults() -> dict[str, str | None]:
 
 def test_given_the_example_when_read_then_it_names_every_variable_and_no_other():
     named = set(re.findall(r"^(?:# )?([a-z_]+) += ", EXAMPLE, re.MULTILINE))
+    secrets = set(re.findall(r"TF_VAR_([a-z_]+)", EXAMPLE))
 
-    assert named == set(defaults())
+    assert secrets == {"slack_bot_token", "slack_signing_secret"}
+    assert named == set(defaults()) - secrets
 
 
 def test_given_what_the_example_leaves_out_when_read_then_the_defaults_are_those_of_the_variables():
-    rest = EXAMPLE.partition("with its default.\n")[2]
+    rest = EXAMPLE.partition("with their defaults.\n")[2]
     shown = dict(re.findall(r"^# ([a-z_]+) += (.*?)(?: +# .*)?$", rest, re.MULTILINE))
 
     assert shown

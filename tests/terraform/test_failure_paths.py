@@ -1,4 +1,4 @@
-"""Every asynchronous edge tries again, gives up in time, and keeps what it gave up on."""
+"""Every asynchronous step retries, gives up in time, and stores the failed item."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import Any
 
-from ir_local.build.project import PROJECT_ROOT
+from ir_operator.project import PROJECT_ROOT
 from tests.terraform.iam import allows
 from tests.terraform.root import ACCOUNT, OwnTests, Plan
 
@@ -16,7 +16,7 @@ FAILURES = f"arn:aws:sqs:us-east-1:{ACCOUNT}:security-incident-failures"
 
 
 def configured(plan: Plan, kind: str) -> list[dict[str, Any]]:
-    """References are not resolved in a plan; the configuration says where they lead."""
+    """Return the configuration of a resource type, with the references that a plan does not resolve."""
     return [
         resource for resource in plan.content["configuration"]["root_module"]["resources"] if resource["type"] == kind
     ]
@@ -61,7 +61,7 @@ def test_given_each_function_that_is_invoked_without_waiting_when_planned_then_i
 
     configurations = enforcing.resources("aws_lambda_function_event_invoke_config")
     functions = {address.partition('["')[2].rstrip('"]') for address in configurations}
-    assert functions == {"slack", "sync", "approval-handler"}
+    assert functions == {"slack", "sync", "operations", "approval-handler"}
     for function, policy in enforcing.role_policies().items():
         assert allows(policy, "sqs:SendMessage", FAILURES) == (function in functions), function
     for values in configurations.values():
@@ -110,7 +110,7 @@ def test_given_each_dead_letter_queue_when_something_waits_in_it_then_an_alarm_s
     }
 
 
-def test_given_each_alarm_when_read_then_it_says_what_it_means_and_tells_somebody(enforcing: Plan):
+def test_given_each_alarm_when_read_then_it_says_what_it_means_and_notifies_someone(enforcing: Plan):
     alarms = enforcing.resources("aws_cloudwatch_metric_alarm")
     assert len(alarms) >= 20
 
@@ -121,6 +121,7 @@ def test_given_each_alarm_when_read_then_it_says_what_it_means_and_tells_somebod
         for alarm in configured(enforcing, "aws_cloudwatch_metric_alarm")
     }
     assert "aws_sns_topic.alerts" in topics["this"]
+    assert "aws_sns_topic.alarms" in topics["this"]
     assert "aws_sns_topic.forwarding_alarms" in topics["forwarding_failures"]
     assert len(topics) == 2
 
@@ -161,9 +162,9 @@ def test_given_the_code_when_it_measures_then_the_name_is_among_those_that_terra
 
 def test_given_logs_of_any_kind_when_planned_then_each_group_has_a_retention_and_the_key(enforcing: Plan):
     groups = enforcing.resources("aws_cloudwatch_log_group")
-    assert len(groups) == 8
+    assert len(groups) == 9
 
     for address, group in groups.items():
-        expected = 7 if address == "aws_cloudwatch_log_group.access" else 90
+        expected = 7 if address == "aws_cloudwatch_log_group.access[0]" else 90
         assert group["retention_in_days"] == expected, address
         assert group["kms_key_id"], address

@@ -1,4 +1,4 @@
-"""A metric that is watched is measured, and one that is measured is watched."""
+"""Each metric with an alarm or widget is published, and each published metric has one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TERRAFORM = Path(__file__).parents[2] / "terraform"
 
 
 def measured() -> Iterator[str]:
-    """The names that functions measure, each a literal."""
+    """Return the names of the metrics that functions publish, each a literal."""
     for file in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "measure":
@@ -24,19 +24,19 @@ def measured() -> Iterator[str]:
 
 
 def alarmed() -> set[str]:
-    """Our own metrics that an alarm is about."""
+    """Return ir-router's metrics that have an alarm."""
     text = (TERRAFORM / "alarms.tf").read_text("utf-8")
     return set(re.findall(r'namespace\s*= local\.metrics_namespace\s*metric\s*= "(\w+)"', text))
 
 
 def shown() -> set[str]:
-    """Our own metrics on the dashboard."""
+    """Return ir-router's metrics on the dashboard."""
     text = (TERRAFORM / "dashboard.tf").read_text("utf-8")
     return set(re.findall(r"local\.own_metric\.(\w+)", text))
 
 
 def listed() -> set[str]:
-    """The table of metrics, for people."""
+    """Return the metrics in the documented table."""
     text = (TERRAFORM / "alarms.tf").read_text("utf-8")
     return set(re.findall(r"^#   (\w+) +(?:Count|Seconds) ", text, re.MULTILINE))
 
@@ -47,6 +47,6 @@ def test_given_an_alarm_or_widget_when_it_watches_our_metric_then_a_function_mea
     assert (alarmed() | shown()) - set(measured()) == set()
 
 
-def test_given_a_metric_when_measured_then_it_is_listed_and_somebody_watches_it():
+def test_given_a_metric_when_measured_then_it_is_listed_and_an_alarm_or_dashboard_watches_it():
     assert listed() == set(measured())
     assert set(measured()) - alarmed() - shown() == set()

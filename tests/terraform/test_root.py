@@ -1,11 +1,11 @@
-"""The Terraform root itself: formatted, valid, its own tests green."""
+"""The Terraform root is formatted and valid, and its own tests pass."""
 
 from __future__ import annotations
 
 import json
 import re
 
-from ir_local.build.project import PROJECT_ROOT
+from ir_operator.project import PROJECT_ROOT
 from tests.terraform.root import OwnTests, Plan, TerraformRoot
 
 
@@ -34,7 +34,7 @@ def test_given_the_example_when_planned_then_everything_is_created_and_nothing_e
     changes = {tuple(change["change"]["actions"]) for change in dry_run.content["resource_changes"]}
 
     assert changes <= {("create",), ("read",)}
-    assert len(dry_run.resources("aws_lambda_function")) == 5
+    assert len(dry_run.resources("aws_lambda_function")) == 6
 
 
 def test_given_every_variable_when_read_then_it_is_typed_and_described():

@@ -1,4 +1,4 @@
-"""Secrets are in no file that Terraform writes, and in no function's environment."""
+"""No file that Terraform writes and no function's environment contains a secret."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def unpacked(plan_file: bytes) -> bytes:
 def test_given_secrets_when_planned_then_the_plan_file_holds_what_is_no_secret_only(enforcing: Plan):
     content = unpacked(enforcing.file)
 
-    assert CHANNEL_PREFIX.encode() in content, "the search finds what is there"
+    assert CHANNEL_PREFIX.encode() in content, "the search finds existing text"
     for secret in SECRETS.values():
         assert secret.encode() not in content
 
@@ -27,7 +27,7 @@ def test_given_secrets_when_planned_then_the_plan_file_holds_what_is_no_secret_o
 def test_given_secrets_when_the_plan_is_shown_then_they_are_absent(enforcing: Plan):
     shown = json.dumps(enforcing.content)
 
-    assert CHANNEL_PREFIX in shown, "the search finds what is there"
+    assert CHANNEL_PREFIX in shown, "the search finds existing text"
     for secret in SECRETS.values():
         assert secret not in shown
 
@@ -38,7 +38,7 @@ def test_given_secrets_when_applied_then_neither_state_nor_output_nor_log_holds_
     test = (root.folder / "tests" / "applied.tftest.hcl").read_text()
     given = dict(re.findall(r'(slack_\w+)\s*= "(.+)"', test))
 
-    assert given["slack_channel_prefix"] in own_tests.printed, "the search finds what is there"
+    assert given["slack_channel_prefix"] in own_tests.printed, "the search finds existing text"
     for secret in (given["slack_bot_token"], given["slack_signing_secret"]):
         assert secret not in own_tests.printed
 
@@ -54,7 +54,7 @@ def test_given_secrets_when_planned_then_each_parameter_is_written_by_version(en
 
 def test_given_a_function_when_deployed_then_its_environment_names_parameters_and_holds_no_secret(own_tests: OwnTests):
     functions = {name: values for name, values in own_tests.applied.items() if name.startswith("aws_lambda_function.")}
-    assert len(functions) == 5
+    assert len(functions) == 6
 
     for address, function in functions.items():
         for name in function["environment"][0]["variables"]:

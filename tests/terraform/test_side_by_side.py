@@ -1,4 +1,4 @@
-"""Two deployments in one account, one of which contains: nothing of one is the other's."""
+"""Two deployments in one account, one of which contains: neither can use the other's resources."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.terraform.iam import allows, strings
 from tests.terraform.root import ACCOUNT, Plan, TerraformRoot
 
-# The prefix of one begins with the other's, so that a policy which ends in `*` too early would show.
+# One prefix starts with the other, so that a policy with a `*` in the wrong place shows.
 FIRST = "security-incident"
 SECOND = "security-incident-two"
 
@@ -18,15 +18,15 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/application"
 
 NAMES = ("name", "function_name", "alarm_name", "dashboard_name", "policy_name")
 
-# Named within something that has the deployment's name itself, or not at all.
+# These names are inside a resource with the deployment's name, or they are not unique.
 WITHIN_ANOTHER = {
     "aws_api_gateway_model",
     "aws_api_gateway_request_validator",
     "aws_iam_role_policy",
 }
 
-# What belongs to the account and not to a deployment: principals, cases, trails, the default bus; and alarms, which may
-# only be asked for all together.
+# Resources that belong to the account and not to a deployment: principals, cases, trails, the default bus. Also alarms,
+# which can only be described all together.
 OF_THE_ACCOUNT = {
     "*",
     f"arn:aws:cloudwatch:us-east-1:{ACCOUNT}:alarm:*",
@@ -40,12 +40,12 @@ OF_THE_ACCOUNT = {
 
 @pytest.fixture(scope="module")
 def beside(root: TerraformRoot) -> Plan:
-    """A deployment next to the first, for another workspace: it alerts and never contains."""
+    """Return the plan of a second deployment for another workspace, which alerts and never contains."""
     return root.plan(name_prefix=SECOND, containment_mode="off", manage_api_gateway_account=False)
 
 
 def names(plan: Plan) -> set[tuple[str, str]]:
-    """Kind and name of everything whose name must be unique in the account and region."""
+    """Return kind and name of every resource whose name must be unique in the account and region."""
     return {
         (resource["type"], resource["values"][key])
         for resource in plan.content["planned_values"]["root_module"]["resources"]
@@ -57,13 +57,13 @@ def names(plan: Plan) -> set[tuple[str, str]]:
 
 
 def policies(plan: Plan) -> Iterator[tuple[str, list[dict[str, object]]]]:
-    """The statements of every role's own policy."""
+    """Return the statements of every role's own policy."""
     for kind in ("function", "state_machine", "events"):
         yield from plan.role_policies(kind).items()
 
 
 def resources(plan: Plan) -> set[str]:
-    """What its roles may do something with."""
+    """Return the resources that its roles may use."""
     return {
         resource
         for _, statements in policies(plan)

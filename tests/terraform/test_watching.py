@@ -1,4 +1,4 @@
-"""D5: somebody is told of what is wrong, and one page answers what people ask, in the order in which they ask it."""
+"""D5: every fault notifies someone, and one page answers an operator's questions in their usual order."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ import pytest
 from tests.terraform.root import Plan
 
 PREFIX = "security-incident-"
-FUNCTIONS = ("webhook", "slack", "sync", "workflow", "approval-handler")
+FUNCTIONS = ("webhook", "slack", "sync", "operations", "workflow", "approval-handler")
 
-# What must be noticed, and the alarms that notice it.
+# The faults that must be noticed, and the alarms for them.
 NOTICED = {
     "a dead-letter queue is not empty": ("slack-events-dlq-not-empty", "files-dlq-not-empty", "failures-not-empty"),
     "a function fails": tuple(f"{function}-errors" for function in FUNCTIONS),
     "a function is throttled": tuple(f"{function}-throttles" for function in FUNCTIONS),
     "the poller is silent": ("poller-silent",),
+    "a scheduled function does not run, whatever the logs say": (
+        "sync-silent",
+        "workflow-silent",
+        "operations-silent",
+    ),
     "the synchronisation is behind": ("sync-behind", "slack-events-waiting", "files-waiting"),
     "a case keeps failing": ("case-failing",),
     "a containment failed or was slow": ("containment-failed", "containment-slow"),
@@ -29,6 +34,8 @@ NOTICED = {
     "somebody makes more events than can be looked at": ("detections-flood",),
     "the API refuses or fails": ("api-4xx-flood", "api-5xx"),
     "a secret is old": ("secret-age",),
+    "AWS's quotas for cases come near": ("self-managed-cases", "aws-supported-cases", "new-aws-supported-cases"),
+    "a part of the deployment is missing or changed": ("deployment-differs", "upkeep-silent"),
 }
 
 QUESTIONS = [
@@ -56,7 +63,9 @@ def test_given_the_alarms_when_counted_then_none_is_beyond_what_must_be_noticed(
 def test_given_addresses_when_planned_then_each_gets_alerts_and_alarms(enforcing: Plan):
     subscriptions = enforcing.resources("aws_sns_topic_subscription").values()
 
-    assert [(values["protocol"], values["endpoint"]) for values in subscriptions] == [("email", "security@example.com")]
+    assert [(values["protocol"], values["endpoint"]) for values in subscriptions] == [
+        ("email", "security@example.com")
+    ] * 2
 
 
 def test_given_the_dashboard_when_read_from_above_then_it_answers_the_questions_in_their_order(enforcing: Plan):

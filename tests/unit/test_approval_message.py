@@ -1,4 +1,4 @@
-"""The approval as people see it in Slack: nothing of it may fall away, however long the facts are."""
+"""The approval message in Slack: every fact is shown, however long the facts are."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def row(**changes: Any) -> dict[str, Any]:
         "what": "CreateAccessKey for backdoor, by bert-jan from 192.0.2.1",
         "done": ["key AKIA...PKAZ disabled (verified)", "deny policy attached (verified)"],
         "seconds_from_event": 4.2,
-        "approve_does": "deletes the key for good.",
+        "approve_does": "permanently deletes the key.",
         "deny_does": "restores the user as found.",
         "severity": "HIGH",
         "title": "Access key created",
@@ -40,11 +40,11 @@ def test_given_an_open_approval_when_shown_then_it_says_how_fast_the_key_was_con
 
 
 @pytest.mark.parametrize("length", [10, 590, 5_000])
-def test_given_facts_of_any_length_when_shown_then_both_answers_are_told_and_no_escape_is_cut(length: int) -> None:
+def test_given_facts_of_any_length_when_shown_then_both_answers_are_shown_and_no_escape_is_cut(length: int) -> None:
     message = approval_message.message(row(what="&" * length, done=["<" * length] * 4))
 
     text = shown(message)
-    assert "*Approve*  deletes the key for good." in text
+    assert "*Approve*  permanently deletes the key." in text
     assert "*Deny*  restores the user as found." in text
     for block in message.blocks:
         if block["type"] == "section":
@@ -57,10 +57,10 @@ def test_given_facts_of_any_length_when_shown_then_both_answers_are_told_and_no_
     [
         ("slack", ","),
         ("cli", " (name as given at the command line),"),
-        ("step_functions", " (who answered Step Functions directly),"),
+        ("step_functions", " (who sent the decision directly to Step Functions),"),
     ],
 )
-def test_given_a_decision_when_shown_then_a_name_that_nobody_vouches_for_says_where_it_is_from(
+def test_given_a_decision_when_shown_then_a_name_without_a_verified_source_says_where_it_is_from(
     via: str, shown_behind: str
 ) -> None:
     decided = row(

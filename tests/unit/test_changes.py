@@ -1,4 +1,4 @@
-"""What a deep check notices, which cases are looked at when, and how comments of ours are known."""
+"""The changes that a deep check finds, the schedule of deep checks, and the recognition of ir-router's own comments."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ir_router.cases import changes, comments, files
+from ir_router.cases import changes, comments, files, fingerprints
+from ir_router.cases.fingerprints import Reading
+from ir_router.cases.followed_fields import FOLLOWED
 from ir_router.cases.imports import is_ours
-from ir_router.cases.models import Attachment, Case, CaseEdit, Comment, Person
+from ir_router.cases.models import Attachment, Case, CaseEdit, CaseRow, Comment, Person
 from ir_router.sync.poll import due_ranks
 
 AT = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -40,14 +42,34 @@ FILE = Attachment(attachment_id="a", file_name="f", attachment_status="Pending",
 def test_given_a_stored_fingerprint_when_compared_then_what_differs_is_named(
     case: Case, said: list[Comment] | None, team: list[Person], event: str | None
 ) -> None:
-    before = changes.fingerprint(CASE, SAID, TEAM)
+    before = fingerprints.fingerprint(Reading(CASE, TEAM, SAID, {}))
 
-    assert changes.what_differs(before, changes.fingerprint(case, said, team)) == event
+    assert fingerprints.what_differs(before, Reading(case, team, said)) == event
 
 
 @pytest.mark.parametrize("before", [None, "", "a.b.c", "nonsense"])
 def test_given_no_fingerprint_of_ours_when_compared_then_the_case_is_looked_at(before: str | None) -> None:
-    assert changes.what_differs(before, changes.fingerprint(CASE, SAID, TEAM)) == "CaseUpdated"
+    assert fingerprints.what_differs(before, Reading(CASE, TEAM, SAID)) == "CaseUpdated"
+
+
+def test_given_the_digests_when_their_parts_are_counted_then_each_field_has_its_own() -> None:
+    fields = fingerprints.fingerprint(Reading(CASE, TEAM, SAID, {})).split(".")[0]
+
+    assert len(set(fields.split(","))) == len(FOLLOWED) + 1  # the watchers
+    assert len({part[:4] for part in fields.split(",")}) == len(FOLLOWED) + 1
+    parts = fingerprints.row_digest(CASE).split(",")
+    assert len({part[:4] for part in parts}) == len(parts) >= 7
+
+
+def test_given_digests_of_older_versions_when_the_models_are_read_then_what_those_covered_is_still_there() -> None:
+    # The rows of closed cases keep such a digest. Without one of these fields, each case would be published again.
+    assert set(fingerprints._OLD_ROW_FIELDS) <= set(CaseRow.model_fields)
+    assert set(fingerprints._OLD_CASE_FIELDS) <= set(Case.model_fields)
+
+
+def test_given_the_followed_fields_when_read_then_attributes_and_labels_are_distinct_and_the_model_has_them() -> None:
+    assert len({field.attribute for field in FOLLOWED}) == len({field.label for field in FOLLOWED}) == len(FOLLOWED)
+    assert {field.model_field for field in FOLLOWED} - {None} <= set(Case.model_fields)
 
 
 def test_given_a_history_when_asked_who_changed_the_case_then_comments_and_files_do_not_count() -> None:
@@ -121,3 +143,8 @@ def test_given_a_full_comment_when_marked_deleted_then_it_still_fits() -> None:
     assert "(This message was deleted in Slack.)" in marked
     assert len(marked.encode("utf-16-le")) // 2 <= 12_000
     assert comments.marked_deleted(marked) == marked
+
+
+def test_given_a_value_when_its_digest_is_taken_then_it_equals_the_one_that_earlier_versions_stored() -> None:
+    assert changes.digest({"b": [1, 2], "a": "é\ud800"}) == changes.digest({"a": "é\ud800", "b": [1, 2]})
+    assert changes.digest({"b": [1, 2], "a": "é\ud800"}) == "f2d1e49c09134a8e3c634cf2"

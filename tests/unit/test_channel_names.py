@@ -1,4 +1,4 @@
-"""The names that are tried for a case's channel: Slack takes each of them, whatever the case's id."""
+"""Slack accepts every candidate name for a case's channel, for any case id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims: made once, settled by looking, confirmed by whoever holds them ."""
+"""Claims are made once, resolved by checking the other side, and confirmed only by their holder."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_given_a_certain_refusal_when_taken_again_then_it_is_at_once_and_without
     assert isinstance(take(), Held)  # the mark is used up
 
 
-def test_given_a_claim_given_up_when_taken_anew_then_the_mark_is_gone() -> None:
+def test_given_a_claim_given_up_when_taken_again_then_the_mark_is_gone() -> None:
     first = take()
     assert isinstance(first, Claim)
     claims.refused(first, given_up="AccessDeniedException")
@@ -84,7 +84,7 @@ def test_given_a_confirmed_claim_when_taken_then_it_is_done_with_what_it_became(
     first = take()
     assert isinstance(first, Claim)
     claims.confirm(first, ts="1.1")
-    claims.confirm(first, ts="1.1")  # botocore repeats a write whose answer was lost
+    claims.confirm(first, ts="1.1")  # botocore repeats a write if the response was lost
     done = take()
 
     assert isinstance(done, Done)

@@ -1,4 +1,4 @@
-"""The containment's steps as `incident-details` tells them, from records as the workflow writes them."""
+"""The steps of a containment in `incident-details`, made from the workflow's records."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ def record(action: str, details: dict[str, Any], actor: str = "ir-router workflo
     return {"action": action, "actor": actor, "at": "2024-01-15T14:30:00.123Z", "details": json.dumps(details)}
 
 
-def told(*records: dict[str, Any]) -> list[tuple[str, str | None]]:
+def steps(*records: dict[str, Any]) -> list[tuple[str, str | None]]:
     named = record("contained", {"execution": "e1", "case_id": CASE, "outcome": "contained", "principals": []})
     return [(moment.what, moment.by) for moment in containment_steps.moments([named, *records], CASE)[1:]]
 
 
-def test_given_records_of_the_cases_execution_when_told_then_each_step_has_its_words_and_names() -> None:
+def test_given_records_of_the_cases_execution_when_reported_then_each_step_has_its_words_and_names() -> None:
     deleted = {"what": "key AKIA1 deleted", "verified": True}
     lifted = {"what": "deny policy detached", "verified": False}
-    assert told(
+    assert steps(
         record("contained", {"execution": "e1", "outcome": "contained", "principals": [{"principal": USER}]}),
         record("contained", {"execution": "e1", "outcome": "dry_run", "principals": [{"principal": USER}]}),
         record("decision_received", {"execution": "e1", "kind": "remediate", "decision": "deny"}, "Jane Smith"),
@@ -39,14 +39,14 @@ def test_given_records_of_the_cases_execution_when_told_then_each_step_has_its_w
         ("Containment approved", "Jane Smith"),
         ("No decision within 24 hours", None),
         ("Workflow step failed: Send Alert", None),
-        ("Remediation: key AKIA1 deleted (verified), deny policy detached (NOT verified)", None),
-        ("Released: deny policy detached (NOT verified)", "Sam Lee"),
+        ("Remediation: key AKIA1 deleted (verified), NOT verified: deny policy detached", None),
+        ("Released: NOT verified: deny policy detached", "Sam Lee"),
     ]
 
 
-def test_given_records_of_other_executions_or_other_matters_when_told_then_they_are_left_out() -> None:
+def test_given_records_of_other_executions_or_other_matters_when_reported_then_they_are_left_out() -> None:
     assert (
-        told(
+        steps(
             record("contained", {"execution": "e2", "case_id": "9999999999", "outcome": "contained", "principals": []}),
             record("decision_received", {"execution": "e2", "kind": "remediate", "decision": "deny"}),
             record("command_refused", {"case_id": CASE, "reason": "guest"}),

@@ -1,4 +1,4 @@
-"""Who may change a case: the decision against its own words, over all kinds of people and lists."""
+"""The permission to change a case: each decision agrees with its stated reason, for all kinds of users and lists."""
 
 from __future__ import annotations
 

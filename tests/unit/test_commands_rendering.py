@@ -1,4 +1,4 @@
-"""The specification's blocks to the letter, with the specification's own values; words where it gives none."""
+"""The specification's blocks to the letter, with its own values, and ir-router's texts for values that it omits."""
 
 from __future__ import annotations
 
@@ -149,11 +149,11 @@ def test_given_a_length_of_time_when_put_into_words_then_it_has_two_units_at_mos
 
 def test_given_a_long_description_when_shown_then_how_much_was_cut_and_where_the_rest_is_are_said() -> None:
     shown = rendering.case_status(CASE.model_copy(update={"description": "x" * 8000}), "High")
-    assert "… (8000 characters in all; the rest is on the case)" in shown
+    assert "… (8000 characters in total; the rest is on the case)" in shown
     assert len(shown) < 1_500
 
 
-def test_given_edits_in_other_words_when_read_then_what_is_known_is_told_and_the_rest_left_out() -> None:
+def test_given_edits_in_other_words_when_read_then_what_is_known_is_reported_and_the_rest_left_out() -> None:
     edits = [
         CaseEdit(
             event_timestamp=at(15, 0), action="CASE_STATUS_UPDATED", message="Containment, Eradication, and Recovery"
@@ -173,7 +173,7 @@ def test_given_edits_in_other_words_when_read_then_what_is_known_is_told_and_the
     ]
 
 
-def test_given_changes_from_slack_near_an_edit_when_told_then_the_right_person_is_named() -> None:
+def test_given_changes_from_slack_near_an_edit_when_reported_then_the_right_person_is_named() -> None:
     edits = [
         CaseEdit(event_timestamp=at(15, 0), action="Status", message="Status changed to Post-incident Activities"),
         CaseEdit(event_timestamp=at(16, 0), action="Status", message="Status changed to Detection and Analysis"),

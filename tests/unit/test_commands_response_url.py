@@ -1,4 +1,4 @@
-"""Where an answer may be sent, and what the other side's answers mean."""
+"""The permitted hosts of answers, and the meaning of the other side's responses."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from werkzeug import Request, Response
 
-from ir_local.http import RunningServer
 from ir_router.errors import RefusedError, UncertainError
 from ir_router.settings import settings
 from ir_router.slack import response_url
+from ir_sandbox.http import RunningServer
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +57,7 @@ def test_given_slacks_own_host_when_asked_then_it_is_allowed_unless_another_work
 
 @pytest.fixture
 def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, str], str]]:
-    """A host that answers every post with a status and a body; gives the URL to post to."""
+    """Run a host that answers every POST with this status and body; yield its URL."""
     answer: dict[str, str] = {}
 
     def application(environ, start):
@@ -74,7 +74,7 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, str], 
         yield set_answer
 
 
-def test_given_an_answer_of_slack_when_read_then_ok_refusals_and_failures_are_told_apart(
+def test_given_an_answer_of_slack_when_read_then_ok_refusals_and_failures_are_distinguished(
     answering: Callable[[int, str], str],
 ) -> None:
     response_url.post(answering(200, "ok"), {"text": "x"})
@@ -87,7 +87,7 @@ def test_given_an_answer_of_slack_when_read_then_ok_refusals_and_failures_are_to
             response_url.post(answering(status, ""), {"text": "x"})
 
 
-def test_given_nobody_listening_when_an_answer_is_sent_then_the_outcome_is_uncertain(
+def test_given_no_listener_when_an_answer_is_sent_then_the_outcome_is_uncertain(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with RunningServer(lambda _environ, _start: []) as server:

@@ -1,4 +1,4 @@
-"""The table of sub-commands, the modules that it names and the page that describes them are one."""
+"""The table of sub-commands, its modules and the documentation page agree."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ DOCS = Path(__file__).parents[2] / "docs" / "commands.md"
 
 @pytest.mark.parametrize("name", SUB_COMMANDS)
 def test_given_a_sub_command_when_its_module_is_looked_for_then_it_has_the_name_and_runs_a_command(name: str) -> None:
-    run = importlib.import_module(f"ir_router.commands.{name.replace('-', '_')}").run
-    (parameter,) = inspect.signature(run, eval_str=True).parameters.values()
+    module = importlib.import_module(f"ir_router.commands.{name.replace('-', '_')}")
+    (parameter,) = inspect.signature(module.execute_command, eval_str=True).parameters.values()
     assert parameter.annotation is Command
 
 

@@ -1,4 +1,4 @@
-"""The diagram on the demo's page shows each state of the definition, and the way that was taken."""
+"""The diagram on the demo's page shows each state of the definition and the path of the execution."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ir_local.demo import diagram
+from ir_sandbox.demo import diagram
 
 CONTAINED = [
     "Extract Event Context",

@@ -1,4 +1,4 @@
-"""What the pages name is there."""
+"""The files and commands that the pages mention exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hints and the lease: one run at a time, no hint lost (PROTOCOLS A)."""
+"""Hints and the lease: one run at a time, and no hint is lost (PROTOCOLS A)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_given_a_lease_when_another_wants_it_then_it_waits_until_the_end_of_the_
         lambda: leases.save(first, x=1),
         lambda: leases.release_synced(first),
         lambda: leases.release_unfinished(first, next_try=0),
-        lambda: leases.look_again(first),
+        lambda: leases.refresh_hints(first),
     ):
         with pytest.raises(LeaseLostError):
             act()
@@ -56,7 +56,7 @@ def test_given_a_hint_during_the_work_when_released_then_it_is_not_taken_for_don
 
     assert not leases.release_synced(lease, row_digest="new")
     assert "row_digest" not in row()
-    leases.look_again(lease)
+    leases.refresh_hints(lease)
     assert leases.release_synced(lease, row_digest="new")
     assert (row()["synced_hints"], row()["row_digest"]) == (2, "new")
     assert {"lease_until", "lease_holder", "next_try", "failures", "hinted_at"} & set(row()) == set()
@@ -90,12 +90,16 @@ def test_given_hints_while_one_is_open_when_looked_at_then_the_age_is_the_oldest
     assert leases.add_hint(CASE)["hinted_at"] == first
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.lists(st.sampled_from(["hint", "take", "read", "release", "crash", "time"]), max_size=25))
 def test_given_runs_and_hints_in_any_order_when_a_case_counts_as_synchronised_then_its_last_change_was_read(
     world: World, story: list[str]
 ) -> None:
-    """Each hint follows a change; a run reads what has changed so far. Synchronised means that the last was read."""
+    """Each hint follows a change, and a run reads all changes so far. Synchronised means that the last
+    change was read.
+    """
     table.put(keys.case(CASE), {"hints": 0})
     changes, read_by_run, synchronised = 0, 0, 0
     lease = None
@@ -107,7 +111,7 @@ def test_given_runs_and_hints_in_any_order_when_a_case_counts_as_synchronised_th
             lease = take()
             read_by_run = changes if lease else 0
         elif step == "read" and lease is not None:
-            leases.look_again(lease)
+            leases.refresh_hints(lease)
             read_by_run = changes
         elif step == "release" and lease is not None:
             if leases.release_synced(lease):

@@ -1,4 +1,4 @@
-"""Which trails feed the detections: where the events of global services are, and what selectors leave out."""
+"""The trails that feed the detections: the region of global services' events, and the effect of selectors."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_given_another_home_region_when_verified_then_both_regions_need_a_trail(
 
     assert found["trail in us-east-1"].state == "ok"
     assert found["trail in eu-west-1"].state == "failed"
-    assert "beside the global ones" in found["trail in eu-west-1"].detail
+    assert "except global services" in found["trail in eu-west-1"].detail
 
 
 def test_given_an_organisations_trail_whose_selectors_are_hidden_when_verified_then_it_says_so() -> None:
@@ -134,7 +134,7 @@ def test_given_an_organisations_trail_whose_selectors_are_hidden_when_verified_t
         boto3.DEFAULT_SESSION.events.unregister("before-call.cloudtrail.GetEventSelectors", refuse)
 
     assert line.state == "warning"
-    assert "cannot be read from this account" in line.detail
+    assert "has no permission to read its event selectors" in line.detail
 
 
 def test_given_trails_of_one_name_in_both_regions_when_verified_then_each_counts_for_its_own(
@@ -154,3 +154,11 @@ def test_given_trails_of_one_name_in_both_regions_when_verified_then_each_counts
         "trail in eu-west-1": "ok",
         "trail in us-east-1": "ok",
     }
+
+
+def test_given_a_trail_of_writes_and_one_of_reads_when_verified_then_together_they_feed() -> None:
+    for region, kind in (("us-east-1", "WriteOnly"), ("eu-west-1", "ReadOnly")):
+        selectors = [{"ReadWriteType": kind, "IncludeManagementEvents": True}]
+        trail(region).put_event_selectors(TrailName=f"of-{region}", EventSelectors=selectors)
+
+    assert lines()["trail in us-east-1"].state == "ok"

@@ -1,4 +1,4 @@
-"""Who is told: topic and alarms of the home region, and of us-east-1 where events are forwarded from there."""
+"""The recipients of alerts: topic and alarms of the home region, and of us-east-1 if it forwards events."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ def test_given_another_home_region_when_us_east_1_has_topic_and_alarm_then_only_
 
     assert found["alarms in us-east-1"].state == "ok"
     assert found["alert topic in us-east-1"].state == "warning"
-    assert "nobody gets alerts" in found["alert topic in us-east-1"].detail
+    assert "no recipient gets alerts" in found["alert topic in us-east-1"].detail
 
 
-def test_given_an_alarm_in_us_east_1_for_another_topic_when_verified_then_it_is_said_to_tell_nobody() -> None:
+def test_given_an_alarm_in_us_east_1_for_another_topic_when_verified_then_it_is_reported_without_a_recipient() -> None:
     put_alarm(names.forwarding_alarm(), f"arn:aws:sns:us-east-1:{ACCOUNT}:of-somebody-else")
 
-    assert "tells nobody" in lines()["alarms in us-east-1"].detail
+    assert "not notify the alert topic" in lines()["alarms in us-east-1"].detail

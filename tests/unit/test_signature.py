@@ -1,4 +1,4 @@
-"""The signature's rule is Slack's: held to the verdicts of slack_sdk's own verifier."""
+"""The signature check gives the same verdicts as slack_sdk's own verifier."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from slack_sdk.signature import Clock, SignatureVerifier
 
 from ir_router import clock
 from ir_router.slack import signature
-from ir_router.slack.parameters import Kept
+from ir_router.slack.parameters import Cache
 
 NOW = 1_767_000_000
 SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
@@ -23,7 +23,7 @@ class StoppedClock(Clock):
 @pytest.fixture(autouse=True)
 def _kept_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "now", lambda: float(NOW))
-    monkeypatch.setattr(signature, "_kept", Kept(lambda _: [SECRET]))
+    monkeypatch.setattr(signature, "_cache", Cache(lambda _: [SECRET]))
 
 
 @pytest.mark.parametrize("age", [-301, -300, -299, 0, 299, 300, 301])

@@ -1,10 +1,12 @@
-"""Streaming between two addresses: whole or not at all, and the token goes to Slack's hosts alone."""
+"""Streaming between two addresses: completely or not at all, with the token for Slack's hosts only."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import threading
 import tracemalloc
+import zlib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -20,7 +22,9 @@ PIECE = 65_536
 
 
 class Sides(BaseHTTPRequestHandler):
-    """`GET /<promised>/<given>` gives `given` bytes under a Content-Length of `promised`; PUT keeps hash and length."""
+    """`GET /<promised>/<given>` sends `given` bytes under a Content-Length of `promised`; PUT stores
+    hash and length.
+    """
 
     received = ("", 0)
 
@@ -86,17 +90,17 @@ def address() -> Iterator[str]:
 def carry(address: str, promised: int, given: int) -> None:
     with transfer.download("there", f"{address}/{promised}/{given}") as source:
         assert source.length == promised
-        transfer.upload("here", "PUT", address, source, promised, source.content_type)
+        transfer.upload("here", "PUT", address, source, promised)
 
 
-def test_given_a_whole_file_when_carried_then_every_byte_arrives(address: str) -> None:
+def test_given_a_complete_file_when_carried_then_every_byte_arrives(address: str) -> None:
     carry(address, len(CONTENT), len(CONTENT))
 
     assert Sides.received == (hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
 
 
-def test_given_a_file_of_the_greatest_size_when_carried_then_it_is_never_held_whole(address: str) -> None:
-    carry(address, PIECE, PIECE)  # what is made once
+def test_given_a_file_of_the_greatest_size_when_carried_then_it_is_never_held_in_full(address: str) -> None:
+    carry(address, PIECE, PIECE)  # memory that is allocated once
     tracemalloc.start()
     try:
         carry(address, FILE_SIZE_LIMIT, FILE_SIZE_LIMIT)
@@ -127,7 +131,7 @@ def test_given_a_busy_host_when_downloaded_then_it_is_to_be_tried_when_it_says(a
     assert told.value.seconds == 7
 
 
-def test_given_nobody_listening_when_carried_then_it_is_uncertain() -> None:
+def test_given_no_listener_when_carried_then_it_is_uncertain() -> None:
     with pytest.raises(UncertainError), transfer.download("there", "http://127.0.0.1:9/1/1"):
         pass
 
@@ -163,3 +167,42 @@ def test_given_an_address_when_checked_then_the_token_goes_to_slack_alone(
                 transfer.check_slack_host(url)
     finally:
         settings.cache_clear()
+
+
+SIGNED = "https://bucket.example/key?X-Amz-SignedHeaders={}&X-Amz-Meta-Case=42"
+
+
+def signed(address: str, *names: str) -> dict[str, str]:
+    """Return the headers for an upload of CONTENT to a URL that signs these headers; every byte is still there."""
+    with transfer.download("there", f"{address}/{len(CONTENT)}/{len(CONTENT)}") as source:
+        url = SIGNED.format("%3B".join(names))
+        with transfer.signed_headers("here", url, source) as headers:
+            found = dict(headers)
+            transfer.upload("here", "PUT", address, source, len(CONTENT), headers)
+    assert Sides.received == (hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
+    return found
+
+
+def test_given_signed_headers_when_uploaded_then_each_has_its_value_and_the_body_its_checksums(address: str) -> None:
+    assert signed(address, "content-length", "host") == {}
+    assert signed(address, "content-length", "content-type", "host", "if-none-match") == {
+        "content-type": "application/octet-stream",
+        "if-none-match": "*",
+    }
+    assert signed(address, "host", "x-amz-meta-case", "x-amz-content-sha256") == {
+        "x-amz-meta-case": "42",
+        "x-amz-content-sha256": "UNSIGNED-PAYLOAD",
+    }
+    assert signed(address, "host", "x-amz-checksum-sha256", "x-amz-sdk-checksum-algorithm", "content-md5") == {
+        "x-amz-checksum-sha256": base64.b64encode(hashlib.sha256(CONTENT).digest()).decode(),
+        "x-amz-sdk-checksum-algorithm": "SHA256",
+        "content-md5": base64.b64encode(hashlib.md5(CONTENT, usedforsecurity=False).digest()).decode(),
+    }
+    assert signed(address, "host", "x-amz-checksum-crc32") == {
+        "x-amz-checksum-crc32": base64.b64encode(zlib.crc32(CONTENT).to_bytes(4, "big")).decode()
+    }
+
+
+def test_given_a_signed_header_of_unknown_value_when_uploaded_then_the_refusal_names_it(address: str) -> None:
+    with pytest.raises(RefusedError, match="unknown_signed_header: x-amz-grant-read"):
+        signed(address, "host", "x-amz-grant-read")

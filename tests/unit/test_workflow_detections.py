@@ -1,4 +1,4 @@
-"""The detection table, evaluated as EventBridge would."""
+"""The detection table, evaluated as EventBridge does."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from moto.events.models import EventPattern
 from ir_router.workflow import detections, patterns, severity
 from ir_router.workflow.patterns import PatternError
 
-TABLE: list[dict[str, Any]] = json.loads(files("ir_router.workflow").joinpath("detections.json").read_text("utf-8"))[
-    "detections"
-]
+_TEXT = files("ir_router.workflow").joinpath("detections.json").read_text("utf-8")
+TABLE: list[dict[str, Any]] = json.loads(_TEXT.replace("${name_prefix}", "security-incident"))["detections"]
 
 values = st.sampled_from(
     [
@@ -31,7 +30,7 @@ values = st.sampled_from(
 
 
 def events() -> st.SearchStrategy[dict[str, Any]]:
-    """Events of the shapes that the table's patterns look at, with and without each field."""
+    """Return events of the shapes that the table's patterns match, with and without each field."""
     identity = st.fixed_dictionaries({}, optional={"type": values, "accessKeyId": values, "invokedBy": values})
     detail = st.fixed_dictionaries(
         {},
@@ -51,7 +50,7 @@ def events() -> st.SearchStrategy[dict[str, Any]]:
 
 
 def mutated(entry: dict[str, Any], event: dict[str, Any], rnd: Any) -> dict[str, Any]:
-    """The event, with some fields set to what the entry's pattern wants."""
+    """Return the event with some fields set to values that the entry's pattern matches."""
 
     def fit(pattern: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
         result = dict(target)
@@ -84,13 +83,16 @@ def test_given_any_event_when_evaluated_then_every_detection_agrees_with_another
         for entry in TABLE
         if EventPattern(None, entry["pattern"]).matches_event(event)  # type: ignore[arg-type]
     }
-    # moto compares numbers only with numbers, as EventBridge does; a text in `severity` is no finding of GuardDuty's.
+    # moto compares numbers only with numbers, as EventBridge does. A GuardDuty finding has no text in `severity`.
     assert ours == theirs
 
 
-def test_given_the_table_when_read_then_every_entry_is_whole() -> None:
+def test_given_the_table_when_read_then_every_entry_is_complete() -> None:
     for entry in TABLE:
-        assert set(entry) == {"id", "title", "severity", "grouped", "global_service", "read_only_calls", "pattern"}
+        assert set(entry) - {"at_least", "refine", "tampering"} == {
+            "id", "title", "severity", "whom", "grouped", "global_service", "read_only_calls", "techniques", "source",
+            "benign", "pattern",
+        }  # fmt: skip
     assert len({entry["id"] for entry in TABLE}) == len(TABLE)
 
 

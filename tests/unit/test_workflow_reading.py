@@ -1,4 +1,4 @@
-"""Reading events: who did what to whom, in every shape that CloudTrail, GuardDuty and AWS Health have."""
+"""Reading events: actor, action and subject, in every shape of CloudTrail, GuardDuty and AWS Health."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ir_router.errors import InvalidInputError
-from ir_router.workflow import allowlist, detections, protection, reading, severity, wording
+from ir_router.workflow import allowlist, detections, principals, protection, reading, severity, wording
 from ir_router.workflow.allowlist import Entry
 
 ACCOUNT = "123456789012"
@@ -101,7 +101,9 @@ _ISSUER = {"type": "IAMUser", "principalId": USER_ID, "arn": f"arn:aws:iam::{ACC
         (identity(type="Root", principalId=ACCOUNT), None),
     ],
 )
-def test_given_a_users_id_when_read_then_it_stays_with_whoever_acts_for_itself(who: Any, expected: str | None) -> None:
+def test_given_a_users_id_when_read_then_it_stays_with_the_user_that_acts_for_itself(
+    who: Any, expected: str | None
+) -> None:
     itself = {"userName": "bob"} if who["type"] in ("IAMUser", "FederatedUser") else None
     answer = {"accessKey": {"accessKeyId": "AKIANEW", **(itself or {})}}
     facts = reading.read(event(userIdentity=who, requestParameters=itself, responseElements=answer))
@@ -110,7 +112,7 @@ def test_given_a_users_id_when_read_then_it_stays_with_whoever_acts_for_itself(w
     assert facts["subject"].get("id") == expected
 
 
-def test_given_a_key_for_somebody_else_when_read_then_the_actors_id_is_not_theirs() -> None:
+def test_given_a_key_for_another_user_when_read_then_the_actors_id_is_not_theirs() -> None:
     who = identity(type="IAMUser", userName="mallory", principalId=USER_ID)
 
     assert "id" not in reading.read(event(userIdentity=who))["subject"]
@@ -131,10 +133,15 @@ def test_given_a_findings_principal_id_when_read_then_that_of_a_user_is_kept(
     details = {"accessKeyId": "ASIA1", "principalId": given_id, "userName": "bob", "userType": user_type}
     detail = {"accountId": ACCOUNT, "id": "f-1", "type": "T", "resource": {"accessKeyDetails": details}}
 
-    assert reading.read({"source": "aws.guardduty", "detail": detail})["subject"].get("id") == expected
+    assert (
+        reading.read({"detail-type": "GuardDuty Finding", "source": "aws.guardduty", "detail": detail})["subject"].get(
+            "id"
+        )
+        == expected
+    )
 
 
-def test_given_a_key_for_somebody_else_when_read_then_the_owner_is_the_subject_and_the_new_key_is_named() -> None:
+def test_given_a_key_for_another_user_when_read_then_the_owner_is_the_subject_and_the_new_key_is_named() -> None:
     facts = reading.read(event())
 
     assert (facts["subject"]["name"], facts["access_key_id"]) == ("bob", "AKIANEW")
@@ -162,14 +169,14 @@ def test_given_another_partition_when_read_then_arns_are_of_it() -> None:
     ],
 )
 def test_given_a_time_when_read_then_it_is_utc_or_none(given_time: str | None, expected: str | None) -> None:
-    assert reading.iso(given_time) == expected
+    assert principals.iso(given_time) == expected
 
 
 def test_given_keys_that_aws_health_names_twice_when_read_then_each_is_there_once() -> None:
     entities = [{"entityValue": key} for key in ("A", "B", "A", "")] + [None]
-    health = {"source": "aws.health", "detail": {"affectedEntities": entities}}
+    health = {"detail-type": "AWS Health Event", "source": "aws.health", "detail": {"affectedEntities": entities}}
 
-    assert reading.exposed_keys(health) == ["A", "B"]
+    assert reading.entities(health) == ["A", "B"]
 
 
 anything = st.recursive(
@@ -229,7 +236,7 @@ def test_given_any_field_spoiled_when_read_then_it_is_understood_or_refused_and_
     target[last] = value
 
     detections.matching(spoiled)
-    reading.exposed_keys(spoiled)
+    reading.entities(spoiled)
     try:
         facts = reading.read(spoiled)
     except InvalidInputError:

@@ -1,4 +1,4 @@
-"""The ledger's table of the in-process world: what was made quicker in moto must still be what DynamoDB does."""
+"""The simulator's ledger table: the faster parts of moto still behave as DynamoDB does."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The domain of cases: pure, imports nothing of ours."""
+"""The domain of cases. Pure: imports no other package of ir-router."""

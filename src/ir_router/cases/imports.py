@@ -1,13 +1,16 @@
-"""Which cases get a channel. Pure."""
+"""Decide which cases get a channel. Pure."""
 
 from __future__ import annotations
 
 
 def is_ours(created: float, closed: bool, first_poll: float | None, initial_import: str) -> bool:
-    """Whether a case is synchronised (times in seconds since the epoch).
+    """Whether a case is synchronised: if it is newer than the deployment, or open and `initial_import` is `open`.
 
-    A case that is newer than the deployment always is. An older one is when it is open and `initial_import` is `open`.
-    `first_poll` None: the poller has not run yet, so every case counts as older.
+    Args:
+        created: When the case was created, in seconds since the epoch.
+        closed: Whether the case is closed.
+        first_poll: When the poller first ran, in seconds since the epoch. None before that: every case counts as older.
+        initial_import: The variable `initial_import`.
     """
     if first_poll is not None and created >= first_poll:
         return True

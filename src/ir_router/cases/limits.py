@@ -1,6 +1,6 @@
 """The limits of AWS Security Incident Response, from botocore's model of `security-ir` 2018-05-10.
 
-Apart from the models, so that the internet-facing door can check forms without loading pydantic.
+Separate from the models, so that the webhook function can check forms without loading pydantic.
 """
 
 from __future__ import annotations

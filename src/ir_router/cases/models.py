@@ -1,6 +1,6 @@
-"""What a case, its comments and its attachments are: the parts of AWS Security Incident Response that we use.
+"""Models of cases, comments and attachments: the parts of AWS Security Incident Response that ir-router uses.
 
-Field names and limits are botocore's model of `security-ir` 2018-05-10.
+Field names and limits come from botocore's model of `security-ir` 2018-05-10.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Attachment(_Answer):
 
 
 class Comment(_Answer):
-    """A comment; comments are never deleted."""
+    """A comment. Comments are never deleted."""
 
     comment_id: str
     created_date: datetime | None = None
@@ -52,7 +52,7 @@ class Comment(_Answer):
 
 
 class CaseEdit(_Answer):
-    """A line of the case's history."""
+    """An entry of the case's history."""
 
     event_timestamp: datetime | None = None
     principal: str | None = None
@@ -76,9 +76,9 @@ class CaseRow(_Answer):
 
 
 class Case(_Answer):
-    """GetCase's answer, which has neither the case id nor a severity: both are added by the gateway.
+    """The response of GetCase. It has no case id and no severity; the gateway adds both.
 
-    An answer without ARN, status or title is none: people would be told that the case has become empty.
+    A response without ARN, status or title is invalid: otherwise ir-router would announce that the case became empty.
     """
 
     case_id: str
@@ -104,5 +104,5 @@ class Case(_Answer):
 
     @property
     def is_closed(self) -> bool:
-        """Whether the case is closed; a closed case is never opened again."""
+        """Whether the case is closed. A closed case is never reopened."""
         return self.case_status == "Closed"

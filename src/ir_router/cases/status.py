@@ -1,11 +1,12 @@
-"""The specification's four statuses and AWS Security Incident Response's seven, in both directions.
+"""Translate between the specification's four statuses and the seven of AWS Security Incident Response.
 
-botocore's model of `security-ir` has one status "Containment, Eradication and Recovery"; its parts are
-understood as well when a person types one.
+botocore's model of `security-ir` has one status "Containment, Eradication and Recovery". Users can also type one of its
+parts.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 SPECIFIED = ("Open", "In Progress", "Resolved", "Closed")
@@ -22,6 +23,9 @@ _SPECIFIED_OF: Mapping[str, str] = {
     "Closed": "Closed",
 }
 
+# All of AWS's statuses, in the order of a case's life. A test compares them with botocore's model.
+STATUSES = tuple(_SPECIFIED_OF)
+
 _MEANT_BY: Mapping[str, str] = {
     "Open": "Submitted",
     "In Progress": "Detection and Analysis",
@@ -30,10 +34,10 @@ _MEANT_BY: Mapping[str, str] = {
     "Eradication and Recovery": _RECOVERY,
 }
 
-# UpdateCaseStatus accepts these alone (`SelfManagedCaseStatus`); Closed is set by CloseCase.
+# UpdateCaseStatus accepts only these (`SelfManagedCaseStatus`). CloseCase sets Closed.
 SETTABLE = ("Submitted", "Detection and Analysis", _RECOVERY, "Post-incident Activities")
 
-# The moves that UpdateCaseStatus documents for self-managed cases, the way forward first.
+# The transitions that UpdateCaseStatus documents for self-managed cases, forward transitions first.
 _MOVES: Mapping[str, Sequence[str]] = {
     "Submitted": ("Detection and Analysis",),
     "Acknowledged": ("Detection and Analysis",),
@@ -44,7 +48,7 @@ _MOVES: Mapping[str, Sequence[str]] = {
 
 
 def reachable(case_status: str) -> Sequence[str]:
-    """The statuses that a self-managed case can be set to from here, directly or over others."""
+    """Return the statuses that a self-managed case can reach from `case_status`, directly or through others."""
     found: dict[str, None] = {}
     pending = list(_MOVES.get(case_status, ()))
     while pending:
@@ -56,9 +60,9 @@ def reachable(case_status: str) -> Sequence[str]:
 
 
 def way(case_status: str, wanted: str) -> Sequence[str]:
-    """The statuses to set, one after the other, to get from one to the other by documented moves.
+    """Return the statuses to set in turn, so that each step is a documented transition.
 
-    Without a documented way it is the wanted one alone: AWS decides. Empty when it is there already.
+    Without a documented path only `wanted` is returned, and AWS decides. Empty if the case already has the status.
     """
     if case_status == wanted:
         return ()
@@ -74,7 +78,7 @@ def way(case_status: str, wanted: str) -> Sequence[str]:
 
 
 def shown(case_status: str) -> str:
-    """How people see a status: `In Progress (Detection and Analysis)`; `Closed` needs no second word."""
+    """Return a status as shown to users, for example `In Progress (Detection and Analysis)` or `Closed`."""
     word = _SPECIFIED_OF.get(case_status)
     if word is None or word == case_status:
         return case_status or "Unknown"
@@ -82,16 +86,21 @@ def shown(case_status: str) -> str:
 
 
 def specified(case_status: str) -> str:
-    """The specification's word for a status, or the status itself where it has none."""
+    """Return the specification's word for a status, or the status itself if there is none."""
     return _SPECIFIED_OF.get(case_status, case_status)
 
 
 def parse(text: str) -> str | None:
-    """The API's status that a person means, in either vocabulary and any letter case, or None.
+    """Return the API's status for a typed one, in either vocabulary and any letter case, or None.
 
-    Not every answer can be set: `Acknowledged` and `Ready to Close` are the API's own, `Closed` is CloseCase's.
+    Hyphens and underscores count as spaces, and a full stop at the end as nothing: `in-progress`, `resolved.`
+
+    Some results cannot be set: only AWS sets `Acknowledged` and `Ready to Close`, and CloseCase sets `Closed`.
     """
-    wanted = " ".join(text.split()).casefold()
-    statuses = {word.casefold(): status for word, status in _MEANT_BY.items()}
-    statuses |= {status.casefold(): status for status in _SPECIFIED_OF}
-    return statuses.get(wanted)
+    statuses = {_plain(word): status for word, status in _MEANT_BY.items()}
+    statuses |= {_plain(status): status for status in _SPECIFIED_OF}
+    return statuses.get(_plain(text))
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.sub("[-_\u2010-\u2013]", " ", text).split()).rstrip(".!").casefold()

@@ -10,10 +10,11 @@ from ir_router.errors import InvalidInputError
 from ir_router.security_ir import gateway as security_ir
 
 
-def run(command: Command) -> Answer:
-    """Add the people to the case's watchers; the channel invites them."""
+def execute_command(command: Command) -> Answer:
+    """Add watchers to the case. The case's synchronisation invites them to the channel."""
     wanted = watchers.named(command)
     case = changing.open_case_to_change(command)
+    watchers.require_inside(wanted)
     present = {watcher.email.lower() for watcher in case.watchers}
     known = set(command.first("before", sorted(present)))
     new = [person for person in wanted if person.email.lower() not in known]
@@ -24,8 +25,8 @@ def run(command: Command) -> Answer:
         raise InvalidInputError(rendering.too_many_watchers(len(present), WATCHER_LIMIT))
     command.changes = True
     if missing:
-        changing.remember_person(command, "watchers", watchers.shown(missing))
+        changing.record_user(command, "watchers", watchers.shown(missing))
         security_ir.update_case(command.case_id, watchersToAdd=watchers.as_parameter(missing))
-    changing.write_comment(command, f"Watchers added by {command.real_name} from Slack: {watchers.shown(new)}.")
-    changing.tell_synchronisation(command)
+    changing.write_comment(command, f"Watchers added by {command.identity} from Slack: {watchers.shown(new)}.")
+    changing.notify_synchronisation(command)
     return Answer(rendering.watchers_changed("added", watchers.shown(new), command.by, clock.utc_now()))

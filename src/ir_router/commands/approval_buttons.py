@@ -1,116 +1,148 @@
-"""Approve and Deny in Slack: who pressed, may they decide, and the decision handed to the approval function.
+"""The buttons Approve and Deny: open a form, check that the user may decide, and pass on the decision.
 
-Approvers are the configured people, e-mail addresses and user groups, or else the membership's response team. The owner
-of the contained credentials is refused by the approval function, whoever lists them.
+A button counts only in a message that ir-router posted for its approval. The form shows the facts of the ledger,
+because another holder of the bot token can change the message. Its submission is passed to the approval function.
+
+Approvers are the configured users, e-mail addresses and user groups, or else the membership's response team. The
+approval function rejects the owner of the contained credentials, even if a list names them.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ir_router import aws, observability
-from ir_router.commands import execution, forms, people, permissions
+from ir_router.commands import execution, forms, modals, people, permissions
 from ir_router.commands.command import Answer, Command, NotPermittedError, of_interaction
-from ir_router.errors import InvalidInputError, RefusedError, UncertainError
+from ir_router.errors import InvalidInputError, UncertainError
 from ir_router.ledger import approvals, audit
+from ir_router.ledger.approvals import AnswerStatus
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.settings import settings
-from ir_router.slack.messages import section
-from ir_router.slack.text import escape
-from ir_router.sync import approval_message, members
+from ir_router.slack import identity
+from ir_router.sync import approval_message, approval_places, approval_tampering, approver_set, members
 
-_NOT_PERMITTED = (
-    "Only approvers may decide about containments: the people of the variable slack_approvers, or without it the "
-    "incident response team of AWS Security Incident Response. Ask one of them."
+_NAMED = 10
+_ADDED_LATER = (
+    "Decision not recorded: you became an approver after this request was made. Ask a user who was an approver then."
 )
-# The message itself shows these moments later; saying it twice would only be noise.
-_SHOWN_ELSEWHERE = frozenset({"approved", "denied"})
+# The approval's message shows these outcomes moments later, so an answer would repeat them.
+_SHOWN_ELSEWHERE: frozenset[AnswerStatus] = frozenset({"approved", "denied"})
 
 
-def handle(payload: Mapping[str, Any], context: Any) -> None:
-    """A button of an approval was pressed, or the form with the reason was submitted."""
+class _Pressed(NamedTuple):
+    """A pressed button: its decision, its value, and the `ts` of its message."""
+
+    decision: approvals.Answer
+    value: str
+    message_ts: str
+
+
+def handle_interaction(payload: Mapping[str, Any], context: Any) -> None:
+    """Handle a pressed button of an approval request, or the submitted form of a decision."""
     if payload.get("type") == "view_submission":
-        origin = forms.origin_of(payload)
-        known = {name: origin[name] for name in ("channel_id", "response_url") if name in origin}
-        command = of_interaction(payload, "deny", str(payload["view"]["id"]), context, **known)
-        reason, pressed = forms.text_of(payload, approval_message.REASON), origin.get("approval_id", "")
-        execution.execute(command, lambda command: _deny(command, pressed, reason.strip()), attempted="update")
+        _submitted(payload, context)
         return
     action = payload["actions"][0]
-    pressed = str(action.get("value") or "")
-    approve = action["action_id"] == approval_message.APPROVE
-    command = of_interaction(payload, "approve" if approve else "deny", str(payload.get("trigger_id")), context)
-    if approve:
-        execution.execute(command, lambda command: _decide(command, pressed, "approve", ""), attempted="update")
-    else:
-        execution.execute(command, lambda command: _ask_reason(command, pressed), attempted="update")
+    pressed = _Pressed(
+        decision="approve" if action["action_id"] == approval_message.APPROVE else "deny",
+        value=str(action.get("value") or ""),
+        message_ts=str(payload["container"].get("message_ts") or ""),
+    )
+    command = of_interaction(payload, pressed.decision, str(payload.get("trigger_id")), context)
+    execution.execute(command, lambda command: _press(command, pressed), attempted="update")
 
 
-def _ask_reason(command: Command, pressed: str) -> None:
-    """Open the form at once, since a `trigger_id` lives 3 s; then see whether the person may decide.
+def _submitted(payload: Mapping[str, Any], context: Any) -> None:
+    origin = forms.origin_of(payload)
+    known = {name: origin[name] for name in ("channel_id", "response_url") if name in origin}
+    decision: approvals.Answer = (
+        "approve" if payload["view"].get("callback_id") == approval_message.APPROVE_FORM else "deny"
+    )
+    command = of_interaction(payload, decision, str(payload["view"]["id"]), context, **known)
+    value = origin.get("approval_id", "")
+    if decision == "approve":
+        execution.execute(command, lambda command: _decide(command, value, "approve", ""), attempted="update")
+        return
+    reason = forms.text_of(payload, approval_message.REASON).strip()
+    execution.execute(command, lambda command: _deny(command, value, reason), attempted="update")
 
-    The form shows the question as it is now, with the events that joined since the message was posted.
+
+def _press(command: Command, pressed: _Pressed) -> Answer | None:
+    """Open the form first, because a `trigger_id` expires after 3 s, and then check whether the user may decide.
+
+    The form shows the approval request as it is now, including events that joined after the message was posted.
     """
-    row, _seen = _approval(pressed)
+    row, _seen = _approval(pressed.value)
+    require_posted(command, row, pressed.message_ts)
+    if row["state"] != approvals.PENDING:
+        return _decide(command, pressed.value, pressed.decision, "")  # the answer names the earlier decision
     origin = {
-        "approval_id": approval_message.asked_now(row),
+        "approval_id": approval_message.button_value(row),
         "channel_id": command.channel_id,
         "response_url": command.response_url,
     }
-    form = approval_message.reason_form(json.dumps(origin), row)
+    make = approval_message.approve_form if pressed.decision == "approve" else approval_message.reason_form
+    form = make(json.dumps(origin), row)
+    view_id = modals.open_form(command, form, f"Press {pressed.decision.capitalize()} again")
     try:
-        view = command.slack.post("views.open", trigger_id=command.trigger_id, view=form)["view"]
-    except RefusedError as error:
-        if "trigger" not in error.code:
-            raise
-        raise InvalidInputError("The form could not be opened in time. Press Deny again.") from error
-    try:
-        _require_approver(command, row)
+        require_approver(command, row)
     except NotPermittedError as error:
-        refusal = {
-            "type": "modal",
-            "title": form["title"],
-            "close": {"type": "plain_text", "text": "Close"},
-            "blocks": [section(escape(f"❌ {error}"))],
-        }
-        command.slack.read("views.update", view_id=str(view["id"]), view=refusal)
+        modals.show_refusal(command, view_id, form["title"], f"❌ {error}")
         raise
+    return None
+
+
+def require_posted(command: Command, row: Row, message_ts: str) -> None:
+    """Raise NotPermittedError, and record and report it, unless ir-router posted the message for this approval."""
+    if approval_places.is_posted(row, command.channel_id, message_ts):
+        return
+    details = {
+        "approval_id": row["approval_id"],
+        "execution": row["execution"],
+        "reason": "unknown_message",
+        "channel_id": command.channel_id,
+        "message_ts": message_ts,
+        "slack_user_id": command.user_id,
+    }
+    audit.append("decision_refused", command.identity, details, once=f"command/{command.id}")
+    approval_tampering.publish(str(row["approval_id"]), command.channel_id, message_ts)
+    where = f"in the channel of case {row['case_id']}" if row.get("case_id") else "in the security channel"
+    raise NotPermittedError(
+        "Decision not recorded: ir-router does not know this message as an approval request. Use the approval request "
+        f"{where}. If it appeared seconds ago, press the button again in a minute."
+    )
 
 
 def _deny(command: Command, pressed: str, reason: str) -> Answer | None:
     if not reason:
-        raise InvalidInputError("Nothing was decided: say why it is denied.")
+        raise InvalidInputError("Decision not recorded: enter a reason to deny.")
     return _decide(command, pressed, "deny", reason)
 
 
-def _decide(command: Command, pressed: str, decision: str, reason: str) -> Answer | None:
+def _decide(command: Command, pressed: str, decision: approvals.Answer, reason: str) -> Answer | None:
     row, seen = _approval(pressed)
     approval_id = str(row["approval_id"])
-    _require_approver(command, row)
-    user = command.names.user(command.user_id)
-    analyst = {
-        "slack_user_id": command.user_id,
-        "email": str((user.get("profile") or {}).get("email") or ""),
-        "name": command.real_name,
-    }
-    answer = _invoke(
+    require_approver(command, row)
+    answer = invoke(
         {
             "approval_id": approval_id,
             "decision": decision,
-            "analyst": analyst,
+            "analyst": analyst(command),
             "notes": reason,
             "joined_events": seen,
             "request_id": command.id,
         }
     )
-    status = str(answer["status"])
-    logger.info("decision handed over", extra={"approval_id": approval_id, "status": status})
-    if status == "not_allowed":  # the approval function has left it in the audit
+    status: AnswerStatus = answer["status"]
+    shown = {"approval_id": approval_id, "status": status}
+    logger.info("approval.decision_sent: the approval function answered", extra=shown)
+    if status == "not_allowed":  # the approval function has recorded it in the audit
         raise NotPermittedError(str(answer["message"]))
     if status == "events_joined":
         raise InvalidInputError(str(answer["message"]))
@@ -120,39 +152,70 @@ def _decide(command: Command, pressed: str, decision: str, reason: str) -> Answe
     return Answer(str(answer["message"]))
 
 
+def analyst(command: Command) -> dict[str, str]:
+    """Return the user as the approval function expects an analyst."""
+    user = command.names.user(command.user_id)
+    return {
+        "slack_user_id": command.user_id,
+        "email": identity.confirmed_email(user) or "",
+        "name": command.real_name,
+    }
+
+
 def _approval(pressed: str) -> tuple[Row, int | None]:
-    """The approval, and how many events had joined in the question that was answered."""
-    approval_id, seen = approval_message.pressed(pressed)
+    """Return the approval, and how many joined events the pressed message showed."""
+    approval_id, seen = approval_message.parse_button_value(pressed)
     row = approvals.get(approval_id) if approval_id else None
     if row is None:
-        raise InvalidInputError("This approval is not known any more; nothing was decided.")
+        raise InvalidInputError("Decision not recorded: this approval request no longer exists.")
     observability.correlate(approval_id)
     return row, seen
 
 
-def _require_approver(command: Command, row: Row) -> None:
-    """Raises NotPermittedError, and leaves it in the audit, when the person is no approver."""
+def require_approver(command: Command, row: Row) -> None:
+    """Raise NotPermittedError, and record it in the audit, unless the user is an approver."""
     approvers = settings().approvers
+    requester = people.requester(command, approvers)
     decision = permissions.decide(
-        people.requester(command, approvers),
+        requester,
         watchers=(),
         response_team=() if approvers else [person.email for person in members.response_team()],
         editors=approvers,
     )
-    if decision.allowed:
+    is_later = decision.allowed and not approver_set.is_frozen_approver(row, command.user_id, requester.email)
+    if decision.allowed and not is_later:
         return
     details = {
         "approval_id": row["approval_id"],
         "execution": row["execution"],
-        "reason": decision.reason.value,
+        "reason": "added_later" if is_later else decision.reason.value,
         "slack_user_id": command.user_id,
     }
-    audit.append("decision_refused", command.real_name, details, once=f"command/{command.id}")
-    raise NotPermittedError(_NOT_PERMITTED)
+    audit.append("decision_refused", command.identity, details, once=f"command/{command.id}")
+    raise NotPermittedError(_ADDED_LATER if is_later else _not_permitted(command))
 
 
-def _invoke(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """The approval function's answer. Raises UncertainError when there is none; asking again does no harm."""
+def _not_permitted(command: Command) -> str:
+    """Return the refusal with the names of the approvers."""
+    chosen = settings().approvers
+    team = [] if chosen else [person.name or person.email for person in members.response_team()]
+    who = [_name(command, one) for one in chosen] or team
+    more = f" and {len(who) - _NAMED} more" if len(who) > _NAMED else ""
+    source = "slack_approvers" if chosen else "the incident response team of AWS Security Incident Response"
+    listed = f"Ask one of them: {', '.join(who[:_NAMED])}{more}." if who else "The list is empty: ask your operators."
+    return f"Decision not recorded: only approvers can decide. Approvers are the users of {source}. {listed}"
+
+
+def _name(command: Command, approver: str) -> str:
+    if "@" in approver:
+        return approver
+    if approver.startswith("S"):
+        return f"@{command.names.group(approver)}"
+    return command.names.real_name(approver)
+
+
+def invoke(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the approval function's answer. Raises UncertainError without one; a repeated call is harmless."""
     try:
         answer = aws.client("lambda").invoke(
             FunctionName=settings().require("approval_function"), Payload=json.dumps(payload).encode()

@@ -1,7 +1,7 @@
-"""The sub-commands of `/security-ir`: one line each. What one does is in the module of its name
-(`update-status`: `commands/update_status.py`, whose `run(command)` returns the answer).
+"""The catalogue of sub-commands of `/security-ir`, the only list of them.
 
-Read by the internet-facing door as well: nothing heavy is imported here.
+The module of a sub-command has its name and defines `execute_command(command)`: `update-status` is in
+`commands/update_status.py`. The webhook reads this module too, so it imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ COMMAND = "/security-ir"
 class SubCommand:
     """A sub-command.
 
-    `argument` is how the usage shows it and `asks_for` what is missing without it (empty: none is needed).
-    `changes`: it changes the case, so only those who may do that may run it. `anywhere`: it needs no case channel.
+    Attributes:
+        name: The word after `/security-ir`.
+        purpose: Its line in the help.
+        argument: The argument as the usage shows it.
+        asks_for: The missing argument as the error names it. Empty if no argument is required.
+        changes: Whether it changes the case, so that it needs the permission to do so.
+        anywhere: Whether it works outside the channel of a case.
     """
 
     name: str
     purpose: str
-    progress: str
     argument: str = ""
     asks_for: str = ""
     changes: bool = False
@@ -30,33 +34,29 @@ class SubCommand:
 
     @property
     def usage(self) -> str:
-        """What to type."""
+        """Return the command as users type it."""
         return f"{COMMAND} {self.name} {self.argument}".rstrip()
 
     @property
     def module(self) -> str:
-        """The module that carries it out."""
+        """Return the full name of its module."""
         return f"ir_router.commands.{self.name.replace('-', '_')}"
 
-
-_READING = "⏳ Reading the case…"
-_UPDATING = "⏳ Updating the case…"
-_MOMENT = "⏳ One moment…"
 
 SUB_COMMANDS: Mapping[str, SubCommand] = {
     entry.name: entry
     for entry in (
-        SubCommand("status", "Get current case status and details", _READING),
-        SubCommand("update-status", "Update case status", _UPDATING, "<status>", "a status", changes=True),
-        SubCommand("update-description", "Update case description", _UPDATING, "<text>", "a description", changes=True),
-        SubCommand("update-title", "Update case title", _UPDATING, "<text>", "a title", changes=True),
-        SubCommand("close", "Close the case", _READING, changes=True),
-        SubCommand("incident-details", "Get incident details", _READING),
-        SubCommand("create", "Open a new case with a form", "📝 Opening the form…", "[title]", anywhere=True),
-        SubCommand("add-watcher", "Add watchers", _UPDATING, "<@name or e-mail>", "a person", changes=True),
-        SubCommand("remove-watcher", "Remove watchers", _UPDATING, "<@name or e-mail>", "a person", changes=True),
-        SubCommand("comment", "Comment on the case without the channel", _UPDATING, "<text>", "a text", changes=True),
-        SubCommand("sync", "Compare case and channel now", _MOMENT),
-        SubCommand("help", "Show this list", _MOMENT, anywhere=True),
+        SubCommand("status", "Get current case status and details"),
+        SubCommand("update-status", "Update case status", "<status>", "a status", changes=True),
+        SubCommand("update-description", "Update case description", "<text>", "a description", changes=True),
+        SubCommand("update-title", "Update case title", "<text>", "a title", changes=True),
+        SubCommand("close", "Close the case", changes=True),
+        SubCommand("incident-details", "Get incident details"),
+        SubCommand("create", "Open a new case with a form", "[title]", anywhere=True),
+        SubCommand("add-watcher", "Add watchers", "<@name or e-mail>", "a person", changes=True),
+        SubCommand("remove-watcher", "Remove watchers", "<@name or e-mail>", "a person", changes=True),
+        SubCommand("comment", "Comment on the case only, not in the channel", "<text>", "a text", changes=True),
+        SubCommand("sync", "Synchronise the case with this channel now"),
+        SubCommand("help", "Show this list", anywhere=True),
     )
 }

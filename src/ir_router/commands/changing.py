@@ -1,7 +1,7 @@
-"""What all commands that change the case have in common.
+"""Steps shared by all commands that change a case.
 
-The person is remembered before the call, so that whoever tells of the change in the channel can name them; the system
-comment and the hint follow it. The message in the channel and the topic are the work of the case's synchronisation.
+A command first records the user, then calls the API, and then writes a system comment and a hint. The case's
+synchronisation announces the change in the channel, names the recorded user and sets the topic.
 """
 
 from __future__ import annotations
@@ -21,26 +21,41 @@ from ir_router.sync import hints, system_comments
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._:-]")
 
 
-def case_to_change(command: Command) -> Case:
-    """The case as it is, for somebody who may change it. Raises NotPermittedError."""
+def case_to_change(command: Command, *, as_watcher: bool = True) -> Case:
+    """Return the case if the user may change it. Raises NotPermittedError.
+
+    Without `as_watcher`, only the response team and the editors may make this change.
+    """
     case = security_ir.get_case(command.case_id)
-    people.require_may_change(command, case.watchers)
+    people.require_may_change(command, case.watchers, as_watcher=as_watcher)
     return case
 
 
-def open_case_to_change(command: Command) -> Case:
-    """As `case_to_change`; raises InvalidInputError for a closed case."""
-    case = case_to_change(command)
+def open_case_to_change(command: Command, *, as_watcher: bool = True) -> Case:
+    """Return the case if it is open and the user may change it (see `case_to_change`).
+
+    Raises:
+        NotPermittedError: The user may not change the case.
+        InvalidInputError: The case is closed.
+    """
+    case = case_to_change(command, as_watcher=as_watcher)
     if case.is_closed:
         raise InvalidInputError(rendering.cannot_change_closed(case))
     return case
 
 
 def must_change(command: Command, label: str, before: str, now: str, wanted: str) -> bool:
-    """Whether the field must be set; False when an earlier attempt of this command has set it.
+    """Return whether the field must be set. It need not if an earlier attempt of this command has set it.
 
-    `before` is what the first attempt found. Raises InvalidInputError when somebody else changed the field between
-    two attempts: what they wrote later is not overwritten.
+    Args:
+        command: The command.
+        label: The field's name, for the error message.
+        before: The value that the first attempt found.
+        now: The current value.
+        wanted: The value to set.
+
+    Raises:
+        InvalidInputError: Another user changed the field between two attempts. The newer value is not overwritten.
     """
     if now == wanted:
         return False
@@ -49,13 +64,16 @@ def must_change(command: Command, label: str, before: str, now: str, wanted: str
     return True
 
 
-def remember_person(command: Command, field: str, value: str, *, number: int = 0) -> None:
-    """Keep who changes which field to what, for the channel's message and for `incident-details`.
+def record_user(command: Command, field: str, value: str, *, number: int = 0) -> None:
+    """Record the user and the change, for the channel's message and for `incident-details`.
 
-    `field` is the ledger's attribute (`slackChannelCaseStatus`), `value` the API's; `number` tells several values of
-    one command apart.
+    Args:
+        command: The command.
+        field: The ledger's attribute, for example `slackChannelCaseStatus`.
+        value: The new value, as the API spells it.
+        number: Distinguishes several changes of one command.
     """
-    command.deadline.check()  # the change itself comes next
+    command.deadline.check()  # the API call comes next
     person = {"name": command.real_name, "slack_user_id": command.user_id}
     change = {**person, "field": field, "value": value, "at": command.first("at", clock.now())}
     name = f"{name_of(command)}-{number}" if number else name_of(command)
@@ -63,17 +81,17 @@ def remember_person(command: Command, field: str, value: str, *, number: int = 0
 
 
 def write_comment(command: Command, text: str) -> None:
-    """The system comment on the case, once for this command."""
-    # Whoever has taken its claim over (the case's synchronisation, after a long while) writes it.
+    """Write a system comment on the case, once for this command."""
+    # After a long time the case's synchronisation may take over the claim, and then writes the comment.
     with suppress(LeaseLostError):
         system_comments.write(command.case_id, name_of(command), text)
 
 
-def tell_synchronisation(command: Command, detail_type: str = "CaseUpdated") -> None:
-    """A hint, so that the channel follows within a second; without it the next poll finds the change."""
+def notify_synchronisation(command: Command, detail_type: hints.DetailType = "CaseUpdated") -> None:
+    """Publish a hint, so that the channel is in sync within a second. Without it the next poll finds the change."""
     hints.publish([hints.Hint(command.case_id, detail_type)])
 
 
 def name_of(command: Command) -> str:
-    """What the ledger and the comment call this command."""
+    """Return the name of this command in the ledger and in its comment."""
     return f"{command.name}-{_NOT_IN_A_NAME.sub('-', command.id)}"

@@ -1,4 +1,8 @@
-"""`/security-ir close`: asks first, since a closed case cannot be reopened; the button closes."""
+"""`/security-ir close`: ask for confirmation, because a closed case cannot be reopened. The button closes the case.
+
+The button names the command that asked, which only the ledger, Slack and the user know. Every holder of the bot token
+can post a message with such a button, but cannot read the one that the user sees.
+"""
 
 from __future__ import annotations
 
@@ -8,43 +12,48 @@ from typing import Any
 from ir_router import clock, observability
 from ir_router.cases import status
 from ir_router.cases.models import Case
-from ir_router.commands import changing, execution, rendering, timeline
-from ir_router.commands.command import Answer, Command, case_of, of_interaction
+from ir_router.commands import changing, execution, people, rendering, timeline
+from ir_router.commands.command import Answer, Command, NotPermittedError, case_of, of_interaction
 from ir_router.errors import InvalidInputError, RefusedError
+from ir_router.ledger import keys, table
 from ir_router.security_ir import gateway as security_ir
-from ir_router.slack.messages import section
-from ir_router.slack.text import escape, shorten
+from ir_router.slack.messages import plain
+from ir_router.slack.text import shorten
 
 CONFIRM, KEEP = "close_confirm", "close_keep"
 _TITLE_LENGTH = 200
+# The attribute of a command's row with the case and the user that its buttons are for.
+_ASKED = "asked_to_close"
 
 
-def run(command: Command) -> Answer:
-    """Ask for confirmation."""
-    case = changing.case_to_change(command)
+def execute_command(command: Command) -> Answer:
+    """Answer with a confirmation: the case's title and status, and two buttons."""
+    case = changing.case_to_change(command, as_watcher=False)
     if case.is_closed:
         return Answer(rendering.already_closed(case))
     question = _question(case)
-    return Answer(question, confirmation_blocks(case, question))
+    return Answer(question, confirmation_blocks(command, case, question))
 
 
-def confirmation_blocks(case: Case, text: str) -> list[dict[str, Any]]:
-    """A text with the buttons that close the case or leave it."""
+def confirmation_blocks(command: Command, case: Case, text: str) -> list[dict[str, Any]]:
+    """Return a text with the buttons that close the case or keep it open, for the user of the command."""
+    command.first(_ASKED, {"case_id": case.case_id, "user_id": command.user_id})
     return [
-        section(escape(text)),
+        plain(text),
         {
             "type": "actions",
             "elements": [
-                _button(CONFIRM, "Close case", case.case_id) | {"style": "danger"},
-                _button(KEEP, "Keep it open", case.case_id),
+                _button(CONFIRM, "Close case", command.id) | {"style": "danger"},
+                _button(KEEP, "Keep it open", command.id),
             ],
         },
     ]
 
 
-def handle(payload: Mapping[str, Any], context: Any) -> None:
-    """A button of the question was pressed; pressed twice, it closes once."""
-    action_id = str(payload["actions"][0]["action_id"])
+def handle_interaction(payload: Mapping[str, Any], context: Any) -> None:
+    """Handle a pressed button of the confirmation. Two presses close the case once."""
+    action = payload["actions"][0]
+    action_id, asked_by = str(action["action_id"]), str(action.get("value") or "")
     container = payload.get("container") or {}
     pressed = f"{action_id}:{container.get('channel_id', '')}:{container.get('message_ts', '')}"
     command = of_interaction(payload, "close" if action_id == CONFIRM else "keep-open", pressed, context)
@@ -52,36 +61,47 @@ def handle(payload: Mapping[str, Any], context: Any) -> None:
     command.case_id = case_of(command.channel_id)
     if command.case_id:
         observability.correlate(command.case_id)
-    work = _close if action_id == CONFIRM else _keep
-    execution.execute(command, work, attempted="update")
+    execution.execute(
+        command, lambda command: _close(command, asked_by) if action_id == CONFIRM else _keep(), attempted="update"
+    )
 
 
-def _keep(_command: Command) -> Answer:
+def _keep() -> Answer:
     return Answer("", removes=True)
 
 
-def _close(command: Command) -> Answer:
+def _close(command: Command, asked_by: str) -> Answer:
     if not command.case_id:
-        raise InvalidInputError("This channel belongs to no case any more; nothing was closed")
-    case = changing.case_to_change(command)
+        raise InvalidInputError("This channel no longer belongs to a case, so nothing was closed")
+    _require_asked(command, asked_by)
+    case = changing.case_to_change(command, as_watcher=False)
     was_closed = bool(command.first("was_closed", case.is_closed))
     if was_closed:
         return Answer(rendering.already_closed(case), replaces=True)
     command.changes = True
     if not case.is_closed:
-        changing.remember_person(command, timeline.STATUS, "Closed")
-        # Before the call, since a closed case takes no comments; true also when AWS refuses to close.
-        changing.write_comment(command, f"Closing asked for by {command.real_name} from Slack.")
+        changing.record_user(command, timeline.STATUS, "Closed")
+        # Before the call, because AWS accepts no comments on a closed case. So it must be true if AWS rejects the call.
+        changing.write_comment(command, f"{command.identity} is closing this case from Slack.")
         _close_once(command)
-    changing.tell_synchronisation(command)
+    changing.notify_synchronisation(command)
     return Answer(rendering.closed(command.case_id, command.by, clock.utc_now()), replaces=True)
+
+
+def _require_asked(command: Command, asked_by: str) -> None:
+    """Raise NotPermittedError, and record it, unless the user's own command asked to close this case."""
+    row = table.get(keys.command(asked_by)) if asked_by else None
+    if (row or {}).get(_ASKED) == {"case_id": command.case_id, "user_id": command.user_id}:
+        return
+    people.record_refusal(command, "unknown_message")
+    raise NotPermittedError("Case not closed: ir-router does not know this button. Run /security-ir close")
 
 
 def _close_once(command: Command) -> None:
     try:
         security_ir.close_case(command.case_id)
     except RefusedError:
-        # botocore repeats a call whose answer was lost; the second one then finds the case closed by the first.
+        # botocore repeats a call after a lost answer. The second call then finds the case closed by the first.
         if not security_ir.get_case(command.case_id).is_closed:
             raise
 
@@ -93,10 +113,10 @@ def _question(case: Case) -> str:
     )
 
 
-def _button(action_id: str, text: str, case_id: str) -> dict[str, Any]:
+def _button(action_id: str, text: str, command_id: str) -> dict[str, Any]:
     return {
         "type": "button",
         "action_id": action_id,
         "text": {"type": "plain_text", "text": text},
-        "value": case_id,
+        "value": command_id,
     }

@@ -1,4 +1,4 @@
-"""A command at work: who asked what, where, and the means to do it and to answer."""
+"""A command in execution: the user, the request, and the means to execute and answer it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,23 @@ from ir_router.ledger.claims import Claim
 from ir_router.observability import logger
 from ir_router.slack import response_url
 from ir_router.slack.gateway import Names, Slack
-from ir_router.slack.messages import section
+from ir_router.slack.messages import plain
 from ir_router.slack.text import MESSAGE_LENGTH, escape, shorten, to_plain
 
-# Time kept for the answer when the work took all the rest: a response_url call that fails, then an ephemeral message.
+# Time reserved for the answer: a response_url call that fails, then an ephemeral message.
 _RESERVE_SECONDS = 12.0
 _STRAY = re.compile(r"<(?![@#!]|[a-z]+:)")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the person is told. `text` is plain; it is escaped where it is sent.
+    """The answer to the user.
 
-    `blocks` are shown instead of it where they say more (buttons, links). `replaces` takes the place of the message
-    whose button was pressed; `removes` takes that message away and says nothing.
+    Attributes:
+        text: Plain text, which is escaped when it is sent.
+        blocks: Block Kit to show instead of the text, for buttons and links.
+        replaces: Whether it replaces the message whose button was pressed.
+        removes: Whether it only removes that message.
     """
 
     text: str
@@ -38,17 +41,20 @@ class Answer:
 
 
 class NotPermittedError(InvalidInputError):
-    """The person may not change the case; the message is what they are told."""
+    """The user may not do this. The message is shown to the user."""
 
 
 @dataclass
 class Command:
-    """`id` makes it once: the `trigger_id` of a slash command, the id of a form or of a pressed button.
+    """A slash command, a submitted form or a pressed button.
 
-    `replaces`: errors take the place of the message whose button was pressed, since the button is used up.
-    `mend` are blocks shown below an error: a button that gives back what was typed.
-    `case_id` is empty where the command needs no case. `claim` is there while it is carried out. `changes`: it goes on
-    to change the case, so that its end belongs into the audit.
+    Attributes:
+        id: The `trigger_id` of a slash command, or the id of a form or a pressed button. Each id is executed once.
+        case_id: Empty if the command needs no case.
+        replaces: Whether errors replace the message whose button was pressed, because the button is used up.
+        changes: Whether it has begun to change the case. If so, the audit records its outcome.
+        fix_blocks: Blocks below an error, for example a button that opens the form again with the user's text.
+        claim: The claim while the command is executed.
     """
 
     id: str
@@ -56,8 +62,6 @@ class Command:
     argument: str
     user_id: str
     user_name: str
-    team_id: str
-    enterprise_id: str
     channel_id: str
     response_url: str
     trigger_id: str
@@ -67,34 +71,42 @@ class Command:
     case_id: str = ""
     replaces: bool = False
     changes: bool = False
-    mend: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    fix_blocks: list[dict[str, Any]] = field(default_factory=list, repr=False)
     claim: Claim | None = field(default=None, repr=False)
 
     @property
     def is_repeated(self) -> bool:
-        """Whether an earlier attempt may have had its effect."""
+        """Whether an earlier attempt may have had an effect."""
         return self.claim is not None and self.claim.attempt > 1
 
     @property
     def by(self) -> str:
-        """The person's handle, as Slack shows it behind an `@`."""
+        """The user's handle, as Slack shows it after an `@`."""
         return str(self.names.user(self.user_id).get("name") or self.user_name or self.user_id)
 
     @property
     def real_name(self) -> str:
-        """The person's real name."""
+        """The user's real name."""
         return self.names.real_name(self.user_id)
 
     @property
-    def plain_argument(self) -> str:
-        """The argument without Slack's markup: mentions and links as names, `&lt;` as `<`.
+    def identity(self) -> str:
+        """The user as `Name (address, Slack user id)`, for comments and the audit."""
+        return self.names.identified(self.user_id)
 
-        Slack escapes what was typed only when the command's settings say so: a `<` that begins no markup stays.
+    @property
+    def plain_argument(self) -> str:
+        """The argument as plain text: mentions and links become names, and `&lt;` becomes `<`.
+
+        Slack escapes the argument only if the command's settings require it. A `<` that begins no markup stays.
         """
-        return to_plain(_STRAY.sub("&lt;", self.argument), self.names.real_name, self.names.channel)
+        return to_plain(_STRAY.sub("&lt;", self.argument), self.names.real_name, self.names.channel, self.names.group)
 
     def first(self, name: str, value: Any) -> Any:
-        """The value as it was at the first attempt: a repeated one reports what that one found."""
+        """Return the value that the first attempt had, and store it at the first attempt.
+
+        A repeated attempt thereby reports the state that the first one found.
+        """
         if self.claim is None:
             return value
         if name in self.claim.row:
@@ -104,14 +116,14 @@ class Command:
         return value
 
     def error(self, text: str) -> Answer:
-        """An error, with what mends it below."""
-        blocks = [section(escape(text)), *self.mend] if self.mend else None
+        """Return an error as an answer, with `fix_blocks` below it."""
+        blocks = [plain(text), *self.fix_blocks] if self.fix_blocks else None
         return Answer(text, blocks, replaces=self.replaces)
 
     def answer(self, answer: Answer) -> None:
-        """Tell the person: at the `response_url`, or else by an ephemeral message. A failure of both is logged.
+        """Send an answer to the `response_url`, or as an ephemeral message if that fails.
 
-        The command itself is done by then, so nothing is raised.
+        A failure of both is logged and not raised, because the command itself has ended.
         """
         text = escape(shorten(answer.text, MESSAGE_LENGTH))
         body: dict[str, Any] = {"response_type": "ephemeral", "text": text, "mrkdwn": False}
@@ -124,7 +136,8 @@ class Command:
         try:
             response_url.post(self.response_url, body)
         except (RefusedError, UncertainError) as error:
-            logger.warning("the response_url took no answer", extra={"error": str(error), "command": self.name})
+            details = {"error": str(error), "command": self.name}
+            logger.warning("slack.response_url_rejected: an ephemeral message is sent instead", extra=details)
             if not answer.removes:
                 self._whisper(text, answer.blocks)
 
@@ -138,17 +151,25 @@ class Command:
                 **({"blocks": blocks} if blocks else {}),
             )
         except IrRouterError as error:
-            logger.error("a command's outcome could not be told", extra={"error": str(error), "command": self.name})
+            details = {"error": str(error), "command": self.name}
+            logger.error("command.answer_not_delivered: the user did not receive the outcome", extra=details)
 
 
 def case_of(channel_id: str) -> str:
-    """The case of a channel; empty when the channel is none of ours."""
+    """Return the case id of a channel; empty for a channel without a case."""
     row = table.get(keys.channel(channel_id)) if channel_id else None
     return str(row["case_id"]) if row else ""
 
 
 def of_slash_command(form: Mapping[str, str], name: str, argument: str, context: LambdaContext) -> Command:
-    """The command of a slash command's form (https://api.slack.com/interactivity/slash-commands)."""
+    """Build the command from a slash command's form (https://api.slack.com/interactivity/slash-commands).
+
+    Args:
+        form: Slack's fields.
+        name: Name of the sub-command.
+        argument: The rest of the text.
+        context: Lambda's context object.
+    """
     deadline, slack = _means(context)
     return Command(
         id=form.get("trigger_id") or str(getattr(context, "aws_request_id", "")),
@@ -156,8 +177,6 @@ def of_slash_command(form: Mapping[str, str], name: str, argument: str, context:
         argument=argument,
         user_id=form.get("user_id", ""),
         user_name=form.get("user_name", ""),
-        team_id=form.get("team_id", ""),
-        enterprise_id=form.get("enterprise_id", ""),
         channel_id=form.get("channel_id", ""),
         response_url=form.get("response_url", ""),
         trigger_id=form.get("trigger_id", ""),
@@ -170,7 +189,15 @@ def of_slash_command(form: Mapping[str, str], name: str, argument: str, context:
 def of_interaction(
     payload: Mapping[str, Any], name: str, command_id: str, context: LambdaContext, **known: str
 ) -> Command:
-    """The command that a pressed button or a submitted form is. `known` fills what its payload does not say."""
+    """Build the command of a pressed button or a submitted form.
+
+    Args:
+        payload: Slack's payload.
+        name: Name of the command.
+        command_id: Id of the form or the pressed button.
+        context: Lambda's context object.
+        known: Attributes that the payload lacks: channel_id, response_url, case_id.
+    """
     deadline, slack = _means(context)
     user = payload.get("user") or {}
     return Command(
@@ -179,8 +206,6 @@ def of_interaction(
         argument="",
         user_id=str(user.get("id") or ""),
         user_name=str(user.get("name") or user.get("username") or ""),
-        team_id=str((payload.get("team") or {}).get("id") or ""),
-        enterprise_id=str((payload.get("enterprise") or {}).get("id") or ""),
         channel_id=known.get("channel_id") or str((payload.get("channel") or {}).get("id") or ""),
         response_url=known.get("response_url") or str(payload.get("response_url") or ""),
         trigger_id=str(payload.get("trigger_id") or ""),

@@ -1,4 +1,4 @@
-"""`/security-ir comment <text>`: on the case for AWS's responders, not in the channel."""
+"""`/security-ir comment <text>`: comment on the case for AWS's responders, but not in the channel."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ir_router.ledger import claims
 from ir_router.sync import comment_claims, system_comments
 
 
-def run(command: Command) -> Answer:
-    """Write the comment, once, signed with the person's name."""
+def execute_command(command: Command) -> Answer:
+    """Write the comment once, signed with the user's name."""
     text = command.plain_argument
     if len(text) > comments.part_length():
         raise InvalidInputError(rendering.too_long("comment", len(text), comments.part_length()))
@@ -22,7 +22,7 @@ def run(command: Command) -> Answer:
     command.changes = True
     at = datetime.fromtimestamp(float(command.first("at", clock.now())), UTC)
     name = changing.name_of(command)
-    body = comments.private_comment(text, str(command.first("author", command.real_name)), at, name)
+    body = comments.private_comment(text, str(command.first("author", command.identity)), at, name)
     token = comment_claims.token_for(command.case_id, comments.PRIVATE, name)
     taken = comment_claims.take(system_comments.key_of(command.case_id, name), body, token, origin=comments.PRIVATE)
     if isinstance(taken, claims.Claim):

@@ -1,6 +1,6 @@
-"""What the audit has of the containment that a case is about, in people's words. Pure.
+"""Describe the containment that a case is about, from the audit's records. Pure.
 
-The actions and their details are those that the workflow writes (`workflow/wording.py`, `ledger/audit.py`).
+The workflow writes the actions and their details (`workflow/wording.py`, `ledger/audit.py`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from ir_router.commands.timeline import Moment
 _WORKFLOW = "ir-router workflow"
 _OUTCOMES: Mapping[str, str] = {
     "contained": "Contained: {}",
-    "joined": "Further event, {} contained already",
+    "joined": "Further event; {} was already contained",
     "dry_run": "Dry run, nothing changed: {} would have been contained",
-    "off": "Not contained, containment is switched off: {}",
+    "off": "Not contained because containment is off: {}",
     "refused": "NOT contained: {}",
     "gone": "Nothing left to contain: {}",
-    "limit_reached": "Not contained yet, too many within the hour: {}",
+    "ask_first": "Not contained yet because the role needs an approval: {}",
+    "limit_reached": "Not contained yet because the hourly limit is reached: {}",
 }
+_ADDED = "Contained, joined the incident of the same actor: {}"
 _DECISIONS: Mapping[tuple[str, str], str] = {
     ("contain", "approve"): "Containment approved",
     ("contain", "deny"): "Containment denied",
@@ -31,20 +33,20 @@ _DECISIONS: Mapping[tuple[str, str], str] = {
 
 
 def moments(records: Iterable[Mapping[str, Any]], case_id: str) -> list[Moment]:
-    """The steps of a containment, from rows of the audit.
+    """Return the steps of a case's containment.
 
-    Records that name the case give the executions of the workflow; all records of these executions count.
+    Records that name the case identify the workflow's executions. All records of these executions are included.
     """
     read = [(record, json.loads(record["details"])) for record in records if record.get("action") in _WORDS]
     executions = {_execution(details) for _, details in read if details.get("case_id") == case_id} - {""}
-    told = [
+    steps = [
         (record, _WORDS[record["action"]](details)) for record, details in read if _execution(details) in executions
     ]
     return [
         Moment(
             datetime.fromisoformat(record["at"]), words, None if record["actor"] == _WORKFLOW else str(record["actor"])
         )
-        for record, words in told
+        for record, words in steps
         if words
     ]
 
@@ -53,10 +55,21 @@ def _execution(details: Mapping[str, Any]) -> str:
     return str(details.get("execution") or details.get("incident") or "")
 
 
+def _name(part: Mapping[str, Any]) -> str:
+    name = str(part.get("principal") or "").rpartition("/")[2]
+    return f"only the new key of {name}" if part.get("scope") == "key" else name
+
+
 def _contained(details: Mapping[str, Any]) -> str:
-    names = [str(part.get("principal") or "").rpartition("/")[2] for part in details.get("principals") or []]
-    outcome = str(details.get("outcome"))
-    return _OUTCOMES.get(outcome, "Containment: {}").format(", ".join(filter(None, names)) or "nobody")
+    parts = details.get("principals") or []
+    words = _OUTCOMES.get(str(details.get("outcome")), "Containment: {}")
+    if any(part.get("added") for part in parts):
+        words = _ADDED
+    return words.format(", ".join(filter(None, map(_name, parts))) or "no principal")
+
+
+def _creator(details: Mapping[str, Any]) -> str:
+    return f"Containment of the key's creator requested: {str(details.get('principal') or '').rpartition('/')[2]}"
 
 
 def _decided(details: Mapping[str, Any]) -> str:
@@ -64,7 +77,7 @@ def _decided(details: Mapping[str, Any]) -> str:
 
 
 def _ended(details: Mapping[str, Any]) -> str:
-    """Only a remediation is a step of its own; without one the decision or the time-out was the end."""
+    """Return the remediation's actions. Without a remediation the decision or the timeout is the last step."""
     return _actions("Remediation", details.get("remediation"))
 
 
@@ -74,15 +87,22 @@ def _released(details: Mapping[str, Any]) -> str:
 
 def _actions(label: str, actions: object) -> str:
     done = [
-        f"{action['what']} ({'verified' if action['verified'] else 'NOT verified'})"
+        f"{action['what']} (verified)" if action["verified"] else f"NOT verified: {action['what']}"
         for action in (actions if isinstance(actions, list) else [])
     ]
     return f"{label}: {', '.join(done)}" if done else ""
 
 
+def _reapplied(details: Mapping[str, Any]) -> str:
+    return _actions("Containment was undone and re-applied", details.get("actions"))
+
+
 _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "contained": _contained,
     "containment_limit_reached": _contained,
+    "containment_needs_approval": _contained,
+    "containment_reapplied": _reapplied,
+    "creator_containment_requested": _creator,
     "decision_received": _decided,
     "approval_timed_out": lambda _: "No decision within 24 hours",
     "step_failed": lambda details: f"Workflow step failed: {details.get('step')}",

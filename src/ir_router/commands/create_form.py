@@ -1,4 +1,4 @@
-"""The form that opens a case, as Slack shows it. Pure. What was filled in is read and checked by `forms`."""
+"""The form that opens a case, as a Slack view. Pure. `forms` parses and validates its input."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ from typing import Any
 from ir_router.cases.limits import TITLE_LIMIT, WATCHER_LIMIT
 from ir_router.commands import forms
 from ir_router.commands.forms import CaseForm
-from ir_router.slack.messages import section
-from ir_router.slack.text import escape
 
-# Slack's own limit of a text field; AWS takes 8,000 characters (https://api.slack.com/reference/block-kit/block-elements).
+# Slack's limit (https://api.slack.com/reference/block-kit/block-elements). AWS allows 8,000 characters.
 _TEXT_LENGTH = 3_000
+TITLE = {"type": "plain_text", "text": "Open a security case"}
 
 
 def view(form: CaseForm, origin: Mapping[str, str]) -> dict[str, Any]:
-    """The form, filled with what is known. `origin` comes back with the submission, and nobody sees it."""
+    """Return the view with the form that opens a case.
+
+    Args:
+        form: The initial values.
+        origin: Hidden values that Slack returns with the submission.
+    """
     severities = (*forms.SEVERITIES, forms.NO_SEVERITY)
     return {
         "type": "modal",
         "callback_id": forms.CREATE_CASE,
         "private_metadata": json.dumps(origin),
-        "title": _plain("Open a security case"),
+        "title": TITLE,
         "submit": _plain("Open case"),
         "close": _plain("Cancel"),
         "blocks": [
@@ -32,18 +36,18 @@ def view(form: CaseForm, origin: Mapping[str, str]) -> dict[str, Any]:
                 forms.DESCRIPTION,
                 "Description",
                 _text(form.description[:_TEXT_LENGTH], _TEXT_LENGTH) | {"multiline": True},
-                hint="What was seen, where, and what was done about it so far.",
+                hint="Describe what you saw and where, and the actions taken so far.",
             ),
             _input(forms.KIND, "Type", _select(forms.KINDS, form.kind or forms.KINDS[0])),
             _input(forms.SEVERITY, "Severity", _select(severities, form.severity or forms.NO_SEVERITY)),
             _input(
                 forms.START,
-                "Began",
+                "Start time",
                 {"type": "datetimepicker"} | ({"initial_date_time": form.start} if form.start else {}),
             ),
             _input(
                 forms.ACCOUNTS,
-                "AWS accounts concerned",
+                "Affected AWS accounts",
                 _text(" ".join(form.accounts)[:_TEXT_LENGTH], _TEXT_LENGTH),
                 hint="12 digits each, separated by spaces or commas.",
                 optional=True,
@@ -53,20 +57,10 @@ def view(form: CaseForm, origin: Mapping[str, str]) -> dict[str, Any]:
                 "Watchers",
                 {"type": "multi_users_select", "max_selected_items": WATCHER_LIMIT}
                 | ({"initial_users": list(form.watchers)} if form.watchers else {}),
-                hint="They hear of changes from AWS and are invited to the case's channel.",
+                hint="AWS notifies them of changes, and ir-router invites them to the case channel.",
                 optional=True,
             ),
         ],
-    }
-
-
-def refusal(text: str) -> dict[str, Any]:
-    """What takes the form's place for somebody who may not open cases."""
-    return {
-        "type": "modal",
-        "title": _plain("Open a security case"),
-        "close": _plain("Close"),
-        "blocks": [section(escape(text))],
     }
 
 

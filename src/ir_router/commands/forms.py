@@ -1,7 +1,7 @@
-"""What people filled into our forms: read from Slack's payload and checked, field by field. Pure.
+"""Parse and validate the input of forms, field by field. Pure.
 
-The internet-facing door calls `errors`, so that a mistake is shown under its field while the form stays open. Nothing
-heavy is imported here. Shapes: https://api.slack.com/reference/interaction-payloads/views
+The webhook calls `errors`, so that Slack shows a mistake under its field while the form stays open. Import nothing
+heavy here. Shapes: https://api.slack.com/reference/interaction-payloads/views
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from datetime import UTC, datetime
 
 from ir_router import clock
 from ir_router.cases.limits import ACCOUNT_LIMIT, DESCRIPTION_LIMIT, TITLE_LIMIT, WATCHER_LIMIT
+from ir_router.slack.text import one_line
 
 CREATE_CASE = "create_case"
 
-# Block ids of the form that opens a case; each block's one element has the same action id.
+# Block ids of the form that opens a case. The one element of each block has the same action id.
 TITLE, DESCRIPTION, KIND, SEVERITY, START = "title", "description", "type", "severity", "start"
 ACCOUNTS, WATCHERS = "accounts", "watchers"
 
 KINDS = ("Security Incident", "Investigation")
 SEVERITIES = ("Critical", "High", "Medium", "Low")
 NO_SEVERITY = "Not set"
-# Clocks differ: a start that is a moment ahead of ours is not a mistake.
+# Clocks differ, so a start time slightly in the future is valid.
 _CLOCK_SKEW_SECONDS = 300
 
 _SEPARATORS = re.compile(r"[\s,;]+")
@@ -32,7 +33,10 @@ _SEPARATORS = re.compile(r"[\s,;]+")
 
 @dataclass(frozen=True)
 class CaseForm:
-    """The form that opens a case. `start` in seconds since the epoch; `accounts` as typed; `watchers` are user ids."""
+    """The input of the form that opens a case.
+
+    `start` is in seconds since the epoch, `accounts` as typed, and `watchers` are Slack user ids.
+    """
 
     title: str = ""
     description: str = ""
@@ -44,28 +48,28 @@ class CaseForm:
 
 
 def errors(payload: Mapping[str, object]) -> dict[str, str]:
-    """What is wrong, as block id -> message; empty for a form that can be submitted, and for forms without rules."""
+    """Return the errors of a submitted form as block id -> message; empty if it is valid or has no rules."""
     if _mapping(payload.get("view")).get("callback_id") != CREATE_CASE:
         return {}
     return case_errors(read_case(payload))
 
 
 def case_errors(form: CaseForm) -> dict[str, str]:
-    """The rules of the form that opens a case: CreateCase's limits."""
+    """Return the errors of the form that opens a case, by CreateCase's limits, as block id -> message."""
     checks = {
         TITLE: _length(form.title, "title", TITLE_LIMIT),
         DESCRIPTION: _length(form.description, "description", DESCRIPTION_LIMIT),
-        KIND: None if form.kind in KINDS else "Choose what kind of case it is.",
-        SEVERITY: None if form.severity in ("", NO_SEVERITY, *SEVERITIES) else "Choose one of the severities.",
+        KIND: None if form.kind in KINDS else "Choose a case type.",
+        SEVERITY: None if form.severity in ("", NO_SEVERITY, *SEVERITIES) else "Choose a severity.",
         START: _start(form.start),
         ACCOUNTS: _accounts(form.accounts),
-        WATCHERS: None if len(form.watchers) <= WATCHER_LIMIT else f"A case has at most {WATCHER_LIMIT} watchers.",
+        WATCHERS: None if len(form.watchers) <= WATCHER_LIMIT else f"A case can have at most {WATCHER_LIMIT} watchers.",
     }
     return {block: message for block, message in checks.items() if message}
 
 
 def read_case(payload: Mapping[str, object]) -> CaseForm:
-    """The form's values; what is missing or has another shape than Slack's is empty."""
+    """Parse the form. A value that is missing or has an unexpected shape becomes empty."""
     state = _mapping(_mapping(payload.get("view")).get("state"))
     values = _mapping(state.get("values"))
 
@@ -74,7 +78,7 @@ def read_case(payload: Mapping[str, object]) -> CaseForm:
 
     start = element(START).get("selected_date_time")
     return CaseForm(
-        title=" ".join(_text(element(TITLE).get("value")).split()),
+        title=one_line(_text(element(TITLE).get("value"))),
         description=_text(element(DESCRIPTION).get("value")).strip(),
         kind=_text(_mapping(element(KIND).get("selected_option")).get("value")),
         severity=_text(_mapping(element(SEVERITY).get("selected_option")).get("value")),
@@ -85,13 +89,13 @@ def read_case(payload: Mapping[str, object]) -> CaseForm:
 
 
 def text_of(payload: Mapping[str, object], block: str) -> str:
-    """What was typed into the text field of a block whose element has the same id; empty when nothing was."""
+    """Return the text of a block's text field, whose action id is the block id; empty without input."""
     values = _mapping(_mapping(_mapping(payload.get("view")).get("state")).get("values"))
     return _text(_mapping(_mapping(values.get(block)).get(block)).get("value"))
 
 
 def origin_of(payload: Mapping[str, object]) -> dict[str, str]:
-    """What a form remembers of where it was opened (its `private_metadata`); empty when that cannot be read."""
+    """Return the `origin` that was passed to the form (its `private_metadata`); empty if it cannot be parsed."""
     try:
         origin = json.loads(_text(_mapping(payload.get("view")).get("private_metadata")) or "{}")
     except (ValueError, RecursionError):
@@ -103,24 +107,24 @@ def _length(text: str, name: str, limit: int) -> str | None:
     if not text:
         return f"Give the case a {name}."
     if len(text) > limit:
-        return f"The {name} has {len(text)} characters; AWS Security Incident Response takes at most {limit}."
+        return f"The {name} has {len(text)} characters; AWS Security Incident Response allows at most {limit}."
     return None
 
 
 def _start(start: int | None) -> str | None:
     if start is None:
-        return "Say when it began; an estimate will do."
+        return "Enter when the incident began. An estimate is enough."
     if start > clock.now() + _CLOCK_SKEW_SECONDS:
-        return f"This lies in the future: it is {datetime.fromtimestamp(clock.now(), UTC):%Y-%m-%d %H:%M} UTC now."
+        return f"This time is in the future. It is now {datetime.fromtimestamp(clock.now(), UTC):%Y-%m-%d %H:%M} UTC."
     return None
 
 
 def _accounts(accounts: tuple[str, ...]) -> str | None:
     wrong = [word for word in accounts if not (word.isascii() and word.isdigit() and len(word) == 12)]
     if wrong:
-        return f"An account id has 12 digits, with its leading zeros; {wrong[0][:40]} is none."
+        return f"{wrong[0][:40]} is not an account id. Enter 12 digits, including leading zeros."
     if len(accounts) > ACCOUNT_LIMIT:
-        return f"A case names at most {ACCOUNT_LIMIT} accounts."
+        return f"A case can have at most {ACCOUNT_LIMIT} accounts."
     return None
 
 

@@ -6,6 +6,6 @@ from ir_router.commands import rendering
 from ir_router.commands.command import Answer, Command
 
 
-def run(command: Command) -> Answer:  # noqa: ARG001 - every sub-command has this shape
-    """All sub-commands."""
+def execute_command(command: Command) -> Answer:  # noqa: ARG001 - every sub-command has this shape
+    """List all sub-commands."""
     return Answer(rendering.help_text())

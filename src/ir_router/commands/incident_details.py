@@ -15,28 +15,28 @@ from ir_router.ledger import keys, table
 from ir_router.ledger.table import Row
 from ir_router.security_ir import gateway as security_ir
 
-# A containment comes before the case that it opens, across the end of a month too.
+# A containment happens before the case that it opens, perhaps in the previous month.
 _BEFORE_THE_CASE = timedelta(hours=1)
 _MONTHS = 12
 _RECORDS_A_MONTH = 1_000
 
 
-def run(command: Command) -> Answer:
-    """The case, what happened on it and how much there is on it, from the case, its history and the ledger."""
+def execute_command(command: Command) -> Answer:
+    """Summarise the case with its key events and counts, from the case, its history and the ledger."""
     case = security_ir.get_case(command.case_id)
     severity = security_ir.severity(case)
     edits = security_ir.edits(command.case_id)
-    said = security_ir.comments(command.case_id)
+    found = security_ir.comments(command.case_id)
     rows = {str(row["SK"]): row for row in table.query(keys.case(command.case_id).pk)}
     steps = containment_steps.moments(audit_records(case), command.case_id)
     events = timeline.key_events(case, edits, slack_changes(rows), steps)
-    return Answer(timeline.summary(case, severity, clock.utc_now(), edits, events, counts(case, said, rows)))
+    return Answer(timeline.summary(case, severity, clock.utc_now(), edits, events, counts(case, found, rows)))
 
 
 def audit_records(case: Case) -> list[Row]:
-    """The audit's records since the case was opened (or the event before it): months in order, newest first in each.
+    """Return the audit's records since shortly before the case was opened: months in order, newest first in each.
 
-    Within bounds: so many months, so many records of each.
+    At most _MONTHS months with _RECORDS_A_MONTH records each are read.
     """
     now = case.closed_date or clock.utc_now()
     month = (case.created_date or now) - _BEFORE_THE_CASE
@@ -52,7 +52,7 @@ def audit_records(case: Case) -> list[Row]:
 
 
 def slack_changes(rows: Mapping[str, Row]) -> list[SlackChange]:
-    """The changes made from Slack, as the ledger keeps them."""
+    """Return the changes made from Slack, from the case's ledger rows by sort key."""
     prefix = keys.slack_change("", "").sk
     return [
         SlackChange(
@@ -63,9 +63,15 @@ def slack_changes(rows: Mapping[str, Row]) -> list[SlackChange]:
     ]
 
 
-def counts(case: Case, said: Iterable[Comment], rows: Mapping[str, Row]) -> Counts:
-    """Comments by where they came from; what the system said about itself is not counted."""
-    origins = [_origin(comment, rows) for comment in said]
+def counts(case: Case, found: Iterable[Comment], rows: Mapping[str, Row]) -> Counts:
+    """Count the comments by origin, without system comments, and the attachments.
+
+    Args:
+        case: The case.
+        found: The case's comments.
+        rows: The case's ledger rows by sort key.
+    """
+    origins = [_origin(comment, rows) for comment in found]
     return Counts(
         from_aws=origins.count("aws"),
         from_slack=len([origin for origin in origins if origin not in ("aws", "system")]),
@@ -74,7 +80,7 @@ def counts(case: Case, said: Iterable[Comment], rows: Mapping[str, Row]) -> Coun
 
 
 def _origin(comment: Comment, rows: Mapping[str, Row]) -> str:
-    """The ledger's word for it, or, for one not synchronised yet, the comment's own reference."""
+    """Return a comment's origin: from the ledger, or from the reference in a comment that is not synchronised yet."""
     row = rows.get(keys.comment("", comment.comment_id).sk)
     if row is not None:
         return str(row["origin"])

@@ -1,4 +1,4 @@
-"""What a person typed behind `/security-ir`: the sub-command and its argument. Pure; no text makes it fail."""
+"""Parse the text after `/security-ir` into sub-command and argument. Pure; no text makes it fail."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _CLOSING = {'"': '"“”', "'": "'‘’"}
 
 
 class Invocation(NamedTuple):
-    """`name` in lower case, empty when nothing was typed; `argument` with its white space and line breaks."""
+    """A parsed text. `name` is in lower case and may be empty; `argument` keeps its white space and line breaks."""
 
     name: str
     argument: str
 
 
 def parse(text: str) -> Invocation:
-    """Split off the sub-command, in any letter case and with `_` for `-`; unquote an argument quoted as a whole."""
+    """Split off the sub-command (any letter case, `_` for `-`), and unquote an argument that is one quoted text."""
     words = text.split(maxsplit=1)
     if not words:
         return Invocation("", "")
@@ -26,7 +26,7 @@ def parse(text: str) -> Invocation:
 
 
 def unquoted(text: str) -> str:
-    """The text without the quotes around it, straight or curly; quotes that do not enclose the whole text stay."""
+    """Return the text without the straight or curly quotes that enclose it completely. Other quotes stay."""
     for kind, opening in _OPENING.items():
         if len(text) >= 2 and text[0] in opening and text[-1] in _CLOSING[kind]:
             inner = text[1:-1]

@@ -1,4 +1,4 @@
-"""Who asks: what Slack and the case say about a person, and whether they may change the case."""
+"""The user of a command: their data in Slack and on the case, and their permission to change the case."""
 
 from __future__ import annotations
 
@@ -14,41 +14,55 @@ from ir_router.errors import RefusedError
 from ir_router.ledger import audit
 from ir_router.observability import logger
 from ir_router.settings import settings
+from ir_router.slack import error_codes, identity, installation
 from ir_router.slack.gateway import Slack
 from ir_router.sync import members
 
-_GROUP_KEPT_SECONDS = 300
+_GROUP_CACHE_SECONDS = 300
 
 _groups: dict[str, tuple[float, frozenset[str]]] = {}
 
 
-def require_may_change(command: Command, watchers: Iterable[Person]) -> None:
-    """Raises NotPermittedError, with the specification's words, unless the person may change the case."""
-    _require(command, decide(command, watchers), rendering.not_permitted())
+def require_may_change(command: Command, watchers: Iterable[Person], *, as_watcher: bool = True) -> None:
+    """Raise NotPermittedError, with the specification's text, unless the user may change the case.
+
+    Args:
+        command: The command.
+        watchers: The watchers of the case. Only those with an address in `watcher_domains` may change it.
+        as_watcher: Whether watchers may make this change, as well as the response team and the editors.
+    """
+    allowed = members.invited_watchers(list(watchers)) if as_watcher else []
+    _require(command, decide(command, allowed), rendering.not_permitted())
 
 
 def require_may_create(command: Command) -> None:
-    """Raises NotPermittedError unless the person may open cases: the response team and the editors may."""
+    """Raise NotPermittedError unless the user may open cases, as the response team and the editors may."""
     _require(command, decide(command, ()), rendering.may_not_create())
 
 
 def _require(command: Command, decision: Decision, refusal: str) -> None:
     if decision.allowed:
         return
+    record_refusal(command, decision.reason.value)
+    raise NotPermittedError(refusal)
+
+
+def record_refusal(command: Command, reason: str) -> None:
+    """Record in the audit that the user's command was refused."""
     details = {
         "command": command.name,
-        "reason": decision.reason.value,
+        "reason": reason,
         "case_id": command.case_id or None,
         "channel_id": command.channel_id,
         "slack_user_id": command.user_id,
     }
-    audit.append("command_refused", command.real_name, details, once=f"command/{command.id}")
-    logger.warning("a command was not permitted", extra={"command": command.name, "reason": decision.reason.value})
-    raise NotPermittedError(refusal)
+    audit.append("command_refused", command.identity, details, once=f"command/{command.id}")
+    shown = {"command": command.name, "reason": reason}
+    logger.warning("command.not_permitted: the audit has the attempt", extra=shown)
 
 
 def decide(command: Command, watchers: Iterable[Person]) -> Decision:
-    """Whether the person may change a case with these watchers."""
+    """Decide whether the user may change a case with these watchers."""
     editors = settings().case_editors
     return permissions.decide(
         requester(command),
@@ -59,48 +73,50 @@ def decide(command: Command, watchers: Iterable[Person]) -> Decision:
 
 
 def requester(command: Command, listed: Collection[str] | None = None) -> Requester:
-    """The person as Slack knows them, as of at most some minutes ago.
+    """Return the user's data from Slack, at most some minutes old.
 
-    `listed` names the people whose user groups (S...) count; None: the configured editors of cases.
+    Args:
+        command: The command.
+        listed: The list whose user groups (S...) are looked up. Default: the configured case editors.
     """
     listed = settings().case_editors if listed is None else listed
     user = command.names.user(command.user_id)
-    profile = user.get("profile") or {}
     groups = [name for name in listed if name.startswith("S") and "@" not in name]
     return Requester(
         user_id=command.user_id,
-        email=str(profile.get("email") or "") if user.get("is_email_confirmed") is not False else None,
+        email=identity.confirmed_email(user),
         is_person=bool(user) and not user.get("deleted") and not user.get("is_bot"),
         is_guest=bool(user.get("is_restricted") or user.get("is_ultra_restricted")),
-        is_stranger=_is_stranger(user, command),
+        is_stranger=_is_stranger(user, command.slack),
         groups=frozenset(group for group in groups if command.user_id in _members(command.slack, group)),
     )
 
 
-def _is_stranger(user: dict[str, Any], command: Command) -> bool:
-    """Of another organisation. On Enterprise Grid a colleague of another workspace is none."""
+def _is_stranger(user: dict[str, Any], slack: Slack) -> bool:
+    """Return whether the user belongs to another organisation. Enterprise Grid workspaces share one organisation."""
     if user.get("is_stranger"):
         return True
-    if user.get("team_id") in (None, command.team_id, command.enterprise_id):
-        return False
     organisation = (user.get("enterprise_user") or {}).get("enterprise_id")
-    return not organisation or organisation != command.enterprise_id
+    return user.get("team_id") is not None and not installation.is_colleague(slack, user["team_id"], organisation)
 
 
 def _members(slack: Slack, group: str) -> frozenset[str]:
-    """The members of a user group, asked once in five minutes; none when Slack does not tell."""
+    """Return the members of a user group, cached for five minutes; none when Slack rejects the call."""
     kept = _groups.get(group)
     if kept and kept[0] > clock.now():
         return kept[1]
     try:
         users = frozenset(slack.read("usergroups.users.list", usergroup=group).get("users") or [])
     except RefusedError as error:
-        logger.warning("a user group of editors cannot be read", extra={"group": group, "code": error.code})
+        details = {"group": group, "code": error.code}
+        logger.warning("slack.user_group_unreadable: its members get no permission", extra=details)
         users = frozenset()
-    _groups[group] = (clock.now() + _GROUP_KEPT_SECONDS, users)
+        if error_codes.meaning(error.code).about == "app":
+            return users  # not cached: an operator can add the scope
+    _groups[group] = (clock.now() + _GROUP_CACHE_SECONDS, users)
     return users
 
 
 def forget_groups() -> None:
-    """Drop what is kept (tests change the groups between cases)."""
+    """Drop the cached groups. Tests change them."""
     _groups.clear()

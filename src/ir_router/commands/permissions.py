@@ -1,7 +1,7 @@
-"""Who may change a case from Slack: one pure decision.
+"""Decide who may change a case from Slack. Pure.
 
-The case's watchers, the membership's incident response team and the configured editors may. Guests and people of
-other organisations (Slack Connect) may not, whatever lists name them.
+The case's watchers, the membership's incident response team and the configured editors may. Guests and users of other
+organisations (Slack Connect) may not, even if a list names them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a person may or may not change a case; the audit keeps it."""
+    """Why a user may or may not change a case. The audit stores the value."""
 
     WATCHER = "watcher"
     RESPONSE_TEAM = "response_team"
@@ -25,9 +25,10 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Requester:
-    """A person as Slack knows them. `email` only when Slack has confirmed it; `groups` are user group ids (S...).
+    """A user's data from Slack.
 
-    `is_person` is false for bots, deactivated accounts and ids that Slack does not know.
+    `email` is set only if Slack has confirmed it. `groups` are user group ids (S...). `is_person` is false for bots,
+    deactivated accounts and unknown ids. `is_stranger` is true for users of another organisation.
     """
 
     user_id: str
@@ -40,7 +41,7 @@ class Requester:
 
 @dataclass(frozen=True)
 class Decision:
-    """The outcome, and why."""
+    """The decision with its reason."""
 
     allowed: bool
     reason: Reason
@@ -49,10 +50,13 @@ class Decision:
 def decide(
     requester: Requester, *, watchers: Collection[str], response_team: Collection[str], editors: Collection[str]
 ) -> Decision:
-    """Whether the person may change a case.
+    """Decide whether the user may change a case. E-mail addresses are compared without regard to letter case.
 
-    `watchers` and `response_team` are e-mail addresses; `editors` are user ids (U..., W...), user groups (S...) or
-    e-mail addresses. Addresses are compared without regard to letter case.
+    Args:
+        requester: The user.
+        watchers: E-mail addresses.
+        response_team: E-mail addresses.
+        editors: User ids (U..., W...), user group ids (S...) or e-mail addresses.
     """
     if not requester.is_person:
         return Decision(allowed=False, reason=Reason.NOT_A_PERSON)

@@ -1,7 +1,7 @@
-"""The answers of `/security-ir`, as the specification shows them. Pure: plain text, escaped where it is sent.
+"""The answers of `/security-ir` as plain text, which is escaped when it is sent. Pure.
 
-The specification's section "Slash Commands for Case Management" gives labels, order, emoji and wording; statuses are
-shown with AWS's word behind the specification's (`In Progress (Detection and Analysis)`).
+The specification's section "Slash Commands for Case Management" gives labels, order, emoji and wording. Statuses have
+AWS's name after the specification's (`In Progress (Detection and Analysis)`).
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ _ON_THE_CASE = "on the case"
 
 
 def moment(at: datetime | None) -> str:
-    """A time as the specification writes it."""
+    """Return a time in the specification's format."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if at else "Unknown"
 
 
 def people(count: int) -> str:
-    """`3 users`."""
+    """Return `3 users`."""
     return _count(count, "user")
 
 
 def files(count: int) -> str:
-    """`2 files`."""
+    """Return `2 files`."""
     return _count(count, "file")
 
 
 def duration(seconds: float) -> str:
-    """Two units at most: `3 hours 30 minutes`, `2 days 1 hour`, `less than a minute`."""
+    """Return a duration in at most two units: `3 hours 30 minutes`, `2 days 1 hour`, `less than a minute`."""
     minutes = int(seconds // 60)
     if minutes < 1:
         return "less than a minute"
@@ -50,7 +50,7 @@ def _count(count: int, name: str) -> str:
 
 
 def case_status(case: Case, severity: str) -> str:
-    """The answer to `status`."""
+    """Return the answer to `status`."""
     return "\n".join(
         (
             "📋 Case Status",
@@ -71,28 +71,28 @@ def _signed(by: str, at: datetime, done: str = "Updated by") -> str:
 
 
 def status_updated(shown: str, by: str, at: datetime) -> str:
-    """The answer to `update-status`; `shown` is the status in the words that were asked for."""
+    """Return the answer to `update-status`. `shown` is the status as the user named it."""
     return f'✅ Case status updated to "{shown}"\n{_signed(by, at)}'
 
 
 def description_updated(description: str, by: str, at: datetime) -> str:
-    """The answer to `update-description`."""
+    """Return the answer to `update-description`."""
     shown = shorten(description, _DESCRIPTION_LENGTH, _ON_THE_CASE)
     return f'✅ Case description updated\nNew description: "{shown}"\n{_signed(by, at)}'
 
 
 def title_updated(old: str, new: str, by: str, at: datetime) -> str:
-    """The answer to `update-title`."""
+    """Return the answer to `update-title`."""
     return f'✅ Case title updated\nOld title: "{old}"\nNew title: "{new}"\n{_signed(by, at)}'
 
 
 def unchanged(label: str, shown: str) -> str:
-    """The answer to a change to what the case has already."""
+    """Return the answer to a change to the value that the case already has."""
     return f'✅ Case {label} is already "{shorten(shown, _DESCRIPTION_LENGTH, _ON_THE_CASE)}"\nNothing was changed'
 
 
 def closed(case_id: str, by: str, at: datetime) -> str:
-    """The answer to a confirmed `close`."""
+    """Return the answer to a confirmed `close`."""
     return (
         f"🔒 Case closed successfully\nCase ID: {case_id}\n{_signed(by, at, 'Closed by')}\n"
         "Channel will remain active for reference"
@@ -100,7 +100,7 @@ def closed(case_id: str, by: str, at: datetime) -> str:
 
 
 def already_closed(case: Case) -> str:
-    """The answer to `close` for a closed case."""
+    """Return the answer to `close` for a closed case."""
     return (
         f"🔒 Case is already closed\nCase ID: {case.case_id}\nClosed: {moment(case.closed_date)}\n"
         "A closed case cannot be reopened"
@@ -108,128 +108,135 @@ def already_closed(case: Case) -> str:
 
 
 def cannot_change_closed(case: Case) -> str:
-    """Why a closed case stays as it is."""
+    """Return the error for a change to a closed case."""
     return (
         f"Case is closed and cannot be changed or reopened\nClosed: {moment(case.closed_date)}\n"
-        f"{COMMAND} create opens a new case"
+        f"To open a new case, type {COMMAND} create"
     )
 
 
 def invalid_status() -> str:
-    """The specification's error."""
+    """Return the specification's error for an invalid status."""
     return f"Invalid status. Valid options: {', '.join(status.SPECIFIED)}"
 
 
 def status_of_aws(wanted: str) -> str:
-    """A status that AWS alone sets."""
-    return f"{wanted} is set by AWS alone. Valid options: {', '.join(status.SPECIFIED)}"
+    """Return the error for a status that only AWS sets."""
+    return f"Only AWS can set {wanted}. Valid options: {', '.join(status.SPECIFIED)}"
 
 
 def aws_supported() -> str:
-    """The status of a case that AWS's responders resolve."""
+    """Return the answer to `update-status` for a case that AWS's responders resolve."""
     return (
-        "The status of this case is set by AWS: it is an AWS-supported case, and only the status of self-managed cases "
-        f"can be updated\n{COMMAND} close closes it; {COMMAND} comment tells AWS's responders what you need"
+        "Only AWS can set the status of this case, because it is AWS-supported and not self-managed\n"
+        f"To close it, type {COMMAND} close. To write to AWS's responders, type {COMMAND} comment"
     )
 
 
 def no_way(now: str, wanted: str, possible: Sequence[str]) -> str:
-    """A move between statuses that AWS refuses."""
-    ways = f"From here it can go to: {', '.join(map(status.shown, possible))}" if possible else ""
+    """Return the error for a change between statuses that AWS rejects. `possible` are the statuses that it allows."""
+    ways = f"Allowed now: {', '.join(map(status.shown, possible))}" if possible else ""
     return (
-        f"AWS Security Incident Response does not move a case from {status.shown(now)} to {status.shown(wanted)}\n"
+        "AWS Security Incident Response does not allow a status change "
+        f"from {status.shown(now)} to {status.shown(wanted)}\n"
         f"{ways or 'Nothing was changed'}"
     )
 
 
 def too_long(label: str, length: int, limit: int) -> str:
-    """A text over AWS's limit."""
+    """Return the error for a text over AWS's limit, in characters."""
     return (
-        f"The {label} has {length:,} characters; AWS Security Incident Response takes at most {limit:,}\n"
+        f"The {label} has {length:,} characters; AWS Security Incident Response allows at most {limit:,}\n"
         "Nothing was changed"
     )
 
 
 def overtaken(label: str, now: str) -> str:
-    """Somebody else changed it between two attempts."""
+    """Return the error for a field that another user changed between two attempts."""
     return (
-        f'The case {label} was changed meanwhile, to "{shorten(now, _DESCRIPTION_LENGTH, _ON_THE_CASE)}"\n'
-        "Your change was not made; repeat it if it still holds"
+        f'Another user has changed the case {label} to "{shorten(now, _DESCRIPTION_LENGTH, _ON_THE_CASE)}"\n'
+        "Your change was not made. Repeat the command if you still want it"
     )
 
 
 def watchers_changed(done: str, shown: str, by: str, at: datetime) -> str:
-    """The answer to `add-watcher` and `remove-watcher`."""
+    """Return the answer to `add-watcher` and `remove-watcher`."""
     return f"✅ Watchers {done}\n{done.capitalize()}: {shown}\n{_signed(by, at)}"
 
 
 def already_watching(shown: str) -> str:
-    """Everybody named watches the case already."""
+    """Return the answer to `add-watcher` if all of them already watch the case."""
     return f"✅ Already watching: {shown}\nNothing was changed"
 
 
 def not_watching() -> str:
-    """Nobody named watches the case."""
+    """Return the answer to `remove-watcher` if none of them watches the case."""
     return "✅ None of these people watches the case\nNothing was changed"
 
 
 def too_many_watchers(present: int, limit: int) -> str:
-    """A list that AWS would refuse."""
-    return f"A case has at most {limit} watchers and this one has {present}\nNothing was changed"
+    """Return the error for too many watchers."""
+    return f"A case can have at most {limit} watchers, and this one has {present}\nNothing was changed"
 
 
 def no_address(name: str) -> str:
-    """A person whom AWS could not write to."""
-    return f"Slack shows no e-mail address of {name}, and a watcher needs one\nNothing was changed"
+    """Return the error for a user without an e-mail address."""
+    return f"A watcher needs an e-mail address, and Slack shows none for {name}\nNothing was changed"
 
 
 def not_a_person(word: str) -> str:
-    """Neither a mention nor an address."""
-    return (
-        f'"{shorten(word, _NAME_LENGTH)}" is neither a person chosen with @ nor an e-mail address\nNothing was changed'
-    )
+    """Return the error for a word that is neither a mention nor an address."""
+    return f'"{shorten(word, _NAME_LENGTH)}" is neither a mention (@name) nor an e-mail address\nNothing was changed'
 
 
 def commented(by: str, at: datetime) -> str:
-    """The answer to `comment`."""
+    """Return the answer to `comment`."""
     return f"✅ Comment added to the case, not to the channel\n{_signed(by, at, 'Added by')}"
 
 
 def created(case_id: str, title: str, by: str, at: datetime, unreachable: Sequence[str]) -> str:
-    """The answer to a submitted `create` form; the channel follows it."""
-    left_out = f"\nNot watching, as Slack shows no e-mail address: {', '.join(unreachable)}" if unreachable else ""
+    """Return the answer to a submitted `create` form. `unreachable` are users without an e-mail address."""
+    left_out = f"\nNot added as watcher (no e-mail address in Slack): {', '.join(unreachable)}" if unreachable else ""
     return f"✅ Case opened\nCase ID: {case_id}\nTitle: {title}\n{_signed(by, at, 'Opened by')}{left_out}"
 
 
 def may_not_create() -> str:
-    """A person who may open no case."""
+    """Return the error for a user who may not open cases."""
     return "You don't have permission to open cases\nContact your administrator for access"
 
 
 def missing(entry: SubCommand) -> str:
-    """A sub-command without its argument."""
+    """Return the error for a sub-command without its argument."""
     return f"Please specify {entry.asks_for}. Usage: {entry.usage}"
 
 
 def wrong_channel(prefix: str) -> str:
-    """The specification's error."""
+    """Return the specification's error for a channel without a case."""
     return f"This command can only be used in AWS Security IR incident channels\nChannel name must start with: {prefix}"
 
 
 def not_permitted() -> str:
-    """The specification's error."""
+    """Return the specification's error for a user without permission."""
     return "You don't have permission to modify this case\nContact your administrator or case owner for access"
 
 
+def outside_address(who: str) -> str:
+    """Return the error for watchers whose domain is not allowed."""
+    return (
+        f"Watchers not added: {who} is outside of the allowed domains\n"
+        "Ask your operators to add the domain to watcher_domains"
+    )
+
+
 def service_error(error_id: str, attempted: str) -> str:
-    """The specification's error; `attempted` is its `update`, or `read` or `open`."""
+    """Return the specification's service error. `attempted` is its `update`, or `read` or `open`."""
     return (
         f"❌ Unable to {attempted} case due to service error\nError ID: {error_id}\nPlease try again or contact support"
     )
 
 
 def connectivity(error_id: str) -> str:
-    """The specification's warning: the work goes on behind the scenes."""
+    """Return the specification's warning that the work continues."""
     return (
         "⚠️ Temporary connectivity issue\n"
         "Your request is being processed. Please check case status in a few moments\n"
@@ -237,41 +244,42 @@ def connectivity(error_id: str) -> str:
     )
 
 
-# Whoever opened a case that did not come back, or decided, has no case to ask about.
+# For these commands there is no case to check.
+_PRESS_AGAIN = "press the button again if the message still shows it (ir-router records only one decision)"
 _WHERE_TO_LOOK = {
     "create": (
         f"{COMMAND} create",
-        "look for the case in AWS Security Incident Response and repeat the command if there is none",
+        "look for the case in AWS Security Incident Response, and repeat the command if it does not exist",
     ),
-    "approve": ("Approve", "press again if the message still has its buttons: a decision is taken once"),
-    "deny": ("Deny", "press again if the message still has its buttons: a decision is taken once"),
+    "approve": ("Approve", _PRESS_AGAIN),
+    "deny": ("Deny", _PRESS_AGAIN),
 }
 
 
 def outcome_unknown(name: str, error_id: str) -> str:
-    """No certain answer after all attempts: a person must look. `name` is the command's, or `approve` or `deny`."""
+    """Return the error for an unknown outcome after all attempts. `name` is the command's, or `approve` or `deny`."""
     shown, look = _WHERE_TO_LOOK.get(
-        name, (f"{COMMAND} {name}", f"check the case ({COMMAND} status) and repeat the command if it had no effect")
+        name, (f"{COMMAND} {name}", f"check the case ({COMMAND} status), and repeat the command if it had no effect")
     )
     return (
-        f"❌ {shown}: no certain answer after several attempts; it is not tried again\n"
+        f"❌ {shown}: the outcome is unknown after several attempts, and ir-router does not retry it\n"
         f"Please {look}\nError ID: {error_id}"
     )
 
 
 def help_text() -> str:
-    """All sub-commands, one line each."""
+    """Return the answer to `help`: all sub-commands, one line each."""
     lines = [f"• {entry.usage} - {entry.purpose}" for entry in SUB_COMMANDS.values()]
-    vocabulary = "Status: Open, In Progress, Resolved or Closed, or AWS's own words (Detection and Analysis...)"
-    rights = (
-        "Watchers, the incident response team and configured editors may change a case; "
-        "everybody in the channel may read it"
+    statuses = "Status: Open, In Progress, Resolved, Closed, or AWS's own names (Detection and Analysis...)"
+    permitted = (
+        "Watchers, the incident response team and configured editors can change a case. "
+        "Everyone in the channel can read it"
     )
-    return "\n".join(("📖 AWS Security Incident Response", *lines, "", vocabulary, rights))
+    return "\n".join(("📖 AWS Security Incident Response", *lines, "", statuses, permitted))
 
 
 def unknown(name: str) -> str:
-    """A sub-command that there is not, with the nearest that there is."""
+    """Return the error for an unknown sub-command, with the most similar one."""
     near = difflib.get_close_matches(name[:_NAME_LENGTH], SUB_COMMANDS, n=1)
     suggestion = f"Did you mean {COMMAND} {near[0]}?\n" if near else ""
     return f'Unknown command "{shorten(name, _NAME_LENGTH)}"\n{suggestion}Usage: {COMMAND} [{"|".join(SUB_COMMANDS)}]'

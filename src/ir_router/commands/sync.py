@@ -1,4 +1,4 @@
-"""`/security-ir sync`: compare case and channel now."""
+"""`/security-ir sync`: synchronise case and channel now."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from ir_router.errors import RefusedError
 from ir_router.sync import hints
 
 
-def run(command: Command) -> Answer:
-    """Leave a hint that the case may have changed: its synchronisation reads the whole case and mends the channel."""
+def execute_command(command: Command) -> Answer:
+    """Publish a hint that the case may have changed. Its synchronisation then reads the complete case."""
     if hints.publish([hints.Hint(command.case_id, "CaseUpdated")]):
         raise RefusedError("EventBridge", "PutEvents", "entry refused")
-    return Answer(
-        "🔄 Case and channel are being compared\n"
-        "What is missing here appears within a minute; nothing appears when both agree already"
-    )
+    return Answer("🔄 Syncing the case with this channel. Missing updates appear within a minute.")

@@ -1,7 +1,7 @@
-"""`incident-details`: what happened on a case, in order, with names. Pure.
+"""`incident-details`: the key events of a case in order, with names. Pure.
 
-AWS documents neither the actions nor the messages of ListCaseEdits: an edit is told by the statuses that its message
-names, else by its action as it is.
+AWS documents neither the actions nor the messages of ListCaseEdits. An edit is described by the statuses in its message
+or, without any, by its action.
 """
 
 from __future__ import annotations
@@ -11,32 +11,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ir_router.cases import status
+from ir_router.cases import followed_fields, status
 from ir_router.cases.models import Case, CaseEdit
 from ir_router.commands import rendering
 from ir_router.slack.text import shorten
 
 SHOWN_EVENTS = 10
-STATUS, TITLE, DESCRIPTION = "slackChannelCaseStatus", "slackChannelCaseTitle", "slackChannelCaseDescription"
-# Between a change from Slack and its edit on the case: two clocks, and the call between them.
+STATUS, TITLE = followed_fields.STATUS.attribute, followed_fields.TITLE.attribute
+DESCRIPTION = followed_fields.DESCRIPTION.attribute
+# Largest difference between a change from Slack and its edit on the case: two clocks and the duration of the call.
 _SAME_CHANGE = timedelta(minutes=2)
 
-_STATUSES = (
-    "Submitted",
-    "Acknowledged",
-    "Detection and Analysis",
-    "Containment, Eradication and Recovery",
-    "Post-incident Activities",
-    "Ready to Close",
-    "Closed",
-)
-_STATUS = re.compile("|".join(map(re.escape, _STATUSES)))
+_STATUS = re.compile("|".join(map(re.escape, status.STATUSES)))
 _LINE_LENGTH = 150
 
 
 @dataclass(frozen=True)
 class Moment:
-    """Something that happened: `by` is a person's name, where one is known."""
+    """An event on the case. `by` is the user's name, if it is known."""
 
     at: datetime
     what: str
@@ -45,7 +37,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class SlackChange:
-    """A change that a person made from Slack: the ledger's attribute of the field, and its new value."""
+    """A change that a user made from Slack. `field` is the ledger's attribute; `value` is the new value."""
 
     at: datetime
     field: str
@@ -55,7 +47,7 @@ class SlackChange:
 
 @dataclass(frozen=True)
 class Counts:
-    """How much there is on the case, by where it came from; the system's own comments are not counted."""
+    """The numbers of comments by origin, without system comments, and of attachments."""
 
     from_aws: int
     from_slack: int
@@ -63,7 +55,7 @@ class Counts:
 
 
 def statuses_of(edit: CaseEdit) -> list[str]:
-    """The statuses that an edit about the status names, in its order: what it moved from, what it moved to."""
+    """Return the statuses in the message of an edit of the status, in its order: old status, new status."""
     message = (edit.message or "").replace("Eradication, and", "Eradication and")  # as AWS's pages spell it
     return _STATUS.findall(message) if "status" in f"{edit.action} {message}".casefold() else []
 
@@ -71,7 +63,14 @@ def statuses_of(edit: CaseEdit) -> list[str]:
 def key_events(
     case: Case, edits: Iterable[CaseEdit], changes: Sequence[SlackChange], steps: Iterable[Moment]
 ) -> list[Moment]:
-    """Creation, status and title changes, closing and the workflow's `steps`, oldest first, each once."""
+    """Return creation, status and title changes, closing and the workflow's steps, oldest first, each once.
+
+    Args:
+        case: The case.
+        edits: The case's history.
+        changes: The changes made from Slack, which name the users of edits.
+        steps: The steps of its containment.
+    """
     events = [Moment(case.created_date, "Case created")] if case.created_date else []
     events += [event for edit in edits if (event := _of_edit(edit, changes))]
     if case.closed_date and not any(event.what == "Case closed" for event in events):
@@ -97,7 +96,7 @@ def _of_edit(edit: CaseEdit, changes: Sequence[SlackChange]) -> Moment | None:
 
 
 def _who(changes: Sequence[SlackChange], at: datetime, field: str, value: str | None) -> str | None:
-    """The person whose change from Slack became the edit of that moment."""
+    """Return the user whose change from Slack is the edit at that moment."""
     near = [
         change
         for change in changes
@@ -109,7 +108,7 @@ def _who(changes: Sequence[SlackChange], at: datetime, field: str, value: str | 
 def summary(
     case: Case, severity: str, now: datetime, edits: Sequence[CaseEdit], events: Sequence[Moment], counts: Counts
 ) -> str:
-    """The answer to `incident-details`."""
+    """Return the answer to `incident-details`."""
     lines = [
         "📊 Case Summary",
         f"Case ID: {case.case_id}",
@@ -130,14 +129,14 @@ def summary(
 
 
 def _statuses(case: Case, edits: Sequence[CaseEdit]) -> str:
-    """The status before, when there was another one, and the present one."""
+    """Return the previous status, if there was another one, and the current one."""
     shown = status.shown(case.case_status)
     earlier = [name for edit in edits for name in statuses_of(edit) if name != case.case_status]
     return f"{status.shown(earlier[-1])} → {shown}" if earlier else shown
 
 
 def _event_lines(events: Sequence[Moment]) -> list[str]:
-    """The newest events, with the day when they are of several days."""
+    """Return lines for the newest events, with dates if they are of several days."""
     newest = [(event.at.astimezone(UTC), event) for event in events[-SHOWN_EVENTS:]]
     days = {at.date() for at, _ in newest}
     form = "%H:%M" if len(days) < 2 else "%Y-%m-%d %H:%M"

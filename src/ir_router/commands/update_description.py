@@ -8,11 +8,12 @@ from ir_router.commands import changing, rendering, timeline
 from ir_router.commands.command import Answer, Command
 from ir_router.errors import InvalidInputError
 from ir_router.security_ir import gateway as security_ir
+from ir_router.slack.text import remove_bidi_controls
 
 
-def run(command: Command) -> Answer:
-    """Set the description; white space and line breaks stay as typed."""
-    wanted = command.plain_argument
+def execute_command(command: Command) -> Answer:
+    """Set the description. White space and line breaks stay as typed."""
+    wanted = remove_bidi_controls(command.plain_argument)
     if len(wanted) > DESCRIPTION_LIMIT:
         raise InvalidInputError(rendering.too_long("description", len(wanted), DESCRIPTION_LIMIT))
     case = changing.open_case_to_change(command)
@@ -21,10 +22,10 @@ def run(command: Command) -> Answer:
         return Answer(rendering.unchanged("description", wanted))
     command.changes = True
     if changing.must_change(command, "description", before, case.description, wanted):
-        changing.remember_person(command, timeline.DESCRIPTION, wanted)
+        changing.record_user(command, timeline.DESCRIPTION, wanted)
         security_ir.update_case(command.case_id, description=wanted)
-    # Of several parts of a long one, a repeated attempt must make the same.
-    author = command.first("author", command.real_name)
-    changing.write_comment(command, f"Description changed by {author} from Slack. It was:\n\n{before or '(empty)'}")
-    changing.tell_synchronisation(command)
+    # A repeated attempt must write the same parts of a long comment.
+    author = command.first("author", command.identity)
+    changing.write_comment(command, f"Description changed by {author} from Slack. Before:\n\n{before or '(empty)'}")
+    changing.notify_synchronisation(command)
     return Answer(rendering.description_updated(wanted, command.by, clock.utc_now()))

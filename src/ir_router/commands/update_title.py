@@ -8,11 +8,12 @@ from ir_router.commands import changing, rendering, timeline
 from ir_router.commands.command import Answer, Command
 from ir_router.errors import InvalidInputError
 from ir_router.security_ir import gateway as security_ir
+from ir_router.slack.text import one_line
 
 
-def run(command: Command) -> Answer:
-    """Set the title; a title has one line, so line breaks become spaces."""
-    wanted = " ".join(command.plain_argument.split("\n")).strip()
+def execute_command(command: Command) -> Answer:
+    """Set the title: one line with ordinary spaces, and without characters that turn the direction of the text."""
+    wanted = one_line(command.plain_argument)
     if len(wanted) > TITLE_LIMIT:
         raise InvalidInputError(rendering.too_long("title", len(wanted), TITLE_LIMIT))
     case = changing.open_case_to_change(command)
@@ -21,8 +22,8 @@ def run(command: Command) -> Answer:
         return Answer(rendering.unchanged("title", wanted))
     command.changes = True
     if changing.must_change(command, "title", before, case.title, wanted):
-        changing.remember_person(command, timeline.TITLE, wanted)
+        changing.record_user(command, timeline.TITLE, wanted)
         security_ir.update_case(command.case_id, title=wanted)
-    changing.write_comment(command, f'Title changed from "{before}" to "{wanted}" by {command.real_name} from Slack.')
-    changing.tell_synchronisation(command)
+    changing.write_comment(command, f'Title changed from "{before}" to "{wanted}" by {command.identity} from Slack.')
+    changing.notify_synchronisation(command)
     return Answer(rendering.title_updated(before, wanted, command.by, clock.utc_now()))

@@ -1,4 +1,4 @@
-"""What `add-watcher` and `remove-watcher` share: the people whom an argument names."""
+"""Parse the watchers in the argument of `add-watcher` and `remove-watcher`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ir_router.cases.models import Person
 from ir_router.commands import rendering
 from ir_router.commands.command import Command
 from ir_router.errors import InvalidInputError
+from ir_router.sync import members
 
 _SEPARATORS = re.compile(r"[\s,;]+")
 _MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^<>]*)?>")
@@ -19,7 +20,7 @@ _NAME_LENGTH = 50
 
 
 def named(command: Command) -> list[Person]:
-    """The people named as `@name` or e-mail address, each once. Raises InvalidInputError, naming the word at fault."""
+    """Return the watchers named as `@name` or e-mail address, each once. Raises InvalidInputError for other words."""
     people: dict[str, Person] = {}
     for word in filter(None, _SEPARATORS.split(_MENTION.sub(r" <@\1> ", command.argument))):
         person = _person(command, word)
@@ -27,8 +28,15 @@ def named(command: Command) -> list[Person]:
     return list(people.values())
 
 
+def require_inside(people: Sequence[Person]) -> None:
+    """Raise InvalidInputError if an address is outside of `watcher_domains`."""
+    inside = members.invited_watchers(people)
+    if outside := [person for person in people if person not in inside]:
+        raise InvalidInputError(rendering.outside_address(shown(outside)))
+
+
 def of_user(command: Command, user_id: str) -> Person | None:
-    """A Slack user as a watcher, or None when Slack shows no e-mail address of theirs."""
+    """Return a Slack user as a watcher, or None when Slack shows no e-mail address for them."""
     profile = command.names.user(user_id).get("profile") or {}
     address = str(profile.get("email") or "")
     if not is_address(address):
@@ -37,17 +45,17 @@ def of_user(command: Command, user_id: str) -> Person | None:
 
 
 def is_address(text: str) -> bool:
-    """Whether AWS takes it as a watcher's e-mail address."""
+    """Return whether AWS accepts the text as a watcher's e-mail address."""
     return 6 <= len(text) <= 254 and _ADDRESS.fullmatch(text) is not None
 
 
 def shown(people: Sequence[Person]) -> str:
-    """`Jane Smith (jane@example.com), john@example.com`."""
+    """Return watchers as text, for example `Jane Smith (jane@example.com), john@example.com`."""
     return ", ".join(f"{person.name} ({person.email})" if person.name else person.email for person in people)
 
 
 def as_parameter(people: Sequence[Person]) -> list[dict[str, str]]:
-    """The API's form of watchers."""
+    """Return watchers as the API's parameter."""
     return [{"email": person.email} | ({"name": person.name} if person.name else {}) for person in people]
 
 

@@ -1,1 +1,1 @@
-"""The record of every side effect, in one DynamoDB table."""
+"""The ledger: a record of every side effect, in one DynamoDB table."""

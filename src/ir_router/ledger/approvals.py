@@ -1,40 +1,93 @@
-"""Decisions asked of people: pending, decided, delivered or expired.
+"""Approval requests: pending, decided, delivered or expired.
 
-One row for each execution and kind of question; a retry of the asking state replaces the token and keeps the row.
-The first decision wins by a conditional write. What the workflow itself took is written by the workflow (`receipt`).
+Each execution has one row for each kind of approval. A retry of the state that requests it replaces the task token and
+keeps the row. A conditional write lets the first decision win. Only the workflow writes `receipt`, the decision that it
+received.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final, Literal
 
 from ir_router import clock
 from ir_router.ledger import audit, keys, table
-from ir_router.ledger.containments import ContainmentBusyError
 from ir_router.ledger.table import ConditionFailedError, Row, TransactionFailedError
 from ir_router.settings import settings
 
-PENDING, DECIDED, DELIVERED, EXPIRED = "pending", "decided", "delivered", "expired"
-# How a decision came (`via` of its analyst).
-CLI, SLACK, STEP_FUNCTIONS = "cli", "slack", "step_functions"
-# What is said behind a name that anybody may give.
-STATED = {CLI: " (name as given at the command line)", STEP_FUNCTIONS: " (who answered Step Functions directly)"}
+ApprovalKind = Literal["contain", "remediate"]
+ApprovalState = Literal["pending", "decided", "delivered", "expired"]
+KINDS: tuple[ApprovalKind, ...] = ("contain", "remediate")
+# The decision of an analyst.
+Answer = Literal["approve", "deny"]
+# The `status` of the approval handler's response (docs/containment.md).
+AnswerStatus = Literal[
+    "already_decided",
+    "analyst_missing",
+    "approved",
+    "creator_not_offered",
+    "creator_requested",
+    "creator_requested_before",
+    "denied",
+    "events_joined",
+    "not_allowed",
+    "pending",
+    "recorded",
+    "too_late",
+    "unknown_creator",
+    "unknown_decision",
+    "unknown_joined_events",
+    "unknown_token",
+]
+Via = Literal["cli", "slack", "step_functions"]
+
+PENDING: Final = "pending"
+DECIDED: Final = "decided"
+DELIVERED: Final = "delivered"
+EXPIRED: Final = "expired"
+# Where a decision was made (`via` of its analyst).
+CLI: Final = "cli"
+SLACK: Final = "slack"
+STEP_FUNCTIONS: Final = "step_functions"
+# Added to a name that nothing verifies.
+STATED = {
+    CLI: " (name as given at the command line)",
+    STEP_FUNCTIONS: " (who sent the decision directly to Step Functions)",
+}
 WAIT_SECONDS = 86_400
 _DAY = 86_400
 _TOKEN_DAYS = 7
 
 
-def id_of(execution: str, kind: str) -> str:
-    """The approval's id: the same for every attempt of the asking state. `kind` is `contain` or `remediate`."""
+def answer_of(text: str) -> Answer | None:
+    """Return the decision that a text names, in any letter case, or None for other texts."""
+    match text.lower():
+        case "approve" | "deny" as answer:
+            return answer
+        case _:
+            return None
+
+
+def actor(analyst: Mapping[str, Any]) -> str:
+    """Return the analyst as the audit names them: `Name (address, Slack user id)`, as far as they are known."""
+    known = ", ".join(str(analyst[name]) for name in ("email", "slack_user_id") if analyst.get(name))
+    return f"{analyst.get('name', '')} ({known})" if known else str(analyst.get("name", ""))
+
+
+def id_of(execution: str, kind: ApprovalKind) -> str:
+    """Return the approval's id, which is the same for every attempt. `kind` is `contain` or `remediate`."""
     return hashlib.sha256(f"{execution}|{kind}".encode()).hexdigest()[:20]
 
 
-def request(execution: str, kind: str, token: str, facts: Mapping[str, Any]) -> Row:
-    """Make the approval, or keep it as it is, and remember `token` as the way to answer it. Returns the row.
+def request(execution: str, kind: ApprovalKind, token: str, facts: Mapping[str, Any]) -> Row:
+    """Create the approval request unless it exists, store its current token, and return its row.
 
-    `facts` are shown to people; they never hold the token.
+    Args:
+        execution: ARN of the execution.
+        kind: `contain` or `remediate`.
+        token: Task token of the current attempt (Step Functions).
+        facts: Attributes that are shown to users. They never contain the token.
     """
     approval_id = id_of(execution, kind)
     now = clock.now()
@@ -61,29 +114,29 @@ def request(execution: str, kind: str, token: str, facts: Mapping[str, Any]) -> 
 
 
 def find_by_token(token: str) -> str | None:
-    """The id of the approval that the token answers, or None."""
+    """Return the id of the approval that a task token belongs to, or None."""
     row = table.get(keys.token_index(_token_hash(token)))
     return str(row["approval_id"]) if row and "approval_id" in row else None
 
 
 def token_of(approval_id: str) -> str | None:
-    """The token that answers the approval now, or None when it has expired."""
+    """Return the approval's current task token, or None when it has expired."""
     row = table.get(keys.token(approval_id))
     return str(row["token"]) if row and "token" in row else None
 
 
 def get(approval_id: str) -> Row | None:
-    """The approval's row, or None."""
+    """Return the approval's row, or None."""
     return table.get(keys.approval(approval_id))
 
 
 def open_ids() -> list[str]:
-    """The ids of approvals that wait for a decision or for its delivery."""
+    """Return the ids of the approvals that wait for a decision or for its delivery."""
     return [str(row["index_sk"]) for row in table.query_index(keys.OPEN_APPROVALS_INDEX)]
 
 
 def open_approvals() -> Iterator[Row]:
-    """The rows of open approvals, as they are now (the index may lag behind)."""
+    """Return the rows of the open approvals. They are current, although the index may lag behind."""
     for approval_id in open_ids():
         row = get(approval_id)
         if row and row["state"] in (PENDING, DECIDED):
@@ -91,11 +144,19 @@ def open_approvals() -> Iterator[Row]:
 
 
 def decide(
-    row: Row, decision: str, analyst: Mapping[str, Any], notes: str, *, joined_events: int | None = None
+    row: Row, decision: Answer, analyst: Mapping[str, Any], notes: str, *, joined_events: int | None = None
 ) -> bool:
-    """Record the decision, with its audit record, in one write. False when the approval is not pending any more.
+    """Record the decision together with its audit record.
 
-    `joined_events`: as many had joined by what its maker saw. False, too, when more have by now.
+    Args:
+        row: The approval's row.
+        decision: `approve` or `deny`.
+        analyst: `name` and `via`; from Slack also `slack_user_id`.
+        notes: The analyst's reason; may be empty.
+        joined_events: How many joined events the analyst saw. None: do not check.
+
+    Returns:
+        False when the approval is no longer pending, or when further events joined that the analyst did not see.
     """
     covered = {} if joined_events is None else {"seen": joined_events}
     unseen = " AND (attribute_not_exists(joined_events) OR joined_events <= :seen)" if covered else ""
@@ -117,34 +178,41 @@ def decide(
         "kind": row["kind"],
         "decision": decision,
         "principal": row.get("principal"),
+        "principals": principals_of(row),
         "via": analyst.get("via"),
-        # Names in Slack are chosen by their owners; the id is not.
+        # Users choose their names in Slack, but not their ids.
         "slack_user_id": analyst.get("slack_user_id"),
         "joined_events_seen": joined_events,
         "notes": notes,
     }
     try:
-        audit.append("decision_recorded", str(analyst.get("name", "")), details, together_with=[change])
+        audit.append("decision_recorded", actor(analyst), details, together_with=[change])
     except TransactionFailedError:
         return False
     return True
 
 
 def delivered(approval_id: str) -> None:
-    """Step Functions took the decision."""
+    """Record that Step Functions accepted the decision."""
     _close(approval_id, DELIVERED, DECIDED)
 
 
 def too_late(approval_id: str, why: str) -> None:
-    """The execution is gone and did not take any decision; `why` is told to people."""
+    """Record that the execution ended without a decision. `why` is shown to users."""
     _close(approval_id, EXPIRED, PENDING, DECIDED, why=why)
 
 
-def record_receipt(approval_id: str, decision: str, stated_name: str, notes: str) -> Row:
-    """The workflow's own word on which decision it took, whoever sent it; written by the workflow alone. The row.
+def record_receipt(approval_id: str, decision: Answer, stated_name: str, notes: str) -> Row:
+    """Record the decision that the workflow received, and return the row. Only the workflow calls this.
 
-    Who made it is what the approval handler recorded with the same decision. Any other was sent to Step Functions
-    directly: it is carried out, so it takes the place of what was recorded, with no more than the name that it states.
+    If the approval handler recorded the same decision, its analyst stays. Any other decision was sent to Step Functions
+    directly. The workflow carries it out, so it replaces the recorded one, with only the name that the sender stated.
+
+    Args:
+        approval_id: The approval's id.
+        decision: `approve` or `deny`, as received.
+        stated_name: Name in the received answer, which nothing verifies.
+        notes: Notes in the received answer.
     """
     receipt = {"receipt": decision, "delivered": DELIVERED, "now": clock.now()}
     taken = "SET receipt = :receipt, #state = :delivered, received_at = :now"
@@ -163,7 +231,7 @@ def record_receipt(approval_id: str, decision: str, stated_name: str, notes: str
 
 
 def record_expired(approval_id: str, why: str) -> None:
-    """The workflow's own word that it took no decision and waits no longer. An approval never asked stays unknown."""
+    """Record that the workflow stopped waiting without a decision. Does nothing for an unknown approval."""
     try:
         table.update(
             keys.approval(approval_id),
@@ -177,8 +245,46 @@ def record_expired(approval_id: str, why: str) -> None:
         return
 
 
+def set_case(approval_id: str, case_id: str) -> bool:
+    """Connect an approval with a case that was opened after it. Return whether the approval exists."""
+    try:
+        table.update(
+            keys.approval(approval_id), "SET case_id = :case_id REMOVE no_case", "attribute_exists(PK)", case_id=case_id
+        )
+    except ConditionFailedError:
+        return False
+    return True
+
+
+def freeze_approvers(approval_id: str, approvers: list[str]) -> None:
+    """Store who may decide, unless it is stored already: Slack user ids, and addresses without a Slack account."""
+    try:
+        table.update(
+            keys.approval(approval_id),
+            "SET approvers = :approvers",
+            "attribute_exists(PK) AND attribute_not_exists(approvers)",
+            approvers=approvers,
+        )
+    except ConditionFailedError:
+        return
+
+
+def note_owner_ids(approval_id: str, owners: list[str], user_ids: list[str]) -> None:
+    """Store the Slack user ids that were found for these owners. Does nothing for an unknown approval."""
+    try:
+        table.update(
+            keys.approval(approval_id),
+            "SET owner_ids = :user_ids, owners_looked_up = :owners",
+            "attribute_exists(PK)",
+            user_ids=user_ids,
+            owners=owners,
+        )
+    except ConditionFailedError:
+        return
+
+
 def note_result(approval_id: str, result: str) -> bool:
-    """What became of the decision, in words, once it is carried out. False for an approval that was never asked."""
+    """Record the result of a decision that was carried out, as text. Return False for an unknown approval."""
     try:
         table.update(keys.approval(approval_id), "SET #result = :result", "attribute_exists(PK)", result=result)
     except ConditionFailedError:
@@ -187,9 +293,9 @@ def note_result(approval_id: str, result: str) -> bool:
 
 
 def note_comment(approval_id: str, comment_hash: str) -> bool:
-    """A comment that tells on the case what the approval's message shows in Slack, before it is written.
+    """Record the hash of a case comment that repeats the approval's message in Slack, before the comment is written.
 
-    `comment_hash` is that of its text. False for an approval that was never asked.
+    Return False for an unknown approval.
     """
     try:
         table.update(
@@ -200,52 +306,27 @@ def note_comment(approval_id: str, comment_hash: str) -> bool:
     return True
 
 
-def note_joined(approval_id: str, event: Mapping[str, Any]) -> None:
-    """One more event belongs to the incident that the approval is about; the newest one is kept to show.
-
-    `event` names its `execution`: each is counted once, however often its state is tried again. Raises
-    ContainmentBusyError when somebody decided meanwhile: they did not see this event, which is handled by itself, once
-    the decision is carried out.
-    """
-    execution = hashlib.sha256(str(event["execution"]).encode()).hexdigest()[:20]
-    claim = table.put_item(
-        keys.deduplication(f"JOINED#{approval_id}#{execution}"),
-        {"expires_at": int(clock.now()) + _TOKEN_DAYS * _DAY},
-        "attribute_not_exists(PK)",
-    )
-    count = table.update_item(
-        keys.approval(approval_id),
-        "ADD joined_events :one SET last_joined = :event",
-        "#state = :pending",
-        one=1,
-        event=dict(event),
-        pending=PENDING,
-    )
-    try:
-        table.transact([claim, count])
-    except TransactionFailedError as failure:
-        if failure.reasons[0] == "ConditionalCheckFailed" or get(approval_id) is None:
-            return  # counted before; or the approval is about to be asked, and reads the containment's row then
-        raise ContainmentBusyError("a decision was made while this event was joining") from failure
+def principals_of(row: Mapping[str, Any]) -> list[str]:
+    """Return the ARNs of the principals that the approval's decision covers: its own first, then those that joined."""
+    own = [str(arn) for arn in row.get("principals", [])]
+    return list(dict.fromkeys([*own, *sorted(row.get("joined_principals", ()))]))
 
 
-def amend(approval_id: str, approve_does: str, deny_does: str, owners: list[str]) -> None:
-    """What the answers will do now, and who may not decide; an approval that waits no longer stays as it is."""
+def amend(approval_id: str, **texts: Any) -> None:
+    """Set texts of a pending approval request: the current effects of Approve and Deny, the owners, the principals."""
     try:
         table.update(
             keys.approval(approval_id),
-            "SET approve_does = :approve_does, deny_does = :deny_does, owners = :owners",
+            "SET " + ", ".join(f"#{name} = :{name}" for name in texts),
             "#state = :pending",
-            approve_does=approve_does,
-            deny_does=deny_does,
-            owners=owners,
             pending=PENDING,
+            **texts,
         )
     except ConditionFailedError:
         return
 
 
-def _close(approval_id: str, state: str, *before: str, why: str | None = None) -> None:
+def _close(approval_id: str, state: ApprovalState, *before: ApprovalState, why: str | None = None) -> None:
     allowed = " OR ".join(f"#state = :before{number}" for number in range(len(before)))
     values: dict[str, Any] = {f"before{number}": name for number, name in enumerate(before)}
     expression = "SET #state = :state, closed_at = :now"
@@ -262,7 +343,7 @@ def _close(approval_id: str, state: str, *before: str, why: str | None = None) -
             **values,
         )
     except ConditionFailedError:
-        return  # the workflow's own word stands already
+        return  # the workflow has already recorded the decision
 
 
 def _token_hash(token: str) -> str:

@@ -1,11 +1,11 @@
-"""The audit: records chained by hash, so that changing, removing or inserting one is evident.
+"""The audit: records chained by hash, so that a changed, removed or inserted record is detected.
 
-Each record holds the hash of the one before it. The head (month, sequence, hash of the newest record) advances in the
-transaction that writes the record, so concurrent writers cannot fork the chain: one of them finds the head moved and
-goes again. When a month ends, its last sequence and hash are kept for ever, also after its records have expired.
-Each record's hash is logged too, whatever the log level: a second witness outside the table.
+Each record contains the hash of the previous one. The transaction that writes a record also advances the head (month,
+sequence and hash of the newest record). Concurrent writers therefore cannot fork the chain: the slower one finds that
+the head has moved and retries. The last sequence and hash of each month are kept for ever, even after its records
+expire. Each record's hash is also logged at every log level, as evidence outside the table.
 
-Of DynamoDB it needs GetItem (the head), PutItem (in transactions) and Query (verifying), no UpdateItem or DeleteItem.
+The audit needs GetItem, PutItem and Query in DynamoDB, but neither UpdateItem nor DeleteItem.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from ir_router.settings import settings
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
-# Apart from the other lines, which `log_level` may silence. Ids and hashes only.
+# A logger of its own, because `log_level` may silence the other one. It logs only ids and hashes.
 _witness = Logger(service="ir-router-audit", level="INFO", log_uncaught_exceptions=False)
 
 _TRIES = 25
 _HEAD = frozenset({"month", "sequence", "chain_hash", "record_expires_at"})
 _DAY = 86_400
 _ONCE_DAYS = 30
-# What the hash does not cover: the hash itself and the table's own attributes.
+# Attributes that the hash does not cover.
 _NOT_HASHED = frozenset({"PK", "SK", "hash"})
 
 
 class AuditContendedError(IrRouterError):
-    """Too many writers at once; nothing was written."""
+    """Too many concurrent writers. Nothing was written."""
 
 
 class AuditDamagedError(IrRouterError):
-    """The chain has no usable head; nothing was written. Point-in-time recovery has the row `AUDIT#head`."""
+    """The chain has no usable head. Nothing was written. Restore row `AUDIT#head` with point-in-time recovery."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """A record as it was written. `month` is `yyyy-mm`."""
+    """The position and hash of a written record. `month` is `yyyy-mm`."""
 
     month: str
     sequence: int
@@ -64,19 +64,26 @@ def append(
     once: str | None = None,
     together_with: Sequence[TransactWriteItemTypeDef] = (),
 ) -> Record | None:
-    """Write one record: who (`actor`) did what (`action`, for example `key_deleted`), with details as JSON values.
+    """Write one record.
 
-    `once` names what is recorded; a second call with the same name writes nothing and returns None.
-    `together_with` are further items of the same transaction, written with the record or not at all; when a condition
-    of theirs fails, TransactionFailedError has their reasons first, in their order.
-    Details hold no tokens, secrets or message text. Raises AuditContendedError when the head keeps moving, and
-    AuditDamagedError.
+    Args:
+        action: The recorded action, for example `key_deleted`.
+        actor: Who did it.
+        details: JSON values. They contain no tokens, secrets or message text.
+        once: Name of the fact. A second call with the same name writes nothing and returns None.
+        together_with: Further items of the same transaction, written with the record or not at all.
+
+    Raises:
+        TransactionFailedError: A condition of `together_with` failed. Its reasons come first, in their order.
+        AuditContendedError: Too many concurrent writers.
+        AuditDamagedError: The head is incomplete.
     """
     for attempt in range(_TRIES):
         head = table.get(keys.audit_head())
         if head is not None and not head.keys() >= _HEAD:
             raise AuditDamagedError(
-                "the audit's head (row AUDIT#head) lacks attributes; run verify_audit and restore it"
+                "the audit's head (row AUDIT#head) lacks attributes; nothing was written; "
+                "run verify_audit and restore the row"
             )
         row = _next(head, action, actor, details)
         items = [*together_with, *_items(head, row)]
@@ -89,18 +96,18 @@ def append(
                 raise
             if once is not None and failure.reasons[-1] == "ConditionalCheckFailed":
                 return None
-            # The head moved, or somebody's transaction held it: read it again.
+            # The head moved, or another transaction holds it: read it again.
             clock.sleep(random.uniform(0.005, 0.03) * min(attempt + 1, 10))  # noqa: S311
             continue
         _witness.info(
             "audit", extra={"audit": action, "month": row["month"], "sequence": row["sequence"], "hash": row["hash"]}
         )
         return Record(row["month"], row["sequence"], row["hash"])
-    raise AuditContendedError("the audit's head kept moving; nothing was written")
+    raise AuditContendedError("too many concurrent writers; the record was not written")
 
 
 def digest(row: Mapping[str, Any]) -> str:
-    """The hash of a record: SHA-256 over its JSON with sorted names, without the hash itself."""
+    """Return the hash of a record: SHA-256 over its JSON with sorted names, without the hash itself."""
     covered = {name: value for name, value in row.items() if name not in _NOT_HASHED}
     text = json.dumps(covered, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -117,7 +124,7 @@ def _next(head: Row | None, action: str, actor: str, details: Mapping[str, Any])
         "at": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "action": action,
         "actor": actor,
-        # As text: what DynamoDB gives back is what was hashed, to the digit.
+        # As text, because DynamoDB may return a number in another form than the one that was hashed.
         "details": json.dumps(details, sort_keys=True, ensure_ascii=False),
         "previous": head["chain_hash"] if head else None,
         "previous_expires_at": head["record_expires_at"] if head else None,
@@ -128,7 +135,7 @@ def _next(head: Row | None, action: str, actor: str, details: Mapping[str, Any])
 
 def _items(head: Row | None, row: Row) -> list[TransactWriteItemTypeDef]:
     record = table.put_item(keys.audit_record(row["month"], row["sequence"]), row, "attribute_not_exists(PK)")
-    # Head and closings never expire: `expires_at`, which the table's TTL reads, is the record's alone.
+    # Head and closings never expire: they have no `expires_at`, which the table's TTL reads.
     new_head = {
         "month": row["month"],
         "sequence": row["sequence"],

@@ -1,4 +1,4 @@
-"""Walking the audit's chain from the oldest record that is kept to the head, and naming the first broken link."""
+"""Verify the audit's chain from the oldest stored record to the head, and find the first broken link."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DAY = 86_400
 
 @dataclass(frozen=True)
 class BrokenLink:
-    """Where the chain breaks and how. `month` is `yyyy-mm`."""
+    """The position where the chain breaks, and the reason. `month` is `yyyy-mm`."""
 
     month: str
     sequence: int
@@ -25,7 +25,7 @@ class BrokenLink:
 
 @dataclass(frozen=True)
 class Verification:
-    """How many records were read, the times (ISO 8601) of the first and last, and the first broken link or None."""
+    """The number of records read, the times (ISO 8601) of the first and last, and the first broken link or None."""
 
     records: int
     first_at: str | None
@@ -34,7 +34,7 @@ class Verification:
 
 
 def verify() -> Verification:
-    """Read the whole audit, a page at a time. Records that have expired may be missing; no others."""
+    """Read the complete audit, page by page. Only expired records may be missing."""
     walk = _Walk(clock.now())
     broken = next(walk.breaks(), None)
     return Verification(walk.records, walk.first_at, walk.last_at, broken)
@@ -46,12 +46,12 @@ class _Walk:
         self.records = 0
         self.first_at: str | None = None
         self.last_at: str | None = None
-        # Records missing at a month's end. Only the next record's hash vouches for when they expired: the head and the
-        # closings are not hashed, and whoever can delete records can write there what suits them.
+        # Records missing at a month's end. Only the next record's hash proves when they expired. The head and the
+        # closings are not hashed, so an attacker who can delete records can also forge them.
         self._gap: BrokenLink | None = None
 
     def breaks(self) -> Iterator[BrokenLink]:
-        """The broken links, in order."""
+        """Yield the broken links in order."""
         head = table.get(keys.audit_head())
         closings = list(table.query(keys.audit_closing("").pk))
         if head is None:
@@ -66,12 +66,12 @@ class _Walk:
             yield self._gap
 
     def _month(self, end: Row, before: str | None) -> Iterator[BrokenLink]:
-        """The records of a month, between the month before (its last hash) and the month's end."""
+        """Check the records of a month. `before` is the last hash of the previous month."""
         month, sequence, chain_hash = end["month"], 0, before
         for row in table.query(keys.audit_record(month, 0).pk):
             if row["sequence"] > end["sequence"]:
                 if not _written_since(row):
-                    yield BrokenLink(month, row["sequence"], "the record stands after the chain's end")
+                    yield BrokenLink(month, row["sequence"], "the record comes after the chain's end")
                 break
             self._count(row)
             why = self._fault(row, sequence, chain_hash)
@@ -85,7 +85,7 @@ class _Walk:
             why = f"records {sequence + 1} to {end['sequence']} are missing"
             self._gap = self._gap or BrokenLink(month, sequence + 1, why)
         elif chain_hash != end["chain_hash"]:
-            yield BrokenLink(month, sequence, "the chain's end holds another hash than its last record")
+            yield BrokenLink(month, sequence, "the chain's end and its last record have different hashes")
 
     def _fault(self, row: Row, sequence: int, chain_hash: str | None) -> str | None:
         if audit.digest(row) != row.get("hash"):
@@ -102,7 +102,7 @@ class _Walk:
         return moment is not None and moment <= self._now
 
     def _month_expired(self, month: str) -> bool:
-        """Whether the retention of the month's first records has passed: `month` is `yyyy-mm`."""
+        """Return whether the retention of the month's first records has passed. `month` is `yyyy-mm`."""
         begins = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC).timestamp()
         return begins + settings().audit_retention_days * _DAY <= self._now
 
@@ -113,6 +113,6 @@ class _Walk:
 
 
 def _written_since(row: Row) -> bool:
-    """Whether the head has moved on to the record or beyond it while we read."""
+    """Return whether the record was written during this verification: the head has reached it."""
     head = table.get(keys.audit_head()) or {"month": "", "sequence": 0}
     return (head["month"], head["sequence"]) >= (row["month"], row["sequence"])

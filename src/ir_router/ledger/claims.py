@@ -1,8 +1,8 @@
-"""Claims: an effect is claimed before it is made and confirmed after it, so that a crash at any point is repaired.
+"""Claims: a run claims an effect before making it and confirms it afterwards, so that a crash at any point is repaired.
 
-The rules are those of docs/architecture.md, "Claims": nobody settles a claim before `settle_after`; taking one
-over is a compare-and-swap of `attempt`; whoever takes over looks for the effect before making it again; confirming is
-conditional on `attempt`.
+Rules (docs/architecture.md, "Claims"): No run settles a claim before `settle_after`. Taking a claim over is a
+compare-and-swap of `attempt`. The new holder looks for the effect before making it again. Confirming is conditional on
+`attempt`.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from ir_router.ledger.table import ConditionFailedError, Row, TransactionFailedE
 
 
 class ClaimLostError(LeaseLostError):
-    """Another run has taken a claim over, and makes its effect. Says nothing about the lease of the case."""
+    """Another run has taken over the claim and makes its effect. The lease of the case may still hold."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to make one effect now.
+    """The permission to make one effect now.
 
-    `must_look` is True when an earlier attempt may have made it already: look before making it again.
-    `row` holds what the claim froze (texts, hashes, ids) when it was first made.
+    `must_look` is True when an earlier attempt may have made the effect: look for it first.
+    `row` has the values that the first claim froze (texts, hashes, ids).
     """
 
     key: Key
@@ -39,23 +39,25 @@ class Claim:
 
 @dataclass(frozen=True)
 class Done:
-    """The effect was made and confirmed before; `row` says what it became."""
+    """The effect was made and confirmed before. `row` has the result."""
 
     row: Row = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Held:
-    """Somebody else's claim, perhaps still at work; nobody settles it before `until` (seconds since the epoch)."""
+    """Another run's claim, which may still be active. No run settles it before `until` (seconds since the epoch)."""
 
     until: float
 
 
 def take(key: Key, *, settle_after: float, **frozen: Any) -> Claim | Done | Held:
-    """Claim an effect, or say why not.
+    """Claim an effect.
 
-    `settle_after` (seconds since the epoch): hard deadline of the caller plus the settling time.
-    `frozen` is stored with the first claim and never replaced by a later one.
+    Args:
+        key: Key of the claim's row.
+        settle_after: Hard deadline of the caller plus the settling time, in seconds since the epoch.
+        frozen: Attributes that are stored with the first claim. Later claims do not replace them.
     """
     holder = uuid.uuid4().hex
     fresh: Row = {**frozen, "state": "claimed", "attempt": 1, "holder": holder, "settle_after": settle_after}
@@ -67,7 +69,12 @@ def take(key: Key, *, settle_after: float, **frozen: Any) -> Claim | Done | Held
 
 
 def take_together(frozen: Sequence[tuple[Key, Mapping[str, Any]]], *, settle_after: float) -> list[Claim] | None:
-    """Claim several effects in one write, each with what it freezes; None when any of them was claimed before."""
+    """Claim several effects in one write. Return None when any of them was claimed before.
+
+    Args:
+        frozen: The key of each claim with the attributes to store.
+        settle_after: As in `take`.
+    """
     holder, now = uuid.uuid4().hex, clock.now()
     rows: list[Row] = [
         {**values, "state": "claimed", "attempt": 1, "holder": holder, "settle_after": settle_after}
@@ -119,7 +126,7 @@ def _take_over(key: Key, row: Row, holder: str, settle_after: float) -> Claim | 
 
 
 def confirm(claim: Claim, **result: Any) -> None:
-    """Record that the effect was made, and what it became. Raises ClaimLostError when another run took over."""
+    """Record that the effect was made, with its result. Raises ClaimLostError when another run has taken over."""
     assignments = "".join(f", #{name} = :{name}" for name in result)
     try:
         table.update(
@@ -134,11 +141,11 @@ def confirm(claim: Claim, **result: Any) -> None:
     except ConditionFailedError as conflict:
         if conflict.row.get("state") == "done" and conflict.row.get("attempt") == claim.attempt:
             return
-        raise ClaimLostError("another run has taken this claim over") from conflict
+        raise ClaimLostError("another run has taken over this claim") from conflict
 
 
 def confirm_item(claim: Claim, result: Mapping[str, Any]) -> Any:
-    """`confirm` as part of a transaction."""
+    """Return `confirm` as an item of a transaction."""
     assignments = "".join(f", #{name} = :{name}" for name in result)
     return table.update_item(
         claim.key,
@@ -152,7 +159,7 @@ def confirm_item(claim: Claim, result: Mapping[str, Any]) -> Any:
 
 
 def note(claim: Claim, **values: Any) -> None:
-    """Keep something in the open claim that settling will need (a file id). Raises ClaimLostError as `confirm`."""
+    """Store attributes in the open claim that settling needs, such as a file id. Raises ClaimLostError."""
     try:
         table.update(
             claim.key,
@@ -163,21 +170,26 @@ def note(claim: Claim, **values: Any) -> None:
             **values,
         )
     except ConditionFailedError as conflict:
-        raise ClaimLostError("another run has taken this claim over") from conflict
+        raise ClaimLostError("another run has taken over this claim") from conflict
 
 
 def unanswered(claim: Claim, settle_after: float) -> None:
-    """The effect's request ended without a certain answer, and nothing more is sent for this claim.
+    """Record that the request ended without a certain answer and that this run sends no other for this claim.
 
-    It can be settled from `settle_after` on (now plus the settling time), however long the run may go on. Raises
-    ClaimLostError as `confirm`.
+    Another run may settle the claim from `settle_after` (now plus the settling time), even while this run continues.
+    Raises ClaimLostError.
     """
     note(claim, settle_after=settle_after)
 
 
 def refused(claim: Claim, given_up: str | None = None) -> None:
-    """The other side refused for certain. `given_up` is its code when trying again would be refused again.
+    """Record that the service rejected the request.
 
-    Raises ClaimLostError as `confirm`.
+    Args:
+        claim: The open claim.
+        given_up: The service's error code when a retry would be rejected too.
+
+    Raises:
+        ClaimLostError: Another run has taken over the claim.
     """
     note(claim, refused=True, **({"given_up": given_up} if given_up else {}))

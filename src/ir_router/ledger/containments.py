@@ -1,8 +1,9 @@
-"""What is contained: for each principal the open incident, the state found before it, its keys, and a lock.
+"""Contained principals: the open incident of each, its state before containment, its keys, and a lock.
 
-Recorded state and incident are one write; one exists if and only if the other does. Whoever contains, decides,
-restores or releases holds the lock until the hard end of its invocation plus the settling time, so that an expired
-lock proves its holder dead and its requests landed (docs/containment.md, "Rules that make it safe").
+One write stores the recorded state and the incident: neither exists without the other. A run that contains, decides,
+restores or releases holds the lock until the hard end of its invocation plus the settling time. An expired lock
+therefore proves that its holder has ended and that its requests have taken effect (docs/containment.md, "Rules that
+make it safe").
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
@@ -20,25 +21,47 @@ from ir_router.errors import IrRouterError
 from ir_router.ledger import keys, table
 from ir_router.ledger.table import ConditionFailedError, Row
 
-# Phases of an incident. OPEN: a decision is pending. APPROVED, KEPT (nobody decided) and FAILED stay until released.
-OPEN, APPROVED, KEPT, FAILED = "open", "approved", "kept", "failed"
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef as Change
+
+# Phases. OPEN: a decision is pending. APPROVED, KEPT (no decision in time) and FAILED last until release.
+OPEN: Final = "open"
+APPROVED: Final = "approved"
+KEPT: Final = "kept"
+FAILED: Final = "failed"
 
 LIMIT_SECONDS = 3600
 
 
 class ContainmentBusyError(IrRouterError):
-    """Another run holds the principal's lock; the state machine tries again."""
+    """Another run holds the principal's lock. The state machine retries."""
 
 
 @dataclass
 class Lock:
-    """The right to change a principal. `row` is its row when the lock was taken; `save` writes the next one.
+    """The permission to change a principal. `row` is its current row; `save` updates it.
 
-    Attributes of the row: `incident` (execution ARN), `phase`, `principal`, `recorded` ({"deny_attached": bool, "keys":
-    {id: status}}, as found before the first change), `named_keys` (by events), `sealed_keys` (what was recorded when
-    somebody approved: only a release restores it), `case_id`, `opened_at`, `contained_at`, `joined_owners`
-    (who may not decide because of an event that joined), `missing_at_end` (what was found to be contained no more
-    when the incident ended: {"incident", "deny_policy", "active_keys"}).
+    Attributes of the row:
+        incident: Execution ARN.
+        phase: One of the phases above.
+        principal: The principal, as it was contained.
+        recorded: {"deny_attached": bool, "keys": {id: status}} before the first change.
+        named_keys: Access key ids that events named.
+        scope: `key` if only the named keys are disabled and recorded. Absent: the complete principal is contained.
+        sealed_keys: The recorded keys at approval. Only a release restores them.
+        case_id: The incident's case.
+        opened_at, contained_at: Seconds since the epoch.
+        joined_by: Execution ARN of the event with which the principal joined the incident of its actor.
+        joined_owners: E-mail addresses of users who may not decide because of an event that joined.
+        joined_creators: Creators of keys in events that joined (`ledger/creators.py`).
+        missing_at_end: Containment that was found missing when the incident ended:
+            {"incident", "deny_policy", "active_keys"}.
+        undone: Containment that was found missing while the decision is pending, until it is re-applied and reported:
+            {"number", "deny_policy", "active_keys", "new_keys", "was_refused"}.
+        times_undone: How often that was reported.
+        attempts, last_attempt, last_attempt_at, attempts_reported, attempts_reported_at: The denied calls since the
+            containment, and how many of them the case reports.
+        deny_refused: True if IAM permanently refuses the deny policy, and an alert reports it.
     """
 
     principal: str
@@ -46,35 +69,64 @@ class Lock:
     row: Row = field(repr=False)
 
     def save(self, **values: Any) -> None:
-        """Write attributes while holding the lock. None removes an attribute. Raises ContainmentBusyError when lost."""
+        """Set attributes of the row; None removes one. Raises ContainmentBusyError when the lock is lost."""
         self.row = _write(self, values)
 
+    def saving(self, **values: Any) -> Change:
+        """Return `save` as an item of a transaction. Call `saved` after it."""
+        expression, assigned = _setting(values)
+        return table.update_item(
+            keys.containment(self.principal), expression, "lock_holder = :holder", holder=self.holder, **assigned
+        )
+
+    def saved(self) -> None:
+        """Read the row again after a transaction with `saving`. Raises ContainmentBusyError when the lock is lost."""
+        row = get(self.principal) or {}
+        if row.get("lock_holder") != self.holder:
+            raise ContainmentBusyError(f"another run has taken over the lock on {self.principal}")
+        self.row = row
+
     def clear(self) -> None:
-        """The principal is as it was found: forget incident and recorded state, in one write."""
+        """Remove incident and recorded state in one write, after the principal was restored."""
         self.save(**dict.fromkeys(_INCIDENT))
 
 
+ATTEMPTS: Final = ("attempts", "last_attempt", "last_attempt_at", "attempts_reported", "attempts_reported_at")
 _INCIDENT = (
     "incident",
     "phase",
     "recorded",
+    "scope",
     "named_keys",
     "sealed_keys",
     "case_id",
     "opened_at",
     "contained_at",
+    "joined_by",
     "joined_owners",
+    "joined_creators",
     "missing_at_end",
+    "undone",
+    "times_undone",
+    "deny_refused",
+    *ATTEMPTS,
     "principal",
 )
 
 
 @contextmanager
 def locked(principal: str, until: float) -> Iterator[Lock]:
-    """Hold the principal's lock. `until`: hard end of the invocation plus the settling time, seconds since the epoch.
+    """Hold the principal's lock.
 
-    It is given back at the end, and after an error that leaves nothing under way; else it stands until `until`.
-    Raises ContainmentBusyError when somebody else has it.
+    The lock is released at the end, and after an error that leaves no request in flight. After any other error it
+    stays until `until`.
+
+    Args:
+        principal: ARN of the principal.
+        until: Hard end of the invocation plus the settling time, in seconds since the epoch.
+
+    Raises:
+        ContainmentBusyError: Another run holds the lock.
     """
     lock = _take(principal, until)
     try:
@@ -87,12 +139,12 @@ def locked(principal: str, until: float) -> Iterator[Lock]:
 
 
 def get(principal: str) -> Row | None:
-    """The principal's row, or None."""
+    """Return the principal's row, or None."""
     return table.get(keys.containment(principal))
 
 
 def annotate(principal: str, incident: str, **values: Any) -> bool:
-    """Set attributes of the row as long as `incident` is its incident. False when it is not (any more)."""
+    """Set attributes of the row if `incident` is still its incident. Return False if it is not."""
     try:
         table.update(
             keys.containment(principal),
@@ -107,7 +159,7 @@ def annotate(principal: str, incident: str, **values: Any) -> bool:
 
 
 def admit(principal: str, limit: int) -> bool:
-    """Count the principal among those contained in the last hour; False when `limit` distinct ones are already."""
+    """Count the principal among those contained in the last hour. Return False when `limit` others are."""
     key = keys.recently_contained()
     for _attempt in range(20):
         row = table.get(key)
@@ -127,7 +179,7 @@ def admit(principal: str, limit: int) -> bool:
         except ConditionFailedError:
             continue
         return True
-    raise ContainmentBusyError("the count of contained principals kept moving")
+    raise ContainmentBusyError("too many runs are updating the count of contained principals")
 
 
 def _take(principal: str, until: float) -> Lock:
@@ -142,23 +194,29 @@ def _take(principal: str, until: float) -> Lock:
             now=clock.now(),
         )
     except ConditionFailedError as conflict:
-        raise ContainmentBusyError(f"another run works on {principal}") from conflict
+        raise ContainmentBusyError(f"another run holds the lock on {principal}") from conflict
     return Lock(principal, holder, row)
 
 
-def _write(lock: Lock, values: Mapping[str, Any]) -> Row:
+def _setting(values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the update expression that sets these attributes, and its values. None removes an attribute."""
     assigned = {name: value for name, value in values.items() if value is not None}
     parts = []
     if assigned:
         parts.append("SET " + ", ".join(f"#{name} = :{name}" for name in assigned))
     if removed := [f"#{name}" for name, value in values.items() if value is None]:
         parts.append("REMOVE " + ", ".join(removed))
+    return " ".join(parts), assigned
+
+
+def _write(lock: Lock, values: Mapping[str, Any]) -> Row:
+    expression, assigned = _setting(values)
     try:
         return table.update(
-            keys.containment(lock.principal), " ".join(parts), "lock_holder = :holder", holder=lock.holder, **assigned
+            keys.containment(lock.principal), expression, "lock_holder = :holder", holder=lock.holder, **assigned
         )
     except ConditionFailedError as conflict:
-        raise ContainmentBusyError(f"the lock on {lock.principal} was lost") from conflict
+        raise ContainmentBusyError(f"another run has taken over the lock on {lock.principal}") from conflict
 
 
 def _release(lock: Lock) -> None:
@@ -176,7 +234,7 @@ def _release(lock: Lock) -> None:
 
 
 def _forget(principal: str) -> None:
-    """A row without incident and lock says nothing."""
+    """Delete the row unless it has an incident or a lock again."""
     try:
         table.delete(keys.containment(principal), "attribute_not_exists(incident) AND attribute_not_exists(lock_until)")
     except ConditionFailedError:
@@ -184,7 +242,7 @@ def _forget(principal: str) -> None:
 
 
 def _is_certain(error: Exception) -> bool:
-    """Whether no request of ours can still be under way: our own error, or an answer that refuses."""
+    """Return whether no request can still be in flight: this package raised the error, or AWS rejected the request."""
     if isinstance(error, ClientError):
         return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)) < 500
     return isinstance(error, IrRouterError)

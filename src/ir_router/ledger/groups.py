@@ -1,7 +1,7 @@
-"""Events that repeat: the first of a group is acted upon, those of the hour after it are counted, and told once.
+"""Groups of repeated events: the first event is handled, and one summary reports the others of the following hour.
 
-A group is named by what makes its events alike. Its row says who opened it; a counter's row belongs to the execution
-that waits for an hour and then tells the count.
+The attributes that its events share name the group. The group's row names the execution that opened it. A second row
+counts events for the reporter: the execution that waits for an hour and then sends the summary.
 """
 
 from __future__ import annotations
@@ -17,25 +17,30 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 SECONDS = 3600
-# Whoever tells the count may have come at the hour's end; the rows outlive it by enough for retries.
+# A reporter may start at the end of the hour, so the rows live long enough for its hour and its retries.
+_KEPT_CALLERS = 20
 _KEPT_SECONDS = 2 * SECONDS + 86_400
 
 
 def name_of(*alike: str) -> str:
-    """The name of the group of all events that are alike in this."""
+    """Return the name of the group whose events share these values."""
     return hashlib.sha256("|".join(alike).encode()).hexdigest()[:24]
 
 
 def enter(group: str, execution: str, *, instead_of: str | None = None) -> Row:
-    """The group that is open; opened by this execution (`execution`) when there was none.
+    """Return the row of the open group, and open the group if there is none.
 
-    `instead_of` is an execution whose group counts no more.
+    Args:
+        group: Name of the group.
+        execution: The execution that enters the group.
+        instead_of: An execution whose group is no longer valid.
     """
     now = clock.now()
     row: Row = {"execution": execution, "until": now + SECONDS, "expires_at": int(now) + _KEPT_SECONDS}
     condition = "attribute_not_exists(PK) OR #until <= :now"
     values: dict[str, Any] = {"now": now}
     if instead_of is not None:
+        row["instead_of"] = instead_of
         condition += " OR execution = :instead_of"
         values["instead_of"] = instead_of
     try:
@@ -46,18 +51,29 @@ def enter(group: str, execution: str, *, instead_of: str | None = None) -> Row:
 
 
 def annotate(group: str, opener: str, expression: str, **values: Any) -> Row:
-    """Update the row of the group as long as `opener` opened it. Raises ConditionFailedError when it did not."""
+    """Update the group's row if `opener` opened the group. Raises ConditionFailedError otherwise."""
     return table.update(_key(group), expression, "execution = :opener", opener=opener, **values)
 
 
-def count(teller: str, execution: str) -> None:
-    """One more event, that of this execution, told by `teller`. A repetition counts no more."""
+def count(reporter: str, execution: str, caller: str | None = None) -> None:
+    """Count the event of `execution` for `reporter`, once however often this is called.
+
+    Args:
+        reporter: The execution that sends the summary.
+        execution: The execution of the event.
+        caller: The event's caller, for the summary. The row keeps a limited number of callers.
+    """
+    values = _one_more()
+    expression = _ONE_MORE
+    if caller and len((counted(reporter) or {}).get("callers", ())) < _KEPT_CALLERS:
+        values["callers"] = {caller}
+        expression = _ONE_MORE.replace("events :one", "events :one, callers :callers")
     counted_once: Row = {"expires_at": int(clock.now()) + _KEPT_SECONDS}
     try:
         table.transact(
             [
                 table.put_item(_mark(execution), counted_once, "attribute_not_exists(PK)"),
-                table.update_item(_counter(teller), _ONE_MORE, **_one_more()),
+                table.update_item(_counter(reporter), expression, **values),
             ]
         )
     except TransactionFailedError as error:
@@ -65,14 +81,14 @@ def count(teller: str, execution: str) -> None:
             raise
 
 
-def counting(teller: str, case_id: str) -> TransactWriteItemTypeDef:
-    """One more event, as a part of a transaction. `case_id` is that of the first; empty when it has none."""
-    return table.update_item(_counter(teller), f"{_ONE_MORE}, case_id = :case_id", case_id=case_id, **_one_more())
+def counting(reporter: str, case_id: str) -> TransactWriteItemTypeDef:
+    """Return the counting of one more event as an item of a transaction. `case_id` may be empty."""
+    return table.update_item(_counter(reporter), f"{_ONE_MORE}, case_id = :case_id", case_id=case_id, **_one_more())
 
 
-def counted(teller: str) -> Row | None:
-    """What `teller` has to tell: `events`, without the one that opened the group, and `case_id` if one was given."""
-    return table.get(_counter(teller))
+def counted(reporter: str) -> Row | None:
+    """Return the reporter's counter, or None: `events` without the first one, and `case_id` if it was given."""
+    return table.get(_counter(reporter))
 
 
 _ONE_MORE = "ADD events :one SET expires_at = :expires_at"
@@ -86,8 +102,8 @@ def _key(group: str) -> keys.Key:
     return keys.deduplication(f"ALERT#{group}")
 
 
-def _counter(teller: str) -> keys.Key:
-    return keys.deduplication(f"COUNT#{name_of(teller)}")
+def _counter(reporter: str) -> keys.Key:
+    return keys.deduplication(f"COUNT#{name_of(reporter)}")
 
 
 def _mark(execution: str) -> keys.Key:

@@ -1,35 +1,61 @@
 """The keys of the ledger's rows (see docs/architecture.md, "The ledger").
 
-The first word of a partition key decides which deployment may touch the row (`dynamodb:LeadingKeys` in Terraform).
+The first word of a partition key decides which function may access the row (`dynamodb:LeadingKeys` in Terraform).
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+INDEX = "index"
+# The attributes that the index has next to its keys. The poller compares them. terraform/ledger.tf declares the same
+# attributes. If you change them there, DynamoDB builds the index again.
+INDEX_PROJECTION = (
+    "channel_id",
+    "closed",
+    "due_at",
+    "fingerprint",
+    "hinted_at",
+    "hints",
+    "lease_until",
+    "next_try",
+    "row_digest",
+    "severity",
+    "synced_hints",
+)
 CASES_INDEX = "CASE#index"
 OPEN_APPROVALS_INDEX = "APPROVAL#open"
 
 
 class Key(NamedTuple):
-    """Partition and sort key of a row."""
+    """The partition key and sort key of a row."""
 
     pk: str
     sk: str
 
 
 def case(case_id: str) -> Key:
-    """What is known of a case as a whole: hints, lease, synced fields."""
+    """The case's own row: hints, lease and synchronised fields."""
     return Key(f"CASE#{case_id}", "META")
 
 
 def poller() -> Key:
-    """When the poller first ran, and where a poll of more than its budget of pages goes on."""
+    """The poller's row: when it first ran, and the page where its next run continues."""
     return Key("CASE#poller", "META")
 
 
+def watched() -> Key:
+    """The differences of the deployment that were reported in the security channel."""
+    return Key("CASE#poller", "WATCH")
+
+
+def known_approvers() -> Key:
+    """Who may decide about containments, as the last check found it."""
+    return Key("CASE#poller", "APPROVERS")
+
+
 def comment(case_id: str, comment_id: str, part: int = 0) -> Key:
-    """A comment of the case and its Slack message; `part` counts the messages that a long comment became."""
+    """A comment of the case and its Slack message; `part` numbers the messages of a long comment."""
     return Key(f"CASE#{case_id}", f"COMMENT#{comment_id}" + (f"#{part}" if part else ""))
 
 
@@ -39,22 +65,25 @@ def attachment(case_id: str, attachment_id: str) -> Key:
 
 
 def member(case_id: str, email: str) -> Key:
-    """Somebody who belongs into the channel."""
+    """A watcher or response team member, who belongs in the channel."""
     return Key(f"CASE#{case_id}", f"MEMBER#{email.lower()}")
 
 
 def note(case_id: str, name: str) -> Key:
-    """Something said once: the notice, a change, a warning."""
+    """A message that is posted once: the notice, a change, a warning."""
     return Key(f"CASE#{case_id}", f"NOTE#{name}")
 
 
 def slack_change(case_id: str, command: str) -> Key:
-    """Who set which field to what from Slack: the API knows only our own role. `command` "": the prefix of all."""
+    """A change from Slack with the user who made it, because AWS records only ir-router's role.
+
+    An empty `command` gives the prefix of all changes.
+    """
     return note(case_id, f"slack-change-{command}")
 
 
 def slack_message(case_id: str, reference: str) -> Key:
-    """A Slack message or file and what it became on the case; `reference` is `<ts>#<part>` or `<file id>#file`."""
+    """A Slack message or file and its copy on the case; `reference` is `<ts>#<part>` or `<file id>#file`."""
     return Key(f"CASE#{case_id}", f"SLACK#{reference}")
 
 
@@ -63,28 +92,33 @@ def channel(channel_id: str) -> Key:
     return Key(f"CHANNEL#{channel_id}", "CASE")
 
 
+def shared_file(file_id: str) -> Key:
+    """The case of a file that was shared in its channel. Slack names only the file when it is deleted."""
+    return Key(f"CHANNEL#{file_id}", "FILE")
+
+
 def command(trigger_id: str) -> Key:
     """A slash command or form that was carried out."""
     return Key(f"COMMAND#{trigger_id}", "META")
 
 
 def approval(approval_id: str) -> Key:
-    """A decision asked of a person."""
+    """An approval request."""
     return Key(f"APPROVAL#{approval_id}", "META")
 
 
 def token(approval_id: str) -> Key:
-    """The task token of an approval: written by the workflow, read by the approval handler alone."""
+    """The task token of an approval. The workflow writes it, and only the approval handler reads it."""
     return Key(f"TOKEN#{approval_id}", "META")
 
 
 def token_index(token_hash: str) -> Key:
-    """Which approval a task token belongs to: a token given at the command line is found by its hash."""
+    """The approval that a task token belongs to. It finds the approval of a token from the command line."""
     return Key(f"TOKEN#{token_hash}", "META")
 
 
 def detection(name: str) -> Key:
-    """Which execution handles an event; `name` is source, severity, containment mode and id of the event."""
+    """The execution that handles an event; `name` is source, severity, containment mode and id of the event."""
     return Key(f"DETECTION#{name}", "META")
 
 
@@ -94,13 +128,18 @@ def containment(principal: str) -> Key:
 
 
 def done(incident: str, principal: str) -> Key:
-    """What was done about a principal when an incident ended, to be told again by whoever ended it."""
+    """The actions on a principal when an incident ended, so that a retry of the last state can report them."""
     return Key(f"CONTAINMENT#{principal}", f"DONE#{incident}")
 
 
 def recently_contained() -> Key:
-    """Which principals were contained in the last hour (at most as many as the limit allows)."""
+    """The principals contained in the last hour, at most as many as the limit allows."""
     return Key("CONTAINMENT#recently", "META")
+
+
+def missing_case(execution: str) -> Key:
+    """A case that AWS did not open because a quota is reached, until it is opened."""
+    return Key("CONTAINMENT#missing-cases", execution)
 
 
 def allowlist(kind: str, value: str) -> Key:
@@ -109,7 +148,7 @@ def allowlist(kind: str, value: str) -> Key:
 
 
 def audit_record(month: str, sequence: int) -> Key:
-    """A record of the audit; `month` is `yyyy-mm`, the sequence begins with 1 in each month."""
+    """A record of the audit; `month` is `yyyy-mm`, and the sequence starts at 1 in each month."""
     return Key(f"AUDIT#{month}", f"{sequence:012d}")
 
 
@@ -119,15 +158,20 @@ def audit_head() -> Key:
 
 
 def audit_closing(month: str) -> Key:
-    """The last record of a month that is over; kept for ever."""
+    """The last sequence and hash of a past month, kept for ever."""
     return Key("AUDIT#closing", month)
 
 
 def audit_once(digest: str) -> Key:
-    """That something was recorded, for records that are made once."""
+    """A mark that a fact was recorded, for records that are written once."""
     return Key(f"AUDIT#once#{digest}", "META")
 
 
 def deduplication(name: str) -> Key:
     """Grouped alerts and back-offs."""
     return Key(f"DEDUP#{name}", "META")
+
+
+def configuration(name: str) -> Key:
+    """A part of the configuration, which Terraform writes (terraform/detections.tf)."""
+    return Key(f"CONFIG#{name}", "META")

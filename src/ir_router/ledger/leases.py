@@ -1,12 +1,13 @@
-"""Hints and the lease of a case: at most one run works on a case, and no hint that it changed is ever lost.
+"""Hints and the lease of a case: only one run at a time works on a case, and no hint about a change is lost.
 
-The order on arrival is fixed: count the hint, take the lease, remember the counter, read the case. A run releases
-its lease as synchronised only if the counter has not moved since (docs/architecture.md, "Hints and lease").
+Every run keeps this order: count the hint, take the lease, remember the counter, read the case. It releases the lease
+as synchronised only if the counter has not moved since (docs/architecture.md, "Hints and lease").
 """
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +16,15 @@ from ir_router.errors import LeaseLostError
 from ir_router.ledger import keys, table
 from ir_router.ledger.table import ConditionFailedError, Row
 
-# What a case that is in step has not.
+# Attributes that are removed when a case is in sync.
 _ENDED_WITH_SUCCESS = ("lease_until", "lease_holder", "hinted_at", "next_try", "failures")
 
 
 @dataclass
 class Lease:
-    """The right to work on a case until `until` (seconds since the epoch).
+    """The permission to work on a case until `until` (seconds since the epoch).
 
-    `hints` is the counter as remembered, `row` the case's META row as it was when they were read together.
+    `hints` is the remembered counter. `row` is the case's META row, read at the same moment.
     """
 
     case_id: str
@@ -34,9 +35,9 @@ class Lease:
 
 
 def add_hint(case_id: str) -> Row:
-    """Count one more hint that the case may have changed; the row is made when it is the first.
+    """Count a hint that the case may have changed, and return the case's row. The first hint creates the row.
 
-    `hinted_at` is the time of the oldest hint that no run has finished.
+    `hinted_at` is the time of the oldest hint that no run has completed.
     """
     return table.update(
         keys.case(case_id),
@@ -50,7 +51,12 @@ def add_hint(case_id: str) -> Row:
 
 
 def take(case_id: str, until: float) -> Lease | None:
-    """Take the lease until `until` (the end of the holder plus the settling time), or None when it is held."""
+    """Take the lease, or return None when another run holds it.
+
+    Args:
+        case_id: The case.
+        until: Hard end of the run plus the settling time, in seconds since the epoch.
+    """
     holder = uuid.uuid4().hex
     try:
         row = table.update(
@@ -69,24 +75,52 @@ def take(case_id: str, until: float) -> Lease | None:
     return Lease(case_id, row["fence"], until, row.get("hints", 0), row)
 
 
-def look_again(lease: Lease) -> None:
-    """Remember the hint counter anew, before the next round. Raises LeaseLostError when the lease is another's."""
+def refresh_hints(lease: Lease) -> None:
+    """Read the hint counter and the row again, before the next round. Raises LeaseLostError."""
     row = table.get(keys.case(lease.case_id)) or {}
     if row.get("fence") != lease.fence:
-        raise LeaseLostError(f"the lease of case {lease.case_id} was taken over")
+        raise LeaseLostError(f"another run has taken over the lease of case {lease.case_id}")
     lease.hints = row.get("hints", 0)
     lease.row = row
 
 
 def save(lease: Lease, **values: Any) -> None:
-    """Write attributes of the case's row while holding the lease. None removes an attribute. Raises LeaseLostError."""
+    """Set attributes of the case's row; None removes one. Raises LeaseLostError."""
     lease.row = _write(lease, "", values, "")
 
 
-def release_synced(lease: Lease, **values: Any) -> bool:
-    """End the lease with everything up to the remembered hints synchronised, and store `values`, in one write.
+def complete(case_id: str, missing: Mapping[str, str], fingerprint: str, *, instead_of: str) -> Row:
+    """If no run holds the lease, add attributes that an older version did not write, and replace the fingerprint.
 
-    False when hints moved: the lease is still held and the caller goes round again. Raises LeaseLostError.
+    Args:
+        case_id: The case.
+        missing: Values by attribute. If the row has another value for one of them, nothing is written.
+        fingerprint: The new fingerprint.
+        instead_of: The fingerprint that the row must still have.
+
+    Returns:
+        The current row, whether it was written or not.
+    """
+    absent = " AND ".join(f"(attribute_not_exists(#{name}) OR #{name} = :{name})" for name in missing)
+    try:
+        return table.update(
+            keys.case(case_id),
+            "SET fingerprint = :fingerprint, " + ", ".join(f"#{name} = :{name}" for name in missing),
+            f"fingerprint = :before AND (attribute_not_exists(lease_until) OR lease_until < :now) AND {absent}",
+            fingerprint=fingerprint,
+            before=instead_of,
+            now=clock.now(),
+            **missing,
+        )
+    except ConditionFailedError as conflict:
+        return conflict.row
+
+
+def release_synced(lease: Lease, **values: Any) -> bool:
+    """Store `values`, mark the remembered hints as synchronised and end the lease, in one write.
+
+    Return False when further hints came: the lease is still held, and the caller starts another round.
+    Raises LeaseLostError.
     """
     try:
         _write(
@@ -107,9 +141,15 @@ def release_synced(lease: Lease, **values: Any) -> bool:
 
 
 def release_unfinished(lease: Lease, *, next_try: float, **values: Any) -> None:
-    """End the lease with work left: a hint is left behind, and nobody tries before `next_try`.
+    """End the lease with work left. A new hint makes a later run continue, at `next_try` at the earliest.
 
-    Raises LeaseLostError when the lease is another's.
+    Args:
+        lease: The lease to end.
+        next_try: Seconds since the epoch.
+        values: Attributes to set; None removes one.
+
+    Raises:
+        LeaseLostError: Another run has taken over the lease.
     """
     _write(
         lease,
@@ -137,4 +177,4 @@ def _write(lease: Lease, first: str, values: dict[str, Any], condition: str, **m
             **more,
         )
     except ConditionFailedError as conflict:
-        raise LeaseLostError(f"the lease of case {lease.case_id} was taken over") from conflict
+        raise LeaseLostError(f"another run has taken over the lease of case {lease.case_id}") from conflict

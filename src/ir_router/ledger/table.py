@@ -1,4 +1,4 @@
-"""The ledger's table: rows in and out, conditions, transactions. What rows mean is said in the modules beside it."""
+"""Read and write the ledger's DynamoDB table: rows, conditions, transactions. The other modules define the rows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from ir_router import aws, clock
+from ir_router.ledger import keys
 from ir_router.ledger.keys import Key
 from ir_router.settings import settings
 
@@ -20,25 +21,28 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 _Answer = TypeVar("_Answer")
 
-# A write that meets a transaction on the same row is refused; boto3 does not repeat it, and a few moments are enough.
+# DynamoDB rejects a write during a transaction on the same row. boto3 does not retry it; a few moments are enough.
 _CONFLICT_TRIES = 6
 _CONFLICT = "TransactionConflict"
+# A busy partition cancels a transaction with these codes. No condition failed.
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+_BUSY = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError"})
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
 
 
 class ConditionFailedError(Exception):
-    """The row did not meet the write's condition; `row` is what stands there (empty when absent)."""
+    """The row did not meet the write's condition. `row` is the stored row, empty when there is none."""
 
     def __init__(self, row: Row) -> None:
-        """Keep the row that was in the way."""
-        super().__init__("a conditional write found another state")
+        """Keep the stored row."""
+        super().__init__("the stored row does not meet the condition of the write")
         self.row = row
 
 
 class TransactionFailedError(Exception):
-    """One of the transaction's conditions did not hold; nothing was written. `reasons` has a code for each item."""
+    """A condition of the transaction failed. Nothing was written. `reasons` has a code for each item."""
 
     def __init__(self, reasons: list[str]) -> None:
         """Keep the reasons in the order of the items."""
@@ -47,22 +51,40 @@ class TransactionFailedError(Exception):
 
 
 def get(key: Key) -> Row | None:
-    """The row, or None. Strongly consistent."""
+    """Return the row, or None, with a strongly consistent read."""
     answer = aws.client("dynamodb").get_item(TableName=_name(), Key=_key(key), ConsistentRead=True)
     return _row(answer["Item"]) if "Item" in answer else None
 
 
 def put(key: Key, row: Mapping[str, Any], condition: str | None = None, **values: Any) -> None:
-    """Write a whole row. `condition` uses `:name` for `values`; raises ConditionFailedError when it does not hold."""
+    """Write a complete row.
+
+    Args:
+        key: Key of the row.
+        row: The other attributes.
+        condition: ConditionExpression, with `:name` for `values`.
+        values: Values of the condition.
+
+    Raises:
+        ConditionFailedError: The condition does not hold.
+    """
     request: dict[str, Any] = {"Item": _item({"PK": key.pk, "SK": key.sk, **row})}
     _conditional("put_item", request, condition, values)
 
 
 def update(key: Key, expression: str, condition: str | None = None, **values: Any) -> Row:
-    """Update a row and return it whole, as it is afterwards.
+    """Update a row and return the complete new row.
 
-    Attribute names in `expression` and `condition` that are reserved words are written `#name`.
-    Raises ConditionFailedError when `condition` does not hold.
+    Write attribute names that are reserved words as `#name`.
+
+    Args:
+        key: Key of the row.
+        expression: UpdateExpression, with `:name` for `values`.
+        condition: ConditionExpression, with `:name` for `values`.
+        values: Values of both expressions.
+
+    Raises:
+        ConditionFailedError: The condition does not hold.
     """
     request: dict[str, Any] = {
         "Key": _key(key),
@@ -82,7 +104,14 @@ def delete(key: Key, condition: str | None = None, **values: Any) -> None:
 
 
 def query(pk: str, prefix: str = "", *, descending: bool = False, limit: int | None = None) -> Iterator[Row]:
-    """The rows of a partition whose sort key begins with `prefix`, in order, paged to the end or to `limit` rows."""
+    """Yield the rows of a partition in the order of their sort keys.
+
+    Args:
+        pk: Partition key.
+        prefix: Beginning of the sort key.
+        descending: Whether to start with the largest sort key.
+        limit: Largest number of rows. Default: all.
+    """
     request: dict[str, Any] = {
         "KeyConditionExpression": "PK = :pk" + (" AND begins_with(SK, :prefix)" if prefix else ""),
         "ExpressionAttributeValues": _item({":pk": pk} | ({":prefix": prefix} if prefix else {})),
@@ -95,10 +124,10 @@ def query(pk: str, prefix: str = "", *, descending: bool = False, limit: int | N
 
 
 def query_index(index_pk: str) -> Iterator[Row]:
-    """The rows of one partition of the poller's index, paged to the end. Eventually consistent, as indexes are."""
+    """Yield all rows of one partition of the poller's index. Index reads are eventually consistent."""
     yield from _pages(
         {
-            "IndexName": "index",
+            "IndexName": keys.INDEX,
             "KeyConditionExpression": "index_pk = :pk",
             "ExpressionAttributeValues": _item({":pk": index_pk}),
         },
@@ -107,25 +136,28 @@ def query_index(index_pk: str) -> Iterator[Row]:
 
 
 def transact(items: Sequence[TransactWriteItemTypeDef]) -> None:
-    """Write all items or none. Build them with `put_item`, `update_item` and `delete_item` below.
+    """Write all items or none. Build the items with `put_item`, `update_item` and `delete_item`.
 
-    Raises TransactionFailedError with a reason for each item.
+    Raises TransactionFailedError with a reason for each item, or ClientError if only the load prevented it.
     """
     client = aws.client("dynamodb")
     try:
         _past_conflicts(lambda: client.transact_write_items(TransactItems=items))
     except client.exceptions.TransactionCanceledException as error:
-        raise TransactionFailedError(_reasons(error)) from error
+        reasons = _reasons(error)
+        if _BUSY & set(reasons) and _is_for_now(reasons):
+            raise
+        raise TransactionFailedError(reasons) from error
 
 
 def put_item(key: Key, row: Mapping[str, Any], condition: str | None = None, **values: Any) -> TransactWriteItemTypeDef:
-    """A Put of a transaction."""
+    """Return a Put for `transact`. The arguments are those of `put`."""
     entry: dict[str, Any] = {"TableName": _name(), "Item": _item({"PK": key.pk, "SK": key.sk, **row})}
     return cast("TransactWriteItemTypeDef", {"Put": _with_condition(entry, condition, values)})
 
 
 def update_item(key: Key, expression: str, condition: str | None = None, **values: Any) -> TransactWriteItemTypeDef:
-    """An Update of a transaction."""
+    """Return an Update for `transact`. The arguments are those of `update`."""
     entry: dict[str, Any] = {"TableName": _name(), "Key": _key(key), "UpdateExpression": expression}
     names = reserved_names(expression, condition)
     if names:
@@ -134,13 +166,13 @@ def update_item(key: Key, expression: str, condition: str | None = None, **value
 
 
 def delete_item(key: Key, condition: str | None = None, **values: Any) -> TransactWriteItemTypeDef:
-    """A Delete of a transaction."""
+    """Return a Delete for `transact`. The arguments are those of `delete`."""
     entry: dict[str, Any] = {"TableName": _name(), "Key": _key(key)}
     return cast("TransactWriteItemTypeDef", {"Delete": _with_condition(entry, condition, values)})
 
 
 def reserved_names(*expressions: str | None) -> dict[str, str]:
-    """`{"#state": "state"}` for every `#name` in the expressions (DynamoDB's reserved words need them)."""
+    """Return `{"#state": "state"}` for every `#name` in the expressions. DynamoDB's reserved words need them."""
     words = " ".join(expression for expression in expressions if expression)
     for separator in ",()=<>+-":
         words = words.replace(separator, " ")
@@ -176,15 +208,17 @@ def _past_conflicts(call: Callable[[], _Answer]) -> _Answer:
 
 
 def _is_conflict(error: ClientError) -> bool:
-    """Whether nothing but another transaction on the same rows was in the way."""
-    if error.response["Error"]["Code"] == "TransactionConflictException":
-        return True
-    reasons = set(_reasons(error))
-    return _CONFLICT in reasons and reasons <= {_CONFLICT, "None"}
+    """Return whether another transaction on the same rows, or the load, was the only reason for the failure."""
+    return error.response["Error"]["Code"] == "TransactionConflictException" or _is_for_now(_reasons(error))
+
+
+def _is_for_now(reasons: Sequence[str]) -> bool:
+    failed = set(reasons) - {"None"}
+    return bool(failed) and failed <= {_CONFLICT, *_BUSY}
 
 
 def _reasons(error: ClientError) -> list[str]:
-    """The code of each item of a cancelled transaction."""
+    """Return the code of each item of a cancelled transaction."""
     reasons = cast("list[dict[str, str]]", cast("dict[str, Any]", error.response).get("CancellationReasons", []))
     return [reason.get("Code", "None") for reason in reasons]
 

@@ -1,4 +1,4 @@
-"""What one line of the verification says, and how a call that fails becomes a line."""
+"""The lines of the verification. A failed call becomes a failed line."""
 
 from __future__ import annotations
 
@@ -13,87 +13,99 @@ from ir_router.observability import logger
 
 State = Literal["ok", "warning", "waiting", "failed"]
 
+_LATER = "Run make verify again in a few minutes."
 _REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
-APPLY = "Run make deploy: Terraform makes it as it must be."
+APPLY = "Run make deploy. Terraform restores it."
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line. `mend` says what to do about it, and is empty when nothing is to be done.
+    """One line of the verification.
 
-    `waiting`: not yet set up, which is no fault. `warning`: works, but somebody should look at it.
+    Attributes:
+        name: The line's name, as in docs/troubleshooting.md.
+        state: ok; warning (works, but needs attention); waiting (not set up yet); failed.
+        detail: Current state, in words.
+        fix: The operator's next step; may be empty.
     """
 
     name: str
     state: State
     detail: str
-    mend: str = ""
+    fix: str = ""
 
     def as_answer(self) -> dict[str, str | bool]:
-        """`{"name", "ok", "state", "detail", "mend"}`; `ok` unless waiting or failed."""
+        """Return `{"name", "ok", "state", "detail", "mend"}`, with the fix as `mend`.
+
+        `ok` is false for waiting and failed.
+        """
         return {
             "name": self.name,
             "ok": self.state in ("ok", "warning"),
             "state": self.state,
             "detail": self.detail,
-            "mend": self.mend,
+            "mend": self.fix,
         }
 
 
 def ok(name: str, detail: str) -> Check:
-    """All is well."""
+    """Return a line for something that works."""
     return Check(name, "ok", detail)
 
 
-def warning(name: str, detail: str, mend: str) -> Check:
-    """It works, but somebody should look at it."""
-    return Check(name, "warning", detail, mend)
+def warning(name: str, detail: str, fix: str) -> Check:
+    """Return a line for something that works but needs attention."""
+    return Check(name, "warning", detail, fix)
 
 
-def waiting(name: str, detail: str, mend: str) -> Check:
-    """Not set up yet."""
-    return Check(name, "waiting", detail, mend)
+def waiting(name: str, detail: str, fix: str) -> Check:
+    """Return a line for something that is not set up yet."""
+    return Check(name, "waiting", detail, fix)
 
 
-def failed(name: str, detail: str, mend: str) -> Check:
-    """It does not work."""
-    return Check(name, "failed", detail, mend)
+def failed(name: str, detail: str, fix: str) -> Check:
+    """Return a line for something that does not work."""
+    return Check(name, "failed", detail, fix)
 
 
 def count(number: int, one: str, many: str) -> str:
-    """`1 entry`, `2 entries`."""
+    """Return a number with its noun: `1 entry`, `2 entries`."""
     return f"{number} {one if number == 1 else many}"
 
 
-def run(name: str, look: Callable[[], Iterable[Check]], *, missing: str = APPLY) -> Iterator[Check]:
-    """The lines that `look` makes; a call that fails becomes a failed line called `name`.
+def run_checks(name: str, look: Callable[[], Iterable[Check]], *, missing: str = APPLY) -> Iterator[Check]:
+    """Yield the lines of `look`. A call that fails becomes a failed line.
 
-    `missing` is what to do when the resource that was asked for is not there.
+    Args:
+        name: Name of the failed line.
+        look: Makes the lines.
+        missing: The fix when the resource does not exist.
     """
     try:
         yield from look()
     except ClientError as error:
         yield _refused(name, error, missing)
     except BotoCoreError as error:
-        yield failed(name, f"AWS could not be asked: {type(error).__name__}", "Try again in a few minutes.")
+        yield failed(name, f"AWS did not answer ({type(error).__name__})", _LATER)
     except IrRouterError as error:
-        yield failed(name, str(error), "Mend what the message names, then verify again.")
+        yield failed(name, str(error), "Fix the cause in the message, then run make verify again.")
 
 
 def code_of(error: ClientError) -> str:
-    """The API's error code."""
+    """Return the API's error code."""
     return str(error.response.get("Error", {}).get("Code", "Unknown"))
 
 
 def _refused(name: str, error: ClientError, missing: str) -> Check:
     code = code_of(error)
-    logger.warning("a check could not be made", extra={"check": name, "operation": error.operation_name, "code": code})
+    details = {"check": name, "operation": error.operation_name, "code": code}
+    logger.warning("verify.call_rejected: the line is shown as failed", extra=details)
     if code in _REFUSED:
         return failed(
             name,
-            f"the function may not call {error.operation_name}",
-            "Run make deploy, so that the role gets its rights back; then look for a service control policy.",
+            f"the function has no permission to call {error.operation_name}",
+            "Run make deploy to restore the role's permissions. If that does not help, check service control policies.",
         )
     if "NotFound" in code or "NonExistent" in code or "DoesNotExist" in code or code == "NoSuchEntity":
-        return failed(name, f"it does not exist ({error.operation_name} answers {code})", missing)
-    return failed(name, f"{error.operation_name} answers {code}", "Try again in a few minutes.")
+        return failed(name, f"it does not exist ({error.operation_name} returned {code})", missing)
+    return failed(name, f"{error.operation_name} returned {code}", _LATER)

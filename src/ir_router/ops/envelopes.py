@@ -1,10 +1,10 @@
-"""What stands in the failures queue, and where each goes back to. Pure: nothing is called here.
+"""Recognise the entries of the failures queue and decide where each goes. Pure.
 
-Two kinds of envelopes:
+Two services write entries:
 
-- EventBridge, for a rule's target: the body is the event, the message attributes RULE_ARN and TARGET_ARN say whose
-  (docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html).
-- Lambda, for an asynchronous invocation: the body holds `requestContext.functionArn` and `requestPayload`
+- EventBridge, for a rule's target: the body is the event. The message attributes RULE_ARN and TARGET_ARN name its
+  origin (docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html).
+- Lambda, for an asynchronous invocation: the body contains `requestContext.functionArn` and `requestPayload`
   (docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html).
 """
 
@@ -15,20 +15,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-# What people do counts in their name, and whoever may write into the queue could have put it there. They were told that
-# it was given up.
+# Users' requests are not replayed: they are executed in the user's name, and an entry in the queue may be forged. The
+# user was notified that the request failed.
 _COMMANDS = frozenset({"slash_command", "interaction"})
-_OPERATIONS = frozenset({"verify", "replay"})
+_OPERATIONS = frozenset({"verify", "watch", "start_oversized", "replay", "resync", "forget"})
+
+_NO_OBJECT = "an entry that is not a JSON object"
+_UNKNOWN_FORM = "neither EventBridge nor Lambda writes entries of this form"
+_POLLED = "later polls have done its work"
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Handback:
-    """What to do with a failed piece of work. `what` names it by ids alone.
+    """What to do with an entry of the failures queue.
 
-    `way`: `invoke` a function, `start` the workflow, `publish` on our bus, `drop` it or `keep` it where it is; `why`
-    says why it is dropped or kept. `target` is the function's name for `invoke`.
+    Attributes:
+        way: `invoke` a function, `start` the workflow, `publish` on the event bus, `drop` or `keep` the entry.
+        what: The entry's kind and ids, without content.
+        payload: The event.
+        target: The function's name for `invoke`.
+        rule: The name of the rule that EventBridge names as the origin; empty for Lambda's entries.
+        why: Why the entry is dropped or kept.
     """
 
     way: Literal["invoke", "start", "publish", "drop", "keep"]
@@ -36,36 +45,42 @@ class Handback:
     payload: Json
     target: str = ""
     why: str = ""
+    rule: str = ""
 
 
-def read(body: str, attributes: Mapping[str, str]) -> Handback:
-    """Recognise an envelope. `attributes` are the message attributes by name."""
+def read(body: str, origin: Mapping[str, str]) -> Handback:
+    """Decide where an entry goes. `origin` are the message attributes by name."""
     try:
         content = json.loads(body)
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        return Handback("keep", "an entry that is no JSON object", {}, why="nothing of ours is like that")
-    if "RULE_ARN" in attributes:
-        return _of_rule(content, attributes)
+        return Handback("keep", _NO_OBJECT, {}, why=_UNKNOWN_FORM)
+    if "RULE_ARN" in origin:
+        return _of_rule(content, origin)
     if isinstance(content.get("requestContext"), dict) and isinstance(content.get("requestPayload"), dict):
         return _of_function(content)
-    return Handback("keep", "an entry of an unknown kind", {}, why="neither EventBridge nor Lambda writes it so")
+    return Handback("keep", "an entry of an unknown kind", {}, why=_UNKNOWN_FORM)
 
 
-def _of_rule(event: Json, attributes: Mapping[str, str]) -> Handback:
-    rule = attributes["RULE_ARN"].rpartition("/")[2]
-    target = attributes.get("TARGET_ARN", "")
+def attributes(message: Mapping[str, Any]) -> dict[str, str]:
+    """Return the message attributes of an SQS message by name."""
+    return {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}
+
+
+def _of_rule(event: Json, origin: Mapping[str, str]) -> Handback:
+    rule = origin["RULE_ARN"].rpartition("/")[2]
+    target = origin.get("TARGET_ARN", "")
     what = f"{describe(event)} of rule {rule}"
     if event.get("detail-type") == "Scheduled Event":
-        return Handback("drop", what, event, why="every later poll has done its work")
+        return Handback("drop", what, event, why=_POLLED)
     if ":function:" in target:
-        return Handback("invoke", what, event, target=function_name(target))
+        return Handback("invoke", what, event, target=function_name(target), rule=rule)
     if ":stateMachine:" in target or target.endswith(":event-bus/default"):
-        # What was to be forwarded to the home region's bus starts the workflow there.
-        return Handback("start", what, event)
+        # An event that was not forwarded to the home region's bus starts the workflow there.
+        return Handback("start", what, event, rule=rule)
     if ":log-group:" in target:
-        return Handback("publish", what, event)
+        return Handback("publish", what, event, rule=rule)
     return Handback("keep", what, event, why=f"its target {target or '(none named)'} is unknown")
 
 
@@ -75,24 +90,24 @@ def _of_function(record: Json) -> Handback:
     what = f"{describe(payload)} for {function}"
     task = payload.get("task")
     if task == "poll":
-        return Handback("drop", what, payload, why="every later poll has done its work")
+        return Handback("drop", what, payload, why=_POLLED)
     if task in _OPERATIONS:
-        return Handback("drop", what, payload, why="whoever asked for it asks again")
+        return Handback("drop", what, payload, why="run this operation again")
     if task in _COMMANDS:
-        return Handback("drop", what, payload, why="whoever typed or pressed it must do so again")
+        return Handback("drop", what, payload, why="the user must repeat the command")
     if "decision" in payload:
-        why = "a decision that was recorded is carried out by the poller; any other must be made again"
+        why = "the poller delivers it if it was recorded; if not, the analyst must decide again"
         return Handback("drop", what, payload, why=why)
     return Handback("invoke", what, payload, target=function)
 
 
 def function_name(arn: str) -> str:
-    """The name in a function's ARN, whatever its qualifier."""
+    """Return the name in a function's ARN, with or without a qualifier."""
     return arn.partition(":function:")[2].partition(":")[0]
 
 
 def describe(event: Mapping[str, Any]) -> str:
-    """A piece of work by its kind and its ids; never by its content."""
+    """Describe an event by its kind and ids, without content."""
     detail = event.get("detail")
     detail = detail if isinstance(detail, Mapping) else {}
     kind = event.get("task") or event.get("detail-type") or ("decision" if "decision" in event else "event")
@@ -108,13 +123,13 @@ def describe(event: Mapping[str, Any]) -> str:
 
 
 def describe_message(body: str) -> str:
-    """A message of our FIFO queues by its ids: a Slack event, or a file of either direction."""
+    """Describe a message of the FIFO queues by its ids: a Slack event, or a file in either direction."""
     try:
         content = json.loads(body)
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        return "an entry that is no JSON object"
+        return _NO_OBJECT
     if content.get("kind") == "attachment":
         return f"attachment {content.get('attachment_id')} of case {content.get('case_id')}"
     event = content.get("event")

@@ -1,4 +1,4 @@
-"""Operations: a table from the task to the module that carries it out."""
+"""Operations: select the module of a task."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from ir_router.errors import UnknownEventError
 
 TASKS: Mapping[str, str] = {
     "verify": "ir_router.ops.verify",
+    "watch": "ir_router.ops.watch",
+    "start_oversized": "ir_router.ops.oversized",
     "replay": "ir_router.ops.replay",
     "resync": "ir_router.ops.resync",
+    "forget": "ir_router.ops.forget",
 }
 
 
 def handle(event: Mapping[str, Any], context: Any) -> Any:
-    """`{"task": "verify" | "replay" | "resync", ...}`. Raises UnknownEventError for another task."""
+    """Run the operation `{"task": "verify", ...}`. Raises UnknownEventError for a task that is not in TASKS."""
     task = str(event.get("task"))
     if task not in TASKS:
-        raise UnknownEventError(f"No operation is called {task}; there are {', '.join(TASKS)}.")
-    return importlib.import_module(TASKS[task]).handle(event, context)
+        raise UnknownEventError(f"Unknown operation {task}. Known operations: {', '.join(TASKS)}.")
+    return importlib.import_module(TASKS[task]).run_operation(event, context)

@@ -1,32 +1,41 @@
-"""The names that Terraform gives (terraform/locals.tf, terraform/events.tf), for what no environment variable tells.
+"""The names that Terraform gives its resources (terraform/locals.tf, terraform/events.tf).
 
-A test compares them with a plan.
+Environment variables name the other resources. A test compares these names with a plan.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal
 
+from ir_router.ledger import configuration
 from ir_router.settings import settings
 
 # CloudTrail delivers the events of global services (IAM, root sign-in) in this region only.
 GLOBAL_EVENTS_REGION = "us-east-1"
+_MOST_CHARACTERS = 64
+"""Of the name of a rule (docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html)."""
+
 _DEFAULT_PREFIX = "security-incident"
 
-FUNCTIONS = ("webhook", "slack", "sync", "workflow", "approval-handler")
+FUNCTIONS = ("webhook", "slack", "sync", "operations", "workflow", "approval-handler")
 
-# terraform/alarms.tf; beside these, two for each function.
+# The FIFO queues of terraform/queues.tf. Each has a dead-letter queue.
+FIFO_QUEUES = ("slack-events", "files")
+
+# The alarms of terraform/alarms.tf, except for the two of each function.
 _ALARMS = (
     "api-4xx-flood",
     "api-5xx",
     "approval-near-timeout",
+    "aws-supported-cases",
     "case-failing",
     "containment-failed",
     "containment-slow",
+    "deployment-differs",
     "detections-flood",
     "executions-aborted",
     "executions-failed",
@@ -34,105 +43,156 @@ _ALARMS = (
     "failures-not-empty",
     "files-dlq-not-empty",
     "files-waiting",
+    "operations-silent",
+    "new-aws-supported-cases",
     "poller-silent",
     "secret-age",
+    "self-managed-cases",
     "slack-events-dlq-not-empty",
     "slack-events-waiting",
     "sync-behind",
+    "sync-silent",
+    "upkeep-silent",
+    "workflow-silent",
+)
+
+# Of these alarms, the topic that works without the deployment's key is notified too (terraform/alarms.tf).
+_GRAVEST = (
+    "containment-failed",
+    "deployment-differs",
+    "executions-aborted",
+    "executions-failed",
+    "executions-timed-out",
+    "failures-not-empty",
+    "operations-errors",
+    "operations-silent",
+    "poller-silent",
+    "sync-errors",
+    "sync-silent",
+    "upkeep-silent",
+    "workflow-errors",
+    "workflow-silent",
+    "workflow-throttles",
 )
 
 
 @dataclass(frozen=True)
 class Rule:
-    """An EventBridge rule. `bus` is the name of its event bus, `target` the kind of what it starts.
+    """An EventBridge rule.
 
-    `state` is what it must be in: read-only API calls match in `ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS` only.
+    Attributes:
+        name: The rule's name.
+        bus: Name of its event bus.
+        target: Kind of its target.
+        state: The expected state. Rules match read-only API calls only in
+            `ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS`.
+        region: The rule's region.
+        pattern: The event pattern of a detection. Other patterns are not compared.
     """
 
     name: str
     bus: str
-    target: Literal["sync", "workflow", "logs", "bus"]
+    target: Literal["sync", "operations", "workflow", "logs", "bus", "topic"]
     state: str
     region: str
+    pattern: Mapping[str, Any] | None = None
 
 
 def function(part: str) -> str:
-    """A function, by its part: one of FUNCTIONS."""
+    """Return the name of a function; `part` is one of FUNCTIONS."""
     return f"{settings().name_prefix}-{part}"
 
 
 def failures_queue() -> str:
-    """What EventBridge could not deliver, and what functions gave up on."""
+    """Return the queue of events that EventBridge could not deliver, and of invocations that failed."""
     return f"{settings().name_prefix}-failures"
 
 
+def queues() -> list[str]:
+    """Return the names of all queues in the home region."""
+    fifo = [f"{settings().name_prefix}-{name}{end}.fifo" for name in FIFO_QUEUES for end in ("", "-dlq")]
+    return [*fifo, f"{settings().name_prefix}-approval", failures_queue()]
+
+
 def forwarding_failures_queue() -> str:
-    """The same of the rules in us-east-1 that forward to another home region."""
+    """Return the failures queue of the rules in us-east-1 that forward to another home region."""
     return f"{settings().name_prefix}-forwarding-failures"
 
 
 def log_group(part: str) -> str:
-    """The log group of a function."""
+    """Return the log group of a function; `part` is one of FUNCTIONS."""
     return f"/aws/lambda/{function(part)}"
 
 
 def access_log_group() -> str:
-    """Who asked the API for what, and what became of it; no bodies."""
+    """Return the log group of the API's access log, which contains no bodies."""
     return f"/aws/apigateway/{_fixed('SlackWebhookApi')}"
 
 
 def log_groups() -> list[str]:
-    """Every log group. Without its group a function's or a rule's lines are lost: its role may make none."""
+    """Return every log group. If one is missing, its log lines are lost, because the roles may not create groups."""
     events, executions = _fixed("SlackNotificationsRule"), f"{settings().name_prefix}-response"
     return [
         *(log_group(part) for part in FUNCTIONS),
-        access_log_group(),
+        *([access_log_group()] if settings().api_access_logs else []),
         f"/aws/events/{events}",
         f"/aws/vendedlogs/states/{executions}",
     ]
 
 
 def alarms() -> list[str]:
-    """The alarms of the home region."""
+    """Return the alarms of the home region."""
     functions = [f"{part}-{what}" for part in FUNCTIONS for what in ("errors", "throttles")]
     return [f"{settings().name_prefix}-{name}" for name in (*functions, *_ALARMS)]
 
 
+def gravest_alarms() -> list[str]:
+    """Return the alarms of the home region that also notify `alarm_topic`."""
+    return [f"{settings().name_prefix}-{name}" for name in _GRAVEST]
+
+
 def forwarding_alarm() -> str:
-    """The alarm in us-east-1 about what could not be forwarded to another home region."""
+    """Return the alarm in us-east-1 for events that could not be forwarded to another home region."""
     return f"{forwarding_failures_queue()}-not-empty"
 
 
 def forwarding_topic() -> str:
-    """The topic of that alarm, by its ARN: a topic must be in the region of its alarm."""
+    """Return the ARN of the forwarding alarm's topic, which must be in the alarm's region."""
     partition, account = settings().require("alert_topic_arn").split(":")[1:5:3]
     return f"arn:{partition}:sns:{GLOBAL_EVENTS_REGION}:{account}:{settings().name_prefix}-forwarding-alarms"
 
 
+def alarm_topic() -> str:
+    """Return the ARN of the topic for the gravest alarms, which works without the deployment's key."""
+    return f"{settings().require('alert_topic_arn').rpartition(':')[0]}:{settings().name_prefix}-alarms"
+
+
 def dashboard() -> str:
-    """The dashboard."""
+    """Return the name of the dashboard."""
     return settings().name_prefix
 
 
 def forwards() -> bool:
-    """Whether the home region is another than the one where events of global services appear."""
+    """Return whether events of global services are forwarded: they appear outside the home region."""
     return settings().region != GLOBAL_EVENTS_REGION
 
 
 def poll_rule() -> str:
-    """The poller's schedule."""
+    """Return the rule that starts the poller."""
     return f"{settings().name_prefix}-poll"
 
 
 def detections() -> list[dict[str, Any]]:
-    """The entries of detections.json, of which Terraform makes the rules."""
+    """Return the active entries, from which Terraform creates the rules."""
     text = files("ir_router.workflow").joinpath("detections.json").read_text("utf-8")
-    entries: list[dict[str, Any]] = json.loads(text)["detections"]
-    return entries
+    # `${name_prefix}` in a pattern stands for the prefix of this deployment, as in terraform/detections.tf.
+    entries: list[dict[str, Any]] = json.loads(text.replace("${name_prefix}", settings().name_prefix))["detections"]
+    own = configuration.extra_detections() if settings().extra_detections else []
+    return [entry for entry in [*entries, *own] if entry["id"] not in settings().detections_disabled]
 
 
 def rules() -> Iterator[Rule]:
-    """Every rule of this deployment."""
+    """Yield every rule of this deployment."""
     prefix, home = settings().name_prefix, settings().region
     bus = settings().require("event_bus_name")
     yield Rule(_fixed("slack-client-rule"), bus, "sync", "ENABLED", home)
@@ -140,14 +200,25 @@ def rules() -> Iterator[Rule]:
     yield Rule(_fixed("SlackNotificationsRule"), bus, "logs", "ENABLED", home)
     yield Rule(f"{prefix}-case-events", "default", "sync", "ENABLED", home)
     yield Rule(poll_rule(), "default", "sync", "ENABLED", home)
+    yield Rule(f"{prefix}-upkeep", "default", "operations", "ENABLED", home)
+    yield Rule(f"{prefix}-key-changes", "default", "topic", "ENABLED", home)
     for detection in detections():
-        state = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS" if detection["read_only_calls"] else "ENABLED"
-        name = f"{prefix}-detect-{detection['id'].replace('_', '-')}"
-        yield Rule(name, "default", "workflow", state, home)
-        if forwards() and detection["global_service"]:
-            yield Rule(name, "default", "bus", state, GLOBAL_EVENTS_REGION)
+        reads = detection.get("read_only_calls", False)
+        state = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS" if reads else "ENABLED"
+        name = detection_rule(detection["id"])
+        pattern = detection["pattern"]
+        yield Rule(name, "default", "workflow", state, home, pattern)
+        if forwards() and detection.get("global_service", False):
+            yield Rule(name, "default", "bus", state, GLOBAL_EVENTS_REGION, pattern)
+
+
+def detection_rule(detection: str) -> str:
+    """Return the name of a detection's rule, as in terraform/detections.tf."""
+    prefix, name = settings().name_prefix, detection.replace("_", "-")
+    full = f"{prefix}-detect-{name}"
+    return full if len(full) <= _MOST_CHARACTERS else f"{prefix}-{name}"
 
 
 def _fixed(name: str) -> str:
-    """The specification's names take the prefix only when it is not the default."""
+    """Return a name of the specification, with the prefix unless it is the default one."""
     return name if settings().name_prefix == _DEFAULT_PREFIX else f"{settings().name_prefix}-{name}"

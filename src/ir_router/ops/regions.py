@@ -1,5 +1,7 @@
-"""Clients that the rest of the package does not need: of another region, where the events of global services and so
-their trail and rules live, and of CloudWatch and its logs."""
+"""AWS clients that only operations need: CloudWatch and its logs, and clients of another region.
+
+Events of global services, and so their trail and rules, are in us-east-1.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +25,13 @@ def client(name: Literal["cloudwatch"], region: str) -> CloudWatchClient: ...
 @overload
 def client(name: Literal["events"], region: str) -> EventBridgeClient: ...
 @overload
+def client(name: Literal["kms"], region: str) -> Any: ...  # boto3-stubs without KMS
+@overload
 def client(name: Literal["logs"], region: str) -> CloudWatchLogsClient: ...
 @overload
 def client(name: Literal["sns"], region: str) -> SNSClient: ...
 @overload
 def client(name: Literal["sqs"], region: str) -> SQSClient: ...
-def client(name: Literal["cloudtrail", "cloudwatch", "events", "logs", "sns", "sqs"], region: str) -> Any:
-    """A client of a service in a region. Operations are rare, so none is kept."""
+def client(name: Literal["cloudtrail", "cloudwatch", "events", "kms", "logs", "sns", "sqs"], region: str) -> Any:
+    """Return a client of a service in a region. Operations are rare, so clients are not cached."""
     return aws.session().create_client(name, region_name=region, config=aws.CONFIG)

@@ -1,8 +1,8 @@
-"""Failed work goes back to where it came from, once its cause is mended.
+"""Return failed work to where it came from, after its cause is fixed.
 
-Every entry is handed over first and deleted after, so a crash between the two leaves it to the next replay: all work
-is idempotent, and a double is harmless. SQS's own StartMessageMoveTask is not used: it takes dead letters of SQS only,
-has no limit and does not say what it moved.
+Each entry is first passed on and then deleted. After a crash between the two, the next replay passes it on again, which
+is harmless because all work is idempotent. StartMessageMoveTask of SQS is not used: it moves only dead letters of SQS,
+has no limit and does not report which entries it moved.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -19,7 +20,7 @@ from ir_router import aws, bus
 from ir_router.deadline import Deadline, LambdaContext, of_invocation
 from ir_router.errors import InvalidInputError
 from ir_router.observability import logger
-from ir_router.ops import envelopes, names, regions
+from ir_router.ops import envelopes, names, regions, trimming
 from ir_router.ops.checks import code_of
 from ir_router.ops.envelopes import Handback, Json
 from ir_router.settings import settings
@@ -29,46 +30,58 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 LIMIT = 100
-# Long polling asks all of SQS's servers: a short poll may miss what is there.
+_FORGED = "SQS did not move it here: another sender wrote it into this queue. Delete it after you have read it"
+# Long polling queries all of SQS's servers. A short poll may miss messages.
 WAIT_SECONDS = 1
 _MOST = 1000
 _RESERVE_SECONDS = 60
-# An entry that is kept is seen again this soon; handing ten over takes a few seconds.
+# A kept entry becomes visible again after this time. Passing ten entries on takes a few seconds.
 _VISIBILITY_SECONDS = 120
 
 
 @dataclass(frozen=True)
 class Source:
-    """A queue of failed work. `back_to` is the FIFO queue's URL, or None for envelopes, which say it themselves."""
+    """A queue of failed work.
+
+    `back_to` is the FIFO queue's URL and `came_from` its ARN; None if each entry names its own origin.
+    """
 
     name: str
     url: str
     sqs: SQSClient
-    back_to: str | None
+    back_to: str | None = None
+    came_from: str | None = None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one entry: `moved`, `dropped` or `kept`."""
+    """The result for one entry. `outcome` is `moved`, `dropped` or `kept`."""
 
-    outcome: str
+    outcome: Literal["moved", "dropped", "kept"]
     queue: str
     what: str
     to: str = ""
     why: str = ""
 
 
-def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """`{"task": "replay", "queue"?: ..., "limit"?: n}`; without a queue, all of them.
+def run_operation(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Replay one queue of failed work, or all of them.
 
-    `queue`: slack-events, files, failures, or forwarding-failures where another region's events are forwarded.
-    Returns `{"entries": [{"outcome", "queue", "what", "to", "why"}], "left": {queue: count}}`; `outcome` is moved,
-    dropped (of no use any more) or kept (it could not be handed over; the reason is in `why`).
-    Raises InvalidInputError.
+    Args:
+        event: `{"task": "replay", "queue"?: name, "limit"?: n}`. The queue is slack-events, files, failures, or
+            forwarding-failures where events are forwarded from another region.
+        context: Lambda's context object.
+
+    Returns:
+        `{"entries": [{"outcome", "queue", "what", "to", "why"}], "left": {queue: count}}`. The outcome is moved,
+        dropped (no longer useful) or kept (not passed on; `why` has the reason).
+
+    Raises:
+        InvalidInputError: The queue or the limit is invalid.
     """
     limit = event.get("limit", LIMIT)
     if not isinstance(limit, int) or not 1 <= limit <= _MOST:
-        raise InvalidInputError(f"limit must be a whole number from 1 to {_MOST}.")
+        raise InvalidInputError(f"limit must be an integer from 1 to {_MOST}.")
     known = _sources()
     wanted = event.get("queue")
     if wanted is not None and wanted not in known:
@@ -80,16 +93,15 @@ def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         source = known[name]()
         entries += _drain(source, limit - len(entries), deadline)
         left[name] = _left(source)
-    logger.info("replayed", extra={"entries": len(entries), "left": left})
+    logger.info("replay.completed: failed work was passed on", extra={"entries": len(entries), "left": left})
     return {"entries": [asdict(entry) for entry in entries], "left": left}
 
 
 def _sources() -> dict[str, Callable[[], Source]]:
-    """The queues of failed work by their names in the task; each is looked up when it is its turn."""
+    """Return the queues of failed work by name. Each is looked up only when it is replayed."""
     home = settings().region
     found: dict[str, Callable[[], Source]] = {
-        "slack-events": lambda: _fifo("slack-events", settings().require("slack_events_queue_url")),
-        "files": lambda: _fifo("files", settings().require("files_queue_url")),
+        **{name: partial(_fifo, name) for name in names.FIFO_QUEUES},
         "failures": lambda: _envelopes("failures", names.failures_queue(), home),
     }
     if names.forwards():
@@ -98,21 +110,22 @@ def _sources() -> dict[str, Callable[[], Source]]:
     return found
 
 
-def _fifo(name: str, url: str) -> Source:
-    """The dead-letter queue of a FIFO queue, as its redrive policy names it."""
+def _fifo(name: str) -> Source:
+    """Return the dead-letter queue that a FIFO queue's redrive policy names."""
+    url = settings().require(f"{name.replace('-', '_')}_queue_url")
     sqs = aws.client("sqs")
-    policy = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]["RedrivePolicy"]
-    dead = json.loads(policy)["deadLetterTargetArn"].rpartition(":")[2]
-    return Source(name, sqs.get_queue_url(QueueName=dead)["QueueUrl"], sqs, back_to=url)
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy", "QueueArn"])["Attributes"]
+    dead = json.loads(found["RedrivePolicy"])["deadLetterTargetArn"].rpartition(":")[2]
+    return Source(name, sqs.get_queue_url(QueueName=dead)["QueueUrl"], sqs, back_to=url, came_from=found["QueueArn"])
 
 
 def _envelopes(name: str, queue: str, region: str) -> Source:
     sqs = regions.client("sqs", region)
-    return Source(name, sqs.get_queue_url(QueueName=queue)["QueueUrl"], sqs, back_to=None)
+    return Source(name, sqs.get_queue_url(QueueName=queue)["QueueUrl"], sqs)
 
 
 def _drain(source: Source, limit: int, deadline: Deadline) -> Iterator[Outcome]:
-    """Take up to `limit` entries, each once in this run, while there is time."""
+    """Replay up to `limit` entries, each once in this run, while there is time."""
     seen: set[str] = set()
     while len(seen) < limit and deadline.remaining() > 0:
         messages = source.sqs.receive_message(
@@ -130,36 +143,48 @@ def _drain(source: Source, limit: int, deadline: Deadline) -> Iterator[Outcome]:
             seen.add(message["MessageId"])
             outcome = _hand_back(source, message)
             yield outcome
-            if outcome.outcome == "kept" and source.back_to:
-                # What stands behind it in its group must not overtake it.
+            if outcome.outcome == "kept" and source.back_to and outcome.why != _FORGED:
+                # Later messages of its group must not overtake it.
                 return
 
 
 def _hand_back(source: Source, message: MessageTypeDef) -> Outcome:
-    """Hand one entry over, then delete it."""
+    """Pass one entry on, then delete it."""
     what = "an entry"
     try:
         if source.back_to:
             what = envelopes.describe_message(message["Body"])
-            _send(source.sqs, source.back_to, message)
-            outcome = Outcome("moved", source.name, what, to=f"queue {source.name}")
+            outcome = _move(source, source.back_to, message, what)
         else:
             outcome = _deliver(source.name, message)
             what = outcome.what
         if outcome.outcome != "kept":
             source.sqs.delete_message(QueueUrl=source.url, ReceiptHandle=message["ReceiptHandle"])
     except (BotoCoreError, ClientError) as error:
-        why = f"{error.operation_name} answers {code_of(error)}" if isinstance(error, ClientError) else str(error)
+        why = f"{error.operation_name} returned {code_of(error)}" if isinstance(error, ClientError) else str(error)
         outcome = Outcome("kept", source.name, what, why=why)
-    logger.info("replay", extra={"outcome": outcome.outcome, "queue": source.name, "what": outcome.what})
+    details = {"outcome": outcome.outcome, "queue": source.name, "what": outcome.what}
+    logger.info("replay.entry_handled: the outcome is attached", extra=details)
     return outcome
 
 
-def _send(sqs: SQSClient, url: str, message: MessageTypeDef) -> None:
-    """Send a dead letter to its queue again, into its group.
+def _move(source: Source, url: str, message: MessageTypeDef, what: str) -> Outcome:
+    """Send a dead letter back, if SQS moved it here. A sender to this queue must not act as Slack.
 
-    With another de-duplication id than at first: the queue would swallow an id that it saw within five minutes. The
-    same for the same dead letter, so that a replay after a crash sends nothing twice within those minutes.
+    Only SQS sets the attribute
+    (docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html).
+    """
+    if message["Attributes"].get("DeadLetterQueueSourceArn") != source.came_from:
+        return Outcome("kept", source.name, what, why=_FORGED)
+    _send(source.sqs, url, message)
+    return Outcome("moved", source.name, what, to=f"queue {source.name}")
+
+
+def _send(sqs: SQSClient, url: str, message: MessageTypeDef) -> None:
+    """Send a dead letter back to its queue and message group.
+
+    The deduplication id differs from the original one, because the queue ignores an id that it has seen within five
+    minutes. It is the same for the same dead letter, so that a replay after a crash does not send it twice.
     """
     digest = hashlib.sha256(f"replay {message['MessageId']}".encode()).hexdigest()
     sqs.send_message(
@@ -170,14 +195,21 @@ def _send(sqs: SQSClient, url: str, message: MessageTypeDef) -> None:
     )
 
 
+def read(message: MessageTypeDef) -> Handback:
+    """Decide where an entry of the failures queue goes. An entry that no part of this deployment wrote is kept."""
+    handback = envelopes.read(message["Body"], envelopes.attributes(message))
+    if handback.rule and handback.rule not in {rule.name for rule in names.rules()}:
+        return replace(handback, way="keep", why=f"{handback.rule} is no rule of this deployment")
+    return handback
+
+
 def _deliver(queue: str, message: MessageTypeDef) -> Outcome:
-    attributes = {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}
-    handback = envelopes.read(message["Body"], attributes)
+    handback = read(message)
     match handback.way:
         case "invoke":
             return _invoke(queue, handback)
         case "start":
-            _start(handback.payload, message["MessageId"])
+            start(handback.payload, message["MessageId"])
             return Outcome("moved", queue, handback.what, to="the workflow")
         case "publish":
             return _publish(queue, handback)
@@ -189,20 +221,21 @@ def _deliver(queue: str, message: MessageTypeDef) -> Outcome:
 
 def _invoke(queue: str, handback: Handback) -> Outcome:
     if handback.target != names.function("sync"):
-        return Outcome("kept", queue, handback.what, why=f"no rule of ours calls {handback.target}")
-    aws.client("lambda").invoke(
-        FunctionName=handback.target, InvocationType="Event", Payload=json.dumps(handback.payload).encode()
-    )
+        return Outcome("kept", queue, handback.what, why=f"no rule of this deployment invokes {handback.target}")
+    if handback.payload.get("source") not in ("security-ir", "aws.security-ir"):
+        # Records of a queue and scheduled tasks never come back this way.
+        return Outcome("kept", queue, handback.what, why="it is no event of a case or an approval")
+    aws.invoke_later(handback.target, handback.payload)
     return Outcome("moved", queue, handback.what, to=handback.target)
 
 
-def _start(event: Json, message_id: str) -> None:
-    """Start the workflow; the same event a second time meets its own execution."""
+def start(event: Json, message_id: str) -> None:
+    """Start the workflow. The execution's name makes an event start it only once. An oversized event is cut."""
     try:
         aws.client("stepfunctions").start_execution(
             stateMachineArn=settings().require("state_machine_arn"),
             name=f"replay-{event.get('id') or message_id}"[:80],
-            input=json.dumps(event),
+            input=json.dumps(trimming.fitting(event)),
         )
     except ClientError as error:
         if code_of(error) != "ExecutionAlreadyExists":
@@ -210,7 +243,7 @@ def _start(event: Json, message_id: str) -> None:
 
 
 def _publish(queue: str, handback: Handback) -> Outcome:
-    """Put an event of ours on our bus again. AWS's own sources are refused to customers, and are none of these."""
+    """Publish one of ir-router's events on the event bus again. PutEvents rejects the sources of AWS's own events."""
     event = handback.payload
     wanted = bus.Event(
         str(event.get("source", "")),
@@ -220,11 +253,11 @@ def _publish(queue: str, handback: Handback) -> Outcome:
     )
     refused = bus.put([wanted])
     if refused:
-        return Outcome("kept", queue, handback.what, why=f"PutEvents answers {refused[0]}")
-    return Outcome("moved", queue, handback.what, to="our event bus")
+        return Outcome("kept", queue, handback.what, why=f"PutEvents returned {refused[0]}")
+    return Outcome("moved", queue, handback.what, to="the event bus")
 
 
 def _left(source: Source) -> int:
-    """About how many entries are still there, those kept just now included."""
+    """Return the approximate number of remaining entries, including those that were just kept."""
     attributes = source.sqs.get_queue_attributes(QueueUrl=source.url, AttributeNames=["All"])["Attributes"]
     return int(attributes["ApproximateNumberOfMessages"]) + int(attributes["ApproximateNumberOfMessagesNotVisible"])

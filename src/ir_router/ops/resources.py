@@ -1,85 +1,108 @@
-"""Verification of what Terraform made: table, queues, functions, workflow, deny policy."""
+"""Verify the resources that Terraform created: table, queues, functions, workflow, deny policy."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ir_router import aws
+from ir_router.ledger import keys
 from ir_router.ops import names, regions
-from ir_router.ops.checks import APPLY, Check, count, failed, ok, run, warning
+from ir_router.ops.checks import APPLY, Check, count, failed, ok, run_checks, warning
 from ir_router.settings import settings
+from ir_router.workflow import deny_policy
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-_REPLAY = "Mend the cause (the function's log group says it), then run make replay."
+_CHANGED = f"{APPLY} Find out who changed it: the call is in CloudTrail."
+_REPLAY = "Fix the cause (see the function's log group), then run make replay."
 
 
 def checks() -> Iterator[Check]:
-    """A line for each resource."""
-    yield from run("ledger", _ledger)
-    for queue in ("slack-events", "files"):
-        yield from run(f"queue {queue}", partial(_fifo, queue))
-    yield from run("queue approval", _approval_queue)
-    yield from run("queue failures", partial(_failures, "failures", names.failures_queue(), settings().region))
+    """Yield a line for each resource."""
+    yield from run_checks("ledger", _ledger)
+    for queue in names.FIFO_QUEUES:
+        yield from run_checks(f"queue {queue}", partial(_fifo, queue))
+    yield from run_checks("queue approval", _approval_queue)
+    yield from run_checks("queue failures", partial(_failures, "failures", names.failures_queue(), settings().region))
     if names.forwards():
         queue, region = names.forwarding_failures_queue(), names.GLOBAL_EVENTS_REGION
-        yield from run("queue forwarding-failures", partial(_failures, "forwarding-failures", queue, region))
-    yield from run("functions", _functions)
-    yield from run("workflow", _workflow)
-    yield from run("deny policy", _deny_policy)
+        yield from run_checks("queue forwarding-failures", partial(_failures, "forwarding-failures", queue, region))
+    yield from always_there()
+
+
+def always_there() -> Iterator[Check]:
+    """Yield the lines that do not depend on pending work: key, functions, workflow and deny policy."""
+    yield from run_checks("encryption key", _key)
+    yield from run_checks("functions", _functions)
+    yield from run_checks("workflow", _workflow)
+    yield from run_checks("deny policy", _deny_policy)
+
+
+def _key() -> Iterator[Check]:
+    """Check the key without which no alert, containment or synchronisation works."""
+    label, key = "encryption key", settings().require("key_arn")
+    state = regions.client("kms", settings().region).describe_key(KeyId=key)["KeyMetadata"].get("KeyState", "unknown")
+    if state != "Enabled":
+        fix = f"Run `aws kms cancel-key-deletion` if deletion is pending, then `aws kms enable-key --key-id {key}`."
+        yield failed(label, f"its state is {state}, so no alert, containment or synchronisation works", fix)
+        return
+    yield ok(label, "enabled")
 
 
 def _ledger() -> Iterator[Check]:
     table = aws.client("dynamodb").describe_table(TableName=settings().require("table_name"))["Table"]
     status = table.get("TableStatus", "UNKNOWN")
     if status not in ("ACTIVE", "UPDATING"):
-        yield failed("ledger", f"the table is {status}", "Wait until the table is active; if it stays so, " + APPLY)
+        yield failed("ledger", f"the table is {status}", "Wait until the table is active. Otherwise: " + APPLY)
         return
     indexes = [index.get("IndexName") for index in table.get("GlobalSecondaryIndexes", [])]
-    if "index" not in indexes:
+    if keys.INDEX not in indexes:
         yield failed("ledger", "the table has no index for the poller", APPLY)
         return
     yield ok("ledger", f"table {table.get('TableName')} is active")
 
 
 def _fifo(name: str) -> Iterator[Check]:
-    """A queue with its consumer, and its dead letters."""
+    """Check a queue, its consumer and its dead letters."""
     label = f"queue {name}"
     url = settings().require(f"{name.replace('-', '_')}_queue_url")
     sqs = aws.client("sqs")
     attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     redrive = json.loads(attributes.get("RedrivePolicy", "{}"))
     if not redrive.get("deadLetterTargetArn"):
-        yield failed(label, "it has no dead-letter queue: what fails for good would be lost", APPLY)
+        yield failed(label, "the queue has no dead-letter queue, so failed messages would be lost", APPLY)
         return
     yield from _consumer(label, attributes)
     dead = redrive["deadLetterTargetArn"].rpartition(":")[2]
-    yield from run(f"dead letters of {name}", partial(_dead_letters, name, dead, sqs))
+    yield from run_checks(f"dead letters of {name}", partial(_dead_letters, name, dead, sqs))
 
 
 def _consumer(label: str, attributes: dict[Any, str]) -> Iterator[Check]:
     arn = attributes["QueueArn"]
     found = aws.client("lambda").list_event_source_mappings(EventSourceArn=arn)["EventSourceMappings"]
-    waiting = count(int(attributes.get("ApproximateNumberOfMessages", 0)), "entry", "entries")
+    waiting = f"{count(int(attributes.get('ApproximateNumberOfMessages', 0)), 'message', 'messages')} waiting"
     if not found:
-        yield failed(label, f"no function takes from it; {waiting} waiting", APPLY)
+        yield failed(label, f"nothing consumes this queue ({waiting})", APPLY)
         return
     states = sorted({mapping.get("State", "unknown") for mapping in found})
     if "Enabled" not in states:
-        yield failed(label, f"its consumer is {', '.join(states)}; {waiting} waiting", APPLY)
+        yield failed(label, f"the consumer is {', '.join(states)} ({waiting})", APPLY)
         return
-    yield ok(label, f"{waiting} waiting")
+    yield ok(label, waiting)
 
 
 def _dead_letters(name: str, queue: str, sqs: SQSClient) -> Iterator[Check]:
     label = f"dead letters of {name}"
     depth = _depth(queue, sqs)
     if depth:
-        yield failed(label, f"{count(depth, 'entry', 'entries')} in {queue}: given up on after many tries", _REPLAY)
+        yield failed(label, f"{count(depth, 'message', 'messages')} in {queue} failed after many attempts", _REPLAY)
         return
     yield ok(label, "none")
 
@@ -96,7 +119,7 @@ def _approval_queue() -> Iterator[Check]:
 def _failures(label: str, queue: str, region: str) -> Iterator[Check]:
     depth = _depth(queue, regions.client("sqs", region))
     if depth:
-        yield failed(f"queue {label}", f"{count(depth, 'event', 'events')} not delivered, or given up on", _REPLAY)
+        yield failed(f"queue {label}", f"{count(depth, 'event', 'events')} not delivered or not processed", _REPLAY)
         return
     yield ok(f"queue {label}", "empty")
 
@@ -109,18 +132,25 @@ def _depth(queue: str, sqs: SQSClient) -> int:
 
 def _functions() -> Iterator[Check]:
     versions: dict[str, list[str]] = {}
+    variables: dict[str, Mapping[str, str]] = {}
     for part in names.FUNCTIONS:
-        yield from run(f"function {part}", partial(_function, part, versions))
+        yield from run_checks(f"function {part}", partial(_function, part, versions, variables))
     if len(versions) > 1:
         shown = "; ".join(f"{', '.join(parts)} run {digest[:8]}" for digest, parts in versions.items())
         yield warning("one version", f"not all functions run the same zip: {shown}", APPLY)
+    yield from _variables(variables)
 
 
-def _function(part: str, versions: dict[str, list[str]]) -> Iterator[Check]:
+def _function(part: str, versions: dict[str, list[str]], variables: dict[str, Mapping[str, str]]) -> Iterator[Check]:
     label = f"function {part}"
     found = aws.client("lambda").get_function_configuration(FunctionName=names.function(part))
-    versions.setdefault(found.get("CodeSha256", ""), []).append(part)
-    # An idle function may be Inactive: it wakes with the next invocation.
+    code = found.get("CodeSha256", "")
+    versions.setdefault(code, []).append(part)
+    variables[part] = found.get("Environment", {}).get("Variables", {})
+    if not code.startswith(dict(settings().digests).get("code", "")):
+        yield failed(label, "its code is not the zip that was deployed", _CHANGED)
+        return
+    # An idle function may be Inactive. The next invocation activates it.
     state, update = found.get("State", "Active"), found.get("LastUpdateStatus", "Successful")
     if state not in ("Active", "Inactive") or update == "Failed":
         reason = found.get("StateReason") or found.get("LastUpdateStatusReason") or "no reason given"
@@ -129,34 +159,56 @@ def _function(part: str, versions: dict[str, list[str]]) -> Iterator[Check]:
     yield ok(label, f"{state.lower()}, {found.get('Runtime')}")
 
 
+def _variables(variables: Mapping[str, Mapping[str, str]]) -> Iterator[Check]:
+    """Compare the variables of all functions but this one, which has the digest among its own variables."""
+    label = "variables of the functions"
+    others = sorted(set(names.FUNCTIONS) - {"operations"})
+    if not variables.keys() >= set(others):
+        return  # the line of a function has the reason
+    digest = variables_digest({part: variables[part] for part in others})
+    if digest != dict(settings().digests).get("variables", digest):
+        yield failed(label, "they were changed since the last deployment", _CHANGED)
+        return
+    yield ok(label, "as deployed")
+
+
+def variables_digest(variables: Mapping[str, Mapping[str, str]]) -> str:
+    """Return the digest of functions' variables, without the ports of URLs, which no URL of AWS has."""
+    lines = [
+        f"{part} {name}={_without_port(variables[part][name])}"
+        for part in sorted(variables)
+        for name in sorted(variables[part])
+    ]
+    return _digest("\n".join(lines))
+
+
+def _without_port(text: str) -> str:
+    return re.sub(r"(://[^/:]+):[0-9]+", r"\1", text)
+
+
+def _digest(text: str) -> str:
+    """Return the digest that Terraform writes into IR_DIGESTS (terraform/functions.tf)."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest())[:10].decode()
+
+
 def _workflow() -> Iterator[Check]:
     arn = settings().require("state_machine_arn")
     found = aws.client("stepfunctions").describe_state_machine(stateMachineArn=arn)
     if found.get("status", "ACTIVE") != "ACTIVE":
         yield failed("workflow", f"the state machine is {found.get('status')}", APPLY)
         return
+    digest = _digest(found.get("definition", ""))
+    if digest != dict(settings().digests).get("definition", digest):
+        yield failed("workflow", "the definition of the state machine was changed since the last deployment", _CHANGED)
+        return
     yield ok("workflow", f"{arn.rpartition(':')[2]} is active; containment mode {settings().containment_mode}")
 
 
 def _deny_policy() -> Iterator[Check]:
     label = "deny policy"
-    arn = settings().require("deny_policy_arn")
-    policy = aws.client("iam").get_policy(PolicyArn=arn)["Policy"]
-    version = policy.get("DefaultVersionId", "v1")
-    document = aws.client("iam").get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
-    if not _denies_everything(document):
-        detail = f"its version {version} does not deny everything: whoever it is attached to may go on"
+    version, document, attached = deny_policy.default_version()
+    if not deny_policy.denies_everything(document):
+        detail = f"version {version} does not deny everything, so principals with this policy can still act"
         yield failed(label, detail, APPLY)
         return
-    attached = policy.get("AttachmentCount", 0)
     yield ok(label, f"denies everything; attached to {count(attached, 'principal', 'principals')}")
-
-
-def _denies_everything(document: Any) -> bool:
-    """Whether a policy's document (boto3 gives it parsed) has the statement that Terraform writes into it."""
-    statements = document.get("Statement", [])
-    return any(
-        (statement.get("Effect"), statement.get("Action"), statement.get("Resource")) == ("Deny", "*", "*")
-        and "Condition" not in statement
-        for statement in (statements if isinstance(statements, list) else [statements])
-    )

@@ -1,5 +1,4 @@
-"""Verification of the Slack app: the token works and has its scopes, the workspace is ours, the security channel and
-the approvers can be reached."""
+"""Verify the Slack app: token, scopes, workspace, security channel and approvers."""
 
 from __future__ import annotations
 
@@ -12,30 +11,34 @@ from functools import partial
 from importlib.resources import files
 from typing import Any
 
+from botocore.exceptions import ClientError
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web import SlackResponse
 
 from ir_router.cases.models import Person
 from ir_router.errors import NotConfiguredError, RefusedError
 from ir_router.ops import credentials as parameters
-from ir_router.ops.checks import Check, failed, ok, run, waiting, warning
+from ir_router.ops.checks import Check, failed, ok, run_checks, waiting, warning
 from ir_router.settings import settings
-from ir_router.slack import credentials
+from ir_router.slack import credentials, error_codes
 from ir_router.slack.gateway import DEFAULT_BASE_URL, Slack
 
 _TIMEOUT_SECONDS = 10
-_REINSTALL = "Paste the manifest again (output slack_app_manifest: operations.md, Set up) in the app, reinstall it"
+EARLIER_TOKENS = 3
+"""How many earlier versions of the bot token are checked, and revoked on demand."""
+_REINSTALL = "Paste the manifest (output slack_app_manifest; operations.md, Set up) into the app again, reinstall it"
 
 
 def wanted_scopes() -> dict[str, str]:
-    """Each scope that is used, and for what (scopes.json, of which Terraform makes the manifest too)."""
+    """Return each required scope and its purpose (scopes.json, from which Terraform also builds the manifest)."""
     found: dict[str, str] = json.loads(files("ir_router.slack").joinpath("scopes.json").read_text("utf-8"))
     return found
 
 
 @dataclass(frozen=True)
 class Installation:
-    """What auth.test says about a token: which workspace, which bot, with what scopes."""
+    """The answer of auth.test for a token: workspace, bot and scopes."""
 
     team_id: str
     team: str
@@ -44,44 +47,42 @@ class Installation:
     scopes: frozenset[str]
 
     def is_of(self, workspace_id: str) -> bool:
-        """Whether the workspace, or on Enterprise Grid the organisation, is this one."""
+        """Return whether the token belongs to this workspace or Enterprise Grid organisation."""
         return workspace_id in (self.team_id, self.enterprise_id)
 
     def missing_scopes(self) -> list[str]:
-        """The scopes that are used and not granted."""
+        """Return the required scopes that the token lacks."""
         return sorted(set(wanted_scopes()) - self.scopes)
 
 
 class TokenRefusedError(Exception):
-    """Slack does not accept the token; `code` is its error."""
+    """Slack rejected the token. `code` is Slack's error code."""
 
     def __init__(self, code: str) -> None:
-        """Keep the error's code."""
-        super().__init__(f"Slack answers {code}")
+        """Keep Slack's error code."""
+        super().__init__(f"Slack returned {code}")
         self.code = code
 
 
-class SlackSilentError(Exception):
-    """Slack could not be asked, or gave no proper answer."""
+class SlackUnreachableError(Exception):
+    """Slack sent no answer or an invalid one."""
 
 
 def authenticate(token: str, base_url: str | None) -> Installation:
-    """Ask auth.test (docs.slack.dev/reference/methods/auth.test); the scopes are in the header `x-oauth-scopes`.
+    """Call auth.test with a token (docs.slack.dev/reference/methods/auth.test).
 
-    Raises TokenRefusedError and SlackSilentError.
+    Args:
+        token: The bot token.
+        base_url: Base URL of Slack's API. Default: Slack's own.
+
+    Returns:
+        The installation. The header `x-oauth-scopes` contains its scopes.
+
+    Raises:
+        TokenRefusedError: Slack rejected the token.
+        SlackUnreachableError: Slack sent no answer or an invalid one.
     """
-    client = WebClient(token=token, base_url=base_url or DEFAULT_BASE_URL, timeout=_TIMEOUT_SECONDS)
-    try:
-        answer = client.auth_test()
-    except SlackApiError as error:
-        data = error.response.data
-        code = str(data.get("error")) if isinstance(data, dict) else ""
-        # What is no answer of Slack's own stands in `error` too, as slack_sdk's words with the body.
-        if error.response.status_code != 200 or re.fullmatch("[a-z_]+", code) is None:
-            raise SlackSilentError(f"Slack answers HTTP {error.response.status_code}") from error
-        raise TokenRefusedError(code) from error
-    except (OSError, http.client.HTTPException, SlackClientError, ValueError) as error:
-        raise SlackSilentError(f"Slack cannot be reached: {type(error).__name__}") from error
+    answer = _call(token, base_url, "auth.test")
     headers = {str(name).lower(): value for name, value in answer.headers.items()}
     listed = headers.get("x-oauth-scopes", "")
     return Installation(
@@ -93,54 +94,139 @@ def authenticate(token: str, base_url: str | None) -> Installation:
     )
 
 
+def revoke(token: str, base_url: str | None) -> None:
+    """Call auth.revoke (docs.slack.dev/reference/methods/auth.revoke).
+
+    Raises:
+        TokenRefusedError: Slack refuses the token already.
+        SlackUnreachableError: Slack sent no answer, an invalid one, or did not revoke the token.
+    """
+    if not _call(token, base_url, "auth.revoke").get("revoked"):
+        raise SlackUnreachableError("Slack did not revoke the token")
+
+
+def channel_names(token: str, base_url: str | None) -> list[str]:
+    """Return the sorted names of the app's channels (docs.slack.dev/reference/methods/users.conversations).
+
+    Raises:
+        TokenRefusedError: Slack rejected the token.
+        SlackUnreachableError: Slack sent no answer or an invalid one.
+    """
+    names: list[str] = []
+    cursor = ""
+    while True:
+        wanted = {"types": "public_channel,private_channel", "exclude_archived": "true", "limit": "200"}
+        answer = _call(token, base_url, "users.conversations", **wanted, cursor=cursor)
+        names += [str(channel.get("name")) for channel in answer.get("channels") or []]
+        cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
+        if not cursor:
+            return sorted(names)
+
+
+def _call(token: str, base_url: str | None, method: str, **arguments: str) -> SlackResponse:
+    client = WebClient(token=token, base_url=base_url or DEFAULT_BASE_URL, timeout=_TIMEOUT_SECONDS)
+    try:
+        return client.api_call(method, params=arguments)
+    except SlackApiError as error:
+        data = error.response.data
+        code = str(data.get("error")) if isinstance(data, dict) else ""
+        # For an answer that is not Slack's, slack_sdk puts its own words and the body into `error`.
+        if error.response.status_code != 200 or re.fullmatch("[a-z_]+", code) is None:
+            raise SlackUnreachableError(f"Slack returned HTTP {error.response.status_code}") from error
+        raise TokenRefusedError(code) from error
+    except (OSError, http.client.HTTPException, SlackClientError, ValueError) as error:
+        raise SlackUnreachableError(f"Slack did not answer ({type(error).__name__})") from error
+
+
 def _first(value: Any) -> str:
     return str(value[0]) if isinstance(value, list) else str(value)
 
 
 def checks(slack: Slack, team: list[Person]) -> Iterator[Check]:
-    """Lines about the app; about what the app can see only when its token works."""
-    found = list(run("Slack token", _token))
+    """Yield lines about the app. Security channel and approvers are checked only if the token works."""
+    found = list(run_checks("Slack token", partial(_token, slack)))
     yield from found
     if any(check.name == "Slack token" and check.state == "ok" for check in found):
-        yield from run("security channel", partial(_security_channel, slack))
-        yield from run("approvers", partial(_approvers, slack, team))
+        yield from run_checks("security channel", partial(_security_channel, slack))
+        yield from run_checks("approvers", partial(_approvers, slack, team))
 
 
-def _token() -> Iterator[Check]:
+def _token(slack: Slack) -> Iterator[Check]:
     try:
-        # Fresh, so that everything after it uses the token that is stored now.
+        # Fresh, so that the later checks use the token that is stored now.
         token = credentials.bot_token(fresh=True)
     except NotConfiguredError:
-        yield waiting("Slack token", "no token yet, so the app cannot be asked", "See the line bot token.")
+        yield waiting("Slack token", "no token yet, so the app cannot be checked", "See the line bot token.")
         return
     try:
         found = authenticate(token, settings().slack_api_base_url)
     except TokenRefusedError as error:
-        mend = "Reinstall the app to the workspace, copy its Bot User OAuth Token and run make rotate."
-        yield failed("Slack token", f"Slack refuses the bot token: {error.code}", mend)
+        fix = "Reinstall the app to the workspace, copy its Bot User OAuth Token and run make rotate."
+        yield failed("Slack token", f"Slack rejected the bot token ({error.code})", fix)
         return
-    except SlackSilentError as error:
-        yield failed("Slack token", str(error), "See status.slack.com; try again in a few minutes.")
+    except SlackUnreachableError as error:
+        yield failed("Slack token", str(error), "Check status.slack.com. Run make verify again in a few minutes.")
         return
-    yield ok("Slack token", f"works, as {found.bot} in {found.team} ({found.team_id})")
+    yield ok("Slack token", f"works: bot {found.bot} in {found.team} ({found.team_id})")
+    yield from run_checks("previous Slack token", partial(_previous_token, token))
     missing = found.missing_scopes()
     if missing:
         uses = "; ".join(f"{scope} ({wanted_scopes()[scope]})" for scope in missing)
-        mend = f"{_REINSTALL}, and run make rotate with the token that it then shows."
-        yield failed("Slack scopes", f"the token lacks {uses}", mend)
+        fix = f"{_REINSTALL}, then run make rotate with the new token."
+        yield failed("Slack scopes", f"the token lacks {uses}", fix)
     else:
-        yield ok("Slack scopes", f"all {len(wanted_scopes())} that are used")
-    yield from run("Slack workspace", partial(_workspace, found))
+        yield ok("Slack scopes", f"all {len(wanted_scopes())} required scopes granted")
+    yield from run_checks("Slack workspace", partial(_workspace, slack, found))
 
 
-def _workspace(found: Installation) -> Iterator[Check]:
+def _previous_token(token: str) -> Iterator[Check]:
+    """Check that Slack refuses the tokens before this one: a rotation ends a leak only then."""
+    label = "previous Slack token"
+    name = settings().bot_token_parameter
+    version = parameters.read(name).version
+    for earlier in range(version - 1, max(0, version - 1 - EARLIER_TOKENS), -1):
+        try:
+            previous = parameters.read(f"{name}:{earlier}")
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") == "ParameterVersionNotFound":
+                break
+            raise
+        if not previous.is_set or previous.value == token:
+            continue
+        try:
+            authenticate(previous.value, settings().slack_api_base_url)
+        except TokenRefusedError:
+            continue
+        fix = "Run make rotate REVOKE_PREVIOUS=1, or revoke it in the app's settings (OAuth & Permissions)."
+        yield failed(label, f"the bot token of version {earlier} still works", fix)
+        return
+    yield ok(label, "Slack refuses it, or there is none")
+
+
+def _case_channels(slack: Slack) -> Iterator[Check]:
+    """Check in which workspace of the organisation the case channels are created."""
+    teams = [str(team.get("name") or team.get("id")) for team in slack.pages("auth.teams.list", "teams")]
+    label = "case channels"
+    if not teams:
+        fix = "Add the app to the workspace that has the case channels, in the settings of the organisation."
+        yield failed(label, "the app was added to no workspace of the organisation", fix)
+    elif len(teams) > 1:
+        fix = "If another workspace has the case channels, run make rotate with SLACK_WORKSPACE_ID set to its id."
+        yield warning(label, f"created in {teams[0]}, the first of {len(teams)} workspaces with the app", fix)
+    else:
+        yield ok(label, f"created in {teams[0]}")
+
+
+def _workspace(slack: Slack, found: Installation) -> Iterator[Check]:
     wanted = parameters.read(settings().workspace_id_parameter)
     if not wanted.is_set:
         yield waiting("Slack workspace", "no workspace id yet", "See the line workspace id.")
     elif found.is_of(wanted.value):
-        yield ok("Slack workspace", f"{found.team} is the one whose requests are answered")
+        yield ok("Slack workspace", f"requests from {found.team} are accepted")
+        if wanted.value.startswith("E"):
+            yield from run_checks("case channels", partial(_case_channels, slack))
     else:
-        detail = f"the token is of {found.team_id}, requests are answered for {wanted.value} only"
+        detail = f"the token belongs to {found.team_id}, but only requests from {wanted.value} are accepted"
         yield failed("Slack workspace", detail, f"Run make rotate with SLACK_WORKSPACE_ID={found.team_id}.")
 
 
@@ -149,27 +235,31 @@ def _security_channel(slack: Slack) -> Iterator[Check]:
     label = "security channel"
     if channel_id is None:
         if settings().containment_mode == "enforce":
-            mend = "Set security_channel_id and run make deploy, so that approvals are seen where there is no case too."
-            yield warning(label, "none: approvals are shown in case channels only", mend)
+            fix = "Set security_channel_id and run make deploy, to show approval requests without a case too."
+            yield warning(label, "none is set; approval requests appear in case channels only", fix)
         else:
             yield ok(label, "none is set")
         return
     try:
         channel = slack.read("conversations.info", channel=channel_id)["channel"]
     except RefusedError as error:
-        mend = "Invite the app to it (/invite in the channel), or set security_channel_id to the right id."
-        yield failed(label, f"the app cannot see {channel_id}: Slack answers {error.code}", mend)
+        meaning = error_codes.meaning(error.code)
+        fix = "Invite the app (/invite in the channel), or correct security_channel_id."
+        if meaning.about == "app":
+            fix = meaning.fix
+        cause = ": ".join(filter(None, (error.code, error.detail)))
+        yield failed(label, f"the app cannot see {channel_id}: Slack returned {cause}", fix)
         return
     if channel.get("is_archived"):
-        yield failed(label, f"#{channel.get('name')} is archived", "Unarchive it, or choose another channel.")
+        yield failed(label, f"#{channel.get('name')} is archived", "Unarchive it, or change security_channel_id.")
     elif not channel.get("is_member"):
-        yield failed(label, f"the app is not in #{channel.get('name')}", "Invite the app to it (/invite).")
+        yield failed(label, f"the app is not in #{channel.get('name')}", "Invite the app (/invite in the channel).")
     else:
         yield ok(label, f"#{channel.get('name')}")
 
 
 def _approvers(slack: Slack, team: list[Person]) -> Iterator[Check]:
-    """Somebody must be able to decide, or every containment waits for its time-out."""
+    """Check that at least one user can decide. Otherwise every approval request times out."""
     label = "approvers"
     chosen = settings().approvers
     who = list(chosen) or [person.email for person in team]
@@ -177,18 +267,18 @@ def _approvers(slack: Slack, team: list[Person]) -> Iterator[Check]:
     reached = [one for one in who if _reachable(slack, one)]
     lost = [one for one in who if one not in reached]
     if not reached:
-        detail = f"nobody of {source} is in the workspace" if who else f"nobody: {source} is empty"
-        mend = "Set slack_approvers to people of the workspace and run make deploy."
-        yield (failed if settings().containment_mode == "enforce" else warning)(label, detail, mend)
+        detail = f"no user of {source} is in the workspace" if who else f"{source} is empty, so no user can decide"
+        fix = "Set slack_approvers to users of the workspace and run make deploy."
+        yield (failed if settings().containment_mode == "enforce" else warning)(label, detail, fix)
     elif lost:
-        mend = "Invite them to the workspace, or correct the list."
-        yield warning(label, f"{len(reached)} of {source}; {len(lost)} cannot be found in the workspace", mend)
+        fix = "Invite them to the workspace, or correct the list."
+        yield warning(label, f"{len(reached)} of {source} found; {len(lost)} not in the workspace", fix)
     else:
-        yield ok(label, f"{len(reached)} of {source}")
+        yield ok(label, f"all {len(reached)} of {source} found")
 
 
 def _reachable(slack: Slack, who: str) -> bool:
-    """Whether a user id, user group id or e-mail address is somebody who can press a button."""
+    """Return whether a user id, user group id or e-mail address belongs to an active user of the workspace."""
     try:
         if "@" in who:
             return _is_person(slack.read("users.lookupByEmail", email=who).get("user"))

@@ -1,7 +1,7 @@
-"""Verification that CloudTrail feeds the detections.
+"""Verify that CloudTrail sends the events that the detections need.
 
-EventBridge gets `AWS API Call via CloudTrail` events only while a trail logs them, and those of global services (IAM,
-root sign-in) in us-east-1 alone
+EventBridge receives `AWS API Call via CloudTrail` events only while a trail logs them. Events of global services (IAM,
+root sign-in) appear only in us-east-1
 (docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html).
 """
 
@@ -15,23 +15,23 @@ from botocore.exceptions import ClientError
 
 from ir_router.observability import logger
 from ir_router.ops import names, regions
-from ir_router.ops.checks import Check, code_of, failed, ok, run, warning
+from ir_router.ops.checks import Check, code_of, failed, ok, run_checks, warning
 from ir_router.settings import settings
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudtrail import CloudTrailClient
 
 _MAKE = (
-    "Make a trail for all regions with management events, reads and writes (CloudTrail console, Create trail), or "
-    "ask whoever owns the organisation's trail."
+    "Create a trail for all regions with read and write management events (CloudTrail console, Create trail), or "
+    "ask the owner of the organisation's trail."
 )
 
 
 @dataclass(frozen=True)
 class Trail:
-    """What a trail that is logging brings. `readable` is false when its selectors may not be read.
+    """A trail that is logging, with the events that it logs.
 
-    Two regions may have a trail of the same `name` each.
+    `readable` is false if the function may not read its event selectors. `name` is unique only in a region.
     """
 
     arn: str
@@ -43,15 +43,15 @@ class Trail:
     readable: bool = True
 
     def covers(self, region: str) -> bool:
-        """Whether it logs the management events of a region, those of global services included where they belong."""
+        """Return whether the trail logs a region's management events, in us-east-1 those of global services too."""
         if region == names.GLOBAL_EVENTS_REGION and not self.global_services:
             return False
         return self.regions in (None, region)
 
 
 def checks() -> Iterator[Check]:
-    """A line for each region whose events the detections need."""
-    yield from run("trail", _trails)
+    """Yield a line for each region whose events the detections need."""
+    yield from run_checks("trail", _trails)
 
 
 def _trails() -> Iterator[Check]:
@@ -68,28 +68,27 @@ def _line(region: str, trails: list[Trail]) -> Check:
     label = f"trail in {region}"
     writing = [trail for trail in trails if trail.writes]
     if not writing:
-        what = "IAM's events included" if region == names.GLOBAL_EVENTS_REGION else "beside the global ones"
-        return failed(label, f"no trail logs its management events ({what}): nothing is detected there", _MAKE)
+        what = "IAM's events included" if region == names.GLOBAL_EVENTS_REGION else "except global services"
+        detail = f"no trail logs management events of this region ({what}), so nothing is detected there"
+        return failed(label, detail, _MAKE)
     if not any(trail.reads for trail in trails):
-        detail = f"{writing[0].name} logs writes only: reads (reconnaissance, root's reads) are not detected"
-        return warning(label, detail, "Let the trail log reads of management events too (event selectors).")
+        detail = f"{writing[0].name} logs only writes, so reads (reconnaissance, reads by root) are not detected"
+        return warning(label, detail, "Change the trail's event selectors to log read management events too.")
     if not any(trail.readable for trail in writing):
-        detail = f"{writing[0].name} is logging, but which events it logs cannot be read from this account"
-        return warning(
-            label, detail, "Ask whoever owns the trail whether it logs reads and writes of management events."
-        )
+        detail = f"{writing[0].name} is logging, but this account has no permission to read its event selectors"
+        return warning(label, detail, "Ask the trail's owner whether it logs read and write management events.")
     return ok(label, writing[0].name)
 
 
 def _logging(region: str) -> Iterator[Trail]:
-    """The trails that are logging, as seen from a region: those of other regions show there if they cover it."""
+    """Yield the logging trails that a region shows, including multi-region trails of other regions."""
     for trail in regions.client("cloudtrail", region).describe_trails(includeShadowTrails=True)["trailList"]:
         arn = trail["TrailARN"]
         client = regions.client("cloudtrail", trail.get("HomeRegion", region))
         try:
             logging = client.get_trail_status(Name=arn)["IsLogging"]
         except ClientError as error:
-            logger.warning("a trail's status cannot be read", extra={"code": code_of(error)})
+            logger.warning("cloudtrail.status_unreadable: the trail is left out", extra={"code": code_of(error)})
             continue
         if not logging:
             continue
@@ -106,12 +105,12 @@ def _logging(region: str) -> Iterator[Trail]:
 
 
 def _selected(client: CloudTrailClient, arn: str) -> tuple[bool, bool, bool]:
-    """Whether management writes and reads are logged, and whether that could be read at all."""
+    """Return whether the trail logs management writes and reads, and whether its selectors could be read."""
     try:
         answer = client.get_event_selectors(TrailName=arn)
     except ClientError as error:
-        # A member account sees the organisation's trail, not always its selectors.
-        logger.warning("a trail's event selectors cannot be read", extra={"code": code_of(error)})
+        # A member account sees the organisation's trail, but not always its selectors.
+        logger.warning("cloudtrail.selectors_unreadable: the line is a warning", extra={"code": code_of(error)})
         return True, True, False
     basic, advanced = answer.get("EventSelectors", []), answer.get("AdvancedEventSelectors", [])
     if not basic and not advanced:
@@ -125,7 +124,7 @@ def _selected(client: CloudTrailClient, arn: str) -> tuple[bool, bool, bool]:
 
 
 def _kind(selector: Mapping[str, Any]) -> str | None:
-    """All, ReadOnly or WriteOnly; None when an advanced selector is not for management events."""
+    """Return All, ReadOnly or WriteOnly; None if an advanced selector does not select management events."""
     fields = {field["Field"]: field for field in selector["FieldSelectors"]}
     if "Management" not in fields.get("eventCategory", {}).get("Equals", []):
         return None

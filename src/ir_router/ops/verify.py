@@ -1,4 +1,4 @@
-"""The verification: everything that a deployment needs, as the -sync function sees it, one line each."""
+"""Verify everything that a deployment needs, from within the -operations function. Each fact gives one line."""
 
 from __future__ import annotations
 
@@ -9,12 +9,22 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router import clock
+from ir_router import __version__, clock
 from ir_router.cases.models import Person
 from ir_router.deadline import LambdaContext, of_invocation
 from ir_router.observability import logger
-from ir_router.ops import activity, credentials, membership, resources, rules, slack_app, trails, watching
-from ir_router.ops.checks import APPLY, Check, failed, ok, run
+from ir_router.ops import (
+    activity,
+    credentials,
+    failing_cases,
+    membership,
+    resources,
+    rules,
+    slack_app,
+    trails,
+    watching,
+)
+from ir_router.ops.checks import APPLY, Check, failed, ok, run_checks
 from ir_router.settings import settings
 from ir_router.slack import signature
 from ir_router.slack.gateway import Slack
@@ -28,36 +38,39 @@ _NEEDED = (
     "approval_queue_url",
     "alert_topic_arn",
     "state_machine_arn",
-    "slack_function",
-    "approval_function",
+    "key_arn",
     "deny_policy_arn",
 )
 
 
-def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 - `task` says it all
-    """`{"task": "verify"}`: read everything, change nothing.
+def run_operation(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 - `task` says it all
+    """Verify the deployment (`{"task": "verify"}`) without changing anything.
 
-    Returns `{"ok", "checks": [{"name", "ok", "state", "detail", "mend"}], "probe"}`. `state` is ok, warning, waiting
-    (not set up yet) or failed; the whole is ok unless a check is waiting or failed. `probe` is a signed request that
-    only asks the door for an echo, for whoever can reach the door from outside, or None without a signing secret.
+    Returns:
+        `{"ok", "checks": [{"name", "ok", "state", "detail", "mend"}], "probe", "version"}`. `ok` is false if a check is
+        waiting (not set up yet) or failed. `probe` is a signed request with which a caller outside AWS can test the
+        webhook; its only effect is an echo. It is None without a signing secret. `version` is the version of the
+        deployed package.
     """
     found = list(_checks(Slack(of_invocation(context, reserve=_RESERVE_SECONDS))))
     bad = [check.name for check in found if check.state in ("waiting", "failed")]
-    logger.info("verified", extra={"checks": len(found), "not_ok": bad})
-    return {"ok": not bad, "checks": [check.as_answer() for check in found], "probe": _probe()}
+    logger.info("verify.completed: all lines are checked", extra={"checks": len(found), "not_ok": bad})
+    checks = [check.as_answer() for check in found]
+    return {"ok": not bad, "checks": checks, "probe": _probe(), "version": __version__}
 
 
 def _checks(slack: Slack) -> Iterator[Check]:
     team: list[Person] = []
-    yield from run("environment", _environment)
-    yield from run("resources", resources.checks)
-    yield from run("rules", rules.checks)
-    yield from run("watching", watching.checks)
-    yield from run("parameters", credentials.checks)
-    yield from run("membership", lambda: membership.checks(team))
-    yield from run("Slack app", lambda: slack_app.checks(slack, team))
-    yield from run("trail", trails.checks)
-    yield from run("activity", activity.checks)
+    yield from run_checks("environment", _environment)
+    yield from run_checks("resources", resources.checks)
+    yield from run_checks("rules", rules.checks)
+    yield from run_checks("watching", watching.checks)
+    yield from run_checks("parameters", credentials.checks)
+    yield from run_checks("membership", lambda: membership.checks(team))
+    yield from run_checks("Slack app", lambda: slack_app.checks(slack, team))
+    yield from run_checks("synchronisation", failing_cases.checks)
+    yield from run_checks("trail", trails.checks)
+    yield from run_checks("activity", activity.checks)
 
 
 def _environment() -> Iterator[Check]:
@@ -70,11 +83,11 @@ def _environment() -> Iterator[Check]:
 
 
 def _probe() -> dict[str, str] | None:
-    """A signed `url_verification`: its only effect is the echo of its challenge (docs.slack.dev/reference/events)."""
+    """Return a signed `url_verification`. Its only effect is an echo (docs.slack.dev/reference/events)."""
     try:
         secret = credentials.read(settings().signing_secret_parameter)
     except (BotoCoreError, ClientError):
-        return None  # the line of the signing secret says why
+        return None  # the line of the signing secret has the reason
     if not secret.is_set:
         return None
     challenge = secrets.token_hex(16)

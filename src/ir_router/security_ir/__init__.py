@@ -1,1 +1,1 @@
-"""Gateway to AWS Security Incident Response."""
+"""Calls to AWS Security Incident Response."""

@@ -1,11 +1,12 @@
-"""AWS Security Incident Response, as the rest of the package sees it: typed answers, lists paged to their end.
+"""AWS Security Incident Response for the rest of the package, with typed answers and complete lists.
 
-Every function raises RefusedError (certain; `code` is the API's error name), RetryLaterError (throttled) or
-UncertainError (no answer, or a server error).
+Every function raises RefusedError (`code` is the API's error name), RetryLaterError (throttled) or UncertainError (no
+answer, or a server error).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from pydantic import BaseModel, ValidationError
 
-from ir_router import aws
+from ir_router import aws, denials
+from ir_router.cases.followed_fields import SEVERITY
 from ir_router.cases.models import Case, CaseEdit, CaseRow, Comment, Membership, Person
 from ir_router.errors import RefusedError, RetryLaterError, UncertainError
 
@@ -24,9 +26,29 @@ if TYPE_CHECKING:
 _Item = TypeVar("_Item", bound=BaseModel)
 
 PAGE_SIZE = 25
-SEVERITY_TAG = "severity"
 _SERVICE = "AWS Security Incident Response"
 _THROTTLED_SECONDS = 5.0
+_LONGEST_THROTTLED_SECONDS = 900.0
+# A value of the request in a message of AWS. The name of a field follows "at".
+_VALUE = re.compile(r"(?<!\bat )(?:\"[^\"]*\"|'[^']*')")
+_DETAIL_LENGTH = 500
+# Codes of any service (https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html). The request had no
+# effect, and a request with another time or with new credentials can succeed.
+_FOR_NOW = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidSignatureException",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 
 
 @contextmanager
@@ -37,31 +59,54 @@ def _calling(operation: str) -> Iterator[SecurityIncidentResponseClient]:
         answer = error.response
         code = answer.get("Error", {}).get("Code", "Unknown")
         status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code == "ThrottlingException" or status == 429:
+        if code in _FOR_NOW or status == 429:
             raise RetryLaterError(_SERVICE, operation, code, _retry_after(answer)) from error
         if status >= 500:
             raise UncertainError(_SERVICE, operation, code) from error
-        raise RefusedError(_SERVICE, operation, code) from error
+        raise RefusedError(_SERVICE, operation, code, _cause(code, answer)) from error
     except ParamValidationError:
-        # Without its cause: botocore's message holds what was to be sent.
+        # Without its cause: botocore's message contains the request.
         raise RefusedError(_SERVICE, operation, "ParamValidationError") from None
     except (ValidationError, KeyError):
-        # botocore makes an empty answer of one that is not JSON.
+        # botocore turns an answer that is not JSON into an empty one.
         raise UncertainError(_SERVICE, operation, "an unexpected answer") from None
     except BotoCoreError as error:
-        # No answer, or one that cannot be read.
+        # No answer, or an unreadable one.
         raise UncertainError(_SERVICE, operation, type(error).__name__) from error
 
 
+def _cause(code: str, answer: Any) -> str:
+    """Return the policy of a denied call, or the fields of a ValidationException with AWS's reasons.
+
+    Values of the request are left out.
+    https://docs.aws.amazon.com/security-ir/latest/APIReference/API_ValidationExceptionField.html
+    """
+    message = str(answer.get("message") or answer.get("Error", {}).get("Message") or "")
+    if code in _DENIED:
+        return denials.read(message).why
+    listed = answer.get("fieldList")
+    named = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    found = [f"{one.get('name', '')}: {_without_values(str(one.get('message', '')))}" for one in named]
+    if not found and code == "ValidationException" and message:
+        found = [_without_values(message)]
+    return "; ".join(found)[:_DETAIL_LENGTH]
+
+
+def _without_values(text: str) -> str:
+    return _VALUE.sub("...", text)
+
+
 def _retry_after(answer: Any) -> float:
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     try:
-        return float(answer["retryAfterSeconds"])
-    except (KeyError, TypeError, ValueError):
+        seconds = float(answer.get("retryAfterSeconds") or headers.get("retry-after") or _THROTTLED_SECONDS)
+    except (TypeError, ValueError):
         return _THROTTLED_SECONDS
+    return min(seconds, _LONGEST_THROTTLED_SECONDS) if seconds > 0 else _THROTTLED_SECONDS
 
 
 def list_cases(token: str | None = None) -> tuple[list[CaseRow], str | None]:
-    """One page of ListCases (at most 25 rows) and the token of the next, or None."""
+    """Return one page of ListCases (at most 25 rows) and the token of the next page, or None."""
     with _calling("ListCases") as client:
         answer = client.list_cases(maxResults=PAGE_SIZE, **({"nextToken": token} if token else {}))
         rows = [CaseRow.model_validate(item) for item in answer.get("items", [])]
@@ -69,20 +114,20 @@ def list_cases(token: str | None = None) -> tuple[list[CaseRow], str | None]:
 
 
 def get_case(case_id: str) -> Case:
-    """GetCase."""
+    """Return a case (GetCase)."""
     with _calling("GetCase") as client:
         return Case.model_validate({**client.get_case(caseId=case_id), "caseId": case_id})
 
 
 def tags(arn: str) -> dict[str, str]:
-    """The tags of a case (ListTagsForResource), by its ARN."""
+    """Return the tags of a case (ListTagsForResource) by the case's ARN."""
     with _calling("ListTagsForResource") as client:
         return dict(client.list_tags_for_resource(resourceArn=arn)["tags"])
 
 
 def severity(case: Case) -> str:
-    """The severity of a case, which AWS does not know: a tag; `Not set` without one."""
-    return tags(case.case_arn).get(SEVERITY_TAG, "Not set")
+    """Return the severity of a case from its tag, or `Not set`. AWS's cases have no severity."""
+    return SEVERITY.read(case, tags(case.case_arn))
 
 
 def tag(arn: str, values: dict[str, str]) -> None:
@@ -92,7 +137,7 @@ def tag(arn: str, values: dict[str, str]) -> None:
 
 
 def comments(case_id: str) -> list[Comment]:
-    """All comments of a case, oldest first (the API promises no order)."""
+    """Return all comments of a case, oldest first. The API does not document an order."""
 
     def page(client: SecurityIncidentResponseClient, more: dict[str, str]) -> Any:
         return client.list_comments(caseId=case_id, maxResults=PAGE_SIZE, **more)
@@ -101,7 +146,10 @@ def comments(case_id: str) -> list[Comment]:
 
 
 def _oldest_first(items: list[_Item], at: Callable[[_Item], datetime | None]) -> list[_Item]:
-    """Sorted by time; those of one moment keep the order of the list, read from its oldest end (seen newest first)."""
+    """Sort items by time. Items of the same moment keep the list's order from its oldest end.
+
+    The API was observed to return the newest items first.
+    """
 
     def seconds(item: _Item) -> float:
         moment = at(item)
@@ -113,7 +161,7 @@ def _oldest_first(items: list[_Item], at: Callable[[_Item], datetime | None]) ->
 
 
 def edits(case_id: str) -> list[CaseEdit]:
-    """The case's history (ListCaseEdits), oldest first."""
+    """Return the case's history (ListCaseEdits), oldest first."""
 
     def page(client: SecurityIncidentResponseClient, more: dict[str, str]) -> Any:
         return client.list_case_edits(caseId=case_id, maxResults=PAGE_SIZE, **more)
@@ -122,7 +170,7 @@ def edits(case_id: str) -> list[CaseEdit]:
 
 
 def response_team() -> list[Person]:
-    """The incident response team of every active membership; empty without one."""
+    """Return the incident response team of every active membership; empty without a membership."""
 
     def page(client: SecurityIncidentResponseClient, more: dict[str, str]) -> Any:
         return client.list_memberships(maxResults=PAGE_SIZE, **more)
@@ -138,43 +186,43 @@ def response_team() -> list[Person]:
 
 
 def create_case(**fields: Any) -> str:
-    """CreateCase with the API's own fields (`clientToken`, `resolverType`, `title`, ...); the new case's id."""
+    """Create a case (CreateCase) with the API's own fields (`clientToken`, `title`...) and return its id."""
     with _calling("CreateCase") as client:
         return str(client.create_case(**fields)["caseId"])
 
 
 def update_case(case_id: str, **fields: Any) -> None:
-    """UpdateCase with the API's own fields."""
+    """Update a case (UpdateCase) with the API's own fields."""
     with _calling("UpdateCase") as client:
         client.update_case(caseId=case_id, **fields)
 
 
 def update_status(case_id: str, case_status: str) -> None:
-    """UpdateCaseStatus; self-managed cases only."""
+    """Set the status of a self-managed case (UpdateCaseStatus)."""
     with _calling("UpdateCaseStatus") as client:
         client.update_case_status(caseId=case_id, caseStatus=case_status)  # type: ignore[arg-type]
 
 
 def close_case(case_id: str) -> None:
-    """CloseCase; there is no way back."""
+    """Close a case (CloseCase). A closed case cannot be reopened."""
     with _calling("CloseCase") as client:
         client.close_case(caseId=case_id)
 
 
 def create_comment(case_id: str, body: str, client_token: str) -> str:
-    """CreateCaseComment; the comment's id. The same `client_token` never makes a second comment."""
+    """Create a comment (CreateCaseComment) and return its id. The same `client_token` creates only one comment."""
     with _calling("CreateCaseComment") as client:
         return str(client.create_case_comment(caseId=case_id, body=body, clientToken=client_token)["commentId"])
 
 
 def update_comment(case_id: str, comment_id: str, body: str) -> None:
-    """UpdateCaseComment."""
+    """Replace the body of a comment (UpdateCaseComment)."""
     with _calling("UpdateCaseComment") as client:
         client.update_case_comment(caseId=case_id, commentId=comment_id, body=body)
 
 
 def upload_url(case_id: str, file_name: str, size: int, client_token: str) -> str:
-    """Where to PUT the bytes of a new attachment (GetCaseAttachmentUploadUrl); `size` in bytes."""
+    """Return the URL to PUT a new attachment of `size` bytes (GetCaseAttachmentUploadUrl)."""
     with _calling("GetCaseAttachmentUploadUrl") as client:
         answer = client.get_case_attachment_upload_url(
             caseId=case_id, fileName=file_name, contentLength=size, clientToken=client_token
@@ -183,7 +231,7 @@ def upload_url(case_id: str, file_name: str, size: int, client_token: str) -> st
 
 
 def download_url(case_id: str, attachment_id: str) -> str:
-    """Where to GET the bytes of an attachment (GetCaseAttachmentDownloadUrl)."""
+    """Return the URL to GET an attachment (GetCaseAttachmentDownloadUrl)."""
     with _calling("GetCaseAttachmentDownloadUrl") as client:
         answer = client.get_case_attachment_download_url(caseId=case_id, attachmentId=attachment_id)
     return str(answer["attachmentPresignedUrl"])
@@ -192,7 +240,7 @@ def download_url(case_id: str, attachment_id: str) -> str:
 def _all(
     operation: str, model: type[_Item], page: Callable[[SecurityIncidentResponseClient, dict[str, str]], Any]
 ) -> list[_Item]:
-    """The items of all pages."""
+    """Return the items of all pages."""
     items: list[_Item] = []
     more: dict[str, str] = {}
     while True:

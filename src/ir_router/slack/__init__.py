@@ -1,1 +1,1 @@
-"""Gateway to Slack, and the door through which Slack comes in."""
+"""Requests to Slack and requests from Slack."""

@@ -1,4 +1,4 @@
-"""What happened in Slack, as events on our bus for people who watch (rule `SlackNotificationsRule`)."""
+"""Publish what happened in Slack as events for monitoring (rule `SlackNotificationsRule`)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ SOURCE = "slack"
 
 
 def announce(detail_type: str, detail: Mapping[str, Any]) -> None:
-    """Put an event with ids, and for members the name, on the bus.
+    """Publish an event. `detail` contains ids and, for members, the name.
 
-    It is a record; nothing waits for it, so what EventBridge does not take is only logged.
+    No function consumes these events, so an event that EventBridge rejects is only logged.
     """
     event = bus.Event(SOURCE, detail_type, {"workspaceId": credentials.workspace_id(), **detail})
     for code in bus.put([event]):
-        logger.warning("EventBridge did not take an event", extra={"event": detail_type, "code": code})
+        logger.warning(
+            "eventbridge.event_rejected: the event is not on the bus", extra={"event": detail_type, "code": code}
+        )

@@ -1,12 +1,18 @@
-"""What is needed to speak to Slack, from SSM parameters; kept as `slack.parameters` says."""
+"""Slack's credentials and the channel prefix, from SSM parameters. `slack.parameters` caches them.
+
+Every function that reads a value raises NotConfiguredError, RetryLaterError or UncertainError.
+"""
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from ir_router import aws, clock
+from ir_router.errors import NotConfiguredError, RetryLaterError, UncertainError
 from ir_router.settings import settings
 from ir_router.slack import parameters
 
-# Terraform's variables, by the last part of the parameter's name (terraform/secrets.tf).
+# Last part of the parameter's name -> Terraform variable (terraform/secrets.tf).
 _VARIABLES = {
     "slackBotToken": "slack_bot_token",
     "slackWorkspaceId": "slack_workspace_id",
@@ -19,40 +25,51 @@ def _read(name: str) -> str:
     return parameters.read(name, _VARIABLES.get(last, last)).value
 
 
-_kept = parameters.Kept(_read)
+_cache = parameters.Cache(_read)
+
+
+def prepare() -> None:
+    """Read the values before the first event. If that fails, the event reads them again and reports the error."""
+    for name in (
+        settings().bot_token_parameter,
+        settings().workspace_id_parameter,
+        settings().channel_prefix_parameter,
+    ):
+        with suppress(NotConfiguredError, RetryLaterError, UncertainError):
+            _cache.get(name)
 
 
 def bot_token(*, fresh: bool = False) -> str:
-    """The bot token; `fresh` asks SSM now. Raises NotConfiguredError, RetryLaterError, UncertainError, as all here."""
+    """Return the bot token. `fresh` reads it from SSM now, past the cache."""
     name = settings().bot_token_parameter
-    return _kept.fresh(name) if fresh else _kept.get(name)
+    return _cache.fresh(name) if fresh else _cache.get(name)
 
 
 def workspace_id() -> str:
-    """The workspace's id (`T...`, or `E...` of an Enterprise Grid organisation)."""
-    return _kept.get(settings().workspace_id_parameter)
+    """Return the workspace id (`T...`, or `E...` for an Enterprise Grid organisation)."""
+    return _cache.get(settings().workspace_id_parameter)
 
 
 def is_our_workspace(*ids: object) -> bool:
-    """Whether one of these is the workspace's id, which is read again on a mismatch, at most once a minute."""
-    return workspace_id() in ids or _kept.reread(settings().workspace_id_parameter) in ids
+    """Return whether one of `ids` is the workspace id. A mismatch reads the id again, at most once a minute."""
+    return workspace_id() in ids or _cache.reread(settings().workspace_id_parameter) in ids
 
 
 def channel_prefix() -> str:
-    """What the names of case channels begin with."""
-    return _kept.get(settings().channel_prefix_parameter)
+    """Return the prefix of the names of case channels."""
+    return _cache.get(settings().channel_prefix_parameter)
 
 
 def oldest_secret_days() -> float:
-    """Days since the older of bot token and signing secret was changed. Raises ClientError and BotoCoreError."""
+    """Return the age in days of the older one of bot token and signing secret. Raises ClientError, BotoCoreError."""
     changed: list[float] = []
     for name in (settings().bot_token_parameter, settings().signing_secret_parameter):
-        # The values stay encrypted: their dates are all that is wanted.
+        # Only the dates are needed, so the values stay encrypted.
         parameter = aws.client("ssm").get_parameter(Name=name, WithDecryption=False)["Parameter"]
         changed.append(parameter["LastModifiedDate"].timestamp())
     return (clock.now() - min(changed)) / 86_400
 
 
 def forget() -> None:
-    """Drop what is kept (tests change parameters between cases)."""
-    _kept.forget()
+    """Drop the cached values. Tests change the parameters."""
+    _cache.forget()

@@ -1,6 +1,8 @@
-"""What the system says in a channel: Block Kit with the same in plain text. Pure.
+"""The messages of a case channel, as Block Kit and as plain text. Pure.
 
-Text from outside is escaped and marked `verbatim`, so that nothing in it can mention or link
+Text from a case (titles, descriptions, comments) is rich text, which Slack shows character by character
+(https://docs.slack.dev/reference/block-kit/blocks/rich-text-block). Other untrusted text is escaped and marked
+`verbatim`, so that it cannot contain mentions or links
 (https://api.slack.com/reference/block-kit/composition-objects#text).
 """
 
@@ -15,34 +17,39 @@ from urllib.parse import quote
 
 from ir_router.cases import status
 from ir_router.cases.changes import FieldChange
+from ir_router.cases.comments import set_apart
+from ir_router.cases.limits import DESCRIPTION_LIMIT, TITLE_LIMIT
 from ir_router.cases.models import Attachment, Case, Comment
 from ir_router.slack.text import (
     SECTION_LENGTH,
     TOPIC_LENGTH,
     clean,
+    escape,
     length_of,
     one_line,
     quoted,
+    remove_bidi_controls,
     shorten,
     slack_date,
     split_escaped,
+    unescape,
 )
 
 TAG = "[AWS Security IR Update]"
-_NOTICE_DESCRIPTION_LENGTH = 1_500
 _COMMENT_PART_LENGTH = 2_900
 _VALUE_LENGTH = 400
 _NAME_LENGTH = 200
 _HEADER_LENGTH = 150
+_INVITE = "If you have permission to invite users, type `/invite @name` here."
 _IN_A_ROW = 5
-# Slack refuses a message (`msg_blocks_too_long`) whose blocks have more than 13,200 characters in all: undocumented,
-# measured in https://github.com/slackapi/bolt-js/issues/2509.
+# Slack rejects a message (`msg_blocks_too_long`) whose blocks have more than 13,200 characters in total. The limit is
+# not documented; https://github.com/slackapi/bolt-js/issues/2509 measured it.
 _TEXT_LIMIT = 12_000
 
 
 @dataclass(frozen=True)
 class Message:
-    """`text` is what notifications and screen readers show; `blocks` is what the channel shows."""
+    """A Slack message. Notifications and screen readers use `text`; the channel shows `blocks`."""
 
     text: str
     blocks: list[dict[str, Any]]
@@ -50,17 +57,40 @@ class Message:
 
 
 def section(text: str) -> dict[str, Any]:
-    """A section of escaped text."""
+    """Return a section block. `text` is escaped already."""
     return {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
 
 
+def plain(text: str) -> dict[str, Any]:
+    """Return a section block that shows untrusted text character by character, without a rich text's formatting."""
+    shown = shorten(remove_bidi_controls(clean(text)), SECTION_LENGTH)
+    return {"type": "section", "text": {"type": "plain_text", "text": shown, "emoji": False}}
+
+
 def context(text: str) -> dict[str, Any]:
-    """A line of small print."""
+    """Return a context block (small print). `text` is escaped already."""
     return {"type": "context", "elements": [{"type": "mrkdwn", "text": text, "verbatim": True}]}
 
 
+def literal(text: str) -> dict[str, Any]:
+    """Return a block that shows untrusted text character by character: nothing in it is formatted or acts."""
+    shown = remove_bidi_controls(clean(text))
+    return _rich_text([_words(shown) if shown.strip() else _words("(empty)", italic=True)])
+
+
+def _rich_text(elements: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": list(elements)}]}
+
+
+def _words(text: str, **style: bool) -> dict[str, Any]:
+    return {"type": "text", "text": text, **({"style": style} if style else {})}
+
+
 def sections(lines: Sequence[str]) -> list[dict[str, Any]]:
-    """Escaped lines, each at most SECTION_LENGTH, in as few sections as hold them; says what there is no room for."""
+    """Return escaped lines in as few section blocks as possible, and the number of lines that did not fit.
+
+    Each line has at most SECTION_LENGTH units.
+    """
     filled: list[str] = []
     room = _TEXT_LIMIT
     for number, line in enumerate(lines):
@@ -76,23 +106,23 @@ def sections(lines: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def console_link(case_id: str, region: str) -> str:
-    """The case in the AWS console."""
+    """Return the URL of the case in the AWS console."""
     where = quote(case_id, safe="", errors="replace")
     return f"https://console.aws.amazon.com/security-ir/home?region={region}#/cases/{where}"
 
 
 def at(moment: datetime | None) -> str:
-    """A time in each reader's own zone, with UTC as fallback."""
+    """Return a time in each reader's own zone, with UTC as fallback."""
     if moment is None:
         return "at an unknown time"
     return slack_date(moment.timestamp(), f"{moment:%Y-%m-%d %H:%M:%S} UTC")
 
 
 def notice(case: Case, severity: str, region: str) -> Message:
-    """The first message of a channel: what the case is, and where."""
+    """Return the first message of a case channel."""
     state = status.shown(case.case_status)
     title = one_line(case.title) or "Untitled case"
-    description = shorten(clean(case.description).strip(), _NOTICE_DESCRIPTION_LENGTH, "on the case")
+    description = shorten(clean(case.description).strip(), DESCRIPTION_LIMIT, "on the case")
     facts = (
         f"*Case*\n{quoted(case.case_id, _NAME_LENGTH)}",
         f"*Status*\n{quoted(state, _NAME_LENGTH)}",
@@ -109,11 +139,12 @@ def notice(case: Case, severity: str, region: str) -> Message:
                 "type": "header",
                 "text": {"type": "plain_text", "text": quoted(title, _HEADER_LENGTH), "emoji": False},
             },
+            *([literal(shorten(title, TITLE_LIMIT, "on the case"))] if length_of(title) > _HEADER_LENGTH else []),
             {
                 "type": "section",
                 "fields": [{"type": "mrkdwn", "text": fact, "verbatim": True} for fact in facts],
             },
-            *(section(piece) for piece in split_escaped(description or "No description", SECTION_LENGTH)),
+            literal(description or "No description"),
             context(
                 f"{TAG} <{console_link(case.case_id, region)}|Open the case in the AWS console> · "
                 "Messages and files here are copied to the case. `/security-ir help` lists the commands."
@@ -123,13 +154,13 @@ def notice(case: Case, severity: str, region: str) -> Message:
 
 
 def topic(case_status: str, severity: str) -> str:
-    """The channel's topic. Without the characters that Slack writes in another way than they were set."""
+    """Return the channel's topic, without the characters that Slack stores differently (`&`, `<`, `>`)."""
     plain = re.sub(r"[&<>]", " ", f"Status: {status.shown(case_status)} | Severity: {severity}")
     return shorten(one_line(plain), TOPIC_LENGTH)
 
 
 def author(creator: str | None) -> str:
-    """A comment's creator as people name it: an ARN's last part, `AWS Responder`, or the account."""
+    """Return a readable name of a comment's creator: the last part of an ARN, AWS's service name, or the account."""
     if not creator:
         return "Unknown"
     if creator.startswith("arn:"):
@@ -138,9 +169,9 @@ def author(creator: str | None) -> str:
 
 
 def comment_parts(comment: Comment) -> list[Message]:
-    """A comment as one message, or several when it is long; the parts are numbered."""
-    pieces = split_escaped(comment.body or " ", _COMMENT_PART_LENGTH)
-    name = quoted(author(comment.creator), _NAME_LENGTH)
+    """Return a comment as one message, or as several numbered messages when it is long."""
+    pieces = split_escaped(set_apart(comment.body) or " ", _COMMENT_PART_LENGTH)
+    name = quoted(author(comment.creator), _NAME_LENGTH) or "Unknown"
     messages = []
     for number, piece in enumerate(pieces, start=1):
         part = f" (part {number} of {len(pieces)})" if len(pieces) > 1 else ""
@@ -148,12 +179,24 @@ def comment_parts(comment: Comment) -> list[Message]:
             Message(
                 text=f"{TAG} {name}{part}: {piece}",
                 blocks=[
-                    context(f"{TAG} *{name}* commented {at(comment.created_date)}{part}{_edited(comment)}"),
-                    section(piece if piece.strip() else "_(empty)_"),
+                    _heading(name, f"commented {at(comment.created_date)}{part}{_edited(comment)}"),
+                    literal(unescape(piece)),
                 ],
             )
         )
     return messages
+
+
+def _heading(name: str, what: str) -> dict[str, Any]:
+    """Return small print with the tag and a name that Slack does not format. Both arguments are escaped already."""
+    return {
+        "type": "context",
+        "elements": [
+            {"type": "mrkdwn", "text": TAG, "verbatim": True},
+            {"type": "plain_text", "text": name, "emoji": False},
+            {"type": "mrkdwn", "text": what, "verbatim": True},
+        ],
+    }
 
 
 def _edited(comment: Comment) -> str:
@@ -163,41 +206,52 @@ def _edited(comment: Comment) -> str:
 
 
 def changes(differences: Sequence[FieldChange], by: Mapping[str, str]) -> Message:
-    """What changed from what to what: a line for each field, in one message. `by`: who did it, by the field's name."""
-    lines = [f"{_change(one)}{_by(by.get(one.name))}" for one in differences]
-    first, *rest = lines
+    """Return one message with a line for each changed field.
+
+    Args:
+        differences: The changes, each with label, value before and value after.
+        by: Field name -> name of the user who changed it from Slack.
+    """
+    people = {by.get(one.name) for one in differences}
+    same = people.pop() if len(differences) > 1 and len(people) == 1 else None
+    lines = [_change(one, None if same else by.get(one.name)) for one in differences]
     if len(differences) > 1:
-        first, rest = f"{len(differences)} changes:", lines
-        people = {by.get(one.name) for one in differences}
-        if len(people) == 1:
-            first = f"{len(differences)} changes{_by(people.pop())}:"
-            rest = [_change(one) for one in differences]
-    return Message(text="\n".join((f"{TAG} {first}", *rest)), blocks=[*sections((first, *rest)), context(TAG)])
+        lines.insert(0, [_words(f"{len(differences)} changes{_by(same)}:")])
+    shown = [words for line in lines for words in (_words("\n"), *line)][1:]
+    fallback = "".join(_mrkdwn(words) for words in shown)
+    if length_of(fallback) > _TEXT_LIMIT:
+        fallback = f"{len(differences)} changes"
+    return Message(text=f"{TAG} {fallback}", blocks=[_rich_text(shown), context(TAG)])
+
+
+def _mrkdwn(words: Mapping[str, Any]) -> str:
+    return f"*{escape(words['text'])}*" if "style" in words else escape(words["text"])
 
 
 def _by(name: str | None) -> str:
-    return f", by {quoted(name, _NAME_LENGTH)}" if name else ""
+    return f", by {shorten(one_line(name), _NAME_LENGTH)}" if name else ""
 
 
-def _change(difference: FieldChange) -> str:
+def _change(difference: FieldChange, by: str | None) -> list[dict[str, Any]]:
     before, after = (
-        quoted(value, _VALUE_LENGTH, "on the case") or "(empty)" for value in (difference.before, difference.after)
+        shorten(one_line(value), _VALUE_LENGTH, "on the case") or "(empty)"
+        for value in (difference.before, difference.after)
     )
-    return f"*{difference.label}*: {before} → {after}"
+    return [_words(difference.label, bold=True), _words(f": {before} → {after}{_by(by)}")]
 
 
 def joined(members: Sequence[Mapping[str, Any]]) -> Message:
-    """Watchers of the case and members of the response team were invited."""
-    return _line(_people("Added to this channel as watcher or response team", members))
+    """Announce watchers and response team members who were invited to the channel."""
+    return _line(_people("Added to this channel as watcher or response team member", members))
 
 
 def came_back(members: Sequence[Mapping[str, Any]]) -> Message:
-    """People who had been told to be gone are named by the case again, and had stayed in the channel."""
+    """Announce former watchers who stayed in the channel and now watch the case again."""
     return _line(_people("Watching the case again", members))
 
 
 def left(members: Sequence[Mapping[str, Any]]) -> Message:
-    """People are no longer named by the case."""
+    """Announce users who no longer watch the case, removed from the channel or not."""
     removed = [member for member in members if member.get("removed")]
     staying = [member for member in members if not member.get("removed")]
     lines = []
@@ -209,74 +263,105 @@ def left(members: Sequence[Mapping[str, Any]]) -> Message:
 
 
 def _people(what: str, members: Sequence[Mapping[str, Any]]) -> str:
-    """A few in a row, more below each other."""
+    """Return a few names on one line, or more names as a list."""
     shown = [quoted(str(member["shown"]), _NAME_LENGTH) for member in members]
     return f"{what}: {', '.join(shown)}" if len(shown) <= _IN_A_ROW else "\n• ".join((f"{what}:", *shown))
 
 
 def not_in_workspace(members: Sequence[Mapping[str, Any]]) -> Message:
-    """Watchers or response team cannot be invited; says how to mend that."""
-    what = f"⚠️ {len(members)} of the case's watchers and response team could not be invited"
+    """Report watchers and response team members who cannot be invited, with the fix for each cause."""
+    what = f"⚠️ {len(members)} of the case's watchers and response team could not be invited to this channel"
     listed = _people(what, members)
-    how = (
-        "Somebody who may invite people: add them to the workspace with this e-mail address, then type "
-        "`/invite @name` here. They are looked up again within a day, or when the case's watchers change."
-    )
+    fixes = dict.fromkeys(str(member.get("fix") or _INVITE) for member in members)  # older rows have no fix
+    again = "ir-router looks them up again within a day, or when the case's watchers change."
+    how = " ".join((*(quoted(fix, 300) for fix in fixes), again))
     return Message(
         text=f"{TAG} {listed}",
         blocks=[*sections(listed.split("\n")), context(f"{TAG} {how}")],
     )
 
 
+def outside(members: Sequence[Mapping[str, Any]]) -> Message:
+    """Report watchers who are not invited because of the domain of their address."""
+    what = f"⚠️ {len(members)} of the case's watchers have an outside address, so ir-router does not invite them"
+    return _line(f"{_people(what, members)}\nTo invite them, add their domain to `watcher_domains`.")
+
+
 def _line(text: str) -> Message:
-    """One or more lines that are escaped already."""
+    """Return a message of one or more lines that are escaped already."""
     return Message(text=f"{TAG} {text}", blocks=[*sections(text.split("\n")), context(TAG)])
 
 
-def failure(what: str, retried: bool, mend: str, error_id: str) -> Message:
-    """Something could not be done: what, whether it is tried again, what the reader can do, the id to quote."""
-    again = "It is tried again by itself." if retried else "It is not tried again by itself."
-    said = quoted(what, 1_000)
+def failure(what: str, retried: bool, fix: str, error_id: str) -> Message:
+    """Report a failure.
+
+    Args:
+        what: The failure, as a sentence.
+        retried: Whether ir-router retries it.
+        fix: Advice to the reader, as a sentence; may be empty.
+        error_id: The id under which the log has the error.
+    """
+    retry = "ir-router retries this automatically." if retried else "ir-router does not retry this."
+    failed = quoted(what, 1_000)
     return Message(
-        text=f"{TAG} ⚠️ {said} {again} Error ID: {error_id}",
+        text=f"{TAG} ⚠️ {failed} {retry} Error ID: {error_id}",
         blocks=[
-            *sections((f"⚠️ {said}", f"{again} {quoted(mend, 1_000)}".strip())),
+            *sections((f"⚠️ {failed}", f"{retry} {quoted(fix, 1_000)}".strip())),
             context(f"{TAG} Error ID: {error_id}"),
         ],
     )
 
 
 def line(text: str) -> Message:
-    """One escaped sentence about the case."""
+    """Return one untrusted sentence about the case as a message."""
     return _line(quoted(text, SECTION_LENGTH))
 
 
 def failed_scan(file_name: str) -> Message:
-    """An attachment did not pass AWS's malware scan."""
+    """Warn that an attachment did not pass AWS's malware scan."""
     return _line(
         f"⚠️ Attachment {_file(file_name)} failed the malware scan of AWS Security Incident Response. Do not open it. "
-        "It is not copied; ask whoever added it."
+        "ir-router did not copy it. Ask the person who added it where it came from."
     )
 
 
 def _file(name: str) -> str:
-    """A file's name as code, so that one like `example.com` is not made a link."""
+    """Return a file name as code, so that Slack does not turn a name like `example.com` into a link."""
     return f"`{quoted(name.replace('`', ' '), _NAME_LENGTH)}`"
 
 
-def file_uploaded(name: str, stored_name: str) -> Message:
-    """The specification's confirmation, with the name that the attachment has."""
+def attachment_rejected(name: str, stored_name: str) -> Message:
+    """Report a file from Slack that AWS did not accept after its upload."""
+    return _line(
+        f"⚠️ AWS Security Incident Response did not accept file {_file(name)}: attachment {_file(stored_name)} failed "
+        "the malware scan. It is not available on the case. Do not open the file in this channel before you know why."
+    )
+
+
+def file_uploaded(name: str, stored_name: str, remark: str = "") -> Message:
+    """Return the specification's confirmation of an upload, with the attachment's name and a remark."""
     text = "📎 File uploaded to AWS Security IR case"
-    return Message(text=text, blocks=[section(text), context(f"{TAG} {_file(name)} as {_file(stored_name)}")])
+    details = f"{TAG} {_file(name)} as {_file(stored_name)}"
+    shown = f"{details} · {quoted(remark, _NAME_LENGTH)}" if remark else details
+    return Message(text=text, blocks=[section(text), context(shown)])
+
+
+def file_only_in_slack(name: str, kind: str, link: str) -> Message:
+    """Report a document of Slack (`kind`), or a link to another service (empty `kind`)."""
+    shown = quoted(link, 2_000)
+    where = f" <{shown}|Open it>" if shown.startswith("https://") and "|" not in shown else ""
+    if not kind:
+        return _line(f"📎 {_file(name)} is a link to another service. ir-router does not copy it to the case.{where}")
+    return _line(f"📎 {_file(name)} is a {kind}. It is in Slack only: ir-router does not copy it to the case.{where}")
 
 
 def file_not_copied(name: str, reason: str) -> Message:
-    """A file cannot become an attachment; nobody needs to be woken for it."""
+    """Report a file that cannot become an attachment. This needs no mention."""
     return _line(f"⚠️ File {_file(name)} was not copied to the case: {quoted(reason, 500)}")
 
 
 def new_attachment(attachment: Attachment) -> str:
-    """The specification's text for an attachment that came from the case, and who added it."""
+    """Return the specification's text for an attachment from the case, with the person who added it."""
     return (
         f"📎 New attachment from AWS Security IR case\n{TAG} {_file(attachment.file_name)}, "
         f"added by {quoted(author(attachment.creator), _NAME_LENGTH)} {at(attachment.created_date)}"
@@ -284,13 +369,21 @@ def new_attachment(attachment: Attachment) -> str:
 
 
 def attachment_too_large(name: str, size: int, link: str) -> Message:
-    """An attachment over the limit: how to get it."""
+    """Report an attachment over the size limit, with a link to the case."""
     return _line(
-        f"📎 Attachment {_file(name)} has {size / 1_048_576:.0f} MB; at most 100 MB are copied. "
+        f"📎 Attachment {_file(name)} was not copied: it has {size / 1_048_576:.0f} MB, and the limit is 100 MB. "
         f"Download it from <{link}|the case in the AWS console>."
     )
 
 
 def attachment_empty(name: str) -> Message:
-    """Slack takes no empty file."""
-    return _line(f"📎 Attachment {_file(name)} is empty, so there is nothing to copy.")
+    """Report an empty attachment, which Slack does not accept."""
+    return _line(f"📎 Attachment {_file(name)} was not copied because it is empty.")
+
+
+def attachment_not_retried(name: str) -> Message:
+    """Report an attachment that could not be copied before its case was closed."""
+    return _line(
+        f"⚠️ Attachment {_file(name)} was not copied before the case was closed, and ir-router no longer retries it. "
+        "Download it from the case in the AWS console."
+    )

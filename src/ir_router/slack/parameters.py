@@ -1,7 +1,7 @@
-"""SSM parameters, as the door and the functions behind it read them; nothing heavy is imported here.
+"""SSM parameters with a cache. The webhook imports this module, so import nothing heavy here.
 
-What was read is kept for five minutes, so that a rotation needs no deployment, and longer only while SSM cannot be
-read. A parameter that was not given at deployment holds `not-configured` (a write-only argument cannot be null).
+Values are cached for five minutes, so that a rotation needs no deployment. While SSM cannot be read, they are used for
+longer. A parameter without a value contains `not-configured`, because Terraform's write-only argument cannot be null.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from ir_router import aws, clock
 from ir_router.errors import NotConfiguredError, RetryLaterError, UncertainError
 from ir_router.observability import logger
 
-KEPT_SECONDS = 300
-# How often SSM is asked again after it failed, or after what is kept proved wrong.
-AGAIN_SECONDS = 60
+CACHE_SECONDS = 300
+# Shortest time between two reads after SSM failed, or after the cached value did not match.
+RETRY_SECONDS = 60
 _UNSET = "not-configured"
 _SERVICE = "AWS Systems Manager"
 _THROTTLED_SECONDS = 5.0
@@ -29,7 +29,7 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter as SSM has it."""
+    """A parameter's value in SSM, its version and when that version was written."""
 
     value: str
     version: int
@@ -37,10 +37,17 @@ class Parameter:
 
 
 def read(name: str, variable: str) -> Parameter:
-    """GetParameter, decrypted. `variable` is Terraform's, for the message when it is not set.
+    """Read and decrypt a parameter (GetParameter).
 
-    Raises NotConfiguredError, RetryLaterError (throttled) or UncertainError. The latter also when the function may not
-    read it: whoever calls Slack must not take that for Slack's refusal of the call, and it may be mended meanwhile.
+    Args:
+        name: Name of the parameter.
+        variable: Terraform variable that sets it, for the error message.
+
+    Raises:
+        NotConfiguredError: The parameter is not set.
+        RetryLaterError: SSM throttled the call.
+        UncertainError: Any other failure. This includes a missing permission: as a RefusedError it would look like
+            Slack's answer to the call that needs the parameter.
     """
     try:
         found = aws.client("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]
@@ -52,7 +59,7 @@ def read(name: str, variable: str) -> Parameter:
             raise RetryLaterError(_SERVICE, "GetParameter", code, _THROTTLED_SECONDS) from error
         raise UncertainError(_SERVICE, "GetParameter", code) from error
     except (BotoCoreError, KeyError) as error:
-        # botocore makes an empty answer of one that is not JSON.
+        # botocore turns an answer that is not JSON into an empty one.
         raise UncertainError(_SERVICE, "GetParameter", type(error).__name__) from error
     value = found.get("Value", "")
     if value in ("", _UNSET):
@@ -62,7 +69,7 @@ def read(name: str, variable: str) -> Parameter:
 
 def _not_set(name: str, variable: str) -> NotConfiguredError:
     return NotConfiguredError(
-        f"The SSM parameter {name} is not set yet: apply Terraform with {variable} and the next "
+        f"The SSM parameter {name} is not set yet. Apply Terraform with {variable} and the next "
         "slack_credentials_version."
     )
 
@@ -74,36 +81,36 @@ class _Entry(Generic[_Value]):
     asked_at: float
 
 
-class Kept(Generic[_Value]):
-    """What `read_now(name)` returns, kept by name. What is not configured is not kept.
+class Cache(Generic[_Value]):
+    """A cache of the values that `read_now(name)` returns. A parameter that is not set is not cached.
 
-    Every method raises what `read_now` raises when there is nothing to give in its place.
+    Every method raises the errors of `read_now` when the cache has no value for the name.
     """
 
-    # Of all parameters: while one cannot be read, asking for the next would only cost the same time again.
+    # Shared by all parameters: while one cannot be read, reading the next would only cost the same time again.
     _failed_at: ClassVar[float] = float("-inf")
 
     def __init__(self, read_now: Callable[[str], _Value]) -> None:
-        """`read_now` raises NotConfiguredError, RetryLaterError or UncertainError."""
+        """Cache `read_now`, which raises NotConfiguredError, RetryLaterError or UncertainError."""
         self._read_now = read_now
         self._entries: dict[str, _Entry[_Value]] = {}
 
     def get(self, name: str) -> _Value:
-        """What is kept, read again when it is five minutes old; when that fails, what was read before."""
+        """Return the cached value. After five minutes read it again; if that fails, return the old value."""
         entry = self._entries.get(name)
         if entry is None:
             return self.fresh(name)
-        if clock.now() - entry.read_at <= KEPT_SECONDS:
+        if clock.now() - entry.read_at <= CACHE_SECONDS:
             return entry.value
-        return self._again(name, entry)
+        return self._refresh(name, entry)
 
     def reread(self, name: str) -> _Value:
-        """Read again because what is kept does not fit, at most once a minute."""
+        """Read the value again because the cached one did not match, at most once a minute."""
         entry = self._entries.get(name)
-        return self.fresh(name) if entry is None else self._again(name, entry)
+        return self.fresh(name) if entry is None else self._refresh(name, entry)
 
     def fresh(self, name: str) -> _Value:
-        """As SSM has it now."""
+        """Read the value now and cache it."""
         try:
             value = self._read_now(name)
         except NotConfiguredError:
@@ -112,18 +119,20 @@ class Kept(Generic[_Value]):
         self._entries[name] = _Entry(value, clock.now(), clock.now())
         return value
 
-    def _again(self, name: str, entry: _Entry[_Value]) -> _Value:
-        if clock.now() - max(entry.asked_at, Kept._failed_at) < AGAIN_SECONDS:
+    def _refresh(self, name: str, entry: _Entry[_Value]) -> _Value:
+        if clock.now() - max(entry.asked_at, Cache._failed_at) < RETRY_SECONDS:
             return entry.value
         entry.asked_at = clock.now()
         try:
             return self.fresh(name)
         except (RetryLaterError, UncertainError) as error:
-            Kept._failed_at = clock.now()
-            logger.warning("a parameter could not be read again", extra={"parameter": name, "reason": str(error)})
+            Cache._failed_at = clock.now()
+            logger.warning(
+                "ssm.parameter_read_failed: the cached value is used", extra={"parameter": name, "reason": str(error)}
+            )
             return entry.value
 
     def forget(self) -> None:
-        """Drop what is kept (tests change parameters between cases)."""
+        """Drop the cached values. Tests change the parameters."""
         self._entries.clear()
-        Kept._failed_at = float("-inf")
+        Cache._failed_at = float("-inf")

@@ -1,7 +1,7 @@
-"""Answers to a command or a press, at the `response_url` that came with it.
+"""Answer a command or a pressed button at the `response_url` of its request.
 
-It takes 5 answers within 30 minutes (https://api.slack.com/interactivity/handling#message_responses). It arrives in a
-signed request, yet is called only on Slack's own host, or on the host of `SLACK_API_BASE_URL` when that is set.
+Slack accepts 5 answers within 30 minutes (https://api.slack.com/interactivity/handling#message_responses). Although
+the URL comes in a signed request, only Slack's own host is called, or the host of `SLACK_API_BASE_URL` when it is set.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TIMEOUT_SECONDS = 10
 
 
 def is_allowed(url: str) -> bool:
-    """Whether an answer may be sent there: no other host learns what it says."""
+    """Return whether answers may be sent to this URL. No other host may receive them."""
     try:
         scheme, host = urlsplit(url)[:2]
     except ValueError:
@@ -31,9 +31,15 @@ def is_allowed(url: str) -> bool:
 
 
 def post(url: str, body: dict[str, Any]) -> None:
-    """Send an answer (`text`, `blocks`, `replace_original`...), once.
+    """Send an answer once.
 
-    Raises RefusedError (another host, an expired or used URL) or UncertainError.
+    Args:
+        url: The `response_url`.
+        body: Slack's fields: `text`, `blocks`, `replace_original`...
+
+    Raises:
+        RefusedError: The host is not Slack's, or the URL has expired or was used too often.
+        UncertainError: Slack sent no answer or a server error.
     """
     if not is_allowed(url):
         raise RefusedError(_SERVICE, _OPERATION, "host_not_allowed")

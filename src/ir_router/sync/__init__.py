@@ -1,1 +1,1 @@
-"""Cases and Slack in step: flows 1 and 2."""
+"""Synchronise cases and Slack channels in both directions: flows 1 and 2."""

@@ -1,6 +1,6 @@
-"""An approval as Slack shows it: what is asked, what each answer does, and in its place what became of it. Pure.
+"""The Slack message of an approval request: the decision and both effects, later replaced by the result. Pure.
 
-Texts come from the approval's row; what events and people said in them is escaped.
+Texts come from the approval's row; untrusted text in them is escaped.
 """
 
 from __future__ import annotations
@@ -12,117 +12,157 @@ from typing import Any
 from ir_router.ledger.approvals import DECIDED, DELIVERED, EXPIRED, STATED
 from ir_router.slack.messages import Message, context, section, sections
 from ir_router.slack.text import escape, shorten, slack_date
+from ir_router.sync import creator_offers
 
 APPROVE, DENY = "approval_approve", "approval_deny"
-REASON_FORM, REASON = "approval_reason", "reason"
+APPROVE_FORM, REASON_FORM, REASON = "approval_confirm", "approval_reason", "reason"
 REASON_LENGTH = 1_000
 
-# Escaping makes a character five at the most; five such lines fit into a message.
+# Escaping turns one character into at most five, and five such lines fit into a message.
 _LINE_LENGTH = 400
-_CONFIRM_LENGTH = 300
-# In a button's value between the approval's id and how many events had joined.
+# Separates the approval's id and the number of joined events in a button's value.
 _JOINED = "/"
-_NOT_CONTAINED = "NOT contained; without an answer nothing is done"
+_NOT_CONTAINED = "NOT contained; without a decision ir-router does nothing"
 _PAST = {"approve": "Approved", "deny": "Denied"}
 
 Row = Mapping[str, Any]
 
 
 def message(row: Row) -> Message:
-    """The message for the approval as it stands now."""
+    """Return the message for the approval's current state."""
     head = _head(row)
     done = [str(done) for done in row["done"]]
     if row.get("seconds_from_event") is not None:
         done.append(f"{_duration(float(row['seconds_from_event']))} after the event")
-    label = "Not contained" if is_permission(row) else "Done"
+    label = "Why" if is_permission(row) else "Done"
     lines = [f"*{head}*", f"*What*  {_line(row['what'])}", f"*{label}*  {_line(' · '.join(done))}"]
-    lines += _joined(row)
+    lines += [f"*Note*  {_line(note)}" for note in row.get("at_large") or []]
+    lines += [*_joined(row), *creator_offers.lines(row)]
     blocks: list[dict[str, Any]] = []
+    if _is_open(row) and row.get("owners") == []:
+        lines.append("*Barred*  owner unknown: no user is barred from deciding")
     if _is_open(row):
         lines += [f"*Approve*  {_line(row['approve_does'])}", f"*Deny*  {_line(row['deny_does'])}"]
-        blocks.append({"type": "actions", "block_id": "approval", "elements": [_approve(row), _deny(row)]})
     elif row.get("notes"):
         lines.append(f"*Reason*  {_line(row['notes'])}")
-    text = f"{head}. {_line(row['what'])}"
+    elements = [*([_approve(row), _deny(row)] if _is_open(row) else []), *creator_offers.buttons(row)]
+    if elements:
+        blocks.append({"type": "actions", "block_id": "approval", "elements": elements})
+    if row.get("no_case") and not row.get("case_id"):
+        lines.append(f"*Case*  {_line(row['no_case'])}")
+    lines += _listed(row)
+    text = f"{head.removesuffix('.')}. {_line(row['what'])}"
     if _is_open(row):
         text += f" Approve {_line(row['approve_does'])} Deny {_line(row['deny_does'])}"
     return Message(text=text, blocks=[*sections(lines), *blocks, context(_small_print(row))])
 
 
 def is_permission(row: Row) -> bool:
-    """Whether it is asked if somebody shall be contained, who is not: beyond the hourly limit."""
+    """Whether the request is for permission to contain a principal (hourly limit, roles)."""
     return str(row["kind"]) == "contain"
 
 
 def reminder(row: Row, waited: str) -> Message:
-    """Nobody has decided yet, `waited` (`1 h`) after it was asked; the question itself is further up."""
+    """Return a reminder of a pending request. `waited` is the time since the request, for example `1 h`."""
     until = f"Approve or deny by {_at(row['decide_by'])}"
-    without = f"{_NOT_CONTAINED}. {until}." if is_permission(row) else f"{until}, or the containment stays as it is."
-    asked = f"Still waiting for a decision, {waited} after it was asked: {_line(row['headline'])}"
-    text = f"{asked}{' ' if is_permission(row) else '. '}{without} The buttons are further up."
+    without = (
+        f"{_NOT_CONTAINED}. {until}."
+        if is_permission(row)
+        else f"{until}. Without a decision, the containment stays in place."
+    )
+    pending = f"Still waiting for a decision, {waited} after the request: {_line(row['headline'])}"
+    text = (
+        f"{pending}{' ' if is_permission(row) else '. '}{without} "
+        "The buttons are in the approval request earlier in this channel."
+    )
     return Message(text=text, blocks=[section(text), context(_small_print(row))])
 
 
+def approve_form(origin: str, row: Row) -> dict[str, Any]:
+    """Return the form that confirms an approval. Slack returns the hidden `origin` with the submission."""
+    title, submit = ("Approve containment", "Approve") if is_permission(row) else ("Approve", "Approve")
+    return _form(APPROVE_FORM, origin, title, submit, [*_facts(row, f"Approve {_line(row['approve_does'])}")])
+
+
 def reason_form(origin: str, row: Row) -> dict[str, Any]:
-    """The form that asks why it is denied. `origin` comes back with the submission, and nobody sees it."""
+    """Return the form for the reason of a denial. Slack returns the hidden `origin` with the submission."""
     title, submit = ("Do not contain", "Do not contain") if is_permission(row) else ("Deny and restore", "Deny")
+    reason = {
+        "type": "input",
+        "block_id": REASON,
+        "label": _plain("Reason"),
+        "hint": _plain("The reason is recorded in the audit log and on the case."),
+        "element": {
+            "type": "plain_text_input",
+            "action_id": REASON,
+            "multiline": True,
+            "max_length": REASON_LENGTH,
+        },
+    }
+    return _form(REASON_FORM, origin, title, submit, [*_facts(row, f"Deny {_line(row['deny_does'])}"), reason])
+
+
+def _facts(row: Row, effect: str) -> list[dict[str, Any]]:
+    """Return the facts of the ledger. The message with the button may show others, if its text was changed."""
+    lines = [f"*{_line(row['headline'])}*", f"*What*  {_line(row['what'])}", *_joined(row), effect, *_listed(row)]
+    return [*sections(lines), context(_small_print(row))]
+
+
+def _form(name: str, origin: str, title: str, submit: str, blocks: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "type": "modal",
-        "callback_id": REASON_FORM,
+        "callback_id": name,
         "private_metadata": origin,
         "title": _plain(title),
         "submit": _plain(submit),
         "close": _plain("Cancel"),
-        "blocks": [
-            section("\n".join([f"*{_line(row['headline'])}*", *_joined(row), f"Deny {_line(row['deny_does'])}"])),
-            {
-                "type": "input",
-                "block_id": REASON,
-                "label": _plain("Reason"),
-                "hint": _plain("It is kept in the audit and on the case."),
-                "element": {
-                    "type": "plain_text_input",
-                    "action_id": REASON,
-                    "multiline": True,
-                    "max_length": REASON_LENGTH,
-                },
-            },
-        ],
+        "blocks": blocks,
     }
 
 
-def pressed(value: str) -> tuple[str, int | None]:
-    """Of a button's value the approval's id, and how many events had joined; None in messages of earlier versions."""
+def parse_button_value(value: str) -> tuple[str, int | None]:
+    """Return the approval's id and the number of joined events, which is None in messages of earlier versions."""
     approval_id, _, joined = value.partition(_JOINED)
     return approval_id, int(joined) if joined.isascii() and joined.isdigit() and len(joined) < 10 else None
 
 
-def asked_now(row: Row) -> str:
-    """A button's value: the approval's id, and how many events have joined the incident that is asked about."""
+def button_value(row: Row) -> str:
+    """Return a button's value: the approval's id and the number of events that have joined the incident."""
     return f"{row['approval_id']}{_JOINED}{int(row.get('joined_events', 0))}"
 
 
 def _joined(row: Row) -> list[str]:
-    count = int(row.get("joined_events", 0))
+    count = int(row.get("joined_events", 0)) + int(row.get("summarised_events", 0))
     if not count:
         return []
     last = _line((row.get("last_joined") or {}).get("what", ""))
-    return [f"*Joined*  {count} more {'event' if count == 1 else 'events'} of the same principal; last: {last}"]
+    of = "this incident" if row.get("listed") else "the same principal"
+    summarised = "; your decision covers further events of these principals" if row.get("summarised_events") else ""
+    return [f"*Joined*  {count} more {'event' if count == 1 else 'events'} of {of}; last: {last}{summarised}"]
+
+
+def _listed(row: Row) -> list[str]:
+    """Return one line for each principal of an incident that has or had several."""
+    listed = list(row.get("listed", []))
+    return [f"*Principals ({len(listed)})*", *(_line(one) for one in listed)] if listed else []
 
 
 def _head(row: Row) -> str:
     headline = _line(row["headline"])
     state = row["state"]
     if state == DECIDED:
-        return f"Recorded, on its way to the workflow: {row['decision']} by {_who(row)} - {headline}"
+        return f"Decision recorded, NOT in effect yet: {row['decision']}, by {_who(row)} - {headline}"
     if state == DELIVERED:
-        result = f" - {_line(row['result'])}" if row.get("result") else f" - {headline}, being carried out"
-        return f"{_PAST[row['decision']]} by {_who(row)}, {_at(row.get('decided_at') or row['received_at'])}{result}"
+        about = _line(row.get("who", row["headline"]))
+        result = (
+            _line(row["result"]) if row.get("result") else f"the workflow is carrying out the decision about {about}"
+        )
+        return f"{_PAST[row['decision']]} by {_who(row)}, {_at(row.get('decided_at') or row['received_at'])} - {result}"
     if state == EXPIRED:
-        kept = "the containment stays until someone releases it"
+        kept = f"{headline}; the containment stays until you release it"
         if is_permission(row):
-            kept = f"{_line(row.get('who', 'it'))} was NOT contained"
-        return f"Not decided: {_line(str(row.get('why', '')))} - {headline}; {kept}"
+            kept = f"{_line(row.get('who', 'it'))} was NOT contained. Contain it by hand now"
+        return f"No valid decision: {_line(str(row.get('why', '')))} - {kept}"
     free = f" {_NOT_CONTAINED}" if is_permission(row) else ""
     return f"🔐 Approval needed by {_at(row['decide_by'])} - {headline}{free}"
 
@@ -133,7 +173,7 @@ def _is_open(row: Row) -> bool:
 
 def _who(row: Row) -> str:
     analyst = row.get("analyst") or {}
-    return f"{_line(str(analyst.get('name', 'somebody')))}{STATED.get(str(analyst.get('via')), '')}"
+    return f"{_line(str(analyst.get('name', 'an unnamed analyst')))}{STATED.get(str(analyst.get('via')), '')}"
 
 
 def _small_print(row: Row) -> str:
@@ -144,17 +184,10 @@ def _small_print(row: Row) -> str:
 
 
 def _approve(row: Row) -> dict[str, Any]:
-    confirm = {
-        "title": _plain("Approve?"),
-        "text": _plain(shorten(f"This {row['approve_does']}", _CONFIRM_LENGTH)),
-        "confirm": _plain("Approve"),
-        "deny": _plain("Not yet"),
-    }
-    return _button(row, APPROVE, "Approve ...", "danger") | {"confirm": confirm}
+    return _button(row, APPROVE, "Approve ...", "danger")
 
 
 def _deny(row: Row) -> dict[str, Any]:
-    # Its confirmation is the form that asks for the reason.
     return _button(row, DENY, "Deny ...", None)
 
 
@@ -163,7 +196,7 @@ def _button(row: Row, action_id: str, text: str, style: str | None) -> dict[str,
         "type": "button",
         "action_id": action_id,
         "text": _plain(text),
-        "value": asked_now(row),
+        "value": button_value(row),
         **({"style": style} if style else {}),
     }
 

@@ -1,14 +1,12 @@
-"""Approvals in Slack: asked where the case is talked about and in the security channel, kept as they stand.
+"""Show approval requests in the case's channel and in the security channel, and keep the messages current.
 
-Level-triggered: an event is only a hint; the message is made what the approval's row says now. After each change the
-row is read again, so that of several runs at once the last one to write has seen the newest state.
+Level-triggered: an event is only a hint, and the message always shows the current state of the approval's row. The row
+is read again after each change. With several concurrent runs, the last one to write has seen the newest state.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,95 +15,100 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ir_router import aws, clock, observability
 from ir_router.cases.changes import digest
 from ir_router.deadline import Deadline, LambdaContext, of_invocation
-from ir_router.errors import IrRouterError, RefusedError
+from ir_router.errors import IrRouterError, RefusedError, error_id
 from ir_router.ledger import approvals, claims, keys, table
 from ir_router.ledger.keys import Key
 from ir_router.ledger.table import Row
 from ir_router.observability import logger, measure
 from ir_router.settings import settings
+from ir_router.slack import error_codes
 from ir_router.slack.gateway import Slack
-from ir_router.sync import approval_message, posting
-from ir_router.sync.run import ClaimHeldError, Run
+from ir_router.sync import (
+    approval_message,
+    approval_places,
+    approval_tampering,
+    approver_set,
+    approvers,
+    failures,
+    posting,
+)
+from ir_router.sync.approval_places import Place, Places
+from ir_router.sync.case_sync import CaseSync, ClaimHeldError
 
 _HOUR = 3_600
 REMINDERS = (_HOUR, 8 * _HOUR, 20 * _HOUR)
-# Whoever is not contained goes on until somebody answers.
+# A principal that is not contained stays active until an analyst decides, so the first reminder comes early.
 PERMISSION_REMINDERS = (600, *REMINDERS)
 _RESERVE_SECONDS = 10
 _SLICE_SECONDS = 120
 _ROUNDS = 5
-# A decision that was just made is on its way; one that still is after a minute is delivered again.
-_DELIVERED_AGAIN_SECONDS = 60
-# What goes wrong with one approval or one place, and stops no other. Of botocore: the ledger or Lambda.
-_TROUBLE = (IrRouterError, ClientError, BotoCoreError)
-
-
-@dataclass(frozen=True)
-class Place:
-    """A channel where an approval is shown, and the ledger's row of its message there."""
-
-    channel_id: str
-    key: Key
-
-    def reminder(self, number: int) -> Key:
-        """The row of a reminder's message."""
-        return Key(self.key.pk, f"{self.key.sk}#REMINDER{number}")
-
-    def instead_of(self, ts: str) -> Key:
-        """The row of the message that takes the place of one that can no longer be edited."""
-        return Key(self.key.pk, f"{self.key.sk}#INSTEAD{ts}")
-
-
-Places = Callable[[Row], Iterator[Place]]
+# A decision that has not reached the workflow after this time is delivered again.
+_REDELIVERED_SECONDS = 60
+# Errors of one approval or one channel, which must not stop the others. botocore's come from the ledger or Lambda.
+_ERRORS = (IrRouterError, ClientError, BotoCoreError)
 
 
 def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Show the approval that ApprovalRequested, ApprovalDecided or ApprovalTimedOut names."""
+    """Show the approval that an event ApprovalRequested, ApprovalDecided or ApprovalTimedOut names.
+
+    ApprovalMessageChanged names one whose messages another holder of the bot token may have changed or imitated.
+    """
     deadline = of_invocation(context, reserve=_RESERVE_SECONDS, at_most=_SLICE_SECONDS)
     approval_id = str(event["detail"]["approval_id"])
     observability.correlate(approval_id)
+    if event.get("detail-type") == approval_tampering.DETAIL_TYPE:
+        approval_tampering.check(event["detail"], deadline, show)
+        return {"approval_id": approval_id}
     shown = show(approval_id, deadline)
-    logger.info("approval shown", extra={"approval_id": approval_id, "places": shown})
+    logger.info("approval.shown", extra={"approval_id": approval_id, "places": shown})
     return {"approval_id": approval_id, "places": shown}
 
 
 def show(approval_id: str, deadline: Deadline) -> int:
-    """Make the messages of an approval say what its row says; the number of places.
+    """Update the messages of an approval to its row, and return the number of channels that show it.
 
-    A channel that is not there yet shows it when it is (`synchronise`). Raises the first place's error, after all.
+    A case channel that does not exist yet shows the approval later (`synchronise`). The first error is raised after
+    all channels were tried.
     """
-    return _show(approval_id, _places, deadline)
+    return _show(approval_id, approval_places.of, deadline)
 
 
-def synchronise(run: Run) -> None:
-    """A step of a case's reconcile: its open approvals are shown in its channel.
+def synchronise(sync: CaseSync) -> None:
+    """Show the case's open approvals in its channel, as a step of the synchronisation.
 
-    The security channel is the poll's: whatever is wrong with it must not hold up a case.
+    The poller takes care of the security channel, so that errors there do not hold up a case.
     """
     for row in approvals.open_approvals():
-        if row.get("case_id") == run.case_id:
-            _show(str(row["approval_id"]), _place_of_case, run.deadline)
+        if row.get("case_id") == sync.case_id:
+            _show(str(row["approval_id"]), approval_places.in_case_channel, sync.deadline)
 
 
 def poll(indexed: Iterable[Row], deadline: Deadline) -> None:
-    """Look after open approvals: deliver decisions, show what is not shown, remind. One that fails stops no other."""
-    asked: list[float] = []
+    """Process the open approvals: deliver decisions, update messages, send reminders.
+
+    An approval that fails does not stop the others.
+
+    Args:
+        indexed: Rows of the index of open approvals.
+        deadline: The end of this invocation.
+    """
+    ages: list[float] = []
     for entry in indexed:
         approval_id = str(entry["index_sk"])
         try:
             row = approvals.get(approval_id)
             if row is None or row["state"] not in (approvals.PENDING, approvals.DECIDED):
                 continue
-            asked.append(clock.now() - float(row["created_at"]))
+            ages.append(clock.now() - float(row["created_at"]))
             if row["state"] == approvals.DECIDED:
-                _deliver_again(row)
+                _redeliver(row)
             else:
                 _remind(row, deadline)
             show(approval_id, deadline)
-        except _TROUBLE as error:
-            logger.error("an approval cannot be shown", extra={"approval_id": approval_id, "reason": _reason(error)})
-    measure("OpenApprovals", len(asked))
-    measure("OldestApprovalSeconds", max(asked, default=0), "Seconds")
+        except _ERRORS as error:
+            logger.error("approval.poll_failed", extra={"approval_id": approval_id, "reason": _reason(error)})
+    measure("OpenApprovals", len(ages))
+    measure("OldestApprovalSeconds", max(ages, default=0), "Seconds")
 
 
 def _show(approval_id: str, places: Places, deadline: Deadline) -> int:
@@ -113,8 +116,9 @@ def _show(approval_id: str, places: Places, deadline: Deadline) -> int:
     row = approvals.get(approval_id)
     if row is None:
         return 0
+    approver_set.freeze(slack, row)
     for _ in range(_ROUNDS):
-        _each(places(row), partial(_show_in, row=row, slack=slack, deadline=deadline))
+        _each(places(row), partial(_show_in, row=row, slack=slack, deadline=deadline), row, deadline)
         again = approvals.get(approval_id)
         if again is None or approval_message.message(again) == approval_message.message(row):
             break
@@ -122,35 +126,48 @@ def _show(approval_id: str, places: Places, deadline: Deadline) -> int:
     return len(list(places(row)))
 
 
-def _places(row: Row) -> Iterator[Place]:
-    yield from _place_of_case(row)
-    security_channel = settings().security_channel_id
-    if security_channel:
-        yield Place(security_channel, keys.deduplication(f"APPROVAL-MESSAGE#{row['approval_id']}"))
-
-
-def _place_of_case(row: Row) -> Iterator[Place]:
-    case_id = row.get("case_id")
-    if case_id:
-        channel_id = str((table.get(keys.case(str(case_id))) or {}).get("slackChannelId") or "")
-        if channel_id:
-            yield Place(channel_id, keys.note(str(case_id), f"approval-{row['approval_id']}"))
-
-
-def _each(places: Iterator[Place], work: Callable[[Place], None]) -> None:
+def _each(places: Iterator[Place], work: Callable[[Place], None], row: Row, deadline: Deadline) -> None:
+    """Do the work in each place, report a security channel that cannot be used, and raise the first error."""
     problems: list[Exception] = []
     for place in places:
         try:
             work(place)
-        except _TROUBLE as error:
-            logger.warning("an approval is not shown", extra={"channel": place.channel_id, "reason": _reason(error)})
+        except _ERRORS as error:
+            logger.warning("approval.not_shown", extra={"channel": place.channel_id, "reason": _reason(error)})
+            if isinstance(error, RefusedError) and place.channel_id == settings().security_channel_id:
+                _report_security_channel(row, error, deadline)
             problems.append(error)
     if problems:
         raise problems[0]
 
 
+def _report_security_channel(row: Row, error: RefusedError, deadline: Deadline) -> None:
+    """Report once on the case, and in its channel, that the security channel cannot show the request."""
+    channel_id = str(settings().security_channel_id)
+    if not row.get("case_id"):
+        measure("FailuresTold")
+        logger.error("approval.security_channel_unavailable", extra={"channel": channel_id, "code": error.code})
+        return
+    case_id = str(row["case_id"])
+    name = f"security-channel-{channel_id}"
+    if (table.get(keys.note(case_id, f"failure-{name}")) or {}).get("state") == "done":
+        return
+    meaning = error_codes.meaning(error.code)
+    cause = ": ".join(filter(None, (str(error), meaning.words)))
+    failure = failures.Failure(
+        name=name,
+        what=f"The security channel ({channel_id}) does not show the requests for a decision: {cause}.",
+        fix=f"{meaning.fix} Until then, decide in the channel of this case.".strip(),
+        retried=True,
+        error_id=failures.first_error_id(case_id, name, error_id("sync-error")),
+        transient=False,
+    )
+    case_channel = str((table.get(keys.case(case_id)) or {}).get("slackChannelId") or "")
+    failures.report(case_id, case_channel, failure, deadline)
+
+
 def _reason(error: Exception) -> str:
-    """Of our own errors what they say; of others, whose words are not ours, their type."""
+    """Return the message of ir-router's own errors. For others return the type: their text may be sensitive."""
     return str(error) if isinstance(error, IrRouterError) else type(error).__name__
 
 
@@ -159,31 +176,34 @@ def _show_in(place: Place, row: Row, slack: Slack, deadline: Deadline) -> None:
     shown = digest([wanted.text, wanted.blocks])
     taken = _take(place.key, deadline)
     if isinstance(taken, claims.Claim):
-        posting.post(slack, place.channel_id, taken, wanted, shown=shown)
+        if not settings().security_channel_id:
+            approvers.invite(slack, place.channel_id)
+        posting.post(slack, place.channel_id, taken, wanted, keeps_version=True, shown=shown)
         return
     known = taken.row
     while known.get("shown") != shown:
         channel_id, ts = str(known["channel_id"]), str(known["ts"])
         try:
-            posting.replace(slack, channel_id, ts, wanted)
+            version = posting.replace(slack, channel_id, ts, wanted)
         except RefusedError as error:
-            # Where the place is another channel by now, no refusal of the former one counts.
+            # If the place is another channel by now, errors of the former channel do not count.
             if error.code not in posting.CANNOT_BE_EDITED and channel_id == place.channel_id:
                 raise
-            logger.warning("an approval's message can no longer be edited", extra={"code": error.code})
+            logger.warning("approval.message_not_editable: a new message replaces it", extra={"code": error.code})
             again = _take(place.instead_of(ts), deadline)
             if isinstance(again, claims.Claim):
-                posted = posting.post(slack, place.channel_id, again, wanted, shown=shown)
-                now = {"channel_id": place.channel_id, "ts": posted, "shown": shown}
-            else:
-                now = {name: again.row[name] for name in ("channel_id", "ts", "shown")}
-            known = table.update(place.key, "SET channel_id = :channel_id, ts = :ts, shown = :shown", **now)
+                posting.post(slack, place.channel_id, again, wanted, keeps_version=True, shown=shown)
+            posted = table.get(place.instead_of(ts)) or {}
+            current = {name: posted.get(name) for name in ("channel_id", "ts", "shown", "versions")}
+            sets = ", ".join(f"{name} = :{name}" for name in current)
+            known = table.update(place.key, f"SET {sets}", **current)
         else:
-            known = table.update(place.key, "SET shown = :shown", shown=shown)
+            versions = approval_places.versions_with(known, version)
+            known = table.update(place.key, "SET shown = :shown, versions = :versions", shown=shown, versions=versions)
 
 
 def _take(key: Key, deadline: Deadline) -> claims.Claim | claims.Done:
-    """The claim, or what it became. Raises ClaimHeldError."""
+    """Return the claim, or its confirmed row. Raises ClaimHeldError."""
     taken = claims.take(key, settle_after=deadline.settle_after)
     if isinstance(taken, claims.Held):
         raise ClaimHeldError(taken.until)
@@ -191,7 +211,7 @@ def _take(key: Key, deadline: Deadline) -> claims.Claim | claims.Done:
 
 
 def _remind(row: Row, deadline: Deadline) -> None:
-    """One reminder for each of the times that have passed; after an outage only the last of them."""
+    """Send the reminder that is due. After an outage only the latest one is sent."""
     reminders = PERMISSION_REMINDERS if approval_message.is_permission(row) else REMINDERS
     waited = clock.now() - float(row["created_at"])
     due = sum(waited >= seconds for seconds in reminders)
@@ -206,17 +226,13 @@ def _remind(row: Row, deadline: Deadline) -> None:
         if isinstance(taken, claims.Claim):
             posting.post(slack, place.channel_id, taken, message)
 
-    _each(_places(row), post)
+    _each(approval_places.of(row), post, row, deadline)
     table.update(keys.approval(str(row["approval_id"])), "SET reminders_sent = :due", due=due)
 
 
-def _deliver_again(row: Row) -> None:
-    if clock.now() - float(row["decided_at"]) < _DELIVERED_AGAIN_SECONDS:
+def _redeliver(row: Row) -> None:
+    if clock.now() - float(row["decided_at"]) < _REDELIVERED_SECONDS:
         return
-    logger.warning("a decision is delivered again", extra={"approval_id": row["approval_id"]})
+    logger.warning("approval.delivery_retried", extra={"approval_id": row["approval_id"]})
     payload = {"approval_id": row["approval_id"], "decision": row["decision"], "analyst": row["analyst"]}
-    aws.client("lambda").invoke(
-        FunctionName=settings().require("approval_function"),
-        InvocationType="Event",
-        Payload=json.dumps(payload).encode(),
-    )
+    aws.invoke_later(settings().require("approval_function"), payload)

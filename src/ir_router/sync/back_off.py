@@ -1,7 +1,7 @@
-"""A case that cannot be synchronised: its own back-off, and what people are told of it, once.
+"""Back off from a case that cannot be synchronised, and report the failure once.
 
-It stops no other case. What may be over in a moment (no answer, a server error) is tried at every poll; what needs
-somebody to mend something is tried ever more rarely, at least once an hour.
+A failing case does not stop the others. Transient failures (no response, a server error) are retried at every poll.
+Failures that an operator must fix are retried with growing pauses of at most one hour.
 """
 
 from __future__ import annotations
@@ -16,83 +16,105 @@ from ir_router.errors import IrRouterError, NotConfiguredError, RefusedError, er
 from ir_router.ledger import leases
 from ir_router.ledger.leases import Lease
 from ir_router.observability import logger, measure
-from ir_router.sync import comment_claims, failures
+from ir_router.slack import error_codes
+from ir_router.slack.error_codes import Meaning
+from ir_router.sync import channel, comment_claims, failures
 from ir_router.sync.channel import ChannelUnavailableError
 
-# Tried at each poll, also when a run that waited for answers ended half a minute after its own.
+# Retried at each poll, even if a run that waited for responses ended half a minute after the poll that started it.
 _TRANSIENT_BACK_OFF = 15.0
 _FIRST_BACK_OFF = 30.0
 _LONGEST_BACK_OFF = 3600.0
-# An outage shorter than this many tries is nobody's business.
-_TOLD_AFTER_FAILURES = 3
+# After an operator's fix, all cases continue within minutes.
+_LONGEST_BACK_OFF_OF_THE_APP = 300.0
+# Shorter outages are not reported.
+_REPORTED_AFTER_FAILURES = 3
 
 
 def record(lease: Lease, error: Exception, deadline: Deadline) -> None:
-    """End the lease with the time of the next try, and tell people once when the failure stays.
+    """End the lease with the time of the next retry, and report a persistent failure once.
 
-    Raises LeaseLostError when the lease is another's.
+    Raises LeaseLostError if another run has taken the lease.
     """
+    error = channel.as_unavailable(error, lease.row)
     count = int(lease.row.get("failures") or 0) + 1
     since = float(lease.row.get("failing_since") or clock.now())
-    details: dict[str, object] = {**failures.described(error), "failures": count}
+    details: dict[str, object] = {**failures.log_fields(error), "failures": count}
     if isinstance(error, IrRouterError):
         details["reason"] = str(error)
-    logger.error("a case could not be synchronised", extra=details)
+    logger.error("case.sync_failed", extra=details)
     measure("CaseSyncFailed")
     if isinstance(error, NotConfiguredError):
-        # Nobody on the case can do anything about it; the poller waits until it is configured.
+        # Users of the case cannot fix a missing configuration; the poller waits for it.
         leases.release_unfinished(lease, next_try=clock.now() + _TRANSIENT_BACK_OFF)
         return
-    if count >= _TOLD_AFTER_FAILURES or _needs_somebody(error):
-        _tell(lease, error, since, deadline)
+    if count >= _REPORTED_AFTER_FAILURES or (_needs_operator(error) and not (count == 1 and _may_be_explained(error))):
+        _report(lease, error, since, deadline)
     away: dict[str, object] = {"channel_away_since": since} if isinstance(error, ChannelUnavailableError) else {}
     next_try = clock.now() + _pause(error, count)
-    leases.release_unfinished(lease, next_try=next_try, failures=count, failing_since=since, **away)
+    cause = {"failing_reason": _reason(error), "failing_fix": _fix(error)}  # for the verification
+    leases.release_unfinished(lease, next_try=next_try, failures=count, failing_since=since, **away, **cause)
 
 
 def _pause(error: Exception, count: int) -> float:
     jitter = random.uniform(0.8, 1.2)  # noqa: S311
-    if _may_be_over_soon(error):
+    if _is_transient(error):
         return _TRANSIENT_BACK_OFF * jitter
-    return min(_LONGEST_BACK_OFF, _FIRST_BACK_OFF * 2.0 ** min(count - 1, 10) * jitter)
+    longest = _LONGEST_BACK_OFF_OF_THE_APP if _meaning(error).about == "app" else _LONGEST_BACK_OFF
+    return min(longest, _FIRST_BACK_OFF * 2.0 ** min(count - 1, 10) * jitter)
 
 
-def _may_be_over_soon(error: Exception) -> bool:
+def _meaning(error: Exception) -> Meaning:
+    code = error.code if isinstance(error, RefusedError) and error.service == "Slack" else ""
+    return error_codes.meaning(code)
+
+
+def _is_transient(error: Exception) -> bool:
     if isinstance(error, ClientError | BotoCoreError):
         return True
-    return isinstance(error, IrRouterError) and not _needs_somebody(error)
+    return isinstance(error, IrRouterError) and not _needs_operator(error)
 
 
-def _needs_somebody(error: Exception) -> bool:
+def _needs_operator(error: Exception) -> bool:
     return comment_claims.is_permanent(error) or isinstance(error, ChannelUnavailableError)
 
 
-def _tell(lease: Lease, error: Exception, since: float, deadline: Deadline) -> None:
-    name = f"sync-{int(since)}"
+def _may_be_explained(error: Exception) -> bool:
+    """Whether an event of Slack may still arrive that explains the error, such as the deletion of the channel."""
+    return isinstance(error, ChannelUnavailableError) and error.reason == "not visible"
+
+
+def _report(lease: Lease, error: Exception, since: float, deadline: Deadline) -> None:
+    name = f"sync-{int(since)}{_subject(error)}"
     failure = failures.Failure(
         name=name,
-        what=f"This case and its Slack channel are not in step: {_reason(error)}.",
-        mend=_mend(error),
+        what=f"This case and its Slack channel are out of sync: {_reason(error)}.",
+        fix=_fix(error),
         retried=True,
         error_id=failures.first_error_id(lease.case_id, name, error_id("sync-error")),
-        passing=not _needs_somebody(error),
+        transient=not _needs_operator(error),
         of_case=True,
     )
-    failures.tell(lease.case_id, str(lease.row.get("slackChannelId") or ""), failure, deadline)
+    failures.report(lease.case_id, str(lease.row.get("slackChannelId") or ""), failure, deadline)
+
+
+def _subject(error: Exception) -> str:
+    """Return the part of the report's name that differs if the reader must do something else than before."""
+    if isinstance(error, ChannelUnavailableError):
+        return f"-{error.reason.replace(' ', '-')}"
+    return f"-{_meaning(error).about}" if _needs_operator(error) else ""
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, RefusedError):
-        return f"{error.service} answers {error.code} to {error.operation}"
     if isinstance(error, IrRouterError):
-        return str(error)
+        return ": ".join(filter(None, (str(error), _meaning(error).words)))
     if isinstance(error, ClientError | BotoCoreError):
-        return "AWS gives no answer to the integration"
-    return "an unexpected error of the integration"
+        return "AWS does not respond to ir-router"
+    return "ir-router had an unexpected error"
 
 
-def _mend(error: Exception) -> str:
+def _fix(error: Exception) -> str:
     if isinstance(error, ChannelUnavailableError):
-        how = "unarchive the channel" if error.reason == "archived" else "invite the app to the channel again"
-        return f"To mend it, {how}; what was missed is then brought over."
-    return "Ask whoever operates the integration, with the error id; nothing is lost."
+        return error.fix
+    fix = _meaning(error).fix or "Contact the operators of ir-router and quote the error ID."
+    return f"{fix} No data is lost."

@@ -1,19 +1,20 @@
-"""Flow 1: a hint that a case may have changed; the whole case is read and the channel made to match.
+"""Flow 1: after a hint that a case may have changed, read the complete case and update its channel.
 
-The steps run in order: channel, notice, topic, members, field changes, comments, attachments. Each can be repeated; one
-that fails does not stop those that do not need it.
+The steps run in order: channel, notice, topic, members, field changes, comments, attachments. Each step can be
+repeated. A failed step does not stop steps that do not depend on it.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ir_router import clock
-from ir_router.cases import changes
+from ir_router.cases import fingerprints, followed_fields
+from ir_router.cases.fingerprints import Reading
+from ir_router.cases.ids import is_case_id
 from ir_router.cases.imports import is_ours
 from ir_router.deadline import Deadline, LambdaContext, enforced, of_invocation
 from ir_router.errors import (
@@ -43,51 +44,64 @@ from ir_router.sync import (
     hints,
     members,
     posting,
+    retention,
     system_comments,
 )
+from ir_router.sync.case_sync import SLICE_SECONDS, CaseSync, ClaimHeldError, begin
 from ir_router.sync.channel import ChannelUnavailableError
-from ir_router.sync.run import SLICE_SECONDS, ClaimHeldError, Run, begin
+
+Outcome = Literal[
+    "continues", "deferred", "erased", "failed", "held", "lost", "not imported", "synced", "unknown case", "waiting"
+]
 
 _RESERVE_SECONDS = 12
-# botocore's model of `security-ir`: a case's id; the length is ours.
-_CASE_ID = re.compile(r"\d{10,32}.{0,96}")
-# GetCase's answers when there is no such case in this account.
+# Error codes of GetCase for a case that does not exist in this account.
 _NO_SUCH_CASE = frozenset({"ResourceNotFoundException", "ValidationException"})
 
 
 def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """An EventBridge event of source `security-ir` or `aws.security-ir`."""
+    """Synchronise the case of an EventBridge event with the source `security-ir` or `aws.security-ir`."""
     detail = event.get("detail")
     detail = detail if isinstance(detail, Mapping) else {}
     return synchronise(case_id_of(event), context, detail.get("rowDigest"))
 
 
 def case_id_of(event: Mapping[str, Any]) -> str:
-    """The case that an event is about: from its detail, else from the ARN in `resources`.
+    """Return the case id from an event's detail, else from the ARN in `resources`.
 
-    Raises InvalidInputError when there is none, or one that no case can have.
+    Raises InvalidInputError if there is no case id, or an invalid one.
     """
     detail = event.get("detail")
     case_id = detail.get("caseId") if isinstance(detail, Mapping) else None
     if not case_id:
         arns = event.get("resources") or [""]
         case_id = str(arns[0]).rpartition("case/")[2]
-    if not isinstance(case_id, str) or not _CASE_ID.fullmatch(case_id):
-        raise InvalidInputError("The event names no case: neither detail.caseId nor a case ARN in resources.")
-    return case_id
+    if not is_case_id(case_id):
+        raise InvalidInputError("The event has neither a valid detail.caseId nor a case ARN in resources.")
+    return str(case_id)
 
 
 def synchronise(case_id: str, context: LambdaContext, row_digest: str | None = None) -> dict[str, Any]:
     """Reconcile a case with its channel.
 
-    Returns `{"case_id", "outcome"}`: `synced`, `held` (another run works on it), `deferred` (back-off), `continues`,
-    `waiting` (a claim or a rate limit), `failed`, `lost`, `unknown case`, `not imported`.
-    Raises what is a fault of ours, after the case has its back-off, and RunEndedError.
+    Args:
+        case_id: The case.
+        context: Lambda's context, which limits the run.
+        row_digest: The digest of the ListCases row that the poller saw, if the poller sent the hint.
+
+    Returns:
+        `{"case_id", "outcome"}`. Outcomes are `synced`, `held` (another run has the lease), `deferred` (back-off),
+        `continues` (in a new run), `waiting` (for a claim or a rate limit), `failed`, `lost` (the lease), `erased` (its
+        retention has ended), `unknown case` and `not imported`.
+
+    Raises:
+        RunEndedError: The hard deadline passed.
+        Exception: Unexpected errors are raised after the case's back-off was stored.
     """
     correlate(case_id)
     row = leases.add_hint(case_id)
     if float(row.get("next_try") or 0) > clock.now():
-        # The hint is kept: the poller publishes the case again when its time has come.
+        # The hint is kept: the poller publishes the case again after the back-off.
         return _outcome(case_id, "deferred")
     deadline = of_invocation(context, reserve=_RESERVE_SECONDS, at_most=SLICE_SECONDS)
     lease = leases.take(case_id, until=deadline.settle_after)
@@ -100,8 +114,8 @@ def synchronise(case_id: str, context: LambdaContext, row_digest: str | None = N
         return _outcome(case_id, "lost")
 
 
-def _run(lease: Lease, deadline: Deadline, row_digest: str | None) -> str:
-    """Work, and end the lease whatever comes of it. Raises LeaseLostError."""
+def _run(lease: Lease, deadline: Deadline, row_digest: str | None) -> Outcome:
+    """Synchronise the case, and end the lease in every outcome. Raises LeaseLostError."""
     try:
         return _work(lease, deadline, row_digest)
     except OutOfTimeError:
@@ -115,7 +129,7 @@ def _run(lease: Lease, deadline: Deadline, row_digest: str | None) -> str:
         leases.release_unfinished(lease, next_try=error.until)
         return "waiting"
     except ClaimLostError:
-        # Another function makes one of the effects: the next poll finds it made.
+        # Another function makes one of the effects; the next poll finds it done.
         leases.release_unfinished(lease, next_try=clock.now())
         return "waiting"
     except LeaseLostError:
@@ -128,69 +142,93 @@ def _run(lease: Lease, deadline: Deadline, row_digest: str | None) -> str:
         raise
 
 
-def _work(lease: Lease, deadline: Deadline, row_digest: str | None) -> str:
+def _work(lease: Lease, deadline: Deadline, row_digest: str | None) -> Outcome:
     while True:
         deadline.check()
+        if retention.is_erased(lease):
+            if retention.leave(lease, row_digest):
+                return "erased"
+            leases.refresh_hints(lease)
+            continue
         try:
-            run = begin(lease, deadline)
+            sync = begin(lease, deadline)
         except RefusedError as error:
             if error.code in _NO_SUCH_CASE and "slackChannelId" not in lease.row:
                 table.delete(keys.case(lease.case_id), "fence = :fence", fence=lease.fence)
                 return "unknown case"
             raise
-        poller = table.get(keys.poller()) if not run.channel_id else None
-        imported = bool(run.channel_id) or _is_ours(run, poller)
+        if retention.is_due(sync):
+            if retention.erase(sync, row_digest or fingerprints.row_digest(sync.case)):
+                return "erased"
+            leases.refresh_hints(lease)
+            continue
+        poller = table.get(keys.poller()) if not sync.channel_id else None
+        imported = bool(sync.channel_id) or _is_ours(sync, poller)
         if imported:
-            _reconcile(run)
+            _reconcile(sync)
         elif poller is None:
-            # Whether it is newer than the deployment is known from the first poll on, which takes the hint up.
+            # Before the first poll it is unknown whether the case is newer than the deployment. The poll sees the hint.
             leases.release_unfinished(lease, next_try=clock.now())
             return "waiting"
         released = leases.release_synced(
             lease,
-            row_digest=row_digest or changes.row_digest(changes.row_of(run.case)),
-            fingerprint=changes.fingerprint(run.case, run.comments, members.response_team()) if imported else None,
-            severity=run.severity,
-            closed=run.case.is_closed or None,
-            due_at=min(run.revisit_at, default=None) if imported else None,
+            row_digest=row_digest or fingerprints.row_digest(sync.case),
+            fingerprint=fingerprints.fingerprint(_reading(sync)) if imported else None,
+            severity=sync.severity,
+            closed=sync.case.is_closed or None,
+            due_at=_due_at(sync, imported=imported),
             failing_since=None,
+            failing_reason=None,
+            failing_fix=None,
             channel_away_since=None,
         )
         if released:
             return "synced" if imported else "not imported"
-        # Another hint came while we worked: what it is about may not be in what we read.
+        # Another hint arrived during this run, and the data read may lack its change.
         row_digest = None
-        leases.look_again(lease)
+        leases.refresh_hints(lease)
 
 
-def _is_ours(run: Run, poller: Row | None) -> bool:
-    created = run.case.created_date.timestamp() if run.case.created_date else clock.now()
+def _due_at(sync: CaseSync, *, imported: bool) -> float | None:
+    """Return when the case must be synchronised again, even if nothing changes."""
+    if not imported:
+        return retention.NEVER if sync.case.is_closed else None
+    end = [retention.ends_at(sync)] if sync.case.is_closed else []
+    return min([*sync.revisit_at, *end], default=None)
+
+
+def _reading(sync: CaseSync) -> Reading:
+    return Reading(sync.case, members.response_team(), sync.comments, sync.tags)
+
+
+def _is_ours(sync: CaseSync, poller: Row | None) -> bool:
+    created = sync.case.created_date.timestamp() if sync.case.created_date else clock.now()
     first_poll = float(poller["first_poll_at"]) if poller else None
-    return is_ours(created, run.case.is_closed, first_poll, settings().initial_import)
+    return is_ours(created, sync.case.is_closed, first_poll, settings().initial_import)
 
 
-def _reconcile(run: Run) -> None:
+def _reconcile(sync: CaseSync) -> None:
     try:
-        found = channel.ensure(run)
+        found = channel.ensure(sync)
     except ChannelUnavailableError as error:
-        if run.case.is_closed:
-            # People archive the channel when all is over; nobody is left to show the closing to.
-            logger.info("the channel of a closed case cannot be used", extra={"reason": error.reason})
+        if sync.case.is_closed:
+            # Users archive the channel of a closed case, so there is no one to announce the closing to.
+            logger.info("channel.unavailable: the case is closed", extra={"reason": error.reason})
             return
-        comments.resume_open_claims(run)  # the case still takes what was said
+        comments.resume_open_claims(sync)  # the case still accepts comments from earlier messages
         raise
-    _notice(run)
+    _notice(sync)
     steps: list[Callable[[], None]] = [
-        lambda: _announce(run, str(found.get("name", ""))),
-        lambda: fields.set_topic(run, found),
-        lambda: members.synchronise(run),
-        lambda: fields.tell_changes(run),
-        lambda: comments.resume_open_claims(run),
-        lambda: comments.synchronise(run),
-        lambda: attachments.synchronise(run),
-        lambda: attachments.resume_slack_files(run),
-        lambda: approvals.synchronise(run),
-        lambda: catch_up.synchronise(run),
+        lambda: _announce(sync, str(found.get("name", ""))),
+        lambda: fields.set_topic(sync, found),
+        lambda: members.synchronise(sync),
+        lambda: fields.announce_changes(sync),
+        lambda: comments.resume_open_claims(sync),
+        lambda: comments.synchronise(sync),
+        lambda: attachments.synchronise(sync),
+        lambda: attachments.resume_slack_files(sync),
+        lambda: approvals.synchronise(sync),
+        lambda: catch_up.synchronise(sync),
     ]
     problems: list[Exception] = []
     for step in steps:
@@ -201,33 +239,33 @@ def _reconcile(run: Run) -> None:
         except (IrRouterError, ClientError, BotoCoreError) as error:
             if isinstance(error, LeaseLostError) and not isinstance(error, ClaimLostError):
                 raise
-            logger.warning("a step failed", extra=failures.described(error))
+            logger.warning("case.sync_step_failed", extra=failures.log_fields(error))
             problems.append(error)
     if problems:
-        # What only needs time comes last: a failure that stays must not hide behind it.
+        # Errors that only need time come last, so that they cannot hide a persistent failure.
         raise min(problems, key=lambda error: isinstance(error, ClaimHeldError | ClaimLostError | RetryLaterError))
 
 
-def _notice(run: Run) -> None:
-    key = keys.note(run.case_id, "notice")
-    claim = run.claim(key, fields=changes.followed_fields(run.case, run.severity))
-    # As the case was when the notice was claimed: what has changed since an earlier run's claim is told after it.
-    shown = (claim.row if claim is not None else run.rows[key.sk])["fields"]
+def _notice(sync: CaseSync) -> None:
+    key = keys.note(sync.case_id, "notice")
+    claim = sync.claim(key, fields=followed_fields.values(sync.case, sync.tags))
+    # The notice shows the case as it was when the notice was claimed. Later changes are announced after it.
+    shown = (claim.row if claim is not None else sync.rows[key.sk])["fields"]
     if claim is not None:
-        case = changes.with_followed_fields(run.case, shown)
-        message = messages.notice(case, shown["slackChannelCaseSeverity"], settings().region)
-        posting.post(run.slack, run.channel_id, claim, message)
-    fields.remember(run, shown)
+        case = followed_fields.with_values(sync.case, shown)
+        message = messages.notice(case, shown[followed_fields.SEVERITY.attribute], settings().region)
+        posting.post(sync.slack, sync.channel_id, claim, message)
+    fields.remember(sync, shown)
 
 
-def _announce(run: Run, name: str) -> None:
-    """Say on the case where people talk about it, unless it is closed: then it takes no comment, and nobody talks."""
-    if run.case.is_closed or run.is_done(system_comments.key_of(run.case_id, "channel")):
+def _announce(sync: CaseSync, name: str) -> None:
+    """Name the channel in a comment on the case, unless the case is closed and accepts no comments."""
+    if sync.case.is_closed or sync.is_done(system_comments.key_of(sync.case_id, "channel")):
         return
-    text = f"Slack channel #{name} was created for this case. Messages and files there are copied here, and back."
-    system_comments.write(run.case_id, "channel", text)
+    text = f"Slack channel #{name} was created for this case. Messages and files are copied in both directions."
+    system_comments.write(sync.case_id, "channel", text)
 
 
-def _outcome(case_id: str, outcome: str) -> dict[str, Any]:
-    logger.info("case handled", extra={"outcome": outcome})
+def _outcome(case_id: str, outcome: Outcome) -> dict[str, Any]:
+    logger.info("case.sync_ended", extra={"outcome": outcome})
     return {"case_id": case_id, "outcome": outcome}

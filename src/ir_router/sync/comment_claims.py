@@ -1,5 +1,7 @@
-"""Comments that we write on the case: claimed with their frozen text, created with a fixed token, confirmed in one
-transaction with the comment's own row, so that none of them is ever taken for somebody else's.
+"""Write comments on the case exactly once.
+
+A comment is claimed with its frozen text, created with a fixed token, and confirmed in one transaction with the row of
+the comment itself. ir-router therefore never mistakes its own comments for those of a user.
 """
 
 from __future__ import annotations
@@ -19,23 +21,29 @@ from ir_router.ledger.table import Row, TransactionFailedError
 from ir_router.security_ir import gateway as security_ir
 
 _NAMESPACE = uuid.UUID("6f0b7a0e-6f5c-4f3c-9d59-9f2f6c5a4c11")
-# Whoever AWS's own people are, they are not our role.
-_NEVER_OURS = ("AWS Responder", "security-ir.amazonaws.com")
+# Creators of AWS's own comments, which are never ir-router's.
+_AWS_CREATORS = ("AWS Responder", "security-ir.amazonaws.com")
 
 
 def token_for(*parts: str) -> str:
-    """The same parts give the same `clientToken`, so that CreateCaseComment makes one comment of many tries."""
+    """Return the same `clientToken` for the same parts, so that retries of CreateCaseComment are idempotent."""
     return str(uuid.uuid5(_NAMESPACE, "/".join(parts)))
 
 
 def is_permanent(error: Exception) -> bool:
-    """Whether the same request would be refused again. A conflict (409) may be over in a moment."""
+    """Whether a retry would be rejected again. A conflict (409) is transient."""
     return isinstance(error, RefusedError) and error.code != "ConflictException"
 
 
 def take_all(parts: Sequence[tuple[Key, str, str]], **frozen: Any) -> list[Claim] | None:
-    """Claim all parts (key, body, client token) of one message in one write, so that every later run makes the same
-    parts of it. None when they were claimed before: what was frozen then stands.
+    """Claim all parts of one message in one write, so that every later run uses the same parts.
+
+    Args:
+        parts: The key, body and client token of each part.
+        frozen: Further values to store with each claim.
+
+    Returns:
+        The claims, or None if the message was claimed earlier; the texts stored then are valid.
     """
     return claims.take_together(
         [
@@ -47,10 +55,10 @@ def take_all(parts: Sequence[tuple[Key, str, str]], **frozen: Any) -> list[Claim
 
 
 def take(key: Key, body: str, client_token: str, **frozen: Any) -> Claim | Done | Held:
-    """Claim a comment with the text that it will have whatever happens in between.
+    """Claim a comment and freeze its text.
 
-    It may be taken over at once: with the same `clientToken` and text CreateCaseComment makes one comment, however
-    many runs call it at the same time.
+    Another run can take the claim immediately: with the same `clientToken` and text CreateCaseComment creates one
+    comment, even for concurrent calls.
     """
     return claims.take(
         key,
@@ -63,10 +71,15 @@ def take(key: Key, body: str, client_token: str, **frozen: Any) -> Claim | Done 
 
 
 def settle(case_id: str, claim: Claim, origin: str) -> str:
-    """Make the claimed comment exist, confirm it, and return its id.
+    """Create the claimed comment if necessary, confirm it and return its id.
 
-    A claim that was taken over is looked for by its text, whose last line is this claim's alone, before it is made
-    again. A certain refusal gives the claim back before it is raised; a permanent one gives it up.
+    For a claim of an earlier run the comment is first searched by its text, whose last line is unique. A rejection
+    releases the claim, or gives it up if it is permanent, and is raised.
+
+    Args:
+        case_id: The case.
+        claim: The claim with the frozen text.
+        origin: The origin to store in the comment's row.
     """
     body = str(claim.row["body"])
     found = None
@@ -82,8 +95,24 @@ def settle(case_id: str, claim: Claim, origin: str) -> str:
     return found
 
 
+def update(case_id: str, comment_id: str, body: str) -> str | None:
+    """Set the text of a comment and return its id, or None if it already has this text.
+
+    The hash of the new text is stored first, so that the case's synchronisation does not mistake the change for an
+    edit on the case.
+    """
+    key = keys.comment(case_id, comment_id)
+    wanted = comments.body_hash(body)
+    if (table.get(key) or {}).get("hash") == wanted:
+        return None
+    table.update(key, "ADD pending_hashes :own", own={wanted})
+    security_ir.update_comment(case_id, comment_id, body)
+    table.update(key, "SET #hash = :hash DELETE pending_hashes :own", hash=wanted, own={wanted})
+    return comment_id
+
+
 def confirm(case_id: str, key: Key, attempt: int, row: Row, comment_id: str, origin: str) -> None:
-    """Claim done and comment ours, in one transaction. Raises ClaimLostError when the claim is another run's."""
+    """Confirm the claim and the comment in one transaction. Raises ClaimLostError if another run has the claim."""
     claim = Claim(key, attempt, must_look=False, row=row)
     try:
         table.transact(
@@ -96,14 +125,14 @@ def confirm(case_id: str, key: Key, attempt: int, row: Row, comment_id: str, ori
             ]
         )
     except TransactionFailedError as error:
-        now = table.get(key) or {}
-        if now.get("state") == "done" and now.get("comment_id") == comment_id:
-            return  # the sync of the case met the comment first and confirmed it for us
-        raise ClaimLostError("another run has taken this claim over") from error
+        stored = table.get(key) or {}
+        if stored.get("state") == "done" and stored.get("comment_id") == comment_id:
+            return  # the case's synchronisation saw the comment first and confirmed it
+        raise ClaimLostError("another run has taken this claim") from error
 
 
 def belongs_to(row: Row, comment: Comment) -> bool:
-    """Whether a comment is the one that a claim of ours made: its text, not AWS's own, and no other was confirmed."""
-    if row.get("hash") != comments.body_hash(comment.body) or comment.creator in _NEVER_OURS:
+    """Whether a claim created the comment: same text, not by AWS, and no other comment was confirmed."""
+    if row.get("hash") != comments.body_hash(comment.body) or comment.creator in _AWS_CREATORS:
         return False
     return row["state"] == "claimed" or row.get("comment_id") == comment.comment_id

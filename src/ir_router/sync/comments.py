@@ -1,4 +1,4 @@
-"""The case's comments in the channel: new ones in order, edits in place, our own recognised."""
+"""Copy the case's comments to the channel: new ones in order, edits in place, without ir-router's own comments."""
 
 from __future__ import annotations
 
@@ -15,167 +15,174 @@ from ir_router.observability import logger, measure
 from ir_router.slack import messages
 from ir_router.slack.messages import Message
 from ir_router.sync import comment_claims, posting, system_comments
-from ir_router.sync.run import Run
+from ir_router.sync.case_sync import CaseSync
 
-# A young claim's own run is probably still at work.
+# A claim younger than this probably belongs to a run that is still working on it.
 _LEFT_ALONE_SECONDS = 60
 _EDITED_AWAY = "This part of the comment was removed by an edit."
-_NOT_SHOWN = "A comment by {} cannot be shown in Slack; read it on the case."
-# Slack's answers to what a message holds: the same again would be refused again.
+_NOT_SHOWN = "A comment by {} cannot be shown in Slack. Read it on the case."
+# Slack's error codes for the content of a message; a retry would be rejected again.
 _CANNOT_BE_SHOWN = frozenset(
     {"invalid_blocks", "invalid_blocks_format", "msg_too_long", "msg_blocks_too_long", "no_text"}
 )
 
 
-def synchronise(run: Run) -> None:
-    """Bring every comment over, oldest first; the first that cannot be posted now stops those after it."""
-    for comment in run.comments:
-        row = run.row(keys.comment(run.case_id, comment.comment_id))
+def synchronise(sync: CaseSync) -> None:
+    """Copy the comments, oldest first. One that cannot be posted now stops those after it, to keep their order."""
+    for comment in sync.comments:
+        row = sync.row(keys.comment(sync.case_id, comment.comment_id))
         origin = row.get("origin") if row is not None else None
-        if origin == comments.PRIVATE or (row is None and _recognise(run, comment)):
+        if origin == comments.PRIVATE or (row is None and _recognise(sync, comment)):
             continue
         if row is not None and origin != "aws":
-            _tell_foreign_edit(run, comment, row)
+            _announce_case_edit(sync, comment, row)
         else:
-            _carry(run, comment, row)
+            _copy(sync, comment, row)
 
 
-def resume_open_claims(run: Run) -> None:
-    """Finish comments of ours that an earlier run claimed and did not confirm (a crash, or an event given up).
+def resume_open_claims(sync: CaseSync) -> None:
+    """Finish comments that an earlier run claimed but did not confirm (after a crash, or an event that was given up).
 
-    A closed case takes no more comments; one that it has already is recognised by `synchronise`.
+    A closed case accepts no comments. If it already has the comment, `synchronise` recognises it.
     """
-    if run.case.is_closed:
+    if sync.case.is_closed:
         return
-    for row in sorted(run.rows.values(), key=lambda row: (float(row.get("claimed_at", 0)), str(row["SK"]))):
+    for row in sorted(sync.rows.values(), key=lambda row: (float(row.get("claimed_at", 0)), str(row["SK"]))):
         if row.get("state") != "claimed" or "client_token" not in row or row.get("given_up"):
             continue
         due = float(row["claimed_at"]) + _LEFT_ALONE_SECONDS
         if clock.now() < due:
-            run.revisit(due)
+            sync.revisit(due)
             continue
-        run.deadline.check()
+        sync.deadline.check()
         taken = claims.take(Key(row["PK"], row["SK"]), settle_after=clock.now())
         if isinstance(taken, claims.Claim):
-            comment_claims.settle(run.case_id, taken, _origin(row))
+            comment_claims.settle(sync.case_id, taken, _origin(row))
 
 
-def _recognise(run: Run, comment: Comment) -> bool:
-    """Whether an unknown comment is ours after all: written, but not confirmed yet. It is confirmed now."""
-    if _is_shown_by_approval(run, comment):
+def _recognise(sync: CaseSync, comment: Comment) -> bool:
+    """Whether ir-router wrote an unknown comment that is not confirmed yet. If so, confirm it."""
+    if _is_shown_by_approval(sync, comment):
         return True
     slack_reference = comments.slack_reference(comment.body)
     name = comments.system_reference(comment.body)
-    if slack_reference is not None and slack_reference.channel_id == run.channel_id:
-        key = keys.slack_message(run.case_id, slack_reference.row)
+    if slack_reference is not None and slack_reference.channel_id == sync.channel_id:
+        key = keys.slack_message(sync.case_id, slack_reference.row)
     elif name is not None:
-        key = system_comments.key_of(run.case_id, name)
+        key = system_comments.key_of(sync.case_id, name)
     else:
         return False
-    row = run.row(key)
+    row = sync.row(key)
     if row is None or not comment_claims.belongs_to(row, comment):
         return False
     if row["state"] == "claimed":
-        comment_claims.confirm(run.case_id, key, int(row["attempt"]), row, comment.comment_id, _origin(row))
+        comment_claims.confirm(sync.case_id, key, int(row["attempt"]), row, comment.comment_id, _origin(row))
         row |= {"state": "done", "comment_id": comment.comment_id}
     return True
 
 
-def _is_shown_by_approval(run: Run, comment: Comment) -> bool:
-    """Whether the workflow wrote it, to say on the case what an approval's message says in the channel."""
+def _is_shown_by_approval(sync: CaseSync, comment: Comment) -> bool:
+    """Whether the workflow wrote the comment and an approval's message shows the same content in the channel."""
     approval_id = comments.approval_reference(comment.body)
     approval = approvals.get(approval_id) if approval_id else None
-    now = comments.body_hash(comment.body)
-    if approval is None or approval.get("case_id") != run.case_id or now not in approval.get("comment_hashes", ()):
+    comment_hash = comments.body_hash(comment.body)
+    if (
+        approval is None
+        or approval.get("case_id") != sync.case_id
+        or comment_hash not in approval.get("comment_hashes", ())
+    ):
         return False
-    row: Row = {"state": "done", "origin": system_comments.ORIGIN, "hash": now, "at": clock.now()}
+    row: Row = {"state": "done", "origin": system_comments.ORIGIN, "hash": comment_hash, "at": clock.now()}
     with suppress(ConditionFailedError):
-        table.put(keys.comment(run.case_id, comment.comment_id), row, "attribute_not_exists(PK)")
+        table.put(keys.comment(sync.case_id, comment.comment_id), row, "attribute_not_exists(PK)")
     return True
 
 
 def _origin(row: Row) -> str:
-    """The origin of the comment that a claim of ours makes."""
+    """Return the origin of the comment that a claim creates."""
     default = system_comments.ORIGIN if str(row["SK"]).startswith("NOTE#") else "slack"
     return str(row.get("origin") or default)
 
 
-def _carry(run: Run, comment: Comment, row: Row | None) -> None:
-    """Post what is new, replace what was edited."""
+def _copy(sync: CaseSync, comment: Comment, row: Row | None) -> None:
+    """Post a new comment, or update the messages of an edited one."""
     parts = messages.comment_parts(comment)
-    now = comments.body_hash(comment.body)
-    edited = row is not None and row["hash"] != now
+    comment_hash = comments.body_hash(comment.body)
+    edited = row is not None and row["hash"] != comment_hash
     for number, part in enumerate(parts):
-        key = keys.comment(run.case_id, comment.comment_id, number)
-        known = run.row(key)
+        key = keys.comment(sync.case_id, comment.comment_id, number)
+        known = sync.row(key)
         if known is None or known["state"] != "done":
-            _post(run, comment, key, part, now)
-        elif edited and not _replace(run, known, part):
-            _post_edit(run, comment, now)
+            _post(sync, comment, key, part, comment_hash)
+        elif edited and not _replace(sync, known, part):
+            _post_edit(sync, comment, comment_hash)
             break
     if row is None or not edited:
         return
-    _clear_surplus(run, comment, len(parts))
-    table.update(keys.comment(run.case_id, comment.comment_id), "SET #hash = :hash", hash=now)
+    _clear_surplus(sync, comment, len(parts))
+    table.update(keys.comment(sync.case_id, comment.comment_id), "SET #hash = :hash", hash=comment_hash)
 
 
-def _post(run: Run, comment: Comment, key: Key, part: Message, now: str) -> None:
-    claim = run.claim(key, origin="aws", hash=now)
+def _post(sync: CaseSync, comment: Comment, key: Key, part: Message, comment_hash: str) -> None:
+    claim = sync.claim(key, origin="aws", hash=comment_hash)
     if claim is None:
         return
     try:
-        ts = posting.post(run.slack, run.channel_id, claim, part)
+        ts = posting.post(sync.slack, sync.channel_id, claim, part)
     except RefusedError as error:
         if error.code not in _CANNOT_BE_SHOWN:
             raise
-        # One comment must not hold up all that come after it.
-        logger.error("Slack does not take a comment", extra={"comment_id": comment.comment_id, "code": error.code})
-        again = run.claim(key)
+        # One comment must not hold up all comments after it.
+        logger.error(
+            "comment.not_shown: Slack rejected the message",
+            extra={"comment_id": comment.comment_id, "code": error.code},
+        )
+        again = sync.claim(key)
         if again is not None:
             message = messages.line(_NOT_SHOWN.format(messages.author(comment.creator)))
-            posting.post(run.slack, run.channel_id, again, message)
+            posting.post(sync.slack, sync.channel_id, again, message)
         return
-    if run.lease.row.get("synced_hints") and comment.created_date:  # not while a case is first brought over
+    if sync.lease.row.get("synced_hints") and comment.created_date:  # not during a case's first synchronisation
         measure("CommentToMessageSeconds", clock.now() - comment.created_date.timestamp(), "Seconds")
-    if claim.row["hash"] != now:
-        # An earlier run may have posted it as it was then: it was edited before that could be settled.
-        posting.replace(run.slack, run.channel_id, ts, part)
+    if claim.row["hash"] != comment_hash:
+        # An earlier run may have posted an older text, if the comment was edited before the claim was settled.
+        posting.replace(sync.slack, sync.channel_id, ts, part)
 
 
-def _replace(run: Run, known: Row, message: Message) -> bool:
-    """Set a message's text; False when it can no longer be edited."""
-    run.deadline.check()
+def _replace(sync: CaseSync, known: Row, message: Message) -> bool:
+    """Update a message. Returns False if it can no longer be edited."""
+    sync.deadline.check()
     try:
-        posting.replace(run.slack, str(known["channel_id"]), str(known["ts"]), message)
+        posting.replace(sync.slack, str(known["channel_id"]), str(known["ts"]), message)
     except RefusedError as error:
         if error.code not in posting.CANNOT_BE_EDITED:
             raise
-        logger.warning("a message can no longer be edited", extra={"code": error.code})
+        logger.warning("message.not_editable: a new message shows the edit", extra={"code": error.code})
         return False
     return True
 
 
-def _clear_surplus(run: Run, comment: Comment, parts: int) -> None:
+def _clear_surplus(sync: CaseSync, comment: Comment, parts: int) -> None:
     number = parts
-    while (known := run.row(keys.comment(run.case_id, comment.comment_id, number))) is not None:
+    while (known := sync.row(keys.comment(sync.case_id, comment.comment_id, number))) is not None:
         if known["state"] == "done":
-            _replace(run, known, messages.line(_EDITED_AWAY))
+            _replace(sync, known, messages.line(_EDITED_AWAY))
         number += 1
 
 
-def _tell_foreign_edit(run: Run, comment: Comment, row: Row) -> None:
-    """A comment that came from Slack (or from us) was edited on the case: show what it says now."""
-    now = comments.body_hash(comment.body)
-    if now == row.get("hash") or now in row.get("pending_hashes", ()):
+def _announce_case_edit(sync: CaseSync, comment: Comment, row: Row) -> None:
+    """Show the current text of a comment from Slack (or from ir-router) that was edited on the case."""
+    comment_hash = comments.body_hash(comment.body)
+    if comment_hash == row.get("hash") or comment_hash in row.get("pending_hashes", ()):
         return
-    _post_edit(run, comment, now)
-    table.update(keys.comment(run.case_id, comment.comment_id), "SET #hash = :hash", hash=now)
+    _post_edit(sync, comment, comment_hash)
+    table.update(keys.comment(sync.case_id, comment.comment_id), "SET #hash = :hash", hash=comment_hash)
 
 
-def _post_edit(run: Run, comment: Comment, now: str) -> None:
-    """Show an edited comment as a message of its own, once for each edit."""
+def _post_edit(sync: CaseSync, comment: Comment, comment_hash: str) -> None:
+    """Post the edited comment as a new message, once for each edit."""
     at = int(comment.last_updated_date.timestamp()) if comment.last_updated_date else 0
     for number, part in enumerate(messages.comment_parts(comment)):
-        claim = run.claim(keys.note(run.case_id, f"edited-{comment.comment_id}-{now[:16]}-{at}-{number}"))
+        claim = sync.claim(keys.note(sync.case_id, f"edited-{comment.comment_id}-{comment_hash[:16]}-{at}-{number}"))
         if claim is not None:
-            posting.post(run.slack, run.channel_id, claim, part)
+            posting.post(sync.slack, sync.channel_id, claim, part)

@@ -1,4 +1,4 @@
-"""The case's fields: the topic kept current, changes told from what to what."""
+"""Keep the channel's topic current, and announce changes of the case's fields with the old and the new value."""
 
 from __future__ import annotations
 
@@ -6,71 +6,86 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ir_router.cases import changes
+from ir_router.cases import changes, followed_fields
 from ir_router.cases.changes import FieldChange
+from ir_router.errors import RefusedError
 from ir_router.ledger import keys, leases
+from ir_router.observability import logger
 from ir_router.security_ir import gateway as security_ir
 from ir_router.slack import messages
 from ir_router.sync import posting
-from ir_router.sync.run import SLICE_SECONDS, Run
+from ir_router.sync.case_sync import SLICE_SECONDS, CaseSync
+
+_FORBIDDEN = "restricted_action"
 
 
-def set_topic(run: Run, channel: dict[str, Any]) -> None:
-    """Set the topic when Slack has another one: anybody can overwrite it, so it is compared with Slack itself."""
-    wanted = messages.topic(run.case.case_status, run.severity)
+def set_topic(sync: CaseSync, channel: dict[str, Any]) -> None:
+    """Set the topic if it differs from Slack's. Every member can overwrite it, so the ledger does not know it."""
+    wanted = messages.topic(sync.case.case_status, sync.severity)
     if html.unescape(str((channel.get("topic") or {}).get("value") or "")) != wanted:
-        # Not repeated without looking: each setting is a line in the channel.
-        run.slack.post("conversations.setTopic", channel=run.channel_id, topic=wanted)
+        try:
+            # Never repeated without a comparison: each change of the topic adds a line to the channel.
+            sync.slack.post("conversations.setTopic", channel=sync.channel_id, topic=wanted)
+        except RefusedError as error:
+            if error.code != _FORBIDDEN:
+                raise
+            # The first message shows the status as well. Comments and files must not wait for the topic.
+            logger.warning("channel.topic_rejected: a policy of the workspace forbids to set it")
 
 
-def remember(run: Run, shown: Mapping[str, str]) -> None:
-    """Store the fields that the notice has shown, without a word."""
-    if "change_count" not in run.lease.row:
-        leases.save(run.lease, change_count=0, **shown)
+def remember(sync: CaseSync, shown: Mapping[str, str]) -> None:
+    """Store the fields that the notice has shown, without an announcement."""
+    if "change_count" not in sync.lease.row:
+        leases.save(sync.lease, change_count=0, **shown)
 
 
-def tell_changes(run: Run) -> None:
-    """One message for what changed since the last that people were told.
+def announce_changes(sync: CaseSync) -> None:
+    """Post one message with the changes since the last announcement.
 
-    What is told is frozen in the claim; the stored fields then become what was told, so a change that comes
-    between a crash and the next run is told by itself.
+    The announced values are frozen in the claim and stored afterwards. A change between a crash and the next run is
+    therefore announced separately.
     """
     while True:
-        stored = run.lease.row
+        stored = sync.lease.row
         count = int(stored["change_count"])
-        key = keys.note(run.case_id, f"change-{count}")
-        row = run.row(key)
-        after = dict(row["fields"]) if row else changes.followed_fields(run.case, run.severity)
+        key = keys.note(sync.case_id, f"change-{count}")
+        row = sync.row(key)
+        after = dict(row["fields"]) if row else followed_fields.values(sync.case, sync.tags)
         differences = changes.differences(stored, after)
         if not differences and row is None:
+            if unannounced := changes.not_stored(stored, after):
+                # The last run did not follow these fields yet. Their next change is announced.
+                leases.save(sync.lease, **unannounced)
             return
         if differences:
-            by = dict(row["by"]) if row else _who(run, differences, _last_told(run, count))
-            claim = run.claim(key, fields=after, by=by)
+            by = dict(row["by"]) if row else _who(sync, differences, _last_announced_at(sync, count))
+            claim = sync.claim(key, fields=after, by=by)
             if claim is not None:
-                posting.post(run.slack, run.channel_id, claim, messages.changes(differences, by))
-        leases.save(run.lease, change_count=count + 1, **after)
+                posting.post(sync.slack, sync.channel_id, claim, messages.changes(differences, by))
+        leases.save(sync.lease, change_count=count + 1, **after)
 
 
-def _last_told(run: Run, count: int) -> float:
-    """When the channel was last told of the fields: by the change before this one, or by the notice."""
-    last = run.row(keys.note(run.case_id, f"change-{count - 1}")) or run.row(keys.note(run.case_id, "notice")) or {}
+def _last_announced_at(sync: CaseSync, count: int) -> float:
+    """Return when the fields were last announced: by the previous change, or by the notice."""
+    last = sync.row(keys.note(sync.case_id, f"change-{count - 1}")) or sync.row(keys.note(sync.case_id, "notice")) or {}
     return float(last.get("claimed_at") or 0.0)
 
 
-def _who(run: Run, differences: Sequence[FieldChange], last_told: float) -> dict[str, str]:
-    """Who made each change, as far as it is known, by the field's name.
+def _who(sync: CaseSync, differences: Sequence[FieldChange], last_announced_at: float) -> dict[str, str]:
+    """Return the author of each change by the field's name, as far as it is known.
 
-    That is the person who since then set this very value from Slack. When there is none for any of them, it is the
-    principal of the last edit; of several, the history does not say who made which.
+    The author is the user who has set this value from Slack since then. If no change has one, it is the principal of
+    the last edit: the case's history does not show which principal changed which field.
     """
-    rows = sorted(run.rows_of(keys.slack_change(run.case_id, "").sk), key=lambda row: float(row["at"]))
-    # What is told was read up to a slice before.
+    rows = sorted(sync.rows_of(keys.slack_change(sync.case_id, "").sk), key=lambda row: float(row["at"]))
+    # The announced values were read at most one slice earlier.
     from_slack = {
-        (row["field"], row["value"]): str(row["name"]) for row in rows if float(row["at"]) > last_told - SLICE_SECONDS
+        (row["field"], row["value"]): str(row["name"])
+        for row in rows
+        if float(row["at"]) > last_announced_at - SLICE_SECONDS
     }
     people = {one.name: from_slack[one.name, one.value] for one in differences if (one.name, one.value) in from_slack}
     if people:
         return people
-    principal = changes.changed_by(security_ir.edits(run.case_id))
+    principal = changes.changed_by(security_ir.edits(sync.case_id))
     return {one.name: messages.author(principal) for one in differences} if principal else {}

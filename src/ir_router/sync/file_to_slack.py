@@ -1,103 +1,161 @@
-"""An attachment of the case becomes a file in the channel."""
+"""Copy an attachment of the case to the channel, as a file.
+
+Slack shares a completed upload asynchronously, and sometimes never
+(https://github.com/slackapi/python-slack-sdk/issues/1277). An upload therefore counts only when files.info shows it in
+the channel.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Literal
 
-from ir_router import transfer
+from ir_router import clock, transfer
+from ir_router.cases.files import channels
 from ir_router.cases.limits import FILE_SIZE_LIMIT
 from ir_router.cases.models import Attachment
-from ir_router.errors import RefusedError, RetryLaterError, UncertainError
+from ir_router.errors import OutOfTimeError, RefusedError, RetryLaterError, UncertainError
 from ir_router.ledger import claims, keys, table
 from ir_router.ledger.claims import Claim
 from ir_router.observability import logger
 from ir_router.security_ir import gateway as security_ir
 from ir_router.settings import settings
 from ir_router.slack import messages
-
-if TYPE_CHECKING:
-    from ir_router.sync.files import Transfer
+from ir_router.sync.file_comments import key_of
+from ir_router.sync.file_transfer import YOUNG_SECONDS, NotReadyError, Transfer, is_app_error
 
 _SERVICE = "AWS Security Incident Response"
+# Slack knows a completed upload within seconds. If it does not, the request to complete it did not arrive.
+_UNKNOWN_SECONDS = 120.0
+# On a closed case a transfer that failed this often is not retried.
+_TRIES_ON_CLOSED_CASE = 3
+
+Outcome = Literal["copied", "too large", "empty", "closed"]
 
 
 class FileToSlack:
-    """One attachment, by its id."""
+    """One attachment of a case."""
 
-    def __init__(self, case_id: str, attachment_id: str, run: Transfer) -> None:
-        """Nothing is read or written yet."""
+    def __init__(self, case_id: str, attachment_id: str, file_transfer: Transfer) -> None:
+        """Store the ids. Nothing is read or written yet."""
         self._case_id = case_id
         self._attachment_id = attachment_id
-        self._run = run
+        self._transfer = file_transfer
         self._may_be_shared = False
+        self._moved = False
 
     def copy(self) -> None:
-        """Copy it once; one that is too large is named with how to get it."""
-        found = security_ir.get_case(self._case_id).case_attachments
-        attachment = next((one for one in found if one.attachment_id == self._attachment_id), None)
-        if attachment is None or attachment.attachment_status != "Verified" or not self._run.channel_id:
-            logger.info("an attachment cannot be copied now; the sync of the case asks again")
+        """Copy the attachment once. If it is too large, post a link to the case instead."""
+        case = security_ir.get_case(self._case_id)
+        attachment = next((one for one in case.case_attachments if one.attachment_id == self._attachment_id), None)
+        if attachment is None or attachment.attachment_status != "Verified" or not self._transfer.channel_id:
+            logger.info("file.not_copied_now: the case's synchronisation queues the attachment again")
             return
         key = keys.attachment(self._case_id, self._attachment_id)
-        claim = self._run.claim(key, origin="aws", file_name=attachment.file_name)
+        claim = self._transfer.claim(key, origin="aws", file_name=attachment.file_name)
         if claim is None:
             return
+        self._transfer.remember(claim)
         try:
-            # Files are known by the id that is kept in the claim before they can be seen.
-            is_shared = self._is_in_channel(str(claim.row.get("slack_file_id") or ""))
-            outcome = "copied" if is_shared else self._make(claim, attachment)
-        except (RefusedError, RetryLaterError, UncertainError) as error:
-            self._run.failed(claim, error, may_have_landed=self._may_be_shared)
+            outcome = self._settled(claim) or self._make(claim, attachment, closed=case.is_closed)
+        except (NotReadyError, RefusedError, RetryLaterError, UncertainError) as error:
+            self._transfer.failed(claim, error, may_have_landed=self._may_be_shared, moved=self._moved)
             raise
         claims.confirm(claim, outcome=outcome)
 
-    def _is_in_channel(self, file_id: str) -> bool:
-        """Whether the file of an earlier attempt was shared in the channel."""
-        if not file_id:
-            return False
-        try:
-            file = self._run.slack.read("files.info", file=file_id)["file"]
-        except RefusedError as error:
-            if error.code in ("file_not_found", "file_deleted"):
-                return False
-            raise
-        shares = file.get("shares") or {}
-        channels = {*file.get("channels", []), *file.get("groups", [])}
-        channels |= {channel for kind in ("public", "private") for channel in shares.get(kind) or {}}
-        return self._run.channel_id in channels
+    def _settled(self, claim: Claim) -> Outcome | None:
+        """Return the outcome if the file of an earlier attempt is in the channel, None if it never will be.
 
-    def _make(self, claim: Claim, attachment: Attachment) -> str:
+        The claim stores the Slack file's id before the file is visible. Raises NotReadyError while Slack may still
+        share it.
+        """
+        file_id = str(claim.row.get("slack_file_id") or "")
+        if not file_id:
+            return None
+        channel_ids = self._channels_of(file_id)
+        if self._transfer.channel_id in (channel_ids or ()):
+            return "copied"
+        patience = YOUNG_SECONDS if channel_ids is not None else _UNKNOWN_SECONDS
+        if clock.now() - float(claim.row.get("slack_file_at") or 0) < patience:
+            self._may_be_shared = True
+            raise NotReadyError("Slack does not show the uploaded file in the channel yet")
+        logger.warning("file.never_shared: Slack did not share an uploaded file", extra={"slack_file_id": file_id})
+        self._delete(file_id)
+        claims.note(claim, slack_file_id="")
+        return None
+
+    def _delete(self, file_id: str) -> None:
+        """Delete an upload that Slack did not share, so that it cannot appear next to the next one."""
+        try:
+            self._transfer.slack.read("files.delete", file=file_id)
+        except RefusedError as error:
+            if is_app_error(error):
+                raise
+            logger.info("file.not_deleted", extra={"code": error.code})
+
+    def _channels_of(self, file_id: str) -> set[str] | None:
+        """Return the channels in which files.info shows the file, or None if Slack does not know the file."""
+        try:
+            file = self._transfer.slack.read("files.info", file=file_id)["file"]
+        except RefusedError as error:
+            if is_app_error(error):
+                raise
+            return None
+        return channels(file)
+
+    def _make(self, claim: Claim, attachment: Attachment, *, closed: bool) -> Outcome:
+        if closed and self._transfer.transfers >= _TRIES_ON_CLOSED_CASE:
+            message = messages.attachment_not_retried(attachment.file_name)
+            self._transfer.post_once(f"attachment-closed-{self._attachment_id}", message)
+            return "closed"
         source_url = security_ir.download_url(self._case_id, self._attachment_id)
         with transfer.download(_SERVICE, source_url) as source:
             if source.length is None:
-                raise UncertainError(_SERVICE, "the download of an attachment", "no length was given")
+                raise UncertainError(_SERVICE, "the download of an attachment", "no Content-Length")
             if source.length > FILE_SIZE_LIMIT:
                 link = messages.console_link(self._case_id, settings().region)
                 message = messages.attachment_too_large(attachment.file_name, source.length, link)
-                self._run.say(f"attachment-too-large-{self._attachment_id}", message)
+                self._transfer.post_once(f"attachment-too-large-{self._attachment_id}", message)
                 return "too large"
             if source.length < 1:
-                self._run.say(
+                self._transfer.post_once(
                     f"attachment-empty-{self._attachment_id}", messages.attachment_empty(attachment.file_name)
                 )
                 return "empty"
-            answer = self._run.slack.read(
+            answer = self._transfer.slack.read(
                 "files.getUploadURLExternal", filename=attachment.file_name, length=source.length
             )
             url, file_id = str(answer["upload_url"]), str(answer["file_id"])
             transfer.check_slack_host(url)
-            # Both before the file can be seen: how a later run finds it, and how its own event is known as an echo.
-            claims.note(claim, slack_file_id=file_id)
-            table.put(
-                keys.slack_message(self._case_id, f"{file_id}#file"),
-                {"state": "done", "kind": "file", "origin": "aws", "attachment_id": self._attachment_id},
-            )
-            transfer.upload("Slack", "POST", url, source, source.length, source.content_type)
-        self._may_be_shared = True
-        self._run.slack.post(
-            "files.completeUploadExternal",
-            files=[{"id": file_id, "title": attachment.file_name}],
-            channel_id=self._run.channel_id,
-            initial_comment=messages.new_attachment(attachment),
-        )
+            self._transfer.begin(claim)
+            self._moved = True
+            transfer.upload("Slack", "POST", url, source, source.length, {"Content-Type": source.content_type})
+        self._share(claim, attachment, file_id)
         return "copied"
+
+    def _share(self, claim: Claim, attachment: Attachment, file_id: str) -> None:
+        """Share the uploaded file. Raises NotReadyError until files.info shows it in the channel."""
+        # Stored before the file is visible: a later run finds the file by its id, and its event counts as an echo.
+        claims.note(claim, slack_file_id=file_id, slack_file_at=clock.now())
+        table.put(
+            key_of(self._case_id, file_id),
+            {
+                "state": "done",
+                "kind": "file",
+                "origin": "aws",
+                "attachment_id": self._attachment_id,
+                "stored_name": attachment.file_name,
+            },
+        )
+        self._may_be_shared = True
+        try:
+            self._transfer.slack.post(
+                "files.completeUploadExternal",
+                files=[{"id": file_id, "title": attachment.file_name}],
+                channel_id=self._transfer.channel_id,
+                initial_comment=messages.new_attachment(attachment),
+            )
+        except (RefusedError, RetryLaterError, OutOfTimeError):
+            claims.note(claim, slack_file_id="")  # certainly not shared
+            raise
+        if self._transfer.channel_id not in (self._channels_of(file_id) or ()):
+            raise NotReadyError("Slack does not show the uploaded file in the channel yet")

@@ -1,9 +1,9 @@
-"""Hints: events on our bus that say "this case may have changed". They carry ids; the truth is read from the case."""
+"""Hints: events on the ir-router bus for cases that may have changed. They contain ids; the data is read from AWS."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ir_router import bus
 from ir_router.observability import logger
@@ -11,25 +11,31 @@ from ir_router.observability import logger
 SOURCE = "security-ir"
 
 
-class Hint(NamedTuple):
-    """A case that may have changed. `detail_type`: CaseCreated, CaseUpdated, CommentAdded or AttachmentAdded.
+DetailType = Literal["CaseCreated", "CaseUpdated", "CommentAdded", "AttachmentAdded"]
 
-    `row_digest` is the digest of the ListCases row that the poller saw, for the ledger to keep.
+
+class Hint(NamedTuple):
+    """A case that may have changed. `detail_type` is CaseCreated, CaseUpdated, CommentAdded or AttachmentAdded.
+
+    `row_digest` is the digest of the ListCases row that the poller saw. The ledger stores it after the synchronisation.
     """
 
     case_id: str
-    detail_type: str
+    detail_type: DetailType
     row_digest: str | None = None
 
 
 def publish(hints: Sequence[Hint]) -> int:
-    """Put the hints on the bus; the number of those that EventBridge did not take.
+    """Put the hints on the bus, and return the number that EventBridge rejected.
 
-    Such a hint is not lost: the next poll sees the same difference.
+    Rejected hints are not lost: the next poll finds the same difference.
     """
     refused = bus.put([bus.Event(SOURCE, hint.detail_type, _detail(hint)) for hint in hints])
     if refused:
-        logger.warning("EventBridge did not take hints", extra={"refused": len(refused), "codes": sorted(set(refused))})
+        logger.warning(
+            "hints.rejected: the next poll publishes them again",
+            extra={"refused": len(refused), "codes": sorted(set(refused))},
+        )
     return len(refused)
 
 

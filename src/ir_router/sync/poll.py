@@ -1,87 +1,121 @@
-"""The poller, every minute: what native events missed. An idle poll writes nothing.
+"""Find changes that native events missed, every minute. An idle poll writes nothing.
 
-It compares each row of ListCases with the stored one, deep-checks open cases in turn (attachments and some
-changes move no date), and comes back to cases with hints left over or a time of their own.
+The poller compares each row of ListCases with the stored one. It deep-checks open cases in turn, because attachments
+and some changes do not update a date. It also publishes cases with open hints and cases that asked for a revisit.
 """
 
 from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from ir_router import clock
-from ir_router.cases import changes
+from ir_router.cases import changes, fingerprints, followed_fields, quotas
+from ir_router.cases.fingerprints import Reading
 from ir_router.cases.imports import is_ours
 from ir_router.cases.models import CaseRow
 from ir_router.deadline import Deadline, LambdaContext, of_invocation
 from ir_router.errors import IrRouterError, NotConfiguredError, RefusedError, RetryLaterError, UncertainError
-from ir_router.ledger import keys, table
+from ir_router.ledger import keys, leases, table
 from ir_router.ledger.table import Row
 from ir_router.observability import logger, measure
 from ir_router.security_ir import gateway as security_ir
 from ir_router.settings import settings
 from ir_router.slack import credentials, messages
 from ir_router.slack.gateway import Slack
-from ir_router.sync import approvals, hints, members
-from ir_router.sync.hints import Hint
+from ir_router.sync import approvals, approver_watch, availability, hints, members
+from ir_router.sync.availability import Problem
+from ir_router.sync.hints import DetailType, Hint
 
 PAGE_BUDGET = 10
 DEEP_CHECK_BUDGET = 10
-# Slack makes about 20 channels and sets 20 topics a minute (tier 2); more cases at once would only wait for it.
+# Slack allows about 20 new channels and 20 topics per minute (tier 2), so more cases at once would only wait.
 NEW_CASES_BUDGET = 15
-# In one of so many of its turns a case's tags (the severity) are looked at instead of its comments.
+# One in this many deep checks of a case reads its tags (the severity) instead of its comments.
 TAGS_EVERY = 10
 _RESERVE_SECONDS = 30
-# Containments work without one.
-_NO_MEMBERSHIP = "SecurityIncidentResponseNotActiveException"
-# A case that was made just before the first poll, while Terraform was still at work, is a new one.
+# A new case is listed much sooner.
+_INVENTED_SECONDS = 3_600
+# How often the approvers are compared with those of before. A request compares them too, before it is shown.
+APPROVERS_EVERY_MINUTES = 15
+# A case that was created just before the first poll, while Terraform was still running, counts as new.
 _DEPLOYMENT_SECONDS = 300
 
 
-def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 - the schedule says nothing
-    """Publish a hint for every case that may have changed, and look after open approvals. Returns counts of hints."""
+@dataclass
+class _Listing:
+    """The rows of these pages, the token of the next page, and why the list ended early."""
+
+    rows: list[CaseRow]
+    cursor: str | None
+    problem: Problem | None = None
+
+
+def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 - the schedule's event is empty
+    """Publish a hint for every case that may have changed, and process open approvals. Returns counts of hints."""
     deadline = of_invocation(context, reserve=_RESERVE_SECONDS)
     open_approvals = list(table.query_index(keys.OPEN_APPROVALS_INDEX))
     try:
         answer = _publish_hints(deadline)
     finally:
-        # Containments are asked about and decided whatever becomes of the cases.
+        # Decisions about containments must not depend on the cases.
         approvals.poll(open_approvals, deadline)
-    measure("PollCompleted")
-    _measure_secrets()
+        if int(clock.now() // 60) % APPROVERS_EVERY_MINUTES == 0:
+            approver_watch.check(deadline)
     return answer
 
 
 def _publish_hints(deadline: Deadline) -> dict[str, int]:
     poller = table.get(keys.poller())
     first_poll = float(poller["first_poll_at"]) if poller else clock.now() - _DEPLOYMENT_SECONDS
-    rows, cursor = _rows((poller or {}).get("cursor"))
+    before = (poller or {}).get("cursor")
+    listing = _listing(before)
+    rows, cursor = listing.rows, listing.cursor
+    is_complete = before is None and cursor is None and listing.problem is None
     stored = {str(row["index_sk"]): row for row in table.query_index(keys.CASES_INDEX)}
     found: dict[str, Hint] = {}
+    if is_complete:
+        stored = _without_invented(stored, {row.case_id for row in rows})
     if _slack_is_configured():
         found |= _differences(rows, stored, first_poll)
         found |= _due(_without(stored, found))
-        found |= _deep_checks(_without(stored, found), deadline)
+        if listing.problem is None:
+            found |= _deep_checks(_without(stored, found), deadline)
     refused = hints.publish(list(found.values()))
-    _remember(poller, first_poll, cursor)
+    counted = _count_active(listing, poller or {})
+    unlisted = availability.noticed((poller or {}).get("unlisted"), listing.problem)
+    _remember(poller, first_poll, cursor, counted, unlisted)
     measure("SyncLagSeconds", _lag(stored.values()), "Seconds")
+    if listing.problem is None or listing.problem.is_known_state:
+        measure("PollCompleted")
     return {"listed": len(rows), "published": len(found) - refused, "refused": refused}
 
 
-def _measure_secrets() -> None:
-    """Once an hour, for the alarm on secrets older than 90 days."""
-    if int(clock.now() // 60) % 60 == 0:
-        measure("SecretAgeDays", credentials.oldest_secret_days())
+def _count_active(listing: _Listing, poller: Row) -> dict[str, int]:
+    """Add the active cases of these pages to those of earlier polls, and measure them after the last page.
+
+    Returns the counts so far, for the next poll; empty after the last page.
+    """
+    counted = quotas.add(quotas.count(listing.rows, clock.now()), poller.get("active") or {})
+    if listing.cursor is not None:
+        return counted
+    if listing.problem is None and (listing.rows or poller.get("cursor")):
+        measure("ActiveSelfManagedCases", counted["self_managed"])
+        measure("ActiveAwsSupportedCases", counted["aws_supported"])
+        measure("NewAwsSupportedCases", counted["new_aws_supported"])
+    return {}
 
 
 def _slack_is_configured() -> bool:
-    """Until the Slack app exists nothing can be brought over, and nobody needs to be told so of every case."""
+    """Whether the Slack app exists. Before that nothing can be copied, and a failure of every case would be noise."""
     try:
         credentials.bot_token()
     except NotConfiguredError as error:
-        logger.error("Slack is not configured yet", extra={"reason": str(error)})
+        logger.error("slack.not_configured", extra={"reason": str(error)})
         return False
     return True
 
@@ -90,25 +124,48 @@ def _without(stored: Mapping[str, Row], found: Mapping[str, Hint]) -> dict[str, 
     return {case_id: row for case_id, row in stored.items() if case_id not in found}
 
 
-def _rows(cursor: str | None) -> tuple[list[CaseRow], str | None]:
-    """At most ten pages, going on where the last poll's budget ended."""
-    rows: list[CaseRow] = []
-    token = cursor
+def _without_invented(stored: Mapping[str, Row], listed: Set[str]) -> dict[str, Row]:
+    """Delete the rows of cases that were never read and that AWS does not list, and return the others.
+
+    Everyone who can put events on the bus can send a hint for a case that does not exist. AWS may answer the calls for
+    it with any error, so the error does not count.
+    """
+    until = clock.now() - _INVENTED_SECONDS
+    kept: dict[str, Row] = {}
+    for case_id, row in stored.items():
+        is_known = case_id in listed or row.get("channel_id") or row.get("fingerprint") or row.get("row_digest")
+        if is_known or float(row.get("hinted_at") or clock.now()) > until or not _may_be_tried({**row, "next_try": 0}):
+            kept[case_id] = row
+            continue
+        logger.warning("poll.invented_case_removed: AWS lists no such case", extra={"case_id": case_id})
+        for one in list(table.query(keys.case(case_id).pk)):
+            table.delete(keys.Key(one["PK"], one["SK"]))
+    return kept
+
+
+def _listing(cursor: str | None) -> _Listing:
+    """Read at most ten pages, continuing where the last poll stopped. After a failure the next poll continues there."""
+    listing = _Listing([], cursor)
     for _ in range(PAGE_BUDGET):
         try:
-            page, token = security_ir.list_cases(token)
-        except RefusedError as error:
-            if error.code == _NO_MEMBERSHIP:
-                logger.warning("there are no cases: Security Incident Response has no active membership")
-                break
-            if token is None or error.code not in ("InvalidTokenException", "ValidationException"):
-                raise
-            # The stored token has expired: begin again.
-            page, token = security_ir.list_cases()
-        rows += page
-        if token is None:
+            page, listing.cursor = _page(listing.cursor)
+        except (RefusedError, RetryLaterError, UncertainError) as error:
+            listing.problem = availability.problem_of(error)
             break
-    return rows, token
+        listing.rows += page
+        if listing.cursor is None:
+            break
+    return listing
+
+
+def _page(token: str | None) -> tuple[list[CaseRow], str | None]:
+    try:
+        return security_ir.list_cases(token)
+    except RefusedError as error:
+        if token is None or error.code not in ("InvalidTokenException", "ValidationException"):
+            raise
+        # The stored token has expired, so start with the first page.
+        return security_ir.list_cases()
 
 
 def _differences(rows: list[CaseRow], stored: Mapping[str, Row], first_poll: float) -> dict[str, Hint]:
@@ -116,26 +173,31 @@ def _differences(rows: list[CaseRow], stored: Mapping[str, Row], first_poll: flo
     new = 0
     for row in sorted(rows, key=lambda row: row.created_date.timestamp() if row.created_date else 0.0):
         known = stored.get(row.case_id)
-        digest = changes.row_digest(row)
+        digest = fingerprints.row_digest(row)
         if known is None:
             created = row.created_date.timestamp() if row.created_date else clock.now()
             is_new = is_ours(created, row.case_status == "Closed", first_poll, settings().initial_import)
             if is_new and new < NEW_CASES_BUDGET:
                 new += 1
                 found[row.case_id] = Hint(row.case_id, "CaseCreated", digest)
-        elif known.get("row_digest") != digest and _may_be_tried(known):
+        elif fingerprints.row_differs(known.get("row_digest"), row) and _may_be_tried(known):
             found[row.case_id] = Hint(row.case_id, "CaseUpdated", digest)
     return found
 
 
 def _due(stored: Mapping[str, Row]) -> dict[str, Hint]:
-    """Cases with hints that no run has finished, and cases that asked to be visited about now."""
+    """Return cases with open hints, cases whose revisit is due, and closed ones whose retention has no end yet."""
     now = clock.now()
-    return {
+    found = {
         case_id: Hint(case_id, "CaseUpdated")
         for case_id, row in stored.items()
         if _may_be_tried(row) and (_has_open_hints(row) or 0 < float(row.get("due_at") or 0) <= now)
     }
+    # An earlier version stored none.
+    endless = (
+        case_id for case_id, row in stored.items() if row.get("closed") and not row.get("due_at") and _may_be_tried(row)
+    )
+    return {case_id: Hint(case_id, "CaseUpdated") for case_id in islice(endless, DEEP_CHECK_BUDGET)} | found
 
 
 def _has_open_hints(row: Row) -> bool:
@@ -143,7 +205,7 @@ def _has_open_hints(row: Row) -> bool:
 
 
 def _lag(stored: Iterable[Row]) -> float:
-    """The age in seconds of the oldest hint that no run has finished."""
+    """Return the age in seconds of the oldest open hint."""
     return max(
         (clock.now() - float(row["hinted_at"]) for row in stored if _has_open_hints(row) and "hinted_at" in row),
         default=0.0,
@@ -151,13 +213,13 @@ def _lag(stored: Iterable[Row]) -> float:
 
 
 def _may_be_tried(row: Row) -> bool:
-    """A case in back-off waits; one with a live lease is being worked on, and its holder sees what there is."""
+    """Whether a case is neither in back-off nor leased by a run, which sees new hints itself."""
     now = clock.now()
     return float(row.get("next_try") or 0) <= now and float(row.get("lease_until") or 0) < now
 
 
 def due_ranks(count: int, minute: int) -> range:
-    """Which of `count` open cases, sorted by id, are deep-checked in this minute: all in turn, no state kept."""
+    """Return which of `count` open cases, sorted by id, are deep-checked in this minute. No state is stored."""
     turns = _turns(count)
     return range(minute % turns, count, turns)
 
@@ -167,10 +229,10 @@ def _turns(count: int) -> int:
 
 
 def _deep_checks(stored: Mapping[str, Row], deadline: Deadline) -> dict[str, Hint]:
-    """Hints for the cases of this minute's turn that differ from what was stored of them.
+    """Return hints for the cases of this minute's turn that differ from their stored state.
 
-    One that cannot be checked gets a hint as well: its synchronisation meets the same trouble, with the case's own
-    back-off and telling. What a whole service does not answer to is left to the next turn.
+    A case that cannot be checked also gets a hint: its synchronisation has the same error, with the case's own back-off
+    and report. If a service does not respond, the remaining cases wait for their next turn.
     """
     opened = sorted(case_id for case_id, row in stored.items() if not row.get("closed") and row.get("fingerprint"))
     found: dict[str, Hint] = {}
@@ -185,28 +247,28 @@ def _deep_checks(stored: Mapping[str, Row], deadline: Deadline) -> dict[str, Hin
             with_tags = (turn + rank) % TAGS_EVERY == 0
             changed = _deep_check(case_id, row, Slack(deadline), with_tags=with_tags)
         except (RetryLaterError, UncertainError) as error:
-            logger.warning("the deep checks end early", extra={"case_id": case_id, "reason": str(error)})
+            logger.warning("poll.deep_checks_stopped", extra={"case_id": case_id, "reason": str(error)})
             break
         except IrRouterError as error:
-            logger.warning("a deep check failed", extra={"case_id": case_id, "reason": str(error)})
+            logger.warning("poll.deep_check_failed", extra={"case_id": case_id, "reason": str(error)})
             changed = "CaseUpdated"
         if changed:
             found[case_id] = Hint(case_id, changed)
     return found
 
 
-def _deep_check(case_id: str, row: Row, slack: Slack, *, with_tags: bool) -> str | None:
+def _deep_check(case_id: str, row: Row, slack: Slack, *, with_tags: bool) -> DetailType | None:
     case = security_ir.get_case(case_id)
-    if with_tags:
-        if security_ir.severity(case) != row.get("severity"):
-            return "CaseUpdated"
-        now = changes.fingerprint(case, None, members.response_team())
-    else:
-        now = changes.fingerprint(case, security_ir.comments(case_id), members.response_team())
-    changed = changes.what_differs(row.get("fingerprint"), now)
+    reading = Reading(
+        case,
+        members.response_team(),
+        comments=None if with_tags else security_ir.comments(case_id),
+        tags=security_ir.tags(case.case_arn) if with_tags else None,
+    )
+    changed = fingerprints.what_differs(row.get("fingerprint"), reading) or _complete(case_id, row, reading)
     if changed or not row.get("channel_id"):
         return changed
-    # The topic can be overwritten by anybody, so it is compared with Slack itself, not with the ledger.
+    # Every member can overwrite the topic, so it is compared with Slack itself, not with the ledger.
     channel = slack.read("conversations.info", channel=row["channel_id"])["channel"]
     if channel.get("is_archived") or channel.get("is_member") is False:
         return "CaseUpdated"
@@ -214,6 +276,28 @@ def _deep_check(case_id: str, row: Row, slack: Slack, *, with_tags: bool) -> str
     return None if topic == messages.topic(case.case_status, str(row.get("severity"))) else "CaseUpdated"
 
 
-def _remember(poller: Row | None, first_poll: float, cursor: str | None) -> None:
-    if poller is None or poller.get("cursor") != cursor:
-        table.put(keys.poller(), {"first_poll_at": first_poll, **({"cursor": cursor} if cursor else {})})
+def _complete(case_id: str, row: Row, reading: Reading) -> DetailType | None:
+    """Store the fields that an older version did not follow, without an announcement.
+
+    Returns the event to publish if the ledger has another value of a field, because the channel lacks that change.
+    """
+    fingerprint = fingerprints.completed(row["fingerprint"], reading)
+    if fingerprint is None:
+        return None
+    values = followed_fields.values(reading.case, reading.tags)
+    stored = leases.complete(case_id, values, fingerprint, instead_of=row["fingerprint"])
+    return "CaseUpdated" if changes.differences(stored, values) else None
+
+
+def _remember(
+    poller: Row | None,
+    first_poll: float,
+    cursor: str | None,
+    counted: Mapping[str, int],
+    unlisted: Mapping[str, Any] | None,
+) -> None:
+    if poller is None or poller.get("cursor") != cursor or poller.get("unlisted") != unlisted:
+        more: dict[str, Any] = {"cursor": cursor, "active": dict(counted)} if cursor else {}
+        if unlisted:
+            more["unlisted"] = dict(unlisted)
+        table.put(keys.poller(), {"first_poll_at": first_poll, **more})

@@ -1,54 +1,70 @@
-"""Posting to a channel exactly once: claim, look where an earlier attempt may have landed, post, confirm.
+"""Post to a channel exactly once: claim, search for the message of an earlier attempt, post, confirm.
 
-Slack has no idempotency key, so every message carries its ledger key as metadata and is looked for by it.
+Slack has no idempotency key, so every message contains its ledger key as metadata, by which it is found.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ir_router import clock
+from ir_router.cases.changes import digest
 from ir_router.errors import OutOfTimeError, RefusedError, RetryLaterError, UncertainError
 from ir_router.ledger import claims
 from ir_router.ledger.claims import Claim
+from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.slack.gateway import Slack
 from ir_router.slack.messages import Message
 
 EVENT_TYPE = "ir_router"
-# Slack's answers when a message of ours is gone, or the workspace lets nobody edit it any more.
+# Slack's error codes for a message that was deleted or can no longer be edited.
 CANNOT_BE_EDITED = frozenset({"message_not_found", "edit_window_closed", "cant_update_message"})
-# Slack's clock and ours may differ a little.
+# Slack's clock may differ from Lambda's.
 _CLOCK_SKEW_SECONDS = 60
 
 
-def post(slack: Slack, channel_id: str, claim: Claim, message: Message, **confirmed: Any) -> str:
-    """Make the claimed message exist once, confirm the claim, and return its `ts`.
+def post(
+    slack: Slack, channel_id: str, claim: Claim, message: Message, *, keeps_version: bool = False, **confirmed: Any
+) -> str:
+    """Post the claimed message if it does not exist, confirm the claim and return the message's `ts`.
 
-    `confirmed` is stored with the confirmation. A certain refusal gives the claim back before it is raised.
+    A rejection releases the claim and is raised.
+
+    Args:
+        slack: The gateway.
+        channel_id: The channel.
+        claim: The claim of this message.
+        message: The content.
+        keeps_version: Whether to store `version` of the message, by which a later change is noticed.
+        confirmed: Further values to store with the confirmation.
     """
     ts = find(slack, channel_id, claim, message.thread_ts) if claim.must_look else None
     if ts is None:
         try:
-            ts = _send(slack, channel_id, claim, message)
+            posted = _send(slack, channel_id, claim, message)
         except (RefusedError, RetryLaterError, OutOfTimeError):  # out of time: before it was sent, or after a 429
             claims.refused(claim)
             raise
         except UncertainError:
             claims.unanswered(claim, slack.deadline.settled_from_now)
             raise
+        ts = str(posted["ts"])
+        if keeps_version:
+            confirmed["versions"] = [version(posted.get("message") or {})]
     claims.confirm(claim, ts=ts, channel_id=channel_id, posted_at=clock.now(), **confirmed)
     return ts
 
 
 def find(slack: Slack, channel_id: str, claim: Claim, thread_ts: str | None = None) -> str | None:
-    """The `ts` of the message that carries the claim's key, or None. If there are two, the later ones are deleted."""
+    """Return the `ts` of the message with the claim's key, or None. Duplicates are deleted; the first one stays."""
     since = f"{float(claim.row.get('claimed_at', 0)) - _CLOCK_SKEW_SECONDS:.6f}"
     where: dict[str, Any] = {"channel": channel_id, "oldest": since, "include_all_metadata": True}
     method = "conversations.history"
     if thread_ts:
         where["ts"], method = thread_ts, "conversations.replies"
-    # A message of a thread's page may be its parent, which is in every page.
+    # Every page of a thread contains the parent message.
     found = sorted(
         {
             str(message["ts"])
@@ -57,7 +73,7 @@ def find(slack: Slack, channel_id: str, claim: Claim, thread_ts: str | None = No
         }
     )
     for surplus in found[1:]:
-        logger.error("deleted a message that was posted twice", extra={"key": claim.key.sk, "ts": surplus})
+        logger.error("message.duplicate_deleted", extra={"key": claim.key.sk, "ts": surplus})
         _delete(slack, channel_id, surplus)
     return found[0] if found else None
 
@@ -70,25 +86,58 @@ def _delete(slack: Slack, channel_id: str, ts: str) -> None:
             raise
 
 
-def replace(slack: Slack, channel_id: str, ts: str, message: Message) -> None:
-    """Set a message's content (chat.update can be repeated without harm)."""
-    slack.read("chat.update", channel=channel_id, ts=ts, text=message.text, blocks=message.blocks, parse="none")
+def is_unconfirmed(row: Row, ts: str) -> bool:
+    """Whether a row of a case is the open claim of a post that may have become the message with this `ts`."""
+    is_post = not str(row["SK"]).startswith("SLACK#") and row.get("state") == "claimed" and not row.get("refused")
+    return is_post and float(row.get("claimed_at") or 0) - _CLOCK_SKEW_SECONDS <= float(ts)
 
 
-def _send(slack: Slack, channel_id: str, claim: Claim, message: Message) -> str:
+def replace(slack: Slack, channel_id: str, ts: str, message: Message) -> str:
+    """Update a message's content, and return its new `version`. chat.update is idempotent."""
+    answer = slack.read(
+        "chat.update",
+        channel=channel_id,
+        ts=ts,
+        text=message.text,
+        blocks=message.blocks,
+        attachments=[],  # without it, attachments that another holder of the token added would stay
+        parse="none",
+    )
+    return version(answer.get("message") or {})
+
+
+def version(message: Mapping[str, Any]) -> str:
+    """Return a hash of a message's content as Slack stores it.
+
+    Slack adds ids, rewrites emoji and links, and returns the same form in answers, histories and events.
+    """
+    content = [message.get("text") or "", _without_ids(message.get("blocks") or []), message.get("attachments") or []]
+    return digest(content)
+
+
+def _without_ids(value: Any) -> Any:
+    """Return blocks without the block ids: Slack chooses others with each update."""
+    if isinstance(value, list):
+        return [_without_ids(one) for one in value]
+    if isinstance(value, Mapping):
+        return {name: _without_ids(inner) for name, inner in value.items() if name != "block_id"}
+    return value
+
+
+def _send(slack: Slack, channel_id: str, claim: Claim, message: Message) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "channel": channel_id,
         "text": message.text,
         "blocks": message.blocks,
         "metadata": {"event_type": EVENT_TYPE, "event_payload": _payload(claim)},
-        "parse": "none",  # or addresses in the fallback text would be made links
+        "parse": "none",  # otherwise Slack turns addresses in the fallback text into links
         "unfurl_links": False,
         "unfurl_media": False,
         "link_names": False,
     }
     if message.thread_ts:
         arguments["thread_ts"] = message.thread_ts
-    return str(slack.post("chat.postMessage", **arguments)["ts"])
+    return slack.post("chat.postMessage", **arguments)
 
 
 def _payload(claim: Claim) -> dict[str, str]:

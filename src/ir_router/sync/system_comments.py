@@ -1,4 +1,4 @@
-"""Comments of the system about itself, on the case: written once, never carried back to Slack."""
+"""Write ir-router's own comments on the case once. They are never copied to Slack."""
 
 from __future__ import annotations
 
@@ -14,15 +14,23 @@ ORIGIN = "system"
 
 
 def key_of(case_id: str, name: str) -> keys.Key:
-    """The ledger's row of the comment with that name."""
+    """Return the ledger key of the comment with this name."""
     return keys.note(case_id, f"system-{name}")
 
 
 def write(case_id: str, name: str, text: str) -> None:
-    """Write the comment once; `name` says what it is about and makes it this one (letters, digits, `._:-`).
+    """Write a comment on the case once.
 
-    A text that is too long for one becomes several, all claimed in one write: what a crash leaves over, the next run
-    of the case writes. Raises RefusedError, RetryLaterError or UncertainError.
+    A text that is too long for one comment becomes several. They are claimed in one write, so that after a crash the
+    next run of the case writes the remaining ones.
+
+    Args:
+        case_id: The case.
+        name: Identifies the comment (letters, digits, `._:-`).
+        text: The text without tag and reference.
+
+    Raises:
+        RefusedError, RetryLaterError, UncertainError: The Security IR gateway failed.
     """
     parts = _parts(case_id, name, text)
     claimed: Sequence[claims.Claim | claims.Done | claims.Held] | None = None
@@ -34,13 +42,13 @@ def write(case_id: str, name: str, text: str) -> None:
 
 
 def _parts(case_id: str, name: str, text: str) -> list[tuple[keys.Key, str, str]]:
-    """The key, the comment's whole text and the `clientToken` of each part."""
+    """Return the key, the complete text and the `clientToken` of each part."""
     texts = split(text, comments.part_length())
     found = []
     for number, part in enumerate(texts, start=1):
         own_name = f"{name}.part-{number}" if number > 1 else name
         numbered = f"(part {number} of {len(texts)}) " if len(texts) > 1 else ""
-        # Two deployments side by side, one for each workspace, write on the same case: each its own.
+        # The prefix separates two deployments (one for each workspace) that comment on the same case.
         token = comment_claims.token_for(settings().name_prefix, case_id, "system", own_name)
         found.append((key_of(case_id, own_name), comments.system_comment(part, own_name, numbered), token))
     return found

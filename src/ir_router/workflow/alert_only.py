@@ -1,7 +1,7 @@
-"""State "Alert Only": tell people by SNS, grouped where the detection says so.
+"""State "Alert Only": send an SNS alert, grouped by principal and detection if the detection asks for it.
 
-Grouped: the first event of a principal and detection alerts at once and opens a group for an hour; later ones are
-counted; the first execution waits for the hour's end and tells the count.
+The first event of a group sends its alert immediately and opens the group for one hour. Later events are counted. At
+the end of the hour the first execution sends the count.
 """
 
 from __future__ import annotations
@@ -12,52 +12,61 @@ from typing import Any, TypedDict
 from ir_router.errors import RefusedError
 from ir_router.ledger import audit, groups
 from ir_router.observability import logger
-from ir_router.workflow import detections, notices, wording
+from ir_router.workflow import attempts, detections, notices, wording, wording_alerts
 from ir_router.workflow.incident import Incident
 
 GROUP_SECONDS = groups.SECONDS
-_NOT_CONTAINED = "When they came the principal was not contained. What was told of the first holds for all of them."
+_NOT_CONTAINED = (
+    "The principal was not contained when these events arrived. The alert about the first event applies to all of them."
+)
 
 
 class AlertAnswer(TypedDict):
-    """`alerted` is False when the event was only counted."""
+    """The state's result. `alerted` is False if the event was only counted."""
 
     alerted: bool
     group_opened: bool
 
 
-def handle(task: Mapping[str, Any], _context: Any) -> AlertAnswer:
-    """Alert, or count the event in the group that is open."""
+def run_task(task: Mapping[str, Any], context: Any) -> AlertAnswer:
+    """Send the alert, or count the event in its open group or on the incident of its contained caller."""
     incident: Incident = task["incident"]
     execution = incident["execution"]["id"]
+    if attempts.handle(incident, context):
+        return {"alerted": False, "group_opened": False}
     group = group_of(incident)
     opener = groups.enter(group, execution)["execution"] if group is not None else execution
-    if opener != execution:
-        groups.count(opener, execution)
-        logger.info("counted in an open group", extra={"event_id": incident["event_id"], "group": group})
-        return {"alerted": False, "group_opened": False}
+    first = opener == execution
+    counted = 1 if first else _count(opener, incident)
+    if not _is_due(opener, incident, counted):
+        logger.info("alert.counted", extra={"event_id": incident["event_id"], "group": group})
+        return {"alerted": False, "group_opened": first}
     notices.alert(
         f"{incident['execution']['name']}/alert",
         incident["severity"],
         wording.alert_subject(incident),
-        wording.alert_only(incident, grouped=group is not None),
+        wording_alerts.alert_only(incident, grouped=group is not None, count=counted),
     )
     audit.append("alerted", wording.AUDIT_ACTOR, wording.record(incident), once=f"{execution}/alert_only")
-    logger.info("alerted", extra={"severity": incident["severity"], "event_id": incident["event_id"]})
-    return {"alerted": True, "group_opened": group is not None}
+    logger.info("alert.sent", extra={"severity": incident["severity"], "event_id": incident["event_id"]})
+    return {"alerted": True, "group_opened": group is not None and first}
 
 
 def count(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
-    """State "Alert the Count": tell how many events the group had, if there was more than the first.
+    """State "Alert the Count": send the number of events in the group if there was more than one.
 
-    Told by the group's first event; where that had to be acted upon (state "Open Case"), by the next one.
+    The group's first event sends it. For groups of the state "Open Case" the second event does, since the first one
+    waits for a decision.
     """
     incident: Incident = task["incident"]
     execution = incident["execution"]["id"]
     row = groups.counted(execution)
     counted = 1 + int(row["events"]) if row else 1
-    if row:
-        text = wording.alert_count(incident, counted)
+    needed = events_needed(incident)
+    if row and (needed == 1 or counted > needed):
+        text = wording_alerts.alert_count(
+            incident, counted, sorted({_caller_name(incident), *row.get("callers", ())}), needed=needed
+        )
         if "case_id" in row:
             text = wording.lines(text, "", _NOT_CONTAINED, f"Case: {row['case_id']}" if row["case_id"] else "")
         notices.alert(
@@ -74,21 +83,61 @@ def count(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
 
 
 def group_of(incident: Incident) -> str | None:
-    """The group that this event counts in, or None when it alerts for itself."""
+    """Return the event's group, or None if the event sends its own alert."""
+    if "quiet" in incident:
+        return groups.name_of(incident["quiet"], incident["account"]) if incident["quiet"] == "sample" else None
     found = detections.by_ids(incident["detections"])
     if not found:
         return None
     gravest = found[0]
     if gravest.grouped == "none" or (gravest.grouped == "reads" and not incident["read_only"]):
         return None
+    if gravest.grouped == "address":
+        return groups.name_of(gravest.id, incident["account"], incident["source_ip"] or "")
+    return groups.name_of(gravest.id, _caller(incident))
+
+
+def events_needed(incident: Incident) -> int:
+    """Return the number of events in the group that causes its first alert."""
+    found = detections.by_ids(incident["detections"])
+    return found[0].at_least if found and "quiet" not in incident else 1
+
+
+def _count(opener: str, incident: Incident) -> int:
+    """Count the event in the group of `opener` and return the number of its events so far."""
+    groups.count(opener, incident["execution"]["id"], _caller_name(incident))
+    row = groups.counted(opener)
+    return 1 + int(row["events"]) if row else 1
+
+
+def _is_due(opener: str, incident: Incident, counted: int) -> bool:
+    """Return whether this event sends the group's first alert: it is the first, or completes the number needed."""
+    execution = incident["execution"]["id"]
+    needed = events_needed(incident)
+    if needed == 1:
+        return opener == execution
+    if counted < needed:
+        return False
+    return bool(groups.enter(groups.name_of("alerted", opener), execution)["execution"] == execution)
+
+
+def _caller_name(incident: Incident) -> str:
     actor = incident["actor"]
-    who = actor["arn"] or actor["caller_arn"] or f"{actor['kind']} {actor['account']}"
-    return groups.name_of(gravest.id, who)
+    return wording.cut(actor["name"] or actor["caller_arn"] or "unknown")
+
+
+def _caller(incident: Incident) -> str:
+    """Return a text that differs for each caller. Callers without an ARN differ in their names and addresses."""
+    actor = incident["actor"]
+    named = actor["arn"] or actor["caller_arn"]
+    return named or " ".join((actor["kind"], actor["name"], actor["account"], incident["source_ip"] or ""))
 
 
 def _comment(case_id: str, execution: str, text: str) -> None:
     try:
         notices.comment(case_id, f"count-{execution}", text)
     except RefusedError as error:
-        # For certain and for good: a closed case takes no comments.
-        logger.warning("the case did not take the count", extra={"case_id": case_id, "code": error.code})
+        # A retry cannot help: a closed case accepts no comments.
+        logger.warning(
+            "case.comment_rejected: the case does not have the count", extra={"case_id": case_id, "code": error.code}
+        )

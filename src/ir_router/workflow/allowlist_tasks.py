@@ -1,7 +1,7 @@
 """The tasks "allowlist_add", "allowlist_list" and "allowlist_remove".
 
 {"task": "allowlist_add", "kind": "ip" or "principal", "value": "...", "reason": "...", "added_by": "...",
- "expires_at": "2026-01-31T00:00:00Z"}        (expires_at may be left out: for ever)
+ "expires_at": "2026-01-31T00:00:00Z"}        (without expires_at the entry never expires)
 {"task": "allowlist_list"}
 {"task": "allowlist_remove", "kind": "...", "value": "...", "reason": "...", "removed_by": "..."}
 """
@@ -15,39 +15,52 @@ from typing import Any
 from ir_router import clock
 from ir_router.errors import InvalidInputError
 from ir_router.ledger import allowlist as stored
+from ir_router.ledger.allowlist import Kind
 from ir_router.workflow import allowlist, check_allowlist, inputs
 
 
 def add(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
-    """Write an entry. Raises InvalidInputError, saying what is wrong with it."""
-    kind = inputs.text(task, "kind")
-    value = allowlist.checked(kind, inputs.text(task, "value"))
+    """Write an entry. Raises InvalidInputError if a field is invalid."""
+    kind, value = _entry(task)
     reason, added_by = inputs.text(task, "reason"), inputs.text(task, "added_by")
     expires_at = _moment(task.get("expires_at"))
     row = stored.add(kind, value, reason, added_by, expires_at)
-    return {"status": "added", "entry": _shown(row)}
+    warning = allowlist.without_effect(kind, value)
+    return {"status": "added", "entry": _shown(row)} | ({"warning": warning} if warning else {})
 
 
 def list_entries(_task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
-    """All entries: those of the deployment (`not_used` says what is wrong with one) and those that people added."""
+    """Return the entries of the deployment, then those of the ledger. `not_used` names the error of an ignored one."""
     deployed = [
         {"kind": entry.kind, "value": entry.value, "reason": entry.reason}
-        | ({"not_used": why} if (why := check_allowlist.refusal(entry)) else {})
+        | ({"not_used": why} if (why := check_allowlist.refusal(entry) or _without_effect(entry)) else {})
         for entry in check_allowlist.deployed_entries()
     ]
-    return {"entries": deployed + [_shown(row) for row in stored.entries()]}
+    return {"entries": deployed + [_shown(row) | _note(row) for row in stored.entries()]}
+
+
+def _without_effect(entry: allowlist.Entry) -> str | None:
+    return allowlist.without_effect(entry.kind, entry.value)
+
+
+def _note(row: Mapping[str, Any]) -> dict[str, str]:
+    why = allowlist.without_effect(row["kind"], row["value"])
+    return {"not_used": why} if why else {}
 
 
 def remove(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
-    """Remove an entry. Raises InvalidInputError when there is none."""
-    kind = inputs.text(task, "kind")
-    value = allowlist.checked(kind, inputs.text(task, "value"))
+    """Remove an entry. Raises InvalidInputError if it does not exist."""
+    kind, value = _entry(task)
     reason, removed_by = inputs.text(task, "reason"), inputs.text(task, "removed_by")
     if not stored.remove(kind, value, reason, removed_by):
-        raise InvalidInputError(
-            f"There is no {kind} entry {value}. Entries of the deployment are changed by Terraform."
-        )
+        raise InvalidInputError(f"There is no {kind} entry {value}. Change entries of the deployment in Terraform.")
     return {"status": "removed", "kind": kind, "value": value}
+
+
+def _entry(task: Mapping[str, Any]) -> tuple[Kind, str]:
+    given, value = inputs.text(task, "kind"), inputs.text(task, "value")
+    kind = allowlist.kind_of(given)
+    return kind, allowlist.checked(kind, value)
 
 
 def _moment(value: object) -> int | None:
@@ -56,10 +69,10 @@ def _moment(value: object) -> int | None:
     try:
         moment = datetime.fromisoformat(str(value))
     except ValueError:
-        raise InvalidInputError("expires_at is a time as 2026-01-31T00:00:00Z.") from None
+        raise InvalidInputError("expires_at must be an ISO 8601 time, for example 2026-01-31T00:00:00Z.") from None
     seconds = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     if seconds <= clock.now():
-        raise InvalidInputError("expires_at is in the past.")
+        raise InvalidInputError("expires_at must be in the future.")
     return seconds
 
 

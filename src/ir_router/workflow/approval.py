@@ -1,97 +1,134 @@
-"""The function security-incident-approval-handler: a person's decision reaches the waiting workflow.
+"""The function security-incident-approval-handler: deliver an analyst's decision to the waiting workflow.
 
-Payloads: `{"task_token", "decision", "analyst", "notes"?, "joined_events"?}` as documented for the command line, or
-`{"approval_id", "decision", "analyst": {"slack_user_id", "email", "name"}, "notes"?, "joined_events"?, "request_id"}`
-from the buttons in Slack. Whoever may invoke this function is trusted to say who decides: that an analyst is recorded
-as of Slack (`via`) is the caller's word too. With `joined_events` a decision counts only if no more events have joined
-than its maker saw.
+The command line sends `{"task_token", "decision", "analyst", "notes"?, "joined_events"?}`. The buttons in Slack send
+`{"approval_id", "decision", "analyst": {"slack_user_id", "email", "name"}, "notes"?, "joined_events"?, "request_id"}`.
 
-Every answer is `{"status", "message", ...}`; see docs/containment.md for the statuses.
+Every caller with permission to invoke this function is trusted to name the analyst, and to state that the decision
+came from Slack (`via`). With `joined_events` a decision counts only if no further events have joined since then.
+
+The decision `contain_creator` decides nothing about the request. It contains the creator of the key. With
+several creators, `creator` names one.
+
+Every response is `{"status", "message", ...}`; docs/containment.md lists the statuses.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, NotRequired, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ir_router import aws, observability
+from ir_router.cases import addresses
 from ir_router.errors import UncertainError
-from ir_router.ledger import approvals, audit
+from ir_router.ledger import approvals, audit, creators
+from ir_router.ledger.approvals import AnswerStatus
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
-from ir_router.workflow import notices, wording_decisions
+from ir_router.workflow import creator_request, notices, wording, wording_decisions
 from ir_router.workflow.incident import Analyst
 
-_DECISIONS = ("approve", "deny")
 _NOTES_LENGTH = 1_000
 _NAME_LENGTH = 200
 _MOST_EVENTS = 1_000_000_000
-# Who may not decide, as the audit and as people are told.
-_REFUSED = {
-    "owner": "the owner of the contained credentials, or of those that caused the incident, cannot decide about them.",
-    "perhaps_owner": "these credentials have an owner, who may not decide, and Slack does not show your e-mail "
-    "address, so that nobody can tell whether it is you. Add an e-mail address to your profile, or let somebody else "
-    "decide.",
+# Sent by -sync, which must not write the audit.
+_RECORD_CHANGE = "record_access_change"
+_CHANGES = frozenset({"approvers_changed", "watchers_outside"})
+Refusal = Literal["owner", "perhaps_owner"]
+# Reason in the audit log -> message to the analyst.
+_REFUSED: Mapping[Refusal, str] = {
+    "owner": "you own credentials that are part of this incident, so you cannot decide about it. Ask another analyst.",
+    "perhaps_owner": "the owner of these credentials cannot decide about them. ir-router cannot check whether you are "
+    "the owner, because Slack does not show your e-mail address as confirmed. Confirm it in your Slack profile, or ask "
+    "another analyst.",
 }
-# None of these proves that the decision was lost: the workflow's own word does (approvals, `receipt`).
+# None of these errors proves that the decision was lost; the workflow's receipt decides (ledger.approvals).
 _GONE = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 
-Answer = dict[str, Any]
-# The decision that this invocation recorded, as attributes of the row; None when somebody was first.
+
+class Answer(TypedDict):
+    """The response to the caller. If the approval is known, it also has the fields after `message`."""
+
+    status: AnswerStatus
+    message: str
+    approval_id: NotRequired[str]
+    kind: NotRequired[str]
+    decision: NotRequired[str]
+    decided_by: NotRequired[str | None]
+    slack_user_id: NotRequired[str]
+    decided_at: NotRequired[str]
+
+
+# The decision that this invocation recorded, as attributes of the row; None if another decision came first.
 Own = Mapping[str, Any] | None
 
 
-def handle(event: Mapping[str, Any], context: Any) -> Answer:
-    """Record the decision (the first one wins) and deliver it; one that was not delivered yet is delivered again."""
-    decision = str(event.get("decision", "")).strip().lower()
-    if decision not in _DECISIONS:
+def handle(event: Mapping[str, Any], context: Any) -> Answer | None:
+    """Record a decision and deliver it to Step Functions. The first decision wins; an undelivered one is retried."""
+    if event.get("task") == _RECORD_CHANGE:
+        _record_change(event)
+        return None
+    wanted = str(event.get("decision", "")).strip()
+    decision = approvals.answer_of(wanted)
+    if decision is None and wanted.lower() != creators.CONTAIN:
         return {
             "status": "unknown_decision",
-            "message": f"Nothing was decided: decision is approve or deny, not {str(event.get('decision'))[:50]!r}.",
+            "message": "Decision not recorded: `decision` must be approve, deny or contain_creator, "
+            f"not {str(event.get('decision'))[:50]!r}.",
         }
     analyst = _analyst(event.get("analyst"))
     if analyst is None:
-        return {"status": "analyst_missing", "message": "Nothing was decided: say who decides in the field analyst."}
+        return {"status": "analyst_missing", "message": "Decision not recorded: `analyst` is required."}
     seen = event.get("joined_events")
     if seen is not None and not (type(seen) is int and 0 <= seen <= _MOST_EVENTS):
         return {
             "status": "unknown_joined_events",
-            "message": "Nothing was decided: joined_events is how many events had joined when you looked, for example "
-            "0; the message in the queue and the task list_approvals tell it.",
+            "message": "Decision not recorded: `joined_events` must be the number of joined events that you reviewed, "
+            "for example 0. The message in the queue and the task list_approvals show the number.",
         }
     approval_id = _approval_id(event)
     row = approvals.get(approval_id) if approval_id else None
     if row is None:
         return {
             "status": "unknown_token",
-            "message": "Nothing was decided: no approval belongs to this token. Take taskToken from the body of the "
-            "message in the queue, or ask for what is pending with the task list_approvals.",
+            "message": "Decision not recorded: no approval request has this token. Copy taskToken from the body of the "
+            "message in the queue, or list the pending requests with the task list_approvals.",
         }
     observability.correlate(str(row.get("execution_name", row["approval_id"])))
     refused = _refusal(row, analyst)
     if refused is not None:
         request = str(event.get("request_id") or getattr(context, "aws_request_id", ""))
-        _record_refusal(row, decision, analyst, refused, request)
-        return _answer(row, "not_allowed", f"Nothing was decided: {_REFUSED[refused]}")
+        _record_refusal(row, decision or creators.CONTAIN, analyst, refused, request)
+        return _answer(row, "not_allowed", f"Decision not recorded: {_REFUSED[refused]}")
+    if decision is None:
+        status, message = creator_request.carry_out(row, str(event.get("creator") or ""), analyst)
+        _publish("ApprovalRequested", row)
+        return _answer(row, status, message)
     notes = str(event.get("notes") or "")[:_NOTES_LENGTH]
     pending = row["state"] == approvals.PENDING
     won = pending and approvals.decide(row, decision, analyst, notes, joined_events=seen)
     own = {"decision": decision, "analyst": dict(analyst)} if won else None
     row = approvals.get(row["approval_id"]) or row
     if seen is not None and row["state"] == approvals.PENDING:
-        return _answer(row, "events_joined", _joined(row, seen, analyst))
-    answer = _deliver(row, own) if row["state"] == approvals.DECIDED else _told(row, own)
+        return _answer(row, "events_joined", _events_joined_message(row, seen, analyst))
+    answer = _deliver(row, own) if row["state"] == approvals.DECIDED else _current_answer(row, own)
     if won:
-        logger.info("decision recorded", extra={"approval_id": row["approval_id"], "status": answer["status"]})
+        logger.info("approval.decision_recorded", extra={"approval_id": row["approval_id"], "status": answer["status"]})
         _publish("ApprovalDecided", row)
     return answer
 
 
+def _record_change(event: Mapping[str, Any]) -> None:
+    """Record in the audit that others changed who may decide or read (`sync.access_changes`)."""
+    action, details = str(event.get("action")), event.get("details")
+    if action in _CHANGES and isinstance(details, Mapping):
+        audit.append(action, wording.AUDIT_ACTOR, dict(details), once=str(event.get("once")))
+
+
 def _deliver(row: Row, own: Own) -> Answer:
-    """Send the recorded decision to Step Functions; "approved" or "denied" is said only when it was taken."""
+    """Send the recorded decision to Step Functions. Only an accepted one is reported as approved or denied."""
     token = approvals.token_of(row["approval_id"])
     if token is None:
         return _undelivered(row, "the token has expired", own)
@@ -99,28 +136,34 @@ def _deliver(row: Row, own: Own) -> Answer:
         aws.client("stepfunctions").send_task_success(taskToken=token, output=json.dumps(_output(row)))
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        logger.warning("the decision was not taken", extra={"approval_id": row["approval_id"], "code": code})
-        return _undelivered(row, code, own) if code in _GONE else _told(row, own)
+        logger.warning(
+            "approval.delivery_rejected: Step Functions did not accept the decision",
+            extra={"approval_id": row["approval_id"], "code": code},
+        )
+        return _undelivered(row, code, own) if code in _GONE else _current_answer(row, own)
     except BotoCoreError as error:
-        logger.warning("no answer to the decision", extra={"error": type(error).__name__})
-        return _told(row, own)
+        logger.warning(
+            "approval.delivery_uncertain: Step Functions did not respond", extra={"error": type(error).__name__}
+        )
+        return _current_answer(row, own)
     approvals.delivered(row["approval_id"])
-    return _told({**row, "state": approvals.DELIVERED}, own)
+    return _current_answer({**row, "state": approvals.DELIVERED}, own)
 
 
 def _undelivered(row: Row, why: str, own: Own) -> Answer:
-    """Step Functions does not know the token: what the workflow itself says, or whether it runs at all, decides."""
+    """Settle a decision whose token Step Functions rejects: the workflow's receipt or the execution's status counts."""
     status = _execution_status(row)
     row = approvals.get(row["approval_id"]) or row
     if row["state"] == approvals.DECIDED and status in ("ABORTED", "TIMED_OUT", "FAILED", "SUCCEEDED"):
-        approvals.too_late(row["approval_id"], f"the workflow ended before ({status.lower().replace('_', ' ')}, {why})")
+        status = status.lower().replace("_", " ")
+        approvals.too_late(row["approval_id"], f"the workflow had already ended ({status}, {why})")
         row = approvals.get(row["approval_id"]) or row
         _publish("ApprovalTimedOut", row)
-    return _told(row, own)
+    return _current_answer(row, own)
 
 
 def _execution_status(row: Row) -> str:
-    """The execution's status, or UNKNOWN when Step Functions does not tell."""
+    """Return the execution's status, or UNKNOWN if Step Functions does not respond."""
     try:
         return str(aws.client("stepfunctions").describe_execution(executionArn=row["execution"])["status"])
     except ClientError as error:
@@ -130,14 +173,16 @@ def _execution_status(row: Row) -> str:
         return "UNKNOWN"
 
 
-def _told(row: Row, own: Own) -> Answer:
-    """The answer for the row as it stands, which may hold another decision than the caller's own by now."""
+def _current_answer(row: Row, own: Own) -> Answer:
+    """Return the response for the row's current state. The row may hold another decision than the caller's own."""
     state, decision = row["state"], str(row.get("decision", ""))
     who = wording_decisions.decider(row.get("analyst"))
     if state == approvals.EXPIRED:
-        return _answer(row, "too_late", f"Too late: {row.get('why', 'the workflow waits no longer')}. {_left(row)}")
+        return _answer(
+            row, "too_late", f"Too late: {row.get('why', 'the workflow no longer waits for it')}. {_aftermath(row)}"
+        )
     if not decision:
-        return _answer(row, "pending", "Nothing was decided yet.")
+        return _answer(row, "pending", "No decision has been made yet.")
     when = wording_decisions.at(row["decided_at"]) if "decided_at" in row else "already"
     past = wording_decisions.PAST[decision]
     if state == approvals.DELIVERED:
@@ -148,19 +193,20 @@ def _told(row: Row, own: Own) -> Answer:
     return _answer(
         row,
         "recorded",
-        f"Recorded: {decision} by {who}, {when}. It has not reached the workflow yet and is delivered again by itself.",
+        f"Decision recorded: {decision}, by {who}, {when}. It has NOT taken effect yet, because it has not reached the "
+        "workflow. ir-router retries the delivery automatically.",
     )
 
 
-def _left(row: Row) -> str:
-    """How it stands when it is too late to decide, and what a person can do."""
+def _aftermath(row: Row) -> str:
+    """Return the current state after the deadline, and the action that an analyst can take."""
     if row["kind"] == "contain":
-        return f"{row.get('who', 'The principal')} was NOT contained. Act by hand if it must be."
-    commands = wording_decisions.release_commands(row.get("principals", []))
-    return f"The containment stays until someone releases it. To release: {commands}"
+        return f"{row.get('who', 'The principal')} was NOT contained. Contain it by hand now."
+    commands = wording_decisions.release_commands(approvals.principals_of(row))
+    return f"The containment stays until you release it. To release it, run: {commands}"
 
 
-def _answer(row: Row, status: str, message: str) -> Answer:
+def _answer(row: Row, status: AnswerStatus, message: str) -> Answer:
     answer: Answer = {"status": status, "message": message, "approval_id": row["approval_id"], "kind": row["kind"]}
     if row.get("decision"):
         answer["decision"] = row["decision"]
@@ -174,19 +220,22 @@ def _answer(row: Row, status: str, message: str) -> Answer:
 
 
 def _publish(detail_type: str, row: Row) -> None:
-    """Tell Slack. A failure must not fail a decision that stands; the workflow's receipt tells once more."""
+    """Announce the decision to Slack. A failure must not fail the decision: the workflow's receipt announces again."""
     try:
-        notices.publish(detail_type, {"approval_id": row["approval_id"], "decision": row["decision"]})
+        notices.publish(detail_type, {"approval_id": row["approval_id"], "decision": row.get("decision")})
     except (BotoCoreError, ClientError, UncertainError) as error:
-        logger.error("the decision was not announced", extra={"error": type(error).__name__})
+        logger.error(
+            "approval.announcement_failed: the decision stands, but Slack was not notified",
+            extra={"error": type(error).__name__},
+        )
 
 
 def _output(row: Row) -> dict[str, Any]:
-    """What the waiting state gets as its result."""
+    """Return the output for the waiting state. The address stays out of the execution's history."""
     return {
         "approval_id": row["approval_id"],
         "decision": row["decision"],
-        "analyst": row["analyst"],
+        "analyst": {name: value for name, value in row["analyst"].items() if name != "email"},
         "notes": row.get("notes", ""),
         "decided_at": wording_decisions.iso(row["decided_at"]),
     }
@@ -201,7 +250,7 @@ def _approval_id(event: Mapping[str, Any]) -> str | None:
 
 
 def _analyst(value: object) -> Analyst | None:
-    """Who decides: a name from the command line, or a person as Slack knows them."""
+    """Return the analyst: a name from the command line, or a Slack user."""
     if isinstance(value, str) and value.strip():
         return {"name": value.strip()[:_NAME_LENGTH], "via": approvals.CLI}
     if isinstance(value, Mapping):
@@ -220,28 +269,32 @@ def _analyst(value: object) -> Analyst | None:
     return None
 
 
-def _refusal(row: Row, analyst: Analyst) -> str | None:
-    """Why this person may not decide (of `_REFUSED`), or None. A name from the command line is no e-mail address."""
-    owners = {str(owner).casefold() for owner in row.get("owners", [])}
-    email = str(analyst.get("email", "")).casefold()
-    if email in owners:
+def _refusal(row: Row, analyst: Analyst) -> Refusal | None:
+    """Return the key in `_REFUSED` if this analyst may not decide, else None.
+
+    A name from the command line is not an e-mail address, so it is never compared with the owners.
+    """
+    named = [str(owner) for owner in row.get("owners", [])]
+    owners = {addresses.same_mailbox(owner) or owner for owner in named}
+    email = addresses.same_mailbox(str(analyst.get("email", "")))
+    if email in owners or analyst.get("slack_user_id") in {*named, *row.get("owner_ids", [])}:
         return "owner"
     if owners and not email and analyst["via"] == approvals.SLACK:
         return "perhaps_owner"
     return None
 
 
-def _joined(row: Row, seen: int, analyst: Analyst) -> str:
-    """Why nothing was decided: events that the person did not see; and what to do."""
-    now = int(row.get("joined_events", 0))
-    more = f"{now - seen} more {'event' if now - seen == 1 else 'events'} joined since you opened this"
+def _events_joined_message(row: Row, seen: int, analyst: Analyst) -> str:
+    """Return the message for an analyst who has not seen the latest events."""
+    count = int(row.get("joined_events", 0))
+    more = f"{count - seen} more {'event' if count - seen == 1 else 'events'} joined since you opened this"
     if analyst["via"] == approvals.SLACK:
-        return f"Nothing was decided: {more}. Look at the message again, then press."
-    return f"Nothing was decided: {more}. Look at the task list_approvals, then decide with joined_events {now}."
+        return f"Decision not recorded: {more}. Review the updated message, then press the button again."
+    return f"Decision not recorded: {more}. Run the task list_approvals, then decide with joined_events {count}."
 
 
-def _record_refusal(row: Row, decision: str, analyst: Analyst, reason: str, request: str) -> None:
-    """Leave it in the audit, once for each request, however often Lambda carries it out."""
+def _record_refusal(row: Row, decision: str, analyst: Analyst, reason: Refusal, request: str) -> None:
+    """Write the refusal to the audit log, once for each request, however often Lambda retries it."""
     details = {
         "approval_id": row["approval_id"],
         "execution": row["execution"],
@@ -251,4 +304,4 @@ def _record_refusal(row: Row, decision: str, analyst: Analyst, reason: str, requ
         "slack_user_id": analyst.get("slack_user_id"),
     }
     once = f"{row['approval_id']}/refused/{request}" if request else None
-    audit.append("decision_refused", analyst["name"], details, once=once)
+    audit.append("decision_refused", approvals.actor(analyst), details, once=once)

@@ -1,60 +1,88 @@
-"""Changing a principal in IAM, each change read back.
+"""Change a principal in IAM and verify each change by reading it back.
 
-A change that fails does not stop the others. What could not be done or verified raises ChangeFailedError at the end,
-with everything that was tried: the state machine tries again, and people are told exactly what is done and what not.
+A failed change does not stop the others. At the end ChangeFailedError names every change, made or not: the state
+machine retries, and the alert lists the completed and the missing changes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ir_router import clock
+from ir_router import clock, together
 from ir_router.errors import IrRouterError
+from ir_router.ledger.containments import Lock
 from ir_router.observability import logger
-from ir_router.workflow import iam
+from ir_router.settings import settings
+from ir_router.workflow import deny_policy, iam, rejections
 from ir_router.workflow.incident import ActionTaken, Principal
+from ir_router.workflow.rejections import Rejection
 
 # IAM shows a change after some seconds: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html
 _READ_BACK_TRIES = 8
-_READ_BACK_PAUSE_SECONDS = 1.0
+_PAUSE_SECONDS = 1.0
 DENY = "deny policy attached"
-# IAM's refusals that trying again does not mend: 10 policies are attached already, or an organisation forbids it.
-REFUSED_FOR_GOOD = frozenset({"LimitExceeded", "PolicyNotAttachable", "AccessDenied", "UnmodifiableEntity"})
+DISABLED = "key {target} disabled"
+# Not an error of IAM: the policy does not deny everything any more, because someone replaced its document.
+ALTERED = "DenyPolicyAltered"
+# The invocation's last seconds, for reading the changes of two principals back.
+_RESERVE_SECONDS = 25.0
 
 
 class ChangeFailedError(IrRouterError):
-    """Some changes were not made, or reading back does not show them; `actions` are all that were tried."""
+    """Some changes failed or could not be verified. `actions` are all attempted changes."""
 
     def __init__(self, actions: Sequence[ActionTaken]) -> None:
-        """Name in the message what is undone and done of whom: Step Functions hands it on, and people act by it."""
+        """List the missing and the verified changes of each principal: Step Functions passes the text to the alert."""
         by_principal: dict[str, list[ActionTaken]] = {}
         for action in actions:
             by_principal.setdefault(action.get("principal", ""), []).append(action)
-        super().__init__(" | ".join(_told_of(arn, of_them) for arn, of_them in by_principal.items()))
+        summary = " | ".join(_summary_of(arn, of_them) for arn, of_them in by_principal.items())
+        undone = [action for action in actions if not action["verified"]]
+        remedies = dict.fromkeys(rejections.remedy(one.get("error", ""), one.get("reason", "")) for one in undone)
+        super().__init__(". ".join(filter(None, [summary, *remedies])))
         self.actions = list(actions)
 
 
-def _told_of(arn: str, actions: Sequence[ActionTaken]) -> str:
-    undone = "; ".join(told(action) for action in actions if not action["verified"])
-    done = "; ".join(told(action) for action in actions if action["verified"])
-    parts = [f"not done or not verified: {undone}" if undone else "", f"done: {done}" if done else ""]
+class ChangeRefusedError(ChangeFailedError):
+    """IAM rejected every missing change in a way that a retry cannot help. The state machine does not retry it."""
+
+
+def failed(actions: Sequence[ActionTaken]) -> ChangeFailedError:
+    """Return the error for changes of which some are missing: ChangeRefusedError if no retry can help."""
+    undone = [action for action in actions if not action["verified"]]
+    final = all(action.get("retry") == "never" for action in undone)
+    return (ChangeRefusedError if final else ChangeFailedError)(actions)
+
+
+def _summary_of(arn: str, actions: Sequence[ActionTaken]) -> str:
+    undone = "; ".join(_missing(action) for action in actions if not action["verified"])
+    done = "; ".join(describe(action) for action in actions if action["verified"])
+    parts = [f"NOT done or not verified: {undone}" if undone else "", f"done: {done}" if done else ""]
     return (f"{arn}: " if arn else "") + " - ".join(part for part in parts if part)
+
+
+def _missing(action: ActionTaken) -> str:
+    why = rejections.describe(action.get("error", ""), action.get("reason", ""))
+    return f"{describe(action)} ({why})" if why else describe(action)
 
 
 @dataclass(frozen=True)
 class State:
-    """A principal as IAM shows it: its keys with their status, and whether the deny policy is attached."""
+    """A principal in IAM: access key id -> status, whether the deny policy is attached, and the other policies."""
 
     keys: Mapping[str, str]
     denied: bool
+    policies: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Change:
-    """One change. `what` is told to people (`{target}` stands for the key); `shown` says whether a state shows it."""
+    """One change. `what` describes it (`{target}` is the key); `shown` checks whether a state has it."""
 
     what: str
     target: str
@@ -63,29 +91,37 @@ class Change:
 
 
 def read(principal: Principal) -> State:
-    """The principal's state in IAM, now."""
-    return State(iam.access_keys(principal), iam.is_denied(principal))
+    """Read the principal's current state from IAM."""
+    attached, keys = together.both(partial(iam.attached_policies, principal), partial(iam.access_keys, principal))
+    deny_policy = settings().require("deny_policy_arn")
+    others = sorted(arn for arn in attached if arn != deny_policy)
+    return State(keys, deny_policy in attached, others)
 
 
-def told(action: ActionTaken) -> str:
-    """The change in words, with the key's full id."""
+def describe(action: ActionTaken) -> str:
+    """Describe the change, with the key's full id."""
     return action["what"].format(target=action["target"])
 
 
+def disabled(part: Mapping[str, Any]) -> list[str]:
+    """Return the keys that a `PrincipalResult` shows as disabled, without any that were not verified."""
+    return [str(taken["target"]) for taken in part["actions"] if taken["what"] == DISABLED and taken["verified"]]
+
+
 def deny(principal: Principal) -> Change:
-    """Attach the deny policy."""
+    """Return the change that attaches the deny policy."""
     return Change(DENY, "", lambda: iam.deny(principal), lambda state: state.denied)
 
 
 def lift_deny(principal: Principal) -> Change:
-    """Detach the deny policy."""
+    """Return the change that detaches the deny policy."""
     return Change("deny policy detached", "", lambda: iam.lift_deny(principal), lambda state: not state.denied)
 
 
 def disable(principal: Principal, key: str) -> Change:
-    """Disable a key; one that is gone counts as disabled."""
+    """Return the change that disables a key. A missing key counts as disabled."""
     return Change(
-        "key {target} disabled",
+        DISABLED,
         key,
         lambda: iam.set_key_status(principal, key, iam.INACTIVE),
         lambda state: state.keys.get(key) != iam.ACTIVE,
@@ -93,7 +129,7 @@ def disable(principal: Principal, key: str) -> Change:
 
 
 def enable(principal: Principal, key: str) -> Change:
-    """Enable a key; one that somebody has deleted meanwhile cannot be, and is let be."""
+    """Return the change that enables a key. A key that was deleted meanwhile counts as done."""
     return Change(
         "key {target} enabled",
         key,
@@ -103,50 +139,102 @@ def enable(principal: Principal, key: str) -> Change:
 
 
 def delete(principal: Principal, key: str) -> Change:
-    """Delete a key for good."""
+    """Return the change that permanently deletes a key."""
     return Change(
         "key {target} deleted", key, lambda: iam.delete_key(principal, key), lambda state: key not in state.keys
     )
 
 
-def make(principal: Principal, wanted: Sequence[Change]) -> list[ActionTaken]:
-    """Make the changes in their order and read them back. Raises ChangeFailedError unless all are verified.
+def retry_until(lock: Lock) -> float:
+    """Return until when the invocation that holds this lock may retry rejected changes, in seconds since the epoch."""
+    return float(lock.row["lock_until"]) - settings().settle_seconds - _RESERVE_SECONDS
 
-    An error that leaves a request under way (no answer) is raised as it is, and at once.
+
+def make(
+    principal: Principal, wanted: Sequence[Change], *, until: float, altered: bool | None = None
+) -> list[ActionTaken]:
+    """Make the changes in order and read them back.
+
+    Args:
+        principal: The principal to change.
+        wanted: The changes.
+        until: Until when to retry changes that IAM rejected for a moment: it is busy, or a new permission of the role
+            does not apply everywhere yet (`retry_until`).
+        altered: Whether the deny policy no longer denies everything; read now if it is not given and needed.
+
+    Returns:
+        The changes, all verified.
+
+    Raises:
+        ChangeFailedError: A change was rejected or could not be verified.
+        ClientError, BotoCoreError: IAM did not respond, or failed with a server error, so the effect is unknown.
     """
-    errors: dict[int, str] = {}
-    for number, change in enumerate(wanted):
-        try:
-            change.make()
-        except ClientError as error:
-            if int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)) >= 500:
-                raise
-            errors[number] = error.response["Error"]["Code"]
-            logger.error("a change in IAM was refused", extra={"change": change.what, "code": errors[number]})
-    actions = _read_back(principal, wanted, errors)
+    denies = any(change.what == DENY for change in wanted)
+    altered = denies and (deny_policy.is_altered() if altered is None else altered)
+    rejected = {number: rejection for number, change in enumerate(wanted) if (rejection := _try(change))}
+    while clock.now() + _PAUSE_SECONDS < until and (waiting := _worth_a_retry(principal, wanted, rejected)):
+        clock.sleep(_PAUSE_SECONDS)
+        for number in waiting:
+            rejection = _try(wanted[number])
+            if rejection is None:
+                del rejected[number]
+            else:
+                rejected[number] = rejection
+    for number, rejection in rejected.items():
+        why = {"code": rejection["error"], "reason": rejection["reason"]}
+        logger.error("iam.change_rejected", extra={"change": wanted[number].what, **why})
+    actions = _read_back(principal, wanted, rejected)
+    if altered:
+        actions = [_not_denied(action) if action["what"] == DENY else action for action in actions]
     if not all(action["verified"] for action in actions):
-        raise ChangeFailedError(actions)
+        raise failed(actions)
     return actions
 
 
-def _read_back(principal: Principal, wanted: Sequence[Change], errors: Mapping[int, str]) -> list[ActionTaken]:
+def _not_denied(action: ActionTaken) -> ActionTaken:
+    return action if action.get("error") else {**action, "verified": False, "error": ALTERED, "retry": "never"}
+
+
+def _try(change: Change) -> Rejection | None:
+    """Make a change. Returns why IAM rejected it, or None."""
+    try:
+        change.make()
+    except ClientError as error:
+        if int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)) >= 500:
+            raise
+        return rejections.read(error)
+    return None
+
+
+def _worth_a_retry(principal: Principal, wanted: Sequence[Change], rejected: Mapping[int, Rejection]) -> list[int]:
+    """Return the rejected changes that a retry may help and that IAM does not show already."""
+    soon = [number for number, rejection in rejected.items() if rejection["retry"] == "soon"]
+    if not soon:
+        return []
+    state = read(principal)
+    return [number for number in soon if not wanted[number].shown(state)]
+
+
+def _read_back(principal: Principal, wanted: Sequence[Change], rejected: Mapping[int, Rejection]) -> list[ActionTaken]:
     for attempt in range(_READ_BACK_TRIES):
         state = read(principal)
-        waiting = [number for number, change in enumerate(wanted) if number not in errors and not change.shown(state)]
+        waiting = [number for number, change in enumerate(wanted) if number not in rejected and not change.shown(state)]
         if not waiting:
             break
         if attempt + 1 < _READ_BACK_TRIES:
-            clock.sleep(_READ_BACK_PAUSE_SECONDS)
+            clock.sleep(_PAUSE_SECONDS)
     actions: list[ActionTaken] = []
     for number, change in enumerate(wanted):
-        # What was refused may be so all the same (a key that somebody else disabled).
+        # A rejected change may still be in effect, for example for a key that an administrator disabled.
         action: ActionTaken = {
             "what": change.what,
             "target": change.target,
             "verified": change.shown(state),
             "principal": principal["arn"],
         }
-        if number in errors and not action["verified"]:
-            action["error"] = errors[number]
+        if number in rejected and not action["verified"]:
+            action["error"] = rejected[number]["error"]
+            action["reason"] = rejected[number]["reason"]
+            action["retry"] = rejected[number]["retry"]
         actions.append(action)
     return actions

@@ -1,4 +1,4 @@
-"""State "Check Allowlist": is this caller, or its address, expected to do this?"""
+"""State "Check Allowlist": check whether the caller or its address is allowlisted."""
 
 from __future__ import annotations
 
@@ -11,59 +11,93 @@ from ir_router import clock
 from ir_router.errors import InvalidInputError
 from ir_router.ledger import allowlist as stored
 from ir_router.observability import logger
-from ir_router.settings import settings
-from ir_router.workflow import allowlist
+from ir_router.workflow import allowlist, deployed_lists, iam
 from ir_router.workflow.allowlist import Entry
-from ir_router.workflow.incident import AllowlistAnswer, Incident
+from ir_router.workflow.incident import AllowlistAnswer, Incident, Severity
 
 BY_DEPLOYMENT = "given at deployment"
-# Their subject is whoever is on the list: that it is expected to act says nothing about its credentials being stolen.
-_ABOUT_CREDENTIALS = frozenset({"guardduty.amazonaws.com", "health.amazonaws.com"})
+_NEW_DAYS = 7
+_NEW = f"The caller was created within the last {_NEW_DAYS} days. Check whether the entry means this caller."
+# The sources of findings, for incidents of an older version, which lack the field `finding`.
+_SOURCES_OF_FINDINGS = frozenset({"guardduty.amazonaws.com", "health.amazonaws.com"})
 
 
-def handle(task: Mapping[str, Any], _context: Any) -> Incident:
-    """The incident with the allowlist's answer. A lookup that fails counts as not allowlisted, and is told.
+def run_task(task: Mapping[str, Any], _context: Any) -> Incident:
+    """Return the incident with the allowlist's answer. A failed lookup counts as not allowlisted and is reported.
 
-    Of findings about credentials and of CRITICAL events an entry stops the containment at most, never the alert.
+    For findings about credentials and for CRITICAL events an entry can stop the containment, but never the alert. No
+    entry decides about a containment that an analyst requested. A HIGH event by a new principal is alerted.
     """
     incident: Incident = task["incident"]
+    if "requested" in incident:
+        return {**incident, "allowlist": {"allowlisted": False, "lookup_failed": False}}
     refused: list[str] = []
     try:
-        found = entry_for(incident, _usable(_entries(), refused), clock.now())
+        known = list(_entries())
+        found = entry_for(incident, _usable(known, refused), clock.now())
     except (BotoCoreError, ClientError) as error:
-        logger.error("the allowlist cannot be read", extra={"error": type(error).__name__})
+        logger.error(
+            "allowlist.read_failed: the event counts as not allowlisted", extra={"error": type(error).__name__}
+        )
         return {**incident, "allowlist": {"allowlisted": False, "lookup_failed": True}}
-    silent = may_silence(incident["event_source"], incident["band"])
-    answer: AllowlistAnswer = {"allowlisted": found is not None and silent, "lookup_failed": False}
+    refused += _without_effect(incident, known)
+    silent = may_silence(incident, incident["band"])
+    new = found is not None and silent and incident["band"] == "HIGH" and _is_new(incident)
+    answer: AllowlistAnswer = {"allowlisted": found is not None and silent and not new, "lookup_failed": False}
     if found is not None:
         answer |= {"entry": found.value, "reason": found.reason}
+    if new:
+        answer["doubt"] = _NEW
     if refused:
         answer["refused"] = refused
     return {**incident, "allowlist": answer}
 
 
+def _is_new(incident: Incident) -> bool:
+    """Whether the caller was created in the last days: an entry by name may mean another principal."""
+    created = iam.created_at(incident["actor"]) if incident["actor"]["kind"] in ("user", "role") else None
+    return created is not None and clock.now() - created < _NEW_DAYS * 86_400
+
+
+def _without_effect(incident: Incident, known: Iterable[Entry]) -> Iterator[str]:
+    """Yield why entries do not count that name this caller's session, or only the AWS service that made this call."""
+    for entry in known:
+        if entry.value in (incident["source_ip"], incident["actor"]["caller_arn"]):
+            why = allowlist.without_effect(entry.kind, entry.value)
+            if why:
+                yield why
+
+
 def entry_for(facts: Mapping[str, Any], entries: Iterable[Entry], at: float) -> Entry | None:
-    """The entry that allows this caller or its address at that time (seconds since the epoch), if any."""
-    # Behind a VPC endpoint the caller chooses its address: any network's owner can give it one of ours.
+    """Return the entry that matches the caller or its address at the time `at` (seconds since the epoch), if any."""
+    # Behind a VPC endpoint the caller's address is chosen by the owner of the VPC, who could choose an allowlisted one.
     address = None if facts["vpc_endpoint_id"] else facts["source_ip"]
     return allowlist.find(facts["actor"], address, entries, at)
 
 
-def may_silence(event_source: str, severity: str) -> bool:
-    """Whether an entry may end the matter without an alert."""
-    return event_source not in _ABOUT_CREDENTIALS and severity != "CRITICAL"
+def may_silence(facts: Mapping[str, Any], severity: Severity) -> bool:
+    """Whether an allowlist entry may suppress the alert about such an event.
+
+    A finding is about the principal itself: an allowlisted principal can still have stolen credentials.
+    """
+    finding: bool = facts.get("finding", facts["event_source"] in _SOURCES_OF_FINDINGS)
+    return not finding and severity != "CRITICAL"
 
 
 def deployed_entries() -> Iterator[Entry]:
-    """The entries of the variables allowed_cidrs and allowed_principals."""
-    for value in settings().allowed_cidrs:
+    """Yield the entries of the variables allowed_cidrs and allowed_principals."""
+    lists = deployed_lists.current()
+    for value in lists.allowed_cidrs:
         yield Entry("ip", value, BY_DEPLOYMENT)
-    for value in settings().allowed_principals:
+    for value in lists.allowed_principals:
         yield Entry("principal", value, BY_DEPLOYMENT)
 
 
 def refusal(entry: Entry) -> str | None:
-    """Why the entry is not used, or None: it is wrong, or so wide that it would allow strangers."""
+    """Return why the entry is ignored (invalid, or it matches too much), or None if it is valid.
+
+    Also see `allowlist.without_effect`.
+    """
     try:
         allowlist.checked(entry.kind, entry.value)
     except InvalidInputError as error:
@@ -72,13 +106,13 @@ def refusal(entry: Entry) -> str | None:
 
 
 def _usable(entries: Iterable[Entry], refused: list[str]) -> Iterator[Entry]:
-    """The entries that may be used; what is wrong with the others is appended to `refused`."""
+    """Yield the valid entries and append the errors of the others to `refused`."""
     for entry in entries:
         why = refusal(entry)
         if why is None:
             yield entry
         else:
-            logger.error("an entry of the allowlist is not used", extra={"kind": entry.kind})
+            logger.error("allowlist.entry_ignored: the entry is invalid", extra={"kind": entry.kind})
             refused.append(why)
 
 

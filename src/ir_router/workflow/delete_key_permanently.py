@@ -1,6 +1,6 @@
-"""State "Delete Key Permanently": approved. The keys that events named are deleted; the containment stays.
+"""State "Delete Key Permanently": after an approval, delete the keys that events named. The containment stays.
 
-The deny policy stays until somebody releases it: temporary credentials outlive the key that made them by up to 36 h.
+The deny policy stays until a release, since temporary credentials outlive the key that created them by up to 36 hours.
 """
 
 from __future__ import annotations
@@ -12,6 +12,6 @@ from ir_router.workflow import remediation
 from ir_router.workflow.remediation import RemediationResult
 
 
-def handle(task: Mapping[str, Any], context: Any) -> RemediationResult:
-    """Delete, verify, see that the rest stays contained, and mark the containment as approved."""
+def run_task(task: Mapping[str, Any], context: Any) -> RemediationResult:
+    """Delete the keys, keep the rest of the containment in place and mark it as approved."""
     return remediation.for_each_principal(task, context, remediation.delete_named_keys)

@@ -1,4 +1,4 @@
-"""State "Evaluate Severity": how grave the event is by the detection table, and what follows from it."""
+"""State "Evaluate Severity": determine the event's severity from the detection table, and the action that follows."""
 
 from __future__ import annotations
 
@@ -6,17 +6,31 @@ from collections.abc import Mapping
 from typing import Any
 
 from ir_router.observability import logger
-from ir_router.workflow import detections, severity
+from ir_router.workflow import creators, detections, severity, tampering
 from ir_router.workflow.incident import Incident
 
 
-def handle(task: Mapping[str, Any], _context: Any) -> Incident:
-    """The incident with severity, title, detections and the action that follows (log, alert, contain)."""
+def run_task(task: Mapping[str, Any], context: Any) -> Incident:
+    """Return the incident with its severity, title, detections and action (log, alert or contain).
+
+    An analyst who requests the containment of a creator has decided all of these. An event that changes a contained
+    principal has at least severity HIGH and joins the incident of that principal.
+    """
     incident: Incident = task["incident"]
-    assessment = severity.assess(detections.matching(task["event"]), incident["subject"])
+    if "requested" in incident:
+        return {**incident, "severity": "HIGH", "action": "contain", "title": creators.TITLE, "detections": []}
+    found = detections.matching(task["event"])
+    assessment = severity.assess(found, incident["subject"], incident.get("quiet"))
+    target = None
+    if assessment.action != "contain":
+        target = tampering.contained_target(incident, task["event"], found, context)
+    if target is not None:
+        assessment = severity.of_tampering(assessment)
+        # The key of the call existed before, so an approval must not delete it.
+        incident = {**incident, "subject": target, "access_key_id": None}
     spared = "entry" in incident.get("allowlist", {})
     logger.info(
-        "severity evaluated",
+        "severity.evaluated",
         extra={"severity": assessment.severity, "detections": assessment.detections, "event_id": incident["event_id"]},
     )
     return {

@@ -1,6 +1,6 @@
-"""State "Final Alert + Audit Log": how it ended, told to people, written to the audit and to the case.
+"""State "Final Alert + Audit Log": report the outcome in an alert, an audit record and a comment on the case.
 
-It also says whether anything is missing, so that the execution ends green only when everything was done and told.
+It also lists missing steps, so that the execution succeeds only if every step was done and reported.
 """
 
 from __future__ import annotations
@@ -10,24 +10,31 @@ from typing import Any
 
 from ir_router.errors import RefusedError
 from ir_router.ledger import approvals, audit
+from ir_router.ledger.approvals import ApprovalKind
 from ir_router.observability import logger
-from ir_router.workflow import notices, wording, wording_decisions
-from ir_router.workflow.incident import ContainmentResult, Decision, Incident, PrincipalResult
+from ir_router.workflow import creators, missing_cases, notices, wording, wording_decisions
+from ir_router.workflow.incident import CaseResult, ContainmentResult, Decision, Incident, PrincipalResult
+from ir_router.workflow.outcomes import OUTCOMES, EndState
 from ir_router.workflow.remediation import RemediationResult
 
-_CONTAINED = frozenset({"contained", "joined"})
-_NOT_CONTAINED = frozenset({"refused", "limit_reached"})
+# AWS's answer to a comment on a closed case.
+_CLOSED = "ConflictException"
 
 
-def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
-    """Audit, alert, case; raises what fails. `result`: done, not_contained or undone, with what is `missing`."""
+def run_task(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
+    """Report the outcome. Raises the first error of audit log, alert or case.
+
+    Returns:
+        `result` (done, not_contained or undone) and the names of the steps that are `missing`.
+    """
     state = task["state"]
     incident: Incident = state["incident"]
-    containment: ContainmentResult = state["containment"]["answer"]
-    case_id: str | None = state["case"]["answer"]["case_id"]
-    decision = _decision(state)
     done: RemediationResult | None = state["remediation"]["answer"] if "remediation" in state else None
-    missing = _missing(state, done)
+    containment = _with_joined(state["containment"]["answer"], done)
+    case: CaseResult = state["case"]["answer"]
+    case_id = missing_cases.case_of(case, incident["execution"]["id"])
+    decision = _decision(state)
+    missing = _missing(state, containment, done)
     details = wording.record(incident) | wording.record_containment(containment, case_id)
     details |= {"decision": dict(decision) if decision else None, "missing": missing}
     if done:
@@ -37,36 +44,57 @@ def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
         f"{incident['execution']['name']}/final",
         incident["severity"],
         wording_decisions.outcome(containment, decision, done, missing),
-        wording_decisions.final(incident, containment, decision, done, case_id, missing),
+        wording_decisions.final(
+            incident, containment, decision, done, case_id, missing, no_case=case.get("for_readers", "")
+        ),
     )
-    shown_by = _tell_approval(state, containment, decision, done)
-    # An event that joined at once told the case of the incident that it joined, which is its own as well.
-    if case_id and (containment["outcome"] != "joined" or "permission" in state):
+    creators.report(incident, "final", wording_decisions.outcome(containment, decision, done, missing))
+    shown_by = _report_to_approval(state, containment, decision, done)
+    # An event that joined at once has already commented on the case, in the state "Open Case".
+    if case_id is None and case.get("opened_later"):
+        text = wording_decisions.final(incident, containment, decision, done, None, missing)
+        case_id = missing_cases.comment_later(incident["execution"]["id"], text)
+    if case_id and (OUTCOMES[containment["outcome"]].case != "comment" or "permission" in state):
         missing += _comment(
             case_id,
             incident,
             wording_decisions.final(incident, containment, decision, done, None, missing),
-            shown_by if not missing else None,  # what is missing, the channel learns from the comment
+            shown_by if not missing else None,  # the comment reports missing steps to the channel
         )
     result = _result(containment, decision, missing)
-    logger.info("ended", extra={"result": result, "missing": missing, "event_id": incident["event_id"]})
+    logger.info("workflow.ended", extra={"result": result, "missing": missing, "event_id": incident["event_id"]})
     return {"result": result, "missing": missing}
 
 
-def _tell_approval(
+def _with_joined(containment: ContainmentResult, done: RemediationResult | None) -> ContainmentResult:
+    """Return the containment with all principals that the decision was carried out for."""
+    if done is None:
+        return containment
+    joined: list[PrincipalResult] = [
+        {"principal": one, "outcome": "contained", "why": "", "actions": [], "named_keys": [], "recorded": {}}
+        for one in done.get("joined", [])
+    ]
+    if not joined:
+        return containment
+    released = done.get("released", [])
+    own = [part for part in containment["principals"] if part["principal"]["arn"] not in released]
+    return {**containment, "principals": [*own, *joined]}
+
+
+def _report_to_approval(
     state: Mapping[str, Any], containment: ContainmentResult, decision: Decision | None, done: RemediationResult | None
 ) -> str | None:
-    """The question that was decided shows what became of the decision; the approval's id, or None."""
+    """Show the result in the approval's Slack messages. Returns the approval's id, or None without a decision."""
     if decision is None or decision["decision"] not in ("approve", "deny"):
         return None
-    kind = "remediate" if "response" in state else "contain"
+    kind: ApprovalKind = "remediate" if "response" in state else "contain"
     approval_id = approvals.id_of(state["incident"]["execution"]["id"], kind)
-    told = notices.tell_result(approval_id, decision["decision"], wording_decisions.result(containment, done))
-    return approval_id if told else None
+    reported = notices.report_result(approval_id, decision["decision"], wording_decisions.result(containment, done))
+    return approval_id if reported else None
 
 
 def _decision(state: Mapping[str, Any]) -> Decision | None:
-    """The decision about the containment; where there was none, the one that was asked before containing."""
+    """Return the decision about the containment or, without one, about the permission to contain."""
     decision: Decision | None = None
     if "response" in state:
         decision = state["response"]["decision"]
@@ -75,17 +103,16 @@ def _decision(state: Mapping[str, Any]) -> Decision | None:
     return decision
 
 
-def _missing(state: Mapping[str, Any], done: RemediationResult | None) -> list[str]:
-    """What should have been done on the way and was not."""
+def _missing(state: Mapping[str, Any], containment: ContainmentResult, done: RemediationResult | None) -> list[str]:
+    """Return the names of the steps that should have been done and were not."""
     response = state.get("response", {})
-    parts = [response.get("alert"), response.get("audit"), state.get("paged", {}).get("answer")]
+    answers = (response.get("alert"), response.get("audit"), response.get("verified"))
+    parts = [*answers, state.get("paged", {}).get("answer")]
     missing = [str(part["step"]) for part in parts if part is not None and not part["done"]]
-    contained = [part for part in state["containment"]["answer"]["principals"] if part["outcome"] in _CONTAINED]
+    contained = [part for part in containment["principals"] if OUTCOMES[part["outcome"]].contained]
     lacking = [part for part in contained if wording_decisions.lacks_deny(part, done)]
     missing += [f"deny policy of {wording.name_of(part['principal'])}" for part in lacking]
-    missing += [
-        f"containment of {wording.name_of(part['principal'])}" for part in _left_out(state["containment"]["answer"])
-    ]
+    missing += [f"containment of {wording.name_of(part['principal'])}" for part in _left_out(containment)]
     if state["case"]["answer"]["failed"]:
         missing.append("Open Case")
     for decision in (response.get("decision"), state.get("permission", {}).get("answer")):
@@ -99,26 +126,32 @@ def _missing(state: Mapping[str, Any], done: RemediationResult | None) -> list[s
 
 
 def _left_out(containment: ContainmentResult) -> list[PrincipalResult]:
-    """Of several principals those not contained about whom nobody was asked, since the outcome is another one's."""
+    """Return principals that are not contained and not part of the decision, since another principal's outcome won."""
     return [
         part
         for part in containment["principals"]
-        if part["outcome"] in _NOT_CONTAINED and part["outcome"] != containment["outcome"]
+        if OUTCOMES[part["outcome"]].case == "open_first" and part["outcome"] != containment["outcome"]
     ]
 
 
 def _comment(case_id: str, incident: Incident, text: str, shown_by: str | None) -> list[str]:
     try:
-        notices.comment(case_id, f"final-{incident['execution']['id']}", text, shown_by)
+        notices.comment(case_id, missing_cases.final_comment_name(incident["execution"]["id"]), text, shown_by)
     except RefusedError as error:
-        # For certain and for good (a closed case takes no comments): trying again changes nothing.
-        logger.error("the case did not take the final comment", extra={"case_id": case_id, "code": error.code})
+        # A retry cannot help.
+        details = {"case_id": case_id, "code": error.code}
+        if error.code == _CLOSED:
+            # Users may close a case before the decision. The alert and the audit have the outcome.
+            logger.warning("case.closed: the case accepts no final comment", extra=details)
+            return []
+        logger.error("case.comment_rejected: the case has no final comment", extra=details)
         return ["comment on the case"]
     return []
 
 
-def _result(containment: ContainmentResult, decision: Decision | None, missing: list[str]) -> str:
+def _result(containment: ContainmentResult, decision: Decision | None, missing: list[str]) -> EndState:
     denied = decision is not None and decision["decision"] == "deny"
-    if containment["outcome"] in _NOT_CONTAINED and not denied:
-        return "not_contained"
+    end = OUTCOMES[containment["outcome"]].end
+    if end == "not_contained" and not denied:
+        return end
     return "undone" if missing else "done"

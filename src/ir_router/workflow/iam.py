@@ -1,10 +1,13 @@
-"""What the workflow reads and changes in IAM. The only policy it attaches or detaches is the deny policy.
+"""The IAM operations of the workflow. The only policy that it attaches or detaches is the deny policy.
 
 IAM is eventually consistent: a change may take seconds to show (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html).
-Functions raise botocore's errors, except where they say so.
+Functions raise botocore's errors unless their docstring names an exception from that.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
 
 from botocore.exceptions import ClientError
 
@@ -12,13 +15,16 @@ from ir_router import aws
 from ir_router.settings import settings
 from ir_router.workflow.incident import Principal
 
-ACTIVE, INACTIVE = "Active", "Inactive"
+KeyStatus = Literal["Active", "Inactive"]
+ACTIVE: Final = "Active"
+INACTIVE: Final = "Inactive"
+EXPIRED: Final = "Expired"
 
 _MISSING = "NoSuchEntity"
 
 
 def find(principal: Principal) -> Principal | None:
-    """The user or role as IAM has it, ARN with path, name in its own letter case, id; None when there is none."""
+    """Return the user or role with IAM's own ARN (with path), name and id, or None if it does not exist."""
     client = aws.client("iam")
     try:
         if principal["kind"] == "user":
@@ -32,12 +38,47 @@ def find(principal: Principal) -> Principal | None:
         raise
 
 
+def created_at(principal: Principal) -> float | None:
+    """Return when the user or role was created, in seconds since the epoch, or None if it does not exist."""
+    client = aws.client("iam")
+    try:
+        if principal["kind"] == "user":
+            return client.get_user(UserName=principal["name"])["User"]["CreateDate"].timestamp()
+        return client.get_role(RoleName=principal["name"])["Role"]["CreateDate"].timestamp()
+    except ClientError as error:
+        if _is_missing(error):
+            return None
+        raise
+
+
+def trust_policy(role: Principal) -> Mapping[str, object]:
+    """Return the role's trust policy; empty if the role does not exist."""
+    try:
+        document: object = aws.client("iam").get_role(RoleName=role["name"])["Role"].get("AssumeRolePolicyDocument")
+    except ClientError as error:
+        if _is_missing(error):
+            return {}
+        raise
+    return document if isinstance(document, Mapping) else {}
+
+
+def instance_profiles(role: Principal) -> list[str]:
+    """Return the ARNs of the instance profiles that contain the role; empty if it does not exist."""
+    pages = aws.client("iam").get_paginator("list_instance_profiles_for_role").paginate(RoleName=role["name"])
+    try:
+        return [profile["Arn"] for page in pages for profile in page["InstanceProfiles"]]
+    except ClientError as error:
+        if _is_missing(error):
+            return []
+        raise
+
+
 def owner_of(access_key_id: str) -> str | None:
-    """The name of the IAM user that owns a key (GetAccessKeyLastUsed), or None when IAM does not know the key."""
+    """Return the name of the user that owns a key (GetAccessKeyLastUsed), or None if IAM does not know the key."""
     try:
         answer = aws.client("iam").get_access_key_last_used(AccessKeyId=access_key_id)
     except ClientError as error:
-        # IAM refuses to tell of keys of other accounts and of keys that are gone.
+        # IAM denies access to keys of other accounts and to deleted keys.
         if _is_missing(error) or error.response["Error"]["Code"] == "AccessDenied":
             return None
         raise
@@ -45,7 +86,7 @@ def owner_of(access_key_id: str) -> str | None:
 
 
 def tags(principal: Principal) -> dict[str, str]:
-    """The tags of the user or role; none when it is gone."""
+    """Return the tags of the user or role; empty if it no longer exists."""
     client = aws.client("iam")
     try:
         if principal["kind"] == "user":
@@ -60,7 +101,10 @@ def tags(principal: Principal) -> dict[str, str]:
 
 
 def access_keys(principal: Principal) -> dict[str, str]:
-    """The user's access keys and their status (Active, Inactive); none for a role or when the user is gone."""
+    """Return the user's access key ids with their status (Active, Inactive, Expired); empty for a role.
+
+    Empty if the user no longer exists, too.
+    """
     if principal["kind"] != "user":
         return {}
     pages = aws.client("iam").get_paginator("list_access_keys").paginate(UserName=principal["name"])
@@ -72,24 +116,28 @@ def access_keys(principal: Principal) -> dict[str, str]:
         raise
 
 
-def is_denied(principal: Principal) -> bool:
-    """Whether the deny policy is attached; False when the principal is gone."""
+def attached_policies(principal: Principal) -> list[str]:
+    """Return the ARNs of the attached managed policies; empty if the principal no longer exists."""
     client = aws.client("iam")
-    arn = settings().require("deny_policy_arn")
     try:
         if principal["kind"] == "user":
             user_pages = client.get_paginator("list_attached_user_policies").paginate(UserName=principal["name"])
-            return any(policy.get("PolicyArn") == arn for page in user_pages for policy in page["AttachedPolicies"])
+            return [policy.get("PolicyArn", "") for page in user_pages for policy in page["AttachedPolicies"]]
         role_pages = client.get_paginator("list_attached_role_policies").paginate(RoleName=principal["name"])
-        return any(policy.get("PolicyArn") == arn for page in role_pages for policy in page["AttachedPolicies"])
+        return [policy.get("PolicyArn", "") for page in role_pages for policy in page["AttachedPolicies"]]
     except ClientError as error:
         if _is_missing(error):
-            return False
+            return []
         raise
 
 
+def is_denied(principal: Principal) -> bool:
+    """Whether the deny policy is attached. False if the principal no longer exists."""
+    return settings().require("deny_policy_arn") in attached_policies(principal)
+
+
 def deny(principal: Principal) -> None:
-    """Attach the deny policy; harmless when it is attached."""
+    """Attach the deny policy. No effect if it is already attached."""
     arn = settings().require("deny_policy_arn")
     if principal["kind"] == "user":
         aws.client("iam").attach_user_policy(UserName=principal["name"], PolicyArn=arn)
@@ -98,7 +146,7 @@ def deny(principal: Principal) -> None:
 
 
 def lift_deny(principal: Principal) -> None:
-    """Detach the deny policy; harmless when it is not attached or the principal is gone."""
+    """Detach the deny policy. No effect if it is not attached or the principal no longer exists."""
     arn = settings().require("deny_policy_arn")
     try:
         if principal["kind"] == "user":
@@ -110,21 +158,17 @@ def lift_deny(principal: Principal) -> None:
             raise
 
 
-def set_key_status(principal: Principal, access_key_id: str, status: str) -> None:
-    """Enable or disable a key; harmless when the key is gone."""
+def set_key_status(principal: Principal, access_key_id: str, status: KeyStatus) -> None:
+    """Enable or disable a key. No effect if the key no longer exists."""
     try:
-        aws.client("iam").update_access_key(
-            UserName=principal["name"],
-            AccessKeyId=access_key_id,
-            Status=status,  # type: ignore[arg-type]
-        )
+        aws.client("iam").update_access_key(UserName=principal["name"], AccessKeyId=access_key_id, Status=status)
     except ClientError as error:
         if not _is_missing(error):
             raise
 
 
 def delete_key(principal: Principal, access_key_id: str) -> None:
-    """Delete a key for good; harmless when it is gone."""
+    """Delete a key permanently. No effect if it no longer exists."""
     try:
         aws.client("iam").delete_access_key(UserName=principal["name"], AccessKeyId=access_key_id)
     except ClientError as error:

@@ -1,25 +1,28 @@
-"""Who a principal is now. A user can be renamed, and its name given to somebody else; its keys and its id stay.
+"""Find the current name of a principal in IAM.
 
-IAM's ids: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html, "Unique identifiers".
+A user can be renamed, and another user can take the old name. Keys and unique ids stay the same:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html, "Unique identifiers".
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
+from ir_router import together
 from ir_router.errors import IrRouterError
 from ir_router.settings import settings
-from ir_router.workflow import iam, invocation, reading
+from ir_router.workflow import iam, invocation, principals
 from ir_router.workflow.incident import Incident, Principal
 
 
 class OwnerNotShownError(IrRouterError):
-    """IAM knows a key's owner, and does not show that user yet; trying again tells more."""
+    """IAM names a key's owner but does not show that user yet. A retry helps."""
 
 
 class Target(NamedTuple):
-    """Whom an event is about, with the key that it names of them, and all of its keys that are certainly theirs."""
+    """A principal that an event concerns: the key that the event names, and all keys that are certainly its own."""
 
     principal: Principal
     named_key: str | None
@@ -27,28 +30,28 @@ class Target(NamedTuple):
 
 
 def targets(incident: Incident, context: Any) -> list[Target]:
-    """Whom to contain: the subject, by variable also the actor."""
+    """Return the principals to contain: the subject and, by variable, the actor."""
     subject, key = incident["subject"], incident["access_key_id"]
     if subject["kind"] == "unknown" and key:
         partition, account = invocation.own_account(context)
         owner = iam.owner_of(key)
-        subject = reading.user(owner, subject["account"] or account, partition) if owner else subject
+        subject = principals.user(owner, subject["account"] or account, partition) if owner else subject
     actor = incident["actor"]
-    used = reading.own_key(actor)
-    itself = reading.same_name(subject, actor)
+    used = principals.own_key(actor)
+    itself = principals.same_name(subject, actor)
     found = [Target(subject, key, _given(key, used if itself else None))]
     if settings().contain_actor and not itself:
-        found.append(Target(reading.principal_of(actor), used, _given(used)))
+        found.append(Target(principals.principal_of(actor), used, _given(used)))
     return found
 
 
 def actor_of(incident: Incident) -> Principal | None:
-    """The user or role that made the call, as IAM has it; as the event names it while IAM does not show it yet."""
-    named = reading.principal_of(incident["actor"])
+    """Return the user or role that made the call as IAM shows it, or as the event names it if IAM does not yet."""
+    named = principals.principal_of(incident["actor"])
     if named["kind"] not in ("user", "role") or not named["name"]:
         return None
     try:
-        return behind(Target(named, None, _given(reading.own_key(incident["actor"]))))
+        return resolve(Target(named, None, _given(principals.own_key(incident["actor"]))))
     except OwnerNotShownError:
         return named
 
@@ -57,20 +60,21 @@ def _given(*keys: str | None) -> list[str]:
     return list(dict.fromkeys(key for key in keys if key))
 
 
-def behind(target: Target) -> Principal | None:
-    """The target as IAM has it: the owner of one of its keys, else who has the name, unless the id is another's.
+def resolve(target: Target) -> Principal | None:
+    """Return the target as IAM shows it: the owner of one of its keys, else the principal with its name and id.
 
-    None when IAM has nobody. Raises OwnerNotShownError.
+    Returns None if IAM has no such principal. Raises OwnerNotShownError.
     """
     principal = target.principal
     if principal["kind"] != "user":
         return iam.find(principal)
     for key in target.keys:
-        owner = iam.owner_of(key)
+        # The usual owner is the user that the event names.
+        named, owner = together.both(partial(iam.find, principal), partial(iam.owner_of, key))
         if owner is None:
             continue
-        found = iam.find({**principal, "name": owner})
-        # Soon after a change of names IAM may tell the old one, which is somebody else's by then.
+        found = named if owner == principal["name"] else iam.find({**principal, "name": owner})
+        # Soon after a user is renamed, IAM may return the old name, which may belong to another user by then.
         if found is None or not (_is_same(found, principal) or key in iam.access_keys(found)):
             raise OwnerNotShownError(f"IAM does not yet show who owns the key {key}; it names the user {owner}")
         return found
@@ -78,10 +82,15 @@ def behind(target: Target) -> Principal | None:
     return found if found is not None and _is_same(found, principal) else None
 
 
-def as_named_now(principal: Principal, access_keys: Iterable[str]) -> Principal | None:
-    """A contained principal under the name that it has now; `access_keys` are those that it had.
+def current_principal(principal: Principal, access_keys: Iterable[str]) -> Principal | None:
+    """Return a contained principal under its current name.
 
-    None when IAM shows it no more: it was deleted, or had no key and was renamed.
+    Args:
+        principal: The principal as it was contained.
+        access_keys: The ids of its access keys at that time.
+
+    Returns:
+        The principal, or None if it was deleted, or had no key and was renamed.
     """
     found = iam.find(principal)
     if found is not None and _is_same(found, principal):

@@ -1,58 +1,85 @@
-"""State "Immediate Containment": stop the principal within seconds, keep what was found, read back.
+"""State "Immediate Containment": stop the principal within seconds, store its state as found, verify every change.
 
-For a user the deny policy comes first: one call that stops every key, console session and temporary credential of the
-user at once (sessions of roles that it assumed before are the roles'), and that nothing the user may still do can undo.
-Then the key that the event names, then, by variable, the user's other active keys: they stay disabled should somebody
-detach the policy.
+For a user the deny policy comes first. That one call stops every key, console session and temporary credential of the
+user, and the user cannot undo it. (Sessions of roles that the user assumed earlier belong to the roles.) The key that
+the event names is disabled next, then, by variable, the user's other active keys. They stay disabled if the policy is
+detached later.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
-from ir_router import clock
-from ir_router.ledger import approvals, containments
-from ir_router.ledger.containments import ContainmentBusyError, Lock
+from ir_router import clock, together
+from ir_router.ledger import containments
+from ir_router.ledger.containments import Lock
+from ir_router.ledger.creators import Offer
 from ir_router.observability import logger, measure
 from ir_router.settings import settings
 from ir_router.workflow import (
+    actor_incidents,
     changes,
+    creators,
+    deny_policy,
+    deployed_lists,
+    enforcement,
     iam,
     identity,
     invocation,
-    notices,
+    joining,
+    new_keys,
+    outcomes,
     protection,
-    request_approval,
-    standing,
+    reapplication,
+    roles,
+    scopes,
     wording,
 )
+from ir_router.workflow.actor_incidents import Leader
 from ir_router.workflow.changes import ChangeFailedError, State
 from ir_router.workflow.incident import ActionTaken, ContainmentResult, Incident, Principal, PrincipalResult
+from ir_router.workflow.outcomes import OUTCOMES, ContainmentOutcome
 
-# The outcome of several principals is that of the one that needs most attention.
-_ORDER = ("contained", "limit_reached", "refused", "joined", "dry_run", "off", "gone")
-# Its roles lie on a path that nobody but AWS can use; their sessions have the person's user name.
-_IDENTITY_CENTER = ":role/aws-reserved/sso.amazonaws.com/"
+# A changed permission of the workflow's role applies everywhere within a minute: IAM is eventually consistent.
+_PERMISSIONS_APPLY_SECONDS = 60
+# The detection of a call that detaches the deny policy.
+_UNDOES = "deny_policy_detached"
 
 
-def handle(task: Mapping[str, Any], context: Any) -> ContainmentResult:
-    """Contain who must be. Raises ContainmentBusyError, or ChangeFailedError when something is not done or verified."""
+class Permission(NamedTuple):
+    """Whether an analyst permitted the containment, and the keys that ir-router disabled before."""
+
+    given: bool
+    disabled: frozenset[str]
+
+
+def run_task(task: Mapping[str, Any], context: Any) -> ContainmentResult:
+    """Contain the subject of the incident and, by variable, its actor.
+
+    Raises:
+        ContainmentBusyError: Another invocation holds the principal's lock, or is carrying out a decision.
+        ChangeFailedError: A change failed or could not be verified.
+    """
     incident: Incident = task["incident"]
-    permitted = (task.get("permission") or {}).get("decision") == "approve"
+    permission = Permission(
+        (task.get("permission") or {}).get("decision") == "approve",
+        frozenset(key for part in (task.get("before") or {}).get("principals", ()) for key in changes.disabled(part)),
+    )
     results: list[PrincipalResult] = []
     failed: list[ActionTaken] = []
     for target in identity.targets(incident, context):
         try:
-            results.append(_contain(incident, target, permitted=permitted, context=context))
+            results.append(_contain(incident, target, permission, context))
         except ChangeFailedError as failure:
-            failed += failure.actions  # the others are contained all the same
+            failed += failure.actions  # continue with the other principals
     if failed:
         measure("ContainmentFailed")
-        raise ChangeFailedError([*failed, *(action for result in results for action in result["actions"])])
-    outcome = min((result["outcome"] for result in results), key=_ORDER.index)
-    contained = outcome in ("contained", "joined")
+        raise changes.failed([*failed, *(action for result in results for action in result["actions"])])
+    outcome = outcomes.gravest(result["outcome"] for result in results)
+    contained = OUTCOMES[outcome].contained
     answer: ContainmentResult = {
         "outcome": outcome,
         "principals": results,
@@ -61,191 +88,215 @@ def handle(task: Mapping[str, Any], context: Any) -> ContainmentResult:
         "seconds_from_event": _seconds_since(incident["event_time"]) if contained else None,
         "seconds_from_arrival": _seconds_since(incident["execution"]["started_at"]) if contained else None,
     }
-    if outcome in ("contained", "limit_reached"):
+    if offered := _creators(incident, results, context):
+        answer["creators"] = offered
+    if OUTCOMES[outcome].approval:
         answer["owner_tags"] = _owner_tags(incident, results, context)
         answer["owners"] = _owners(incident, answer["owner_tags"])
-    if outcome == "contained":
+    if outcome == "contained" or any(result.get("added") for result in results):
         _measure(answer)
-    logger.info("containment", extra={"outcome": outcome, "event_id": incident["event_id"]})
+    logger.info("containment.finished", extra={"outcome": outcome, "event_id": incident["event_id"]})
     return answer
 
 
-def _contain(incident: Incident, target: identity.Target, *, permitted: bool, context: Any) -> PrincipalResult:
+def _creators(incident: Incident, results: list[PrincipalResult], context: Any) -> dict[str, Offer]:
+    account, protected = invocation.own_account(context)[1], deployed_lists.current().protected_principals
+    return creators.of_incident(incident, results, account, protected)
+
+
+def _contain(incident: Incident, target: identity.Target, permission: Permission, context: Any) -> PrincipalResult:
     account = invocation.own_account(context)[1]
     principal, key = target.principal, target.named_key
-    # Whom a variable protects is asked about the name that IAM has, not the one in an event.
+    # The variable protected_principals is checked below, against the name in IAM and not the name in the event.
     refused = protection.refusal(principal, account, ())
     if refused:
         return _result(principal, "refused", refused)
-    found = identity.behind(target)
+    found = identity.resolve(target)
     if found is None:
-        return _nobody(principal)
-    refused = protection.refusal(found, account, settings().protected_principals)
+        return _not_found(principal)
+    refused = protection.refusal(found, account, deployed_lists.current().protected_principals)
     if refused:
         return _result(found, "refused", refused)
     mode = settings().containment_mode
     if mode == "off":
-        return _result(found, "off", "Containment is switched off (containment_mode is off). Act by hand.")
+        return _result(found, "off", "ir-router changed nothing, because containment_mode is off.")
     if mode != "enforce":
-        return _dry_run(found, key)
+        return _dry_run(incident, found, key)
     with containments.locked(found["arn"], invocation.lock_until(context)) as lock:
-        return _under_lock(lock, incident, found, key, permitted=permitted, context=context)
+        return _under_lock(lock, incident, found, key, permission, context)
 
 
-def _nobody(principal: Principal) -> PrincipalResult:
-    """IAM has nobody of that name, or somebody else has it now."""
+def _not_found(principal: Principal) -> PrincipalResult:
+    """Return the result for a name that no longer exists in IAM, or that belongs to another user now."""
     who = wording.name_of(principal)
     if "id" not in principal:
-        return _result(principal, "gone", f"IAM has no {who} any more.")
+        return _result(principal, "gone", f"IAM no longer has the {who}.")
     why = (
-        f"IAM has no {who} (id {principal['id']}) any more under that name: it was deleted or renamed. Look for the id "
-        f"in IAM (aws iam list-users --query \"Users[?UserId=='{principal['id']}']\") and contain it by hand."
+        f"IAM no longer has the {who} (id {principal['id']}): the user was deleted or renamed. Search IAM for "
+        f"the id (aws iam list-users --query \"Users[?UserId=='{principal['id']}']\"). If the user exists, contain "
+        "it by hand."
     )
     return _result(principal, "refused", why)
 
 
 def _under_lock(
-    lock: Lock, incident: Incident, principal: Principal, key: str | None, *, permitted: bool, context: Any
+    lock: Lock, incident: Incident, principal: Principal, key: str | None, permission: Permission, context: Any
 ) -> PrincipalResult:
     execution = incident["execution"]["id"]
     row = lock.row
-    joins = _joins(row, execution, principal)
-    if "incident" not in row and not permitted:
+    joins = joining.joins(row, execution, principal)
+    leader = Leader(str(row["incident"]), first=False) if joins else actor_incidents.leader(incident, principal)
+    incident_of = leader.execution
+    only_key, limited = _only_key(incident, key, row), False
+    is_new = ("incident" not in row or scopes.is_key_only(row)) and not only_key
+    if is_new and not permission.given and (why := roles.why_ask(incident, principal)):
+        return _result(principal, "ask_first", why)
+    if is_new and not permission.given:
         limit = settings().max_containments_per_hour
-        if not containments.admit(principal["arn"], limit):
-            why = f"{limit} principals were contained within the last hour; a person decides about this one."
-            return _result(principal, "limit_reached", why)
-    state = changes.read(principal)
-    if row.get("incident") == execution:
+        limited = not containments.admit(principal["arn"], limit)
+        if limited and (leader.first or key is None or not creators.creates_key_of_another(incident)):
+            return new_keys.beyond_limit(lock, incident, principal, key, limit)
+        only_key = limited
+    if joins:  # the event may be the call that undid the containment
+        reapplication.reapply(lock, key)
+    found, altered = together.both(partial(changes.read, principal), deny_policy.is_altered)
+    state = _active_before(found, permission.disabled)
+    if row.get("incident") == incident_of and not joins:
         state = _as_found(state, row)
-    _remember(lock, execution, principal, key, state, joins=joins)
+    _record_found_state(lock, incident_of, principal, key, state, joins=joins, only_key=only_key)
     why = ""
     try:
-        actions = changes.make(principal, _changes(principal, key, state))
+        wanted = _changes(principal, key, state, only_key=only_key)
+        actions = changes.make(principal, wanted, until=changes.retry_until(lock), altered=altered)
     except ChangeFailedError as failure:
-        why, actions = _without_deny_policy(failure), failure.actions
+        why, actions = _without_deny_policy(incident, principal, failure), failure.actions
         if not why:
             raise
         measure("ContainmentFailed")
-    if not joins:
-        lock.save(contained_at=clock.now(), phase=containments.OPEN)
-    result = _result(principal, "joined" if joins else "contained", why)
-    result["actions"] = actions
+    added = not joins and incident_of != execution
+    if not joins and not added:
+        lock.save(contained_at=clock.now(), phase=containments.OPEN, deny_refused=bool(why) or None)
+    result = _result(principal, "contained" if incident_of == execution else "joined", why)
+    result["actions"] = [*actions, *_not_disabled(key, state)]
     result["named_keys"] = list(lock.row["named_keys"])
     result["recorded"] = dict(lock.row["recorded"])
+    if only_key:
+        result["scope"] = "key"
+        result["still_active"] = scopes.still_active(found.keys, lock.row["named_keys"])
+        result["limited"] = limited
     if "sealed_keys" in lock.row:  # an earlier incident was approved
         result["sealed_keys"] = list(lock.row["sealed_keys"])
-    if joins:
+    if result["outcome"] == "joined":
+        result["undone"] = joins and _UNDOES in incident["detections"]
         result["owner_tags"] = _owner_tags(incident, [result], context)
-        _tell_open_incident(lock, incident, result, _owners(incident, result["owner_tags"]))
+        offers = _creators(incident, [result], context)
+        joining.join(lock, incident, result, _owners(incident, result["owner_tags"]), offers, added=added)
     return result
 
 
-def _without_deny_policy(failure: ChangeFailedError) -> str:
-    """What a person must do when all but the deny policy was done, and it is refused for good; else empty.
+def _active_before(state: State, disabled: frozenset[str]) -> State:
+    """Return the state before ir-router disabled new keys beyond the limit."""
+    keys = {key: iam.ACTIVE if key in disabled else status for key, status in state.keys.items()}
+    return State(keys, state.denied, state.policies)
 
-    With at least one key disabled there is something to decide about; the rest is told loudly and ends red.
+
+def _without_deny_policy(incident: Incident, principal: Principal, failure: ChangeFailedError) -> str:
+    """Return the required action if only the deny policy failed and a retry cannot help, else an empty string.
+
+    With at least one key disabled there is something to decide about, so the workflow goes on and ends as failed.
     """
-    undone = [action for action in failure.actions if not action["verified"]]
-    errors = [action.get("error", "") for action in undone if action["what"] == changes.DENY]
-    if len(undone) != 1 or len(failure.actions) < 2 or not errors or errors[0] not in changes.REFUSED_FOR_GOOD:
+    rejected = enforcement.refusal_of_policy(failure)
+    if rejected is None or len(failure.actions) < 2:
         return ""
-    return (
-        f"deny policy NOT attached: IAM refuses it ({errors[0]}). Only the access keys are disabled: console sessions "
-        "and temporary credentials still work. A person must make room (IAM allows 10 attached policies) and attach "
-        "the deny policy by hand now."
-    )
-
-
-def _joins(row: Mapping[str, Any], execution: str, principal: Principal) -> bool:
-    """Whether the row's incident waits for a decision, so that this event asks for none of its own.
-
-    Raises ContainmentBusyError while a decision is being carried out: it was not about this event.
-    """
-    if row.get("incident") in (None, execution):
-        return False
-    match standing.of(row):
-        case standing.Standing.AWAITED:
-            return True
-        case standing.Standing.DECIDED:
-            iam.deny(principal)
-            raise ContainmentBusyError("a decision about an earlier event is being carried out")
-        case _:
-            return False
+    running = _seconds_since(incident["execution"]["started_at"]) or 0.0
+    if rejected.get("retry") == "soon" and running < _PERMISSIONS_APPLY_SECONDS:
+        return ""
+    return f"{enforcement.not_attached(principal, rejected, 'Only the access keys are disabled.')}."
 
 
 def _as_found(state: State, row: Mapping[str, Any]) -> State:
-    """Before the first attempt of this state: what that changed is done again, so that it is told and verified."""
+    """Return the state before the first attempt, so that a retry reports and verifies the first attempt's changes."""
     recorded: Mapping[str, str] = row["recorded"]["keys"]
-    return State({key: recorded.get(key, status) for key, status in state.keys.items()}, state.denied)
+    return State({key: recorded.get(key, status) for key, status in state.keys.items()}, state.denied, state.policies)
 
 
-def _remember(lock: Lock, execution: str, principal: Principal, key: str | None, state: State, *, joins: bool) -> None:
-    """Incident and recorded state in one write, before anything is changed.
+def _record_found_state(
+    lock: Lock, incident: str, principal: Principal, key: str | None, state: State, *, joins: bool, only_key: bool
+) -> None:
+    """Store the incident and the principal's state in one write, before any change.
 
-    What was found first stays: a later event adds only keys that were not there then. Of an incident that others join
-    the keys that are gone are forgotten: whoever makes and deletes keys for hours must not make it endless.
+    The first stored state is kept: a later event adds only new keys. When an event joins, keys that no longer exist
+    are dropped, so that an attacker who creates and deletes keys for hours cannot grow the row without limit.
     """
     row = lock.row
-    recorded = row.get("recorded") or {"deny_attached": state.denied, "keys": {}}
+    recorded = row.get("recorded") or {"deny_attached": state.denied, "keys": {}, "policies": list(state.policies)}
+    if scopes.is_key_only(row) and not only_key:  # the rest of the principal is contained only now
+        recorded = {**recorded, "deny_attached": state.denied, "policies": list(state.policies)}
     keys = {**state.keys, **recorded["keys"]}
     named = list(dict.fromkeys([*row.get("named_keys", []), *([key] if key else [])]))
     if joins:
         keys = {name: status for name, status in keys.items() if name in state.keys}
         named = [name for name in named if name in state.keys or name == key]
-    values: dict[str, Any] = {"recorded": {**recorded, "keys": keys}, "named_keys": named}
-    if not joins and row.get("incident") != execution:
+    if only_key:
+        keys = {name: status for name, status in keys.items() if name in named}
+    scope = "key" if only_key else None
+    values: dict[str, Any] = {"recorded": {**recorded, "keys": keys}, "named_keys": named, "scope": scope}
+    if not joins and row.get("incident") != incident:
         values |= {
-            "incident": execution,
-            # Until all is done: should that never be, nobody will be asked, and the next event asks anew.
+            "incident": incident,
+            # Until all changes are made. If they never are, the next event sends the approval request.
             "phase": containments.FAILED,
             "opened_at": clock.now(),
             "principal": dict(principal),
             "case_id": None,
+            "joined_by": None,
             "joined_owners": None,
+            "joined_creators": None,
+            "undone": None,
+            "times_undone": None,
+            **dict.fromkeys(containments.ATTEMPTS),
         }
     lock.save(**values)
 
 
-def _changes(principal: Principal, key: str | None, state: State) -> list[changes.Change]:
-    wanted = [changes.deny(principal)]
-    if key and key in state.keys:
+def _only_key(incident: Incident, key: str | None, row: Mapping[str, Any]) -> bool:
+    """Whether only the key of the event is disabled. A principal that is contained completely stays so."""
+    wanted = settings().containment_scope == "key" and creators.creates_key_of_another(incident) and key is not None
+    return wanted and ("incident" not in row or row.get("scope") == "key")
+
+
+def _changes(principal: Principal, key: str | None, state: State, *, only_key: bool) -> list[changes.Change]:
+    wanted = [] if only_key else [changes.deny(principal)]
+    # An expired key does not work, and a denial could not restore its status.
+    if key and state.keys.get(key) in (iam.ACTIVE, iam.INACTIVE):
         wanted.append(changes.disable(principal, key))
-    if settings().contain_other_keys:
+    if settings().contain_other_keys and not only_key:
         others = sorted(name for name, status in state.keys.items() if name != key and status == iam.ACTIVE)
         wanted += [changes.disable(principal, other) for other in others]
     return wanted
 
 
-def _dry_run(principal: Principal, key: str | None) -> PrincipalResult:
+def _not_disabled(key: str | None, state: State) -> list[ActionTaken]:
+    """Return the reason why the key that the event names was not disabled."""
+    if key is None or state.keys.get(key) in (iam.ACTIVE, iam.INACTIVE):
+        return []
+    what = "key {target} has expired" if key in state.keys else "key {target} no longer exists"
+    return [{"what": what, "target": key, "verified": True}]
+
+
+def _dry_run(incident: Incident, principal: Principal, key: str | None) -> PrincipalResult:
     state = changes.read(principal)
-    planned = [
-        change.what.format(target=wording.short_key(change.target)) for change in _changes(principal, key, state)
-    ]
-    return _result(principal, "dry_run", f"Would be done: {', '.join(planned)}.")
-
-
-def _tell_open_incident(lock: Lock, incident: Incident, result: PrincipalResult, owners: list[str]) -> None:
-    """The case and the approval of the open incident are told that this event joined.
-
-    The owners are kept with the containment first: an approval that is only now being asked reads them from there.
-    """
-    lock.save(joined_owners=sorted({*lock.row.get("joined_owners", []), *owners}))
-    row = lock.row
-    result["joined_execution"] = row["incident"]
-    result["case_id"] = row.get("case_id")
-    approval_id = approvals.id_of(row["incident"], "remediate")
-    result["approval_id"] = approval_id
-    approvals.note_joined(
-        approval_id,
-        {"execution": incident["execution"]["id"], "what": wording.what_happened(incident)},
-    )
-    request_approval.refresh(approval_id)
-    notices.publish("ApprovalRequested", {"approval_id": approval_id, "joined": True})
+    only_key = _only_key(incident, key, {})
+    wanted = _changes(principal, key, state, only_key=only_key)
+    planned = [change.what.format(target=change.target) for change in wanted]
+    result = f"With containment_mode enforce, the result would be: {', '.join(planned)}."
+    if not only_key and (why := roles.why_ask(incident, principal)):
+        result = f"With containment_mode enforce, ir-router would request an approval first. {why} {result}"
+    return _result(principal, "dry_run", result)
 
 
 def _owner_tags(incident: Incident, results: list[PrincipalResult], context: Any) -> dict[str, str]:
-    """What the owner tag says, by ARN: of the principals, and of the actor, who may have caused the incident."""
+    """Return the owner tags by ARN: those of the principals, and that of the actor, who may be the cause."""
     known = [result["principal"] for result in results if result["outcome"] != "refused"]
     if incident["actor"]["account"] == invocation.own_account(context)[1]:
         actor = identity.actor_of(incident)
@@ -255,14 +306,14 @@ def _owner_tags(incident: Incident, results: list[PrincipalResult], context: Any
 
 
 def _owners(incident: Incident, tags: Mapping[str, str]) -> list[str]:
-    """The e-mail addresses of those who may not decide, sorted, each once.
+    """Return the sorted e-mail addresses of the owners, who may not decide.
 
-    Beside the owners by tag, the person that an actor's session of IAM Identity Center is named after. Names of other
-    sessions are the caller's choice, who could name any approver.
+    Owners are named by tag, and by the session name of an IAM Identity Center role. Callers choose the names of other
+    sessions, so a caller could name any approver there.
     """
     actor = incident["actor"]
     owners = set(tags.values())
-    session = actor["caller_arn"].rpartition("/")[2] if _IDENTITY_CENTER in actor["arn"] else ""
+    session = actor["caller_arn"].rpartition("/")[2] if actor_incidents.IDENTITY_CENTER in actor["arn"] else ""
     if "@" in session:
         owners.add(session)
     return sorted(owners - {""})
@@ -281,7 +332,7 @@ def _measure(answer: ContainmentResult) -> None:
         measure("ContainmentReactionSeconds", answer["seconds_from_arrival"], "Seconds")
 
 
-def _result(principal: Principal, outcome: str, why: str) -> PrincipalResult:
+def _result(principal: Principal, outcome: ContainmentOutcome, why: str) -> PrincipalResult:
     return {
         "principal": principal,
         "outcome": outcome,

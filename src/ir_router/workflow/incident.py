@@ -1,21 +1,34 @@
-"""What the states of the workflow pass to one another: plain JSON, typed.
+"""The types that the states of the workflow pass to each other as JSON.
 
-Principals are named by ARN. For an IAM user or role the name is what IAM's operations take.
+Principals are identified by ARN. For an IAM user or role, `name` is the parameter of IAM's operations.
 """
 
 from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+from ir_router.ledger.approvals import Via
+from ir_router.ledger.creators import Offer
+from ir_router.settings import ContainmentScope
+from ir_router.workflow.outcomes import ContainmentOutcome, Decided, Repetition
+
 PrincipalKind = Literal["user", "role", "root", "service", "account", "unknown"]
 Action = Literal["log", "alert", "contain"]
+# The principal that a detection contains. With `nobody` it only alerts.
+Whom = Literal["key_owner", "caller", "target_user", "finding_principal", "nobody"]
+# Events that only inform: a finding that an operator created as a sample, an event that AWS has closed.
+Quiet = Literal["sample", "closed"]
+# NONE: no detection matches.
+Severity = Literal["NONE", "LOW", "MEDIUM", "HIGH", "CRITICAL"]
+
+INSTEAD_OF = "ir_router_instead_of"
+"""A field in the input of an execution that replaces a failed one: the failed execution's ARN."""
 
 
 class Principal(TypedDict):
-    """Somebody in IAM. `arn` and `name` may be empty when the event does not tell; `account` is 12 digits or empty.
+    """A principal in IAM. `arn` and `name` are empty if the event lacks them; `account` is 12 digits or empty.
 
-    `id` is IAM's own (`AIDA...`, `AROA...`), when the event tells a user's or once IAM was asked: a name may pass to
-    somebody else.
+    `id` is IAM's unique id (`AIDA...`, `AROA...`), from the event or from IAM. A name can move to another principal.
     """
 
     kind: PrincipalKind
@@ -26,7 +39,7 @@ class Principal(TypedDict):
 
 
 class Actor(Principal):
-    """Who made the call: the principal, and with what. `caller_arn` is the ARN in the event (a session's, say)."""
+    """The caller and its credentials. `caller_arn` is the ARN in the event, for example that of a session."""
 
     caller_arn: str
     access_key_id: str | None
@@ -43,24 +56,27 @@ class Execution(TypedDict):
 
 
 class AllowlistAnswer(TypedDict):
-    """Whether the event ends here because actor or address are expected to do this.
+    """Whether the event ends here because the caller or its address is allowlisted.
 
-    `entry` without `allowlisted`: an entry matches, and stops the containment but not the alert. `refused` says what is
-    wrong with entries that were not used.
+    `entry` without `allowlisted`: the entry stops the containment but not the alert, for the reason in `doubt` if it
+    is not the kind of the event. `refused` lists the errors of ignored entries.
     """
 
     allowlisted: bool
     lookup_failed: bool
     entry: NotRequired[str]
     reason: NotRequired[str]
+    doubt: NotRequired[str]
     refused: NotRequired[list[str]]
 
 
 class Facts(TypedDict):
-    """What an event says. Times are ISO 8601 in UTC; `event_time` is None when the event has none.
+    """The facts of an event. Times are ISO 8601 in UTC; `event_time` is None if the event has none.
 
-    Of a call through a VPC endpoint (`vpc_endpoint_id`) `source_ip` is an address that the VPC's owner chose.
-    `subject` is whose credentials are in danger: the owner of the key that the event names, else the actor.
+    For a call through a VPC endpoint (`vpc_endpoint_id`), the owner of the VPC chose `source_ip`. `subject` is the
+    principal whose credentials are at risk: the owner of the key that the event names, else the actor. `details` are
+    further lines for people. `quiet` marks an event that only informs, `finding` an event of GuardDuty or AWS
+    Health in contrast to an API call.
     """
 
     event_id: str
@@ -77,45 +93,78 @@ class Facts(TypedDict):
     actor: Actor
     subject: Principal
     access_key_id: str | None
+    details: NotRequired[list[str]]
+    quiet: NotRequired[Quiet]
+    finding: NotRequired[bool]
+
+
+class CreatorRequest(TypedDict):
+    """An analyst's request to contain the creator of a key (`workflow/creators.py`).
+
+    `execution` and `case_id` are those of the key's incident, `creator` is the creator's id in its approval requests.
+    """
+
+    execution: str
+    creator: str
+    by: str
+    via: Via
+    case_id: str | None
 
 
 class Incident(Facts):
-    """An event, read, and what the states found out about it. `band`: the gravest detection's severity, or NONE."""
+    """The facts of an event and the results of the states. `band` is its detections' highest severity, or NONE.
+
+    `requested`: an analyst requested this containment, so no detection and no allowlist entry decides about it.
+    """
 
     execution: Execution
     duplicate: bool
-    band: str
+    band: Severity
     allowlist: NotRequired[AllowlistAnswer]
-    severity: NotRequired[str]
+    severity: NotRequired[Severity]
     action: NotRequired[Action]
     title: NotRequired[str]
     detections: NotRequired[list[str]]
+    requested: NotRequired[CreatorRequest]
 
 
 class ActionTaken(TypedDict):
-    """One change in IAM. `verified`: reading back shows it. `principal` is the ARN of whom it was made."""
+    """One change in IAM. `verified`: IAM shows it. `principal` is the ARN of the changed principal.
+
+    If IAM rejected it: `error`, `reason` and `retry` are those of `rejections.Rejection`. An execution of an earlier
+    version has only `error`.
+    """
 
     what: str
     target: str
     verified: bool
     principal: NotRequired[str]
     error: NotRequired[str]
+    reason: NotRequired[str]
+    retry: NotRequired[str]
 
 
 class PrincipalResult(TypedDict):
-    """What became of one principal.
+    """The result for one principal.
 
-    `outcome`: contained, joined (an open incident has it), dry_run, off, refused, gone (nothing left to contain) or
-    limit_reached. `why` says it in words for a person, with what to do where a person must act.
+    `outcome`: see the table in `workflow/outcomes.py`. `why` gives the reason and the required action in sentences.
+    `undone`: the event that joined is a call that undid the containment. `added`: the principal is new in the incident
+    of its actor. `scope` is `key` if only the keys that events named are disabled, and `still_active` are the owner's
+    other active keys then. `limited`: the reason for that scope is the hourly limit.
     """
 
     principal: Principal
-    outcome: str
+    outcome: ContainmentOutcome
     why: str
     actions: list[ActionTaken]
     named_keys: list[str]
     recorded: dict[str, Any]
     sealed_keys: NotRequired[list[str]]
+    undone: NotRequired[bool]
+    added: NotRequired[bool]
+    scope: NotRequired[ContainmentScope]
+    still_active: NotRequired[list[str]]
+    limited: NotRequired[bool]
     joined_execution: NotRequired[str]
     case_id: NotRequired[str | None]
     approval_id: NotRequired[str]
@@ -123,47 +172,52 @@ class PrincipalResult(TypedDict):
 
 
 class ContainmentResult(TypedDict):
-    """What Immediate Containment answers. `outcome` is that of the principal that needs most attention.
+    """The result of Immediate Containment. `outcome` is that of the principal that needs the most attention.
 
-    `owners` are the e-mail addresses of those who may not decide; `owner_tags` what the owner tag says, by ARN, or ""
-    where there is none. Of an event that joined its principal's result has these.
+    `owners` are the e-mail addresses of the owners, who may not decide. `owner_tags` maps ARNs to the value of the
+    owner tag, or "" without one. For an event that joined, the principal's own result has both. `creators` are creators
+    of keys, by their id.
     """
 
-    outcome: str
+    outcome: ContainmentOutcome
     principals: list[PrincipalResult]
     owners: list[str]
     owner_tags: NotRequired[dict[str, str]]
+    creators: NotRequired[dict[str, Offer]]
     contained_at: str | None
     seconds_from_event: float | None
     seconds_from_arrival: float | None
 
 
 class CaseResult(TypedDict):
-    """The SIR case of the incident. `failed`: there should be one and there is not.
+    """The SIR case of the incident. `failed`: the case is missing although there should be one.
 
-    `repetition`: an earlier event of the hour has told the same already, so that this one is only `counted`, or counted
-    and `tells` the count at the end; `none` for all others.
+    `repetition`: an earlier event of the hour already sent the same alert, so this event is `counted`, or is counted
+    and `tells` the count at the end of the hour. `none` for all others. `for_readers` states in sentences why there is
+    no case and what to do. `opened_later`: a quota is reached, and ir-router opens the case when there is room.
     """
 
     case_id: str | None
     failed: bool
-    repetition: Literal["none", "counted", "tells"]
+    repetition: Repetition
     why: NotRequired[str]
+    for_readers: NotRequired[str]
+    opened_later: NotRequired[bool]
 
 
 class Analyst(TypedDict):
-    """Who decided, as told by the caller of the approval function. `via` is `cli`, `slack` or `step_functions`."""
+    """The analyst, as named by the caller of the approval function. `via` is `cli`, `slack` or `step_functions`."""
 
     name: str
-    via: str
+    via: Via
     slack_user_id: NotRequired[str]
     email: NotRequired[str]
 
 
 class Decision(TypedDict):
-    """What came out of a wait: approve, deny, timed_out or not_asked."""
+    """The result of a wait: approve, deny, timed_out or not_asked."""
 
-    decision: str
+    decision: Decided
     analyst: NotRequired[Analyst]
     notes: NotRequired[str]
     decided_at: NotRequired[str]

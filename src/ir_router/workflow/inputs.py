@@ -1,4 +1,4 @@
-"""Fields of the tasks that people run."""
+"""Fields of the operators' tasks."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _LONGEST = 1_000
 
 
 def text(task: Mapping[str, Any], name: str) -> str:
-    """A field that must hold text. Raises InvalidInputError with the field's name."""
+    """Return a required text field, stripped. Raises InvalidInputError with the field's name."""
     value = task.get(name)
     if not isinstance(value, str) or not value.strip():
-        raise InvalidInputError(f"The task {task.get('task')} needs the field {name}: text.")
+        raise InvalidInputError(f"The task {task.get('task')} requires the field {name}. It must be text.")
     if len(value) > _LONGEST:
-        raise InvalidInputError(f"The field {name} has more than {_LONGEST} characters.")
+        raise InvalidInputError(f"The field {name} is longer than {_LONGEST} characters. Shorten it.")
     return value.strip()

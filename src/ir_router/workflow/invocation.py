@@ -1,4 +1,4 @@
-"""What a task of the workflow may know about its invocation."""
+"""Facts about the current invocation of the workflow function."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ir_router.settings import settings
 
 
 def own_account(context: Any) -> tuple[str, str]:
-    """Partition and account of this function, from its ARN (`arn:aws:lambda:<region>:<account>:function:<name>`)."""
+    """Return partition and account from the function's ARN (`arn:aws:lambda:<region>:<account>:function:<name>`)."""
     parts = str(context.invoked_function_arn).split(":")
     return parts[1], parts[4]
 
 
 def lock_until(context: Any) -> float:
-    """When a lock taken now may be taken by others: the invocation's hard end plus the settling time."""
+    """Return when a lock that is taken now expires: the invocation's hard end plus the settling time, in seconds."""
     return clock.now() + float(context.get_remaining_time_in_millis()) / 1000 + settings().settle_seconds

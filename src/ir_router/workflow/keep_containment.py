@@ -1,4 +1,4 @@
-"""State "Keep Containment": no decision was taken. The principal stays contained until somebody releases it."""
+"""State "Keep Containment": without a decision the principal stays contained until a release."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from ir_router.workflow import remediation
 from ir_router.workflow.remediation import RemediationResult
 
 
-def handle(task: Mapping[str, Any], context: Any) -> RemediationResult:
-    """See that it stays, and mark the containment as kept: the next event for the principal asks for a decision."""
+def run_task(task: Mapping[str, Any], context: Any) -> RemediationResult:
+    """Keep the containment in place and mark it as kept: the next event for the principal needs a new decision."""
     return remediation.for_each_principal(task, context, remediation.keep)

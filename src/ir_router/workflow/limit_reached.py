@@ -1,4 +1,7 @@
-"""State "Page: Limit Reached": too many principals within the hour, so a person decides before this one."""
+"""State "Page: Limit Reached": an analyst decides whether the principal is contained.
+
+The reason is the hourly limit, or a role that needs an approval (`workflow/roles.py`).
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,21 @@ from ir_router.ledger import audit
 from ir_router.workflow import notices, wording
 from ir_router.workflow.incident import Incident
 
-_LATER = "Further events of this kind are counted, and told in an hour; no second question is asked for them."
+_LATER = "Further events of this kind are summarised in one hour and do not send another approval request."
 
 
-def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
-    """Alert and audit record."""
+def run_task(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
+    """Write the audit record and send the alert."""
     incident: Incident = task["incident"]
     containment, case_id = task["containment"], task["case"]["case_id"]
     details = wording.record(incident) | wording.record_containment(containment, case_id)
     once = f"{incident['execution']['id']}/limit_reached"
-    audit.append("containment_limit_reached", wording.AUDIT_ACTOR, details, once=once)
+    reason = "containment_limit_reached" if containment["outcome"] == "limit_reached" else "containment_needs_approval"
+    audit.append(reason, wording.AUDIT_ACTOR, details, once=once)
     notices.alert(
         f"{incident['execution']['name']}/limit",
         incident["severity"],
         f"NOT contained yet - {wording.alert_subject(incident, wording.principals_of(containment))}",
-        wording.containment(incident, containment, case_id, (_LATER,)),
+        wording.containment(incident, containment, case_id, (_LATER,), no_case=task["case"].get("for_readers", "")),
     )
     return {"done": True, "step": "Page: Limit Reached"}

@@ -1,4 +1,4 @@
-"""State "Log & Exit": nothing to tell anybody now, but on record why."""
+"""State "Log & Exit": write an audit record for an event without an alert."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ir_router.workflow import wording
 from ir_router.workflow.incident import Incident
 
 
-def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
-    """Write the audit record: allowlisted, or LOW."""
+def run_task(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
+    """Write the audit record of an allowlisted or LOW event."""
     incident: Incident = task["incident"]
     allowlisted = incident["allowlist"]["allowlisted"]
     outcome = "allowlisted" if allowlisted else "logged"
-    logger.info("ended without an alert", extra={"outcome": outcome, "event_id": incident["event_id"]})
+    logger.info("event.ended_without_alert", extra={"outcome": outcome, "event_id": incident["event_id"]})
     audit.append(
         f"event_{outcome}",
         wording.AUDIT_ACTOR,

@@ -1,4 +1,4 @@
-"""What the workflow tells: alerts to the SNS topic, events on the bus, comments on the case."""
+"""Notifications of the workflow: alerts to the SNS topic, events on the bus, comments on the case."""
 
 from __future__ import annotations
 
@@ -12,16 +12,25 @@ from ir_router.cases import comments
 from ir_router.cases.limits import COMMENT_LIMIT
 from ir_router.errors import UncertainError
 from ir_router.ledger import approvals
+from ir_router.ledger.approvals import Answer
 from ir_router.security_ir import gateway
 from ir_router.settings import settings
+from ir_router.workflow.incident import Severity
 
 SOURCE = "security-ir"
 _SUBJECT_LENGTH = 100
 _COMMENTS = uuid.UUID("5b0e7c1c-93f5-4f0a-9d43-3a1f0f2f8f5e")
 
 
-def alert(alert_id: str, severity: str, subject: str, text: str) -> None:
-    """Publish to the alert topic. At least once: `alert_id` stands in the text, to recognise a repetition by."""
+def alert(alert_id: str, severity: Severity, subject: str, text: str) -> None:
+    """Publish an alert to the SNS topic, at least once.
+
+    Args:
+        alert_id: A stable id at the end of the text, by which a reader recognises a repeated alert.
+        severity: The value of the message attribute `severity`, for subscription filters.
+        subject: The subject of the e-mail, reduced to the characters that SNS accepts.
+        text: The body.
+    """
     aws.client("sns").publish(
         TopicArn=settings().require("alert_topic_arn"),
         Subject=_subject(subject),
@@ -34,14 +43,14 @@ def alert(alert_id: str, severity: str, subject: str, text: str) -> None:
 
 
 def _subject(text: str) -> str:
-    """SNS takes up to 100 printable ASCII characters that begin with a letter, number or punctuation mark."""
+    """Reduce the subject to SNS's limit: 100 printable ASCII characters, no leading space."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     line = " ".join(plain.split())
     return line if len(line) <= _SUBJECT_LENGTH else f"{line[: _SUBJECT_LENGTH - 3]}..."
 
 
 def publish(detail_type: str, detail: Mapping[str, Any]) -> None:
-    """Put an event on our bus. Raises UncertainError when EventBridge did not take it."""
+    """Put an event on the ir-router bus. Raises UncertainError if EventBridge did not accept it."""
     refused = bus.put([bus.Event(SOURCE, detail_type, detail)])
     if refused:
         raise UncertainError("EventBridge", "PutEvents", refused[0])
@@ -50,7 +59,12 @@ def publish(detail_type: str, detail: Mapping[str, Any]) -> None:
 def comment(case_id: str, name: str, text: str, shown_by: str | None = None) -> None:
     """Write a comment on the case, once for each `name`. Raises the gateway's errors.
 
-    `shown_by` is the approval whose message in the channel says the same: the comment is not copied there.
+    Args:
+        case_id: The case.
+        name: Identifies the comment; a retry with the same name writes nothing new.
+        text: The comment, cut at the API's limit.
+        shown_by: The id of an approval whose Slack message already has this content, so that the comment is not
+            copied to the channel.
     """
     body = comments.at_most(COMMENT_LIMIT, text)
     if shown_by is not None:
@@ -61,8 +75,8 @@ def comment(case_id: str, name: str, text: str, shown_by: str | None = None) -> 
     gateway.create_comment(case_id, body, token)
 
 
-def tell_result(approval_id: str, decision: str, result: str) -> bool:
-    """Let an approval's messages say what became of the decision, in words. False for one that was never asked."""
+def report_result(approval_id: str, decision: Answer, result: str) -> bool:
+    """Show the result of a decision in the approval's Slack messages. Returns False if there was no request."""
     if not approvals.note_result(approval_id, result):
         return False
     publish("ApprovalDecided", {"approval_id": approval_id, "decision": decision})

@@ -1,7 +1,8 @@
-"""State "Open Case": a SIR case for a new HIGH incident, a comment for an event that joins an open one.
+"""State "Open Case": open a SIR case for a new HIGH incident, or comment on the case that an event joins.
 
-Nothing is opened for a dry run, for `off`, or when nothing was left to contain. Of a principal that is not contained
-the first event of a kind opens a case; those of the hour after it are counted, so that nobody can bury it under more.
+There is no case for a dry run, for `off`, or if nothing was left to contain. If a principal is not contained, its first
+event of a kind opens a case. Later events are counted for an hour, so that an attacker cannot hide the case among
+others. The same applies to the further events of an incident that many events have joined.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from ir_router import clock
+from ir_router.cases.followed_fields import SEVERITY
 from ir_router.cases.limits import DESCRIPTION_LIMIT, TITLE_LIMIT
 from ir_router.errors import RefusedError
 from ir_router.ledger import approvals, audit, containments, groups
@@ -20,35 +22,49 @@ from ir_router.ledger.table import ConditionFailedError
 from ir_router.observability import logger
 from ir_router.security_ir import gateway
 from ir_router.settings import settings
-from ir_router.workflow import notices, wording
+from ir_router.workflow import case_fields, case_start, missing_cases, notices, wording
 from ir_router.workflow.incident import CaseResult, ContainmentResult, Incident
+from ir_router.workflow.outcomes import OUTCOMES, CaseEffect
 
-_NO_CASE = frozenset({"dry_run", "off", "gone"})
-_NOT_CONTAINED = frozenset({"refused", "limit_reached"})
-# Nothing is wrong with the incident when the account has no membership: everything else works without a case.
+# Without a membership in the account there are no cases; everything else works.
 _NO_MEMBERSHIP = frozenset({"SecurityIncidentResponseNotActiveException"})
+_MEMBERSHIP = (
+    "There is no case, because this account has no active membership of AWS Security Incident Response in this Region. "
+    "Check the membership in the console of the service, or run make verify."
+)
+_QUOTA = (
+    "There is no case yet, because a quota for cases of AWS Security Incident Response is reached. Close cases that "
+    "are finished, or request a higher quota in the Service Quotas console. ir-router opens the case within 15 minutes "
+    "after there is room."
+)
+_INVALID = "ValidationException"
+# Events that join an incident are reported one by one up to this number, then counted for an hour.
+_MOST_REPORTED = 10
 
 
-def handle(task: Mapping[str, Any], _context: Any) -> CaseResult:
-    """The incident's case. Raises the Security IR gateway's errors when it cannot be opened."""
+def run_task(task: Mapping[str, Any], _context: Any) -> CaseResult:
+    """Return the incident's case. Raises the Security IR gateway's errors if it cannot be opened."""
     incident: Incident = task["incident"]
     containment: ContainmentResult = task["containment"]
-    if containment["outcome"] in _NO_CASE:
+    effect = OUTCOMES[containment["outcome"]].case
+    if effect == "none":
         return _no_case(f"no case for {containment['outcome']}")
-    group = _group(incident, containment) if containment["outcome"] in _NOT_CONTAINED else None
+    group = _group(incident, containment, effect)
     if group is not None and (counted := _counted(group, incident, containment)) is not None:
         return counted
     try:
-        if containment["outcome"] == "joined":
+        if effect == "comment":
             return _comment(incident, containment)
-        opened = _open(incident, containment)
+        opened = _open(incident, containment, group)
     except RefusedError as error:
         if error.code not in _NO_MEMBERSHIP:
             raise
-        logger.warning("no case: Security Incident Response has no active membership")
-        return _no_case("no active membership of AWS Security Incident Response")
+        logger.warning("case.not_opened: AWS Security Incident Response has no active membership")
+        return {**_no_case("no active membership of AWS Security Incident Response"), "for_readers": _MEMBERSHIP}
+    if opened["case_id"] is None:
+        return opened
     if group is not None:
-        with suppress(ConditionFailedError):  # the hour is over, and another event has opened the group anew
+        with suppress(ConditionFailedError):  # the hour is over, and another event has opened a new group
             execution = incident["execution"]["id"]
             groups.annotate(group, execution, "SET case_id = :case_id", case_id=opened["case_id"])
     return opened
@@ -58,15 +74,28 @@ def _no_case(why: str) -> CaseResult:
     return {"case_id": None, "failed": False, "repetition": "none", "why": why}
 
 
-def _group(incident: Incident, containment: ContainmentResult) -> str:
-    """Alike are events of one kind for the same principals, with the same outcome for each."""
+def _group(incident: Incident, containment: ContainmentResult, effect: CaseEffect) -> str | None:
+    """Return the group of alike events of which only the first is reported, or None to report every event.
+
+    These are events with the same detections and the same principals that are not contained, and the further events of
+    an incident that many have joined.
+    """
+    if effect == "comment":
+        joined = next((part for part in containment["principals"] if "approval_id" in part), None)
+        approval = approvals.get(joined["approval_id"]) if joined else None
+        if joined is None or int((approval or {}).get("joined_events", 0)) <= _MOST_REPORTED:
+            return None
+        return groups.name_of("joined", joined["approval_id"])
+    if effect != "open_first":
+        return None
     unnamed = incident["access_key_id"] or incident["event_id"]
-    who = [f"{part['outcome']} {part['principal']['arn'] or unnamed}" for part in containment["principals"]]
+    about = [part for part in containment["principals"] if OUTCOMES[part["outcome"]].case == "open_first"]
+    who = [f"{part['outcome']} {part['principal']['arn'] or unnamed}" for part in about]
     return groups.name_of("case", *incident["detections"], *who)
 
 
 def _counted(group: str, incident: Incident, containment: ContainmentResult) -> CaseResult | None:
-    """Count the event and keep it in the audit, in one write; None when it is the first."""
+    """Count the event and write its audit record in one transaction. Returns None for the first event of a group."""
     execution = incident["execution"]["id"]
     opened = groups.enter(group, execution)
     if opened["execution"] != execution and _is_answered(opened["execution"]):
@@ -84,35 +113,62 @@ def _counted(group: str, incident: Incident, containment: ContainmentResult) -> 
         once=f"{execution}/counted",
         together_with=[groups.counting(teller, case_id or "")],
     )
-    logger.info("counted in an open group", extra={"event_id": incident["event_id"], "group": group})
+    logger.info("case.event_counted", extra={"event_id": incident["event_id"], "group": group})
     return {"case_id": case_id, "failed": False, "repetition": "tells" if teller == execution else "counted"}
 
 
 def _is_answered(opener: str) -> bool:
-    """Whether the question that the group's first event asked is open no more: the next event asks anew."""
-    question = approvals.get(approvals.id_of(opener, "contain"))
-    return question is not None and question["state"] != approvals.PENDING
+    """Whether the approval request of the group's first event is closed, so that the next event sends a new one."""
+    request = approvals.get(approvals.id_of(opener, "contain"))
+    return request is not None and request["state"] != approvals.PENDING
 
 
-def _open(incident: Incident, containment: ContainmentResult) -> CaseResult:
+def _open(incident: Incident, containment: ContainmentResult, group: str | None) -> CaseResult:
+    execution = incident["execution"]["id"]
+    arns = [part["principal"]["arn"] for part in containment["principals"]]
+    fields = _fields(incident, containment)
+    structured = case_fields.structured(incident)
+    try:
+        case_id = _create(fields, structured)
+    except RefusedError as error:
+        if error.code != missing_cases.QUOTA:
+            raise
+        logger.warning("case.not_opened: a quota is reached", extra={"event_id": incident["event_id"]})
+        missing_cases.remember(execution, {**fields, **structured}, arns, group, incident["event_time"])
+        return {**_no_case("a quota for cases is reached"), "for_readers": _QUOTA, "opened_later": True}
+    for arn in arns:
+        containments.annotate(arn, execution, case_id=case_id)
+    case_start.set_on(case_id, incident["event_time"])
+    logger.info("case.opened", extra={"case_id": case_id})
+    return {"case_id": case_id, "failed": False, "repetition": "none"}
+
+
+def _create(fields: Mapping[str, Any], structured: Mapping[str, Any]) -> str:
+    """Create the case. A rejected value of an optional field, such as a new Region, must not prevent the case."""
+    try:
+        return gateway.create_case(**fields, **structured)
+    except RefusedError as error:
+        if error.code not in (_INVALID, "ParamValidationError") or not structured:
+            raise
+        logger.warning("case.fields_rejected: the case is opened without the optional fields")
+        return gateway.create_case(**fields)
+
+
+def _fields(incident: Incident, containment: ContainmentResult) -> dict[str, Any]:
     execution = incident["execution"]["id"]
     reported = incident["event_time"]
     severity = incident["severity"].capitalize()
-    case_id = gateway.create_case(
-        clientToken=_client_token(execution),
-        resolverType=settings().case_resolver_type,
-        engagementType="Security Incident",
-        title=wording.alert_subject(incident, wording.principals_of(containment))[:TITLE_LIMIT],
-        description=wording.case_description(incident, containment)[:DESCRIPTION_LIMIT],
-        reportedIncidentStartDate=datetime.fromisoformat(reported) if reported else clock.utc_now(),
-        impactedAccounts=[incident["account"].zfill(12)],
-        watchers=[],
-        tags={"severity": severity, "execution": execution},
-    )
-    for part in containment["principals"]:
-        containments.annotate(part["principal"]["arn"], execution, case_id=case_id)
-    logger.info("case opened", extra={"case_id": case_id})
-    return {"case_id": case_id, "failed": False, "repetition": "none"}
+    return {
+        "clientToken": _client_token(execution),
+        "resolverType": settings().case_resolver_type,
+        "engagementType": "Security Incident",
+        "title": wording.alert_subject(incident, wording.principals_of(containment))[:TITLE_LIMIT],
+        "description": wording.case_description(incident, containment)[:DESCRIPTION_LIMIT],
+        "reportedIncidentStartDate": datetime.fromisoformat(reported) if reported else clock.utc_now(),
+        "impactedAccounts": case_fields.accounts(incident),
+        "watchers": [],
+        "tags": {str(SEVERITY.tag): severity, "execution": execution},
+    }
 
 
 def _comment(incident: Incident, containment: ContainmentResult) -> CaseResult:
@@ -124,5 +180,5 @@ def _comment(incident: Incident, containment: ContainmentResult) -> CaseResult:
 
 
 def _client_token(execution: str) -> str:
-    """The execution's ARN; hashed when longer than the API's 255 characters."""
+    """Return the execution's ARN, hashed if it exceeds the API's 255 characters."""
     return execution if len(execution) <= 255 else hashlib.sha256(execution.encode()).hexdigest()

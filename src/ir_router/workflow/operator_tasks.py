@@ -19,13 +19,14 @@ _SHOWN = (
     "approve_does",
     "deny_does",
     "principal",
+    "listed",
     "case_id",
     "execution",
 )
 
 
 def list_approvals(_task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
-    """What waits for a decision, oldest first. Never the token: that is in the queue alone."""
+    """Return the pending approval requests, oldest first, without their tokens: only the queue has those."""
     rows = sorted(approvals.open_approvals(), key=lambda row: float(row["created_at"]))
     return {
         "approvals": [
@@ -41,6 +42,6 @@ def list_approvals(_task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
 
 
 def verify_audit(_task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
-    """Walk the audit's chain. `verified` is False when it is broken; `broken` names the first link that is."""
+    """Verify the chain of the audit log. If it is broken, `verified` is False and `broken` names the first bad link."""
     result = audit_verification.verify()
     return {"verified": result.broken is None, **asdict(result)}

@@ -1,4 +1,4 @@
-"""Whom the workflow never touches, and what a person must do instead. Pure."""
+"""The principals that the workflow never changes, and the action that an analyst must take instead. Pure."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ _RESERVED = ("role/aws-service-role/", "role/aws-reserved/")
 
 
 def refusal(principal: Principal, own_account: str, protected: Iterable[str]) -> str | None:
-    """Why this principal is not contained, with what a person must do; None when it may be.
+    """Return why the principal must not be contained, and the required action.
 
-    `protected`: ARNs in which `*` stands for any characters.
+    Args:
+        principal: The principal from the event or from IAM.
+        own_account: The account of this deployment, 12 digits.
+        protected: ARN patterns in which `*` stands for any characters.
+
+    Returns:
+        Sentences for the alert, or None if the principal may be contained.
     """
     kind, arn, name = principal["kind"], principal["arn"], principal["name"]
     if kind == "root":
@@ -23,22 +29,22 @@ def refusal(principal: Principal, own_account: str, protected: Iterable[str]) ->
         )
     if principal["account"] and principal["account"] != own_account:
         return (
-            f"It belongs to account {principal['account']}; only principals of account {own_account} are contained. "
-            "Disable its keys there."
+            f"It belongs to account {principal['account']}, but ir-router contains only principals of account "
+            f"{own_account}. Disable its keys in its own account."
         )
     if kind not in ("user", "role") or not name:
-        return "The event names no IAM user or role of this account. Look at the event and act by hand."
-    # By path alone, which nobody but AWS can choose: a name that looks like AWS's own must not protect anybody. Events
-    # may lack the path; then IAM's own ARN, read before anything is changed, tells.
+        return "The event names no IAM user or role of this account. Review the event and act by hand."
+    # Only the path counts, since only AWS can choose it: a name that looks like one of AWS's must not protect a role.
+    # If the event lacks the path, the second check uses the ARN that IAM shows, before any change.
     if kind == "role" and arn.rpartition(":")[2].startswith(_RESERVED):
         return (
-            "IAM does not let anybody change this role. For an IAM Identity Center role, disable the person's access "
-            "in IAM Identity Center; for a service-linked role, look at what the service was told to do."
+            "Only AWS can change this role. For an IAM Identity Center role, disable the user's access in IAM Identity "
+            "Center. For a service-linked role, check the configuration of the service."
         )
     pathless = f"{arn.rpartition(':')[0]}:{kind}/{name}"
     if any(matches_arn(pattern, candidate) for pattern in protected for candidate in (arn, pathless)):
         return (
-            "It is protected (variable protected_principals, or one of this system's own roles). Decide by hand "
-            "whether its credentials must be disabled."
+            "It is protected (by the variable protected_principals, or as a role of ir-router). Decide whether "
+            "its credentials must be disabled, and disable them by hand."
         )
     return None

@@ -1,4 +1,4 @@
-"""State "Re-enable Key, Remove Deny Policy": denied. The principal is restored exactly as it was found."""
+"""State "Re-enable Key, Remove Deny Policy": after a denial, restore the principal exactly as it was found."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from ir_router.workflow.incident import Principal
 from ir_router.workflow.remediation import Done, RemediationResult
 
 
-def handle(task: Mapping[str, Any], context: Any) -> RemediationResult:
-    """Restore, verify, and forget the incident."""
+def run_task(task: Mapping[str, Any], context: Any) -> RemediationResult:
+    """Restore the principal, verify it and end the incident."""
     return remediation.for_each_principal(task, context, _deny)
 
 
 def _deny(lock: Lock, principal: Principal) -> Done:
     earlier = "sealed_keys" in lock.row
     actions = remediation.restore(lock, principal)
-    remediation.forget(lock, actions)
-    return Done(actions, "an earlier approved containment stays until someone releases it" if earlier else "")
+    done = Done(actions, "the containment that was approved earlier stays until you release it" if earlier else "")
+    remediation.forget(lock, done)
+    return done

@@ -1,4 +1,4 @@
-"""The task "release": a person lifts a containment that was approved or that nobody decided about.
+"""The task "release": lift a containment that was approved or that was never decided.
 
 {"task": "release", "principal": "arn:aws:iam::123456789012:user/name", "released_by": "Jane Smith", "reason": "..."}
 """
@@ -9,62 +9,87 @@ from collections.abc import Mapping
 from typing import Any
 
 from ir_router.errors import InvalidInputError, IrRouterError
-from ir_router.ledger import audit, containments
+from ir_router.ledger import approvals, audit, containments
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
-from ir_router.workflow import changes, inputs, invocation, notices, remediation, standing, wording
+from ir_router.workflow import changes, inputs, invocation, notices, remediation, request_approval, wording
 from ir_router.workflow.incident import ActionTaken
+from ir_router.workflow.phase import Phase, phase_of
 
 
-def handle(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Restore what was recorded (deleted keys stay deleted), verify, record, tell; only then forget the containment.
+def run_task(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Restore the recorded state, verify and report it, then delete the containment row. Deleted keys stay deleted.
 
-    Raises InvalidInputError, ContainmentBusyError, or ChangeFailedError when something is not verified.
+    Raises:
+        InvalidInputError: A field is missing, the principal is not contained, or its decision is pending.
+        ContainmentBusyError: Another invocation holds the principal's lock.
+        ChangeFailedError: A change failed or could not be verified.
     """
     arn = inputs.text(task, "principal")
     released_by = inputs.text(task, "released_by")
     reason = inputs.text(task, "reason")
     if containments.get(arn) is None:
-        raise InvalidInputError(f"{arn} is not contained. Give the full ARN, with its path.")
+        raise InvalidInputError(f"{arn} is not contained. Use the full ARN, including the path.")
     with containments.locked(arn, invocation.lock_until(context)) as lock:
         row = lock.row
         if "incident" not in row:
             raise InvalidInputError(f"{arn} is not contained.")
-        _refuse_while_asked(row)
+        _refuse_while_awaited(row)
         incident = str(row["incident"])
+        # An incident may have several principals, and a released principal may join it again.
+        once = f"{incident}/{arn}/{row.get('opened_at')}"
         request = {"principal": arn, "incident": incident, "reason": reason}
-        audit.append("release_requested", released_by, request, once=f"{incident}/release_requested/{released_by}")
-        # What somebody approved is released as well: that is what this task is for.
+        audit.append("release_requested", released_by, request, once=f"{once}/release_requested/{released_by}")
+        # A release also lifts containments that were approved earlier.
         lock.save(sealed_keys=None)
         actions = remediation.restore(lock, row["principal"])
-        answer = {"status": "released", "principal": arn, "actions": [changes.told(taken) for taken in actions]}
+        answer = {"status": "released", "principal": arn, "actions": [changes.describe(taken) for taken in actions]}
         details = request | {"actions": wording.record_actions(actions)}
-        audit.append("released", released_by, details, once=f"{incident}/released")
-        logger.info("released", extra={"incident": incident})
-        if not _tell(row, released_by, reason, actions):
+        audit.append("released", released_by, details, once=f"{once}/released")
+        logger.info("containment.released", extra={"incident": incident})
+        if not _report(row, once, released_by, reason, actions):
             answer["case_comment"] = "failed"
         lock.clear()
+    if request_approval.refresh(_approval_id(row)) is not None:  # it may list further principals
+        notices.publish("ApprovalRequested", {"approval_id": _approval_id(row), "released": True})
     return answer
 
 
-def _tell(row: Row, released_by: str, reason: str, actions: list[ActionTaken]) -> bool:
-    """Tell people and the case. False when the case could not be told: the release itself is done and on record."""
-    incident, case_id = str(row["incident"]), row.get("case_id")
-    told = " · ".join(wording.action(taken) for taken in actions) or "nothing was left to restore"
-    headline = f"Released by {released_by}: {wording.name_of(row['principal'])} - {told}"
+def _report(row: Row, once: str, released_by: str, reason: str, actions: list[ActionTaken]) -> bool:
+    """Send the alert and comment on the case. Returns False if the comment failed; the release itself is recorded."""
+    case_id = row.get("case_id")
+    changed = " · ".join(wording.action(taken) for taken in actions) or "nothing to restore"
+    headline = f"Released by {released_by}: {wording.name_of(row['principal'])} - {changed}"
     text = wording.lines(headline, f"Reason given: {wording.cut(reason)}", f"Case: {case_id}" if case_id else "")
-    notices.alert(f"{incident.rpartition(':')[2]}/released", "HIGH", headline, text)
+    notices.alert(f"{once.partition(':execution:')[2]}/released", "HIGH", headline, text)
     if case_id:
         try:
-            notices.comment(str(case_id), f"released-{incident}", text)
+            notices.comment(str(case_id), f"released-{once}", text)
         except IrRouterError as error:
-            logger.error("the case was not told of the release", extra={"error": type(error).__name__})
+            logger.error(
+                "case.comment_failed: the case has no comment about the release", extra={"error": type(error).__name__}
+            )
             return False
     return True
 
 
-def _refuse_while_asked(row: Row) -> None:
-    if standing.of(row) is not standing.Standing.ENDED:
-        raise InvalidInputError(
-            "A decision about this principal is still awaited: deny it to restore the principal, or approve it first."
-        )
+def _refuse_while_awaited(row: Row) -> None:
+    """Refuse a release that would take the place of a decision. One principal of several may be released alone."""
+    phase = phase_of(row)
+    if phase is Phase.ENDED or (phase is Phase.AWAITED and _has_others(row)):
+        return
+    raise InvalidInputError(
+        "A decision about this principal is pending. Deny the approval request to restore the principal, or "
+        "approve it before you release the principal."
+    )
+
+
+def _has_others(row: Row) -> bool:
+    """Whether the decision is about further principals, which are still contained."""
+    approval = approvals.get(_approval_id(row)) or {}
+    arns = [arn for arn in approvals.principals_of(approval) if arn != row["PK"].partition("#")[2]]
+    return any((containments.get(arn) or {}).get("incident") == row["incident"] for arn in arns)
+
+
+def _approval_id(row: Row) -> str:
+    return approvals.id_of(str(row["incident"]), "remediate")

@@ -1,4 +1,4 @@
-"""What follows a decision, for each principal that this execution contained: shared by the three states after it."""
+"""Carry out a decision for each principal that this execution contained. Shared by the three states after it."""
 
 from __future__ import annotations
 
@@ -6,140 +6,211 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
 from ir_router import clock
-from ir_router.ledger import containments, keys, table
-from ir_router.ledger.containments import Lock
+from ir_router.ledger import approvals, containments, keys, table
+from ir_router.ledger.containments import ContainmentBusyError, Lock
 from ir_router.observability import measure
-from ir_router.workflow import changes, iam, identity, invocation, upholding
-from ir_router.workflow.changes import ChangeFailedError
+from ir_router.workflow import changes, enforcement, iam, identity, invocation, principals, scopes
+from ir_router.workflow.changes import ChangeFailedError, State
 from ir_router.workflow.incident import ActionTaken, Principal, PrincipalResult
+from ir_router.workflow.outcomes import OUTCOMES
 
 
 class RemediationResult(TypedDict):
-    """What was done; `notes` are sentences for people.
+    """The changes in IAM, and sentences for the final alert (`notes`).
 
-    `denied`: of each principal that stays contained (by ARN), whether IAM shows the deny policy.
+    `denied` maps the ARN of each principal that stays contained to whether IAM shows the deny policy. `joined` are the
+    principals that joined the incident, `released` the ARNs of those that were released before the decision.
     """
 
     actions: list[ActionTaken]
     notes: list[str]
     denied: NotRequired[dict[str, bool]]
+    joined: NotRequired[list[Principal]]
+    released: NotRequired[list[str]]
 
 
 class Done(NamedTuple):
-    """What was done about one principal, as in `RemediationResult`; `denied` is None where nothing is to stay."""
+    """The result for one principal, as in `RemediationResult`. `denied` is None if the containment was lifted."""
 
     actions: list[ActionTaken]
     note: str = ""
     denied: bool | None = None
 
 
-_KEPT_SECONDS = 7 * 86_400  # longer than an execution can be tried again
+# AWS attaches AWSCompromisedKeyQuarantine, V2 or V3 to the user of a key that it found in public.
+# https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSCompromisedKeyQuarantineV3.html
+_QUARANTINE = "AWSCompromisedKeyQuarantine"
+_KEPT_SECONDS = 7 * 86_400  # longer than an execution can be retried
+# For the changes of one principal, and for reading them back without waiting for IAM (`changes.retry_until`).
+_RESERVE_SECONDS = 12.0
 
 Work = Callable[[Lock, Principal], Done]
 
 
 def for_each_principal(task: Mapping[str, Any], context: Any, work: Work) -> RemediationResult:
-    """Do `work` under the lock of each principal whose open incident is this execution's.
+    """Call `work` under the lock of each principal that the decision covers and whose incident is this execution's.
 
-    One whose incident is not (any more) is left alone: a retry that comes after everything was done tells it again.
-    Raises ContainmentBusyError, or ChangeFailedError when something is not done or not verified.
+    Principals that were released since are left out. If the time of one invocation is not enough, a retry continues.
+
+    Args:
+        task: The state's input: `incident` and `containment`.
+        context: Lambda's context, which limits the locks.
+        work: The change to make for one principal.
+
+    Returns:
+        All changes. For a principal that is done, a retry reports the changes that were made then.
+
+    Raises:
+        ContainmentBusyError: Another invocation holds the lock of a principal, or a retry must continue.
+        ChangeFailedError: A change failed or could not be verified. The other principals are still processed.
     """
     execution = task["incident"]["execution"]["id"]
+    own = {part["principal"]["arn"]: part["principal"] for part in _contained(task)}
+    approval = approvals.get(approvals.id_of(execution, "remediate")) or {}
+    joined = [arn for arn in approvals.principals_of(approval) if arn not in own]
     denied: dict[str, bool] = {}
-    result: RemediationResult = {"actions": [], "notes": [], "denied": denied}
+    others: list[Principal] = []
+    gone: list[str] = []
+    result: RemediationResult = {"actions": [], "notes": [], "denied": denied, "joined": others, "released": gone}
     failed: list[ActionTaken] = []
-    for part in _contained(task):
-        principal = part["principal"]
-        with containments.locked(principal["arn"], invocation.lock_until(context)) as lock:
-            if lock.row.get("incident") != execution:
-                result["actions"] += _done_before(execution, principal)
-                continue
+    for number, arn in enumerate([*own, *joined]):
+        if number and float(context.get_remaining_time_in_millis()) / 1000 < _RESERVE_SECONDS:
+            raise ContainmentBusyError("a retry continues with the other principals")
+        with containments.locked(arn, invocation.lock_until(context)) as lock:
+            principal = own.get(arn) or lock.row.get("principal")
+            done = _done_before(execution, arn, lock)
             try:
-                done = work(lock, principal)
+                if done is None and principal is not None and lock.row.get("incident") == execution:
+                    done = work(lock, principal)
             except ChangeFailedError as failure:
                 failed += failure.actions
                 continue
-            result["actions"] += done.actions
-            result["notes"] += [done.note] if done.note and done.note not in result["notes"] else []
-            if done.denied is not None:
-                denied[principal["arn"]] = done.denied
+        if done is None:
+            gone.append(arn)
+            continue
+        if arn not in own:
+            others.append(principal or principals.from_arn(arn) or principals.unknown_principal())
+        result["actions"] += done.actions
+        result["notes"] += [done.note] if done.note and done.note not in result["notes"] else []
+        if done.denied is not None:
+            denied[arn] = done.denied
     if failed:
         measure("ContainmentFailed")
-        raise ChangeFailedError([*failed, *result["actions"]])
+        raise changes.failed([*failed, *result["actions"]])
     return result
 
 
 def restore(lock: Lock, principal: Principal) -> list[ActionTaken]:
-    """Restore what was recorded, key by key, and verify it; `forget` comes after. Raises ChangeFailedError.
+    """Restore the recorded state, key by key, and verify it; call `forget` afterwards. Raises ChangeFailedError.
 
-    What somebody approved earlier stays contained until it is released: of a later incident only its own keys return.
+    A containment that was approved earlier stays until its release: only keys of the later incident are re-enabled.
     """
     recorded = lock.row["recorded"]
     sealed = lock.row.get("sealed_keys")
-    now = identity.as_named_now(principal, recorded["keys"])
-    if now is None:
-        return _nobody(principal)
+    current = identity.current_principal(principal, recorded["keys"])
+    if current is None:
+        return _not_found(principal)
     active = [
         key for key, status in sorted(recorded["keys"].items()) if status == iam.ACTIVE and key not in (sealed or ())
     ]
-    listed = iam.access_keys(now)
-    wanted = [changes.enable(now, key) for key in active if key in listed]
-    if sealed is None and not recorded["deny_attached"]:
-        wanted.append(changes.lift_deny(now))
-    actions = changes.make(now, wanted)
-    gone = "key {target} no longer exists"
-    actions += [{"what": gone, "target": key, "verified": True} for key in active if key not in listed]
-    return actions
+    found = changes.read(current)
+    listed = found.keys
+    wanted = [changes.enable(current, key) for key in active if listed.get(key) in (iam.ACTIVE, iam.INACTIVE)]
+    if sealed is None and not recorded["deny_attached"] and not scopes.is_key_only(lock.row):
+        wanted.append(changes.lift_deny(current))
+    actions = changes.make(current, wanted, until=changes.retry_until(lock))
+    gone, expired = "key {target} no longer exists", "key {target} has expired"
+    actions += [_noted(gone, key) for key in active if key not in listed]
+    actions += [_noted(expired, key) for key in active if listed.get(key) == iam.EXPIRED]
+    return actions + _changed_by_others(recorded, found, only_keys=scopes.is_key_only(lock.row))
 
 
-def forget(lock: Lock, actions: list[ActionTaken]) -> None:
-    """End the incident, with what was done kept for whoever has to tell it again. Raises ContainmentBusyError."""
-    table.put(
-        keys.done(lock.row["incident"], lock.principal),
-        {"actions": actions, "expires_at": int(clock.now()) + _KEPT_SECONDS},
-    )
+def _changed_by_others(recorded: Mapping[str, Any], found: State, *, only_keys: bool) -> list[ActionTaken]:
+    """Return the changes that others made to the principal since the containment. ir-router leaves them in place."""
+    new_keys = [] if only_keys else sorted(key for key in found.keys if key not in recorded["keys"])
+    made = [_noted(f"key {{target}} was created by others and is {found.keys[key]}", key) for key in new_keys]
+    if "policies" not in recorded:  # contained by an earlier version
+        return made
+    before, after = set(recorded["policies"]), set(found.policies)
+    for arn in sorted(after - before):
+        name = arn.rpartition("/")[2]
+        by_aws = name.startswith(_QUARANTINE)
+        what = (
+            f"AWS attached {name}, because it found a key exposed" if by_aws else f"others attached the policy {name}"
+        )
+        made.append(_noted(f"{what}; it stays attached", ""))
+    return made + [
+        _noted(f"others detached the policy {arn.rpartition('/')[2]}; it stays detached", "")
+        for arn in sorted(before - after)
+    ]
+
+
+def _noted(what: str, key: str) -> ActionTaken:
+    return {"what": what, "target": key, "verified": True}
+
+
+def forget(lock: Lock, done: Done) -> None:
+    """End the incident, and keep its changes so that a retry can report them. Raises ContainmentBusyError."""
+    _keep_result(lock, done)
     if "sealed_keys" in lock.row:
         lock.save(phase=containments.APPROVED)
     else:
         lock.clear()
 
 
-def _done_before(execution: str, principal: Principal) -> list[ActionTaken]:
-    row = table.get(keys.done(execution, principal["arn"]))
-    return list(row["actions"]) if row else []
+def _keep_result(lock: Lock, done: Done) -> None:
+    kept = {"actions": done.actions, "note": done.note, "denied": done.denied}
+    row = {**kept, "expires_at": int(clock.now()) + _KEPT_SECONDS}
+    table.put(keys.done(lock.row["incident"], lock.principal), row)
+
+
+def _done_before(execution: str, arn: str, lock: Lock) -> Done | None:
+    """Return the result for a principal that an earlier attempt has completed, or None."""
+    if lock.row.get("incident") == execution and lock.row["phase"] not in (containments.APPROVED, containments.KEPT):
+        return None
+    row = table.get(keys.done(execution, arn))
+    return Done(list(row["actions"]), str(row.get("note", "")), row.get("denied")) if row else None
 
 
 def delete_named_keys(lock: Lock, principal: Principal) -> Done:
-    """Delete the keys that events named, see that the rest stays contained, and keep it as approved.
+    """Delete the keys that events named, keep the rest of the containment in place and mark it as approved.
 
     Raises ChangeFailedError.
     """
-    now = identity.as_named_now(principal, lock.row["recorded"]["keys"])
-    if now is None:
-        actions = _nobody(principal)
-        forget(lock, actions)
-        return Done(actions)
-    upheld = upholding.uphold(lock, now, "the deny policy", lock.row["named_keys"])
+    current = identity.current_principal(principal, lock.row["recorded"]["keys"])
+    if current is None:
+        done = Done(_not_found(principal))
+        forget(lock, done)
+        return done
+    enforced = enforcement.keep_in_place(lock, current, "the deny policy", lock.row["named_keys"])
+    if scopes.is_key_only(lock.row):  # with the keys deleted, nothing of the owner is contained
+        done = Done(enforced.actions, enforced.note)
+        forget(lock, done)
+        return done
+    done = Done(enforced.actions, enforced.note, enforced.denied)
+    _keep_result(lock, done)
     lock.save(phase=containments.APPROVED, sealed_keys=sorted(lock.row["recorded"]["keys"]))
-    return Done(upheld.actions, upheld.note, upheld.denied)
+    return done
 
 
 def keep(lock: Lock, principal: Principal) -> Done:
-    """See that the principal stays contained, and mark that nobody decided. Raises ChangeFailedError."""
-    now = identity.as_named_now(principal, lock.row["recorded"]["keys"])
-    if now is None:
-        done = Done(_nobody(principal))
+    """Keep the containment in place and mark it as undecided. Raises ChangeFailedError."""
+    current = identity.current_principal(principal, lock.row["recorded"]["keys"])
+    if current is None:
+        done = Done(_not_found(principal))
     else:
-        upheld = upholding.uphold(lock, now, "the containment")
-        done = Done(upheld.actions, upheld.note, upheld.denied)
+        enforced = enforcement.keep_in_place(lock, current, "the containment")
+        done = Done(enforced.actions, enforced.note, enforced.denied)
+    _keep_result(lock, done)
     lock.save(phase=containments.KEPT)
     return done
 
 
-def _nobody(principal: Principal) -> list[ActionTaken]:
-    what = f"nothing to change: IAM has no {principal['kind']} {principal['name']} with this id any more"
+def _not_found(principal: Principal) -> list[ActionTaken]:
+    what = f"nothing to change: IAM no longer has a {principal['kind']} {principal['name']} with this id"
     return [{"what": what, "target": "", "verified": True}]
 
 
 def _contained(task: Mapping[str, Any]) -> list[PrincipalResult]:
-    return [part for part in task["containment"]["principals"] if part["outcome"] == "contained"]
+    parts: list[PrincipalResult] = task["containment"]["principals"]
+    return [part for part in parts if OUTCOMES[part["outcome"]].approval == "remediate"]

@@ -1,4 +1,4 @@
-"""The states "Report ...": a step failed for good. People are alerted and the audit says what is done and what not."""
+"""The states "Report ...": report a failed step, which is not retried, in an alert and an audit record."""
 
 from __future__ import annotations
 
@@ -10,42 +10,57 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ir_router.errors import IrRouterError, UncertainError
 from ir_router.ledger import approvals, audit, containments
+from ir_router.ledger.approvals import ApprovalKind
 from ir_router.observability import logger
-from ir_router.workflow import identity, notices, wording
+from ir_router.workflow import actor_incidents, creators, identity, notices, wording
 from ir_router.workflow.incident import Decision, Incident, Principal
 
-_NOT_CARRIED_OUT = "NOT carried out: it failed, and somebody must act (see the alert)"
-_MUST = {
-    "Extract Event Context": "The event was not evaluated. Look at it by hand: it is the execution's input.",
-    "Evaluate Severity": "The event was not evaluated and nothing was contained. Look at it by hand.",
-    "Log & Exit": "Nothing needs doing about the event itself; the audit lacks its record.",
-    "Alert Only": "The alert about this event could not be sent the normal way. Look at the event.",
+_NOT_CARRIED_OUT = (
+    "NOT carried out completely, because the workflow failed. The alert lists what you must do by hand now"
+)
+_REQUIRED_ACTION = {
+    "Extract Event Context": (
+        "The event was not evaluated. Review the event by hand. The execution shows the event as its input."
+    ),
+    "Evaluate Severity": "The event was not evaluated and nothing was contained. Review the event by hand.",
+    "Log & Exit": "The event itself needs no action. Its audit record is missing.",
+    "Alert Only": "ir-router could not send the regular alert about this event. Review the event.",
     "Immediate Containment": (
-        "The principal is NOT or not fully contained. Disable its keys and attach the deny policy by hand now."
+        "Containment FAILED or is incomplete. Disable the principal's keys and attach the deny policy by hand now."
+    ),
+    "Verify Containment": (
+        "ir-router could not verify that the principal is still contained. Check in IAM that the deny policy is "
+        "attached and that its keys are disabled. Do the missing steps by hand now."
     ),
     "Wait for Analyst": (
-        "Nobody can be asked in the normal way. The principal stays contained. Decide by hand; the task release "
-        "restores it."
+        "The approval request could not be sent. The principal stays contained. Review the incident. To restore "
+        "access, run the task release (docs/containment.md)."
     ),
-    "Wait for Permission": "Nobody can be asked in the normal way. The principal is NOT contained. Act by hand now.",
+    "Wait for Permission": (
+        "The approval request could not be sent. The principal is NOT contained. Contain it by hand now."
+    ),
     "Remediation": (
-        "The decision is on record but was not, or not fully, carried out. The principal stays contained as far as the "
-        "details say. Carry the decision out by hand, or run the task release."
+        "The decision is on record, but it was not carried out completely. The error below lists the changes made and "
+        "the changes missing. Make the missing changes by hand, or run the task release (docs/containment.md)."
     ),
 }
-_NOT_TOLD = (
-    "IAM does not tell whose keys these are now. The name below is the event's, and may be somebody else's by now: ask "
-    "for the key's owner first (aws iam get-access-key-last-used)."
+_OWNER_UNKNOWN = (
+    "ir-router could not look up the current name of the user. The name below comes from the event and may now belong "
+    "to another user. Before you act, find the owner of the key (aws iam get-access-key-last-used)."
 )
-# Two principals with long names and all that was tried of them.
+# Long enough for two principals with long names and all attempted changes.
 _CAUSE_LENGTH = 1_500
-_LOOK = "Look at the execution's history."
+_DEFAULT_ACTION = "Check the history of the execution."
 
 
-def handle(task: Mapping[str, Any], context: Any) -> Decision:
-    """Alert and audit record, each tried whatever becomes of the other. Raises UncertainError when one is missing.
+def run_task(task: Mapping[str, Any], context: Any) -> Decision:
+    """Write the audit record and send the alert. If one fails, the other is still attempted.
 
-    For a failed wait the answer takes the decision's place: nobody was asked.
+    Returns:
+        The decision `not_asked`, which takes the place of a decision after a failed wait.
+
+    Raises:
+        UncertainError: The audit record or the alert is missing.
     """
     step = str(task["step"])
     incident: Incident | None = task.get("incident")
@@ -58,6 +73,7 @@ def handle(task: Mapping[str, Any], context: Any) -> Decision:
         details = wording.record(incident) | {"principals": arns} | details
     _attempt_all(
         lambda: _mark(task, step, execution, principals),
+        lambda: _report_to_creator(incident, step),
         lambda: audit.append("step_failed", wording.AUDIT_ACTOR, details, once=f"{execution}/failed/{step}"),
         lambda: notices.alert(
             f"{execution.rpartition(':')[2]}/failed/{step}",
@@ -69,8 +85,13 @@ def handle(task: Mapping[str, Any], context: Any) -> Decision:
     return {"decision": "not_asked"}
 
 
+def _report_to_creator(incident: Incident | None, step: str) -> None:
+    if incident is not None:
+        creators.report(incident, f"failed {step}", f"FAILED: {step}. {_REQUIRED_ACTION.get(step, _DEFAULT_ACTION)}")
+
+
 def note_failed_branch(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
-    """States "Audit the Failed Alert" and "Alert the Failed Audit": the one that works tells of the other."""
+    """States "Audit the Failed Alert" and "Alert the Failed Audit": report the failed branch through the other one."""
     incident: Incident = task["incident"]
     step = str(task["step"])
     error, cause = _error(task.get("failure"))
@@ -85,27 +106,32 @@ def note_failed_branch(task: Mapping[str, Any], _context: Any) -> dict[str, Any]
             f"FAILED: {step} - {wording.alert_subject(incident)}",
             _text(step, error, cause, incident, execution),
         )
-    logger.error("a branch failed", extra={"step": step, "error": error})
+    logger.error("workflow.branch_failed", extra={"step": step, "error": error})
     return {"done": False, "step": step}
 
 
 def _mark(task: Mapping[str, Any], step: str, execution: str, principals: Sequence[Principal]) -> None:
-    """Nobody will decide about this execution's incident: the next event for the principal asks anew."""
+    """Mark the incident as failed, so that the next event for the principal sends a new approval request."""
     if step in ("Wait for Analyst", "Wait for Permission"):
-        kind = "remediate" if step == "Wait for Analyst" else "contain"
-        approvals.record_expired(approvals.id_of(execution, kind), "the workflow could not ask")
+        kind: ApprovalKind = "remediate" if step == "Wait for Analyst" else "contain"
+        approvals.record_expired(approvals.id_of(execution, kind), "the workflow could not send the approval request")
     decided = (task.get("decision") or {}).get("decision")
     if step == "Remediation" and decided in ("approve", "deny"):
-        notices.tell_result(approvals.id_of(execution, "remediate"), decided, _NOT_CARRIED_OUT)
-    if step == "Immediate Containment":  # asked before it, if anything was: permission
-        notices.tell_result(approvals.id_of(execution, "contain"), "approve", _NOT_CARRIED_OUT)
+        notices.report_result(approvals.id_of(execution, "remediate"), decided, _NOT_CARRIED_OUT)
+    if step == "Immediate Containment":  # any earlier approval request was for permission to contain
+        notices.report_result(approvals.id_of(execution, "contain"), "approve", _NOT_CARRIED_OUT)
+    if "incident" in task:
+        actor_incidents.give_up(task["incident"])
     for principal in principals:
         if principal["arn"]:
             containments.annotate(principal["arn"], execution, phase=containments.FAILED)
+    for arn in approvals.principals_of(approvals.get(approvals.id_of(execution, "remediate")) or {}):
+        if (containments.get(arn) or {}).get("phase") == containments.OPEN:  # joined, and not decided about
+            containments.annotate(arn, execution, phase=containments.FAILED)
 
 
 def _principals(task: Mapping[str, Any], step: str, context: Any) -> list[Principal]:
-    """Whom the failure concerns, under the name that IAM has now: by an old one somebody else might be stopped."""
+    """Return the affected principals under their current names: an old name may belong to another user by now."""
     if task.get("containment"):
         return wording.principals_of(task["containment"])
     incident: Incident | None = task.get("incident")
@@ -113,9 +139,12 @@ def _principals(task: Mapping[str, Any], step: str, context: Any) -> list[Princi
         return []
     if step == "Immediate Containment":
         try:
-            return [identity.behind(target) or target.principal for target in identity.targets(incident, context)]
+            return [identity.resolve(target) or target.principal for target in identity.targets(incident, context)]
         except (IrRouterError, BotoCoreError, ClientError) as error:
-            logger.error("IAM does not tell whom a failure concerns", extra={"error": type(error).__name__})
+            logger.error(
+                "workflow.principal_lookup_failed: the report uses the name from the event",
+                extra={"error": type(error).__name__},
+            )
             return []
     return [incident["subject"]]
 
@@ -126,14 +155,16 @@ def _attempt_all(*attempts: Callable[[], object]) -> None:
         try:
             attempt()
         except (IrRouterError, BotoCoreError, ClientError) as error:
-            logger.error("a failure could not be told", extra={"error": type(error).__name__})
+            logger.error(
+                "workflow.report_failed: a failure could not be reported", extra={"error": type(error).__name__}
+            )
             failed.append(error)
     if failed:
         raise UncertainError("AWS", "reporting a failure", type(failed[0]).__name__) from failed[0]
 
 
 def _error(failure: object) -> tuple[str, str]:
-    """Error name and message of a Catch (`{"Error", "Cause"}`); never the stack trace that Lambda adds to the cause."""
+    """Return name and message of a Catch's error (`{"Error", "Cause"}`), without the stack trace that Lambda adds."""
     if not isinstance(failure, Mapping):
         return "Unknown", ""
     cause = str(failure.get("Cause") or "")
@@ -150,9 +181,9 @@ def _text(
     step: str, error: str, cause: str, incident: Incident | None, execution: str, principals: Sequence[Principal] = ()
 ) -> str:
     return wording.lines(
-        f"{step} failed and is not tried again. {_MUST.get(step, _LOOK)}",
+        f"The step {step} failed, and ir-router does not retry it. {_REQUIRED_ACTION.get(step, _DEFAULT_ACTION)}",
         *(f"Principal: {principal['arn']}" for principal in principals if principal["arn"]),
-        _NOT_TOLD if step == "Immediate Containment" and not principals else "",
+        _OWNER_UNKNOWN if step == "Immediate Containment" and not principals else "",
         f"Error: {error}" + (f" - {cause}" if cause else ""),
         "",
         *(wording.facts(incident) if incident else ()),

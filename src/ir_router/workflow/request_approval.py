@@ -1,6 +1,6 @@
-"""State "Wait for Analyst" (and "Wait for Permission"): a decision is asked; and what the workflow records after it.
+"""The states "Wait for Analyst" and "Wait for Permission": send an approval request and record its outcome.
 
-The token goes to the queue security-incident-approval and to the ledger's token rows, nowhere else.
+The task token is sent to the queue security-incident-approval and stored in the ledger's token rows, nowhere else.
 """
 
 from __future__ import annotations
@@ -14,25 +14,29 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ir_router import aws
 from ir_router.errors import IrRouterError
 from ir_router.ledger import approvals, audit, containments
+from ir_router.ledger import creators as offers
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.settings import settings
-from ir_router.workflow import iam, notices, wording, wording_decisions
+from ir_router.workflow import creators, missing_cases, new_keys, notices, scopes, wording, wording_decisions
 from ir_router.workflow.incident import Analyst, ContainmentResult, Decision, Incident
 
-_DECISIONS = frozenset({"approve", "deny"})
 _NAME_LENGTH = 200
 _NOTES_LENGTH = 1_000
 
 
-def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
-    """Ask. The state machine waits for the token's answer; what is returned here is not used by it."""
+def run_task(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
+    """Send the approval request. The state machine waits for the token and ignores the value returned here."""
     incident: Incident = task["incident"]
     containment: ContainmentResult = task["containment"]
-    case_id = task["case"]["case_id"]
+    case_id = missing_cases.case_of(task["case"], incident["execution"]["id"])
     if task["kind"] == "remediate" and case_id:
         _remember_case(incident, containment, case_id)
     facts = wording_decisions.approval_facts(incident, containment, case_id, task["kind"])
+    if case_id is None and task["case"].get("for_readers"):
+        facts["no_case"] = task["case"]["for_readers"]
+    if task["kind"] == "remediate":
+        facts |= offers.carried_over(incident["execution"]["id"])
     row = approvals.request(incident["execution"]["id"], task["kind"], task["task_token"], facts)
     row = refresh(row["approval_id"]) or row
     _record(row, containment)
@@ -41,15 +45,16 @@ def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
         MessageBody=json.dumps(_message(task["task_token"], row, incident, containment), ensure_ascii=False),
     )
     notices.publish("ApprovalRequested", {"approval_id": row["approval_id"], "case_id": row.get("case_id")})
-    if task["kind"] == "remediate":  # where it was asked before whether to contain, that question is answered now
+    if task["kind"] == "remediate":  # an earlier request for permission to contain now shows its result
         permission = approvals.id_of(incident["execution"]["id"], "contain")
-        notices.tell_result(permission, "approve", wording.containment_headline(containment))
-    logger.info("approval requested", extra={"approval_id": row["approval_id"], "kind": task["kind"]})
+        notices.report_result(permission, "approve", wording.containment_headline(containment))
+    creators.report(incident, task["kind"], wording_decisions.asked(containment, case_id))
+    logger.info("approval.requested", extra={"approval_id": row["approval_id"], "kind": task["kind"]})
     return {"approval_id": row["approval_id"]}
 
 
 def _record(row: Row, containment: ContainmentResult) -> None:
-    """On record before anybody is asked, if the audit takes it: about whom, whom it bars, and what the answers do."""
+    """Write the request to the audit log before it is sent: the principals, the barred owners, both effects."""
     about = [part for part in containment["principals"] if part["outcome"] == containment["outcome"]]
     details = {
         "approval_id": row["approval_id"],
@@ -65,54 +70,78 @@ def _record(row: Row, containment: ContainmentResult) -> None:
     try:
         audit.append("decision_asked", wording.AUDIT_ACTOR, details, once=f"{row['approval_id']}/asked")
     except (IrRouterError, ClientError, BotoCoreError) as error:
-        # People are asked all the same. Where the audit takes nothing, "Write Audit Log" fails beside this, and alerts.
-        logger.error("the question is not on record", extra={"error": type(error).__name__})
+        # The request is sent all the same. If the audit log is down, the parallel "Write Audit Log" fails and alerts.
+        logger.error(
+            "approval.request_not_recorded: the audit log has no record of the request",
+            extra={"error": type(error).__name__},
+        )
 
 
 def _remember_case(incident: Incident, containment: ContainmentResult, case_id: str) -> None:
-    """Who was contained with permission was so after the case was opened; events that join and releases look here."""
+    """Store the case id: with permission, containment follows the case. Joining events and releases read it."""
     for part in wording_decisions.contained_parts(containment):
         containments.annotate(part["principal"]["arn"], incident["execution"]["id"], case_id=case_id)
 
 
 def refresh(approval_id: str) -> Row | None:
-    """Let the approval say what each answer does for all the events that have joined; the row, or None.
+    """Update both effects of an approval request for all events that have joined.
 
-    Called after the approval is written and after each event that joins, so that none is missed between the two.
+    Call it after the request is written and after each joined event, so that no event between the two is missed.
+
+    Returns:
+        The approval's row, or None if there is none.
     """
     row = approvals.get(approval_id)
-    if row is None or row["state"] != approvals.PENDING or not row.get("principals"):
+    if row is None or row["state"] != approvals.PENDING:
         return row
-    parts = [containments.get(arn) or {} for arn in row["principals"]]
-    if any(part.get("incident") != row["execution"] for part in parts):
+    parts = _parts(row)
+    if not parts:
         return row
     owners = sorted({*row["owners"], *(owner for part in parts for owner in part.get("joined_owners", []))})
-    denied = all(iam.is_denied(part["principal"]) for part in parts)
-    approve, deny = wording_decisions.approve_does(parts, denied=denied), wording_decisions.deny_does(parts)
-    if (approve, deny, owners) == (row["approve_does"], row["deny_does"], row["owners"]):
+    joined = {name: one for part in parts for name, one in (part.get("joined_creators") or {}).items()}
+    if new := {name: one for name, one in joined.items() if name not in offers.of(row)}:
+        offers.add(approval_id, {**offers.of(row), **new})
+    several = len(approvals.principals_of(row)) > 1
+    texts = {**wording_decisions.current_texts(parts, several=several), "owners": owners}
+    if row.get("at_large") and not any(scopes.is_key_only(part) for part in parts):
+        texts |= wording_decisions.completely_contained(parts)
+    if not new and all(row.get(name) == text for name, text in texts.items()):
         return row
-    approvals.amend(approval_id, approve, deny, owners)
+    approvals.amend(approval_id, **texts)
     return approvals.get(approval_id)
 
 
-def record_decision(task: Mapping[str, Any], _context: Any) -> Decision:
-    """State "Record Decision": the workflow's receipt. An answer that is neither approve nor deny decides nothing."""
+def _parts(row: Row) -> list[Row]:
+    """Return the containment rows of the principals that the decision concerns: all that were not released since."""
+    found = [containments.get(arn) or {} for arn in approvals.principals_of(row)]
+    return [part for part in found if part.get("incident") == row["execution"]]
+
+
+def record_decision(task: Mapping[str, Any], context: Any) -> Decision:
+    """State "Record Decision": write the workflow's receipt. Only approve and deny count as a decision.
+
+    If an analyst denied the permission to exceed the limit, the new keys are enabled again.
+    """
     incident: Incident = task["incident"]
     answer = task["decision"] if isinstance(task["decision"], Mapping) else {}
-    decision = str(answer.get("decision", "")).lower()
+    decision = approvals.answer_of(str(answer.get("decision", "")))
     execution = incident["execution"]["id"]
     approval_id = approvals.id_of(execution, task["kind"])
-    if decision not in _DECISIONS:
-        # Whoever holds the token may send anything to Step Functions itself; the containment stays.
-        approvals.record_expired(approval_id, "the answer sent to Step Functions was neither approve nor deny")
+    if decision is None:
+        # Every holder of the token can send any output to Step Functions directly. The containment stays.
+        approvals.record_expired(approval_id, "the output sent to Step Functions was neither approve nor deny")
         notices.publish("ApprovalTimedOut", {"approval_id": approval_id})
-        return {"decision": "not_asked", "notes": "the answer was neither approve nor deny"}
+        return {"decision": "not_asked", "notes": "the output sent to Step Functions was neither approve nor deny"}
     notes = str(answer.get("notes") or "")[:_NOTES_LENGTH]
     row = approvals.record_receipt(approval_id, decision, _stated_name(answer.get("analyst")), notes)
+    if task["kind"] == "contain" and decision == "deny" and "containment" in task:
+        new_keys.enable_again(task["containment"], context)
     analyst = _analyst(row)
     details = {"execution": execution, "approval_id": approval_id, "kind": task["kind"], "decision": decision}
     details |= {"via": analyst["via"], "slack_user_id": analyst.get("slack_user_id")}
-    audit.append("decision_received", analyst["name"], details, once=f"{execution}/{task['kind']}/received")
+    audit.append(
+        "decision_received", approvals.actor(row["analyst"]), details, once=f"{execution}/{task['kind']}/received"
+    )
     notices.publish("ApprovalDecided", {"approval_id": approval_id, "decision": decision})
     return {
         "decision": decision,
@@ -123,14 +152,14 @@ def record_decision(task: Mapping[str, Any], _context: Any) -> Decision:
 
 
 def record_timeout(task: Mapping[str, Any], _context: Any) -> Decision:
-    """State "Record Time-out": from now on a decision is too late."""
+    """The state after the 24-hour deadline: expire the approval request, so that later decisions are too late."""
     execution = task["incident"]["execution"]["id"]
     approval_id = approvals.id_of(execution, task["kind"])
     row = approvals.get(approval_id)
-    why = "nobody decided within 24 hours"
+    why = "the 24-hour deadline passed"
     if row is not None and row["state"] == approvals.DECIDED:
         by = wording_decisions.decider(row.get("analyst"))
-        why = f"{wording_decisions.PAST[str(row['decision'])]} by {by}, too late: the workflow waits 24 hours"
+        why = f"{by} {wording_decisions.PAST[str(row['decision'])]} after the 24-hour deadline"
     approvals.record_expired(approval_id, why)
     details = {"execution": execution, "approval_id": approval_id, "kind": task["kind"]}
     audit.append("approval_timed_out", wording.AUDIT_ACTOR, details, once=f"{execution}/{task['kind']}/timed_out")
@@ -139,7 +168,7 @@ def record_timeout(task: Mapping[str, Any], _context: Any) -> Decision:
 
 
 def _message(token: str, row: Row, incident: Incident, containment: ContainmentResult) -> dict[str, Any]:
-    """The queue's message: what an analyst at the command line needs."""
+    """Return the body of the queue message for an analyst at the command line."""
     return {
         "taskToken": token,
         "approvalId": row["approval_id"],
@@ -147,6 +176,10 @@ def _message(token: str, row: Row, incident: Incident, containment: ContainmentR
         "summary": row["headline"],
         "approve": row["approve_does"],
         "deny": row["deny_does"],
+        "creators": [
+            {"creator": one["arn"], "note": one["note"], "contain_creator": one.get("does")}
+            for one in offers.of(row).values()
+        ],
         "joinedEvents": int(row.get("joined_events", 0)),
         "decideBy": wording_decisions.at(row["decide_by"]),
         "caseId": row.get("case_id"),
@@ -156,15 +189,15 @@ def _message(token: str, row: Row, incident: Incident, containment: ContainmentR
 
 
 def _analyst(row: Row) -> Analyst:
-    """Who decided, without the e-mail address: that is nothing for the execution's history and the audit."""
-    told: Mapping[str, Any] = row["analyst"]
-    analyst: Analyst = {"name": str(told["name"]), "via": str(told["via"])}
-    if told.get("slack_user_id"):
-        analyst["slack_user_id"] = str(told["slack_user_id"])
+    """Return the analyst without the e-mail address, which must not reach the execution history."""
+    stored: Mapping[str, Any] = row["analyst"]
+    analyst: Analyst = {"name": str(stored["name"]), "via": stored["via"]}
+    if stored.get("slack_user_id"):
+        analyst["slack_user_id"] = str(stored["slack_user_id"])
     return analyst
 
 
 def _stated_name(value: object) -> str:
-    """The name in an answer. Whoever holds the token may write any."""
+    """Return the name in the output sent to Step Functions. It is not authenticated."""
     name = value.get("name") if isinstance(value, Mapping) else value
-    return name.strip()[:_NAME_LENGTH] if isinstance(name, str) and name.strip() else "somebody"
+    return name.strip()[:_NAME_LENGTH] if isinstance(name, str) and name.strip() else "an unnamed analyst"

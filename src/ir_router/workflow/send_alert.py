@@ -1,4 +1,4 @@
-"""State "Send Alert": people are told what happened, what was done and what is asked of them."""
+"""State "Send Alert": send an alert with the event, the containment and the decision that is needed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ir_router.workflow import notices, wording, wording_decisions
 from ir_router.workflow.incident import Incident
 
 
-def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
+def run_task(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     """Publish to the alert topic."""
     incident: Incident = task["incident"]
     containment = task["containment"]
@@ -17,6 +17,12 @@ def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
         f"{incident['execution']['name']}/contained",
         incident["severity"],
         wording.alert_subject(incident, wording.principals_of(containment)),
-        wording.containment(incident, containment, task["case"]["case_id"], wording_decisions.asked(containment)),
+        wording.containment(
+            incident,
+            containment,
+            task["case"]["case_id"],
+            wording_decisions.decision_lines(containment),
+            no_case=task["case"].get("for_readers", ""),
+        ),
     )
     return {"done": True, "step": "Send Alert"}

@@ -1,37 +1,71 @@
-"""How grave an event is, and what that leads to. Pure; the back-test takes the same way."""
+"""Determine the severity of an event and the action that follows. Pure; the back-test uses it too."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ir_router.workflow.detections import SEVERITIES, Detection
-from ir_router.workflow.incident import Action, Principal
+from ir_router.workflow.incident import Action, Principal, Quiet, Severity, Whom
+
+_QUIET: Mapping[Quiet, str] = {"sample": "SAMPLE finding: {title}", "closed": "AWS closed its event: {title}"}
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """`severity` is the gravest of the matching detections (NONE without any), `title` that detection's."""
+    """The highest severity of the matching detections (NONE without any) and the title of that detection."""
 
-    severity: str
+    severity: Severity
     action: Action
     title: str
     detections: tuple[str, ...]
 
 
-def assess(found: Sequence[Detection], subject: Principal) -> Assessment:
-    """What the matching detections (gravest first) mean for the principal whose credentials are in danger.
+def whom(found: Sequence[Detection]) -> Whom | None:
+    """Return the principal that the most severe containing detection contains, or None if there is none."""
+    return next((detection.whom for detection in found if detection.contains), None)
 
-    Root cannot be contained: what would contain it is CRITICAL and alerted. A key that root made for a user is
-    contained although the severity is CRITICAL.
+
+def band(found: Sequence[Detection], quiet: Quiet | None) -> Severity:
+    """Return the highest severity of the detections, NONE without any. An event that only informs is LOW."""
+    if not found:
+        return "NONE"
+    return "LOW" if quiet else found[0].severity
+
+
+def assess(found: Sequence[Detection], subject: Principal, quiet: Quiet | None = None) -> Assessment:
+    """Assess an event by its detections and by the principal whose credentials are at risk.
+
+    Root cannot be contained, so an event that would contain root is CRITICAL and alerted. A key that root created for a
+    user is contained although its severity is CRITICAL. An event that only informs is alerted and never contains.
+
+    Args:
+        found: The matching detections, highest severity first.
+        subject: The principal whose credentials are at risk.
+        quiet: Why the event only informs, or None.
     """
     ids = tuple(detection.id for detection in found)
     if not found:
         return Assessment("NONE", "log", "No detection matches", ids)
     severity, title = found[0].severity, found[0].title
-    contained = any(detection.severity == "HIGH" for detection in found)
+    if quiet:
+        return Assessment("LOW", "alert", _QUIET[quiet].format(title=title), ids)
+    contained = whom(found) is not None
     if contained and subject["kind"] == "root":
         return Assessment("CRITICAL", "alert", title, ids)
+    if contained and subject["kind"] == "account" and severity == "CRITICAL":
+        return Assessment(severity, "alert", title, ids)
     if contained:
         return Assessment(severity, "contain", title, ids)
     return Assessment(severity, "log" if severity == SEVERITIES[0] else "alert", title, ids)
+
+
+def of_tampering(assessment: Assessment) -> Assessment:
+    """Return the assessment of an event that changes a contained principal: HIGH or above, and contained again."""
+    gravest = max(assessment.severity, "HIGH", key=_rank)
+    title = f"Change to a contained principal: {assessment.title}"
+    return replace(assessment, severity=gravest, action="contain", title=title)
+
+
+def _rank(severity: Severity) -> int:
+    return SEVERITIES.index(severity) if severity in SEVERITIES else -1

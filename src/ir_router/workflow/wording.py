@@ -1,14 +1,16 @@
-"""The words of alerts, cases and audit records. Pure.
+"""The texts of alerts, cases and audit records. Pure.
 
-First what happened to what and whether somebody must act; then the details; ids last (docs/containment.md).
+The first line states the outcome and the required action. The details follow, and ids come last (docs/containment.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from ir_router.workflow import rejections, scopes, wording_many
+from ir_router.workflow.details import harmless, origin
 from ir_router.workflow.incident import (
     ActionTaken,
     AllowlistAnswer,
@@ -17,53 +19,75 @@ from ir_router.workflow.incident import (
     Principal,
     PrincipalResult,
 )
+from ir_router.workflow.outcomes import OUTCOMES
 
 AUDIT_ACTOR = "ir-router workflow"
 _VALUE_LENGTH = 300
 _ROLE_SESSIONS = (
-    "Role sessions that a contained user opened before go on, for up to 12 hours: look for its AssumeRole calls in "
-    "CloudTrail and revoke those roles' sessions."
+    "Role sessions that a contained user opened earlier keep working for up to 12 hours. Find the user's AssumeRole "
+    "calls in CloudTrail and revoke the sessions of those roles."
 )
 
 
 def name_of(principal: Principal) -> str:
-    """A principal as people call it: `user backdoor-user`, `role deploy`, `root`."""
+    """Return a principal's kind and name, for example `user backdoor-user` or `root of account 123456789012`."""
     if principal["kind"] == "root":
         return f"root of account {principal['account']}"
     shown = principal["name"] or principal["arn"] or "an unknown principal"
+    shown = harmless(shown)
     return f"{principal['kind']} {shown}" if principal["kind"] != "unknown" else shown
 
 
+def names_of(parts: Iterable[Mapping[str, Any]]) -> str:
+    """Return the names of contained principals, or of their keys if nothing else is contained."""
+    return wording_many.names([f"{_only_keys(part)}{name_of(part['principal'])}" for part in parts])
+
+
+def _only_keys(part: Mapping[str, Any]) -> str:
+    return f"key {', '.join(part['named_keys'])} of " if scopes.is_key_only(part) else ""
+
+
+def owners_at_large(result: ContainmentResult) -> list[str]:
+    """Return a sentence about the active credentials of each owner that is not contained."""
+    return [
+        f"NOT contained: {name_of(part['principal'])}, because another principal created the key ({_limit_of(part)}). "
+        f"Still active: {''.join(f'access key {key}, ' for key in part.get('still_active', []))}its password and "
+        "its temporary credentials."
+        for part in result["principals"]
+        if scopes.is_key_only(part)
+    ]
+
+
+def _limit_of(part: PrincipalResult) -> str:
+    return "the hourly limit is reached" if part.get("limited") else "containment_scope is key"
+
+
 def caller(incident: Incident) -> str:
-    """Who made the call: the name, and for a session the session's ARN behind it."""
+    """Return the name of the caller. For a role session the session's ARN follows in parentheses."""
     actor = incident["actor"]
     shown = name_of(actor) if actor["name"] else actor["caller_arn"] or "unknown"
-    return f"{shown} ({actor['caller_arn']})" if actor["kind"] == "role" and actor["caller_arn"] else shown
-
-
-def short_key(access_key_id: str) -> str:
-    """An access key id that people can tell apart: `AKIA...PKAZ`. Ids are no secrets; short is easier to read."""
-    return f"{access_key_id[:4]}...{access_key_id[-4:]}" if len(access_key_id) > 8 else access_key_id
+    is_session = actor["kind"] == "role" and actor["caller_arn"]
+    return f"{shown} ({harmless(actor['caller_arn'])})" if is_session else harmless(shown)
 
 
 def clock_time(moment: str | None) -> str:
-    """A time for people, in UTC."""
+    """Format an ISO 8601 time in UTC."""
     if not moment:
         return "at an unknown time"
     return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def duration(seconds: float) -> str:
-    """A length of time in words: `4 s`, `3 min`, `2 h 5 min`."""
-    whole = round(seconds)
-    if whole < 120:
-        return f"{whole} s"
-    minutes = whole // 60
+    """Format a duration, for example `4 s`, `3 min` or `2 h 5 min`."""
+    rounded = round(seconds)
+    if rounded < 120:
+        return f"{rounded} s"
+    minutes = rounded // 60
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def what_happened(incident: Incident) -> str:
-    """The call in one sentence: what, for whom, by whom, from where, when."""
+    """Return one line with the call, the target, the caller, the source address and the time."""
     parts = [incident["event_name"]]
     subject, actor = incident["subject"], incident["actor"]
     if subject["name"] and (subject["kind"], subject["name"]) != (actor["kind"], actor["name"]):
@@ -71,174 +95,197 @@ def what_happened(incident: Incident) -> str:
     if actor["name"] or actor["caller_arn"]:
         parts.append(f"by {caller(incident)}")
     if incident["source_ip"]:
-        parts.append(f"from {incident['source_ip']}")
+        parts.append(origin(incident["source_ip"]))
     sentence = " ".join(parts)
     error = f" ({incident['error_code']})" if incident["error_code"] else ""
     return f"{sentence}{error}, {clock_time(incident['event_time'])}"
 
 
 def alert_subject(incident: Incident, principals: Sequence[Principal] = ()) -> str:
-    """The subject of an alert that asks for no decision. `principals` are whom it concerns, once IAM was asked."""
-    said = incident["subject"] if incident["subject"]["name"] else incident["actor"]
-    who = " and ".join(name_of(principal) for principal in principals if principal["name"]) or name_of(said)
+    """Return the severity, the title and the affected principals.
+
+    Args:
+        incident: The incident to alert about.
+        principals: The affected principals as IAM shows them. Without them the event's own names are used.
+    """
+    in_event = incident["subject"] if incident["subject"]["name"] else incident["actor"]
+    who = wording_many.names([name_of(principal) for principal in principals if principal["name"]]) or name_of(in_event)
     return f"{incident.get('severity', 'UNKNOWN')}: {incident.get('title', incident['event_name'])} - {who}"
 
 
 def principals_of(containment: ContainmentResult) -> list[Principal]:
-    """Whom a containment concerns, as IAM has them."""
+    """Return the principals of a containment as IAM shows them."""
     return [part["principal"] for part in containment["principals"]]
 
 
-def alert_only(incident: Incident, *, grouped: bool) -> str:
-    """The text of an alert about an event that is not contained."""
-    root = incident["actor"]["kind"] == "root" or incident["subject"]["kind"] == "root"
-    act = (
-        "Root cannot be contained. Somebody must check now whether this was meant: if not, sign in as root, delete its "
-        "access keys, change its password and check its MFA devices."
-        if root
-        else "Nothing was contained. Look at whether this was meant."
-    )
-    later = "Further events of this kind by the same principal are counted and told in an hour." if grouped else ""
-    return lines(f"{alert_subject(incident)}.", act, "", *facts(incident), later, *ids(incident))
-
-
-def alert_count(incident: Incident, count: int) -> str:
-    """The text of the alert at the end of a group."""
-    return lines(
-        f"{alert_subject(incident)}: {count} events within the hour. The first was told when it came.",
-        "",
-        *facts(incident),
-        *ids(incident),
-    )
-
-
 def action(taken: ActionTaken) -> str:
-    """One change in IAM and whether reading back shows it."""
-    target = f" {short_key(taken['target'])}" if taken["target"] else ""
-    state = "verified" if taken["verified"] else "NOT verified"
-    error = f", {taken['error']}" if taken.get("error") else ""
-    return f"{taken['what'].format(target=target.strip())} ({state}{error})"
+    """Return one change in IAM and whether it was verified."""
+    what = taken["what"].format(target=taken["target"])
+    if taken["verified"]:
+        return f"{what} (verified)"
+    error = rejections.describe(taken.get("error", ""), taken.get("reason", ""))
+    return f"NOT verified: {what} ({error})" if error else f"NOT verified: {what}"
 
 
 def actions(results: Sequence[PrincipalResult]) -> list[str]:
-    """All changes of a containment, a line for each principal."""
+    """Return the changes of a containment, one line for each principal that was changed."""
     return [
-        f"{name_of(result['principal'])}: {' · '.join(action(taken) for taken in result['actions']) or result['why']}"
+        f"{name_of(result['principal'])}: {' · '.join(action(taken) for taken in result['actions'])}"
         for result in results
+        if result["actions"]
     ]
 
 
+def reason(result: PrincipalResult) -> str:
+    """Return why a principal is not or only partly contained. The reason for changed principals names them itself."""
+    return result["why"] if result["actions"] else f"{name_of(result['principal'])}: {result['why']}"
+
+
 def containment_headline(containment: ContainmentResult) -> str:
-    """What was done about a HIGH event and whether somebody must act."""
-    needed = {
-        "contained": "A decision is needed within 24 hours: approve or deny.",
-        "joined": "Its decision is still awaited.",
-        "dry_run": "Nothing was changed.",
-        "off": "Somebody must act.",
-        "refused": "Somebody must act now.",
-        "gone": "",
-        "limit_reached": "A decision is needed now.",
-    }[containment["outcome"]]
+    """Return the outcome of a containment and the action that it requires."""
+    needed = OUTCOMES[containment["outcome"]].needed
     if _in_part(containment):
-        needed = "Somebody must act now, and decide within 24 hours: approve or deny."
-    return f"{_what_was_done(containment)} {needed}".rstrip()
+        needed = "You must act by hand now. Then approve or deny within 24 hours."
+    return f"{_outcome_of(containment)} {needed}".rstrip()
 
 
-def _what_was_done(containment: ContainmentResult) -> str:
-    who = " and ".join(name_of(result["principal"]) for result in containment["principals"]) or "nobody"
+def _outcome_of(containment: ContainmentResult) -> str:
+    who = names_of(containment["principals"]) or "no principal"
     if _in_part(containment):
         return f"{who} only PARTLY contained."
-    return {
-        "contained": f"{who} contained.",
-        "joined": f"{who} is contained already; this event joined the open incident.",
-        "dry_run": f"Dry run: {who} would have been contained.",
-        "off": f"{who} not contained: containment is switched off.",
-        "refused": f"{who} NOT contained.",
-        "gone": f"{who}: nothing left to contain.",
-        "limit_reached": f"{who} NOT contained yet: too many principals within the hour.",
-    }[containment["outcome"]]
+    added = any(part.get("added") for part in containment["principals"])
+    if added:
+        return f"{who} contained. This event joined the open incident of the same actor."
+    if any(part.get("undone") for part in containment["principals"]):
+        return f"{who} contained again, because a call undid the containment. This event joined the open incident."
+    return OUTCOMES[containment["outcome"]].headline.format(who=who)
 
 
 def _in_part(containment: ContainmentResult) -> bool:
-    return containment["outcome"] in ("contained", "joined") and any(part["why"] for part in containment["principals"])
+    return OUTCOMES[containment["outcome"]].contained and any(part["why"] for part in containment["principals"])
 
 
-def seconds(containment: ContainmentResult) -> str:
-    """How fast it was, for people; empty when nothing was contained."""
+def elapsed_time(containment: ContainmentResult) -> str:
+    """Return how long the containment took, or an empty string when nothing was contained."""
     if containment["seconds_from_event"] is None:
         return ""
-    return f"Contained {duration(containment['seconds_from_event'])} after the event."
+    before = containment["outcome"] == "joined" and not any(part.get("added") for part in containment["principals"])
+    what = "Containment verified" if before else "Contained"
+    what = "Partly contained" if _in_part(containment) else what
+    return f"{what} {duration(containment['seconds_from_event'])} after the event."
 
 
-def containment(incident: Incident, result: ContainmentResult, case_id: str | None, asked: Sequence[str] = ()) -> str:
-    """The text of the alert about a HIGH event. `asked` are the lines about the decision that is needed."""
+def containment(
+    incident: Incident,
+    result: ContainmentResult,
+    case_id: str | None,
+    decision_lines: Sequence[str] = (),
+    *,
+    no_case: str = "",
+) -> str:
+    """Return the text of the alert about a HIGH event.
+
+    Args:
+        incident: The incident.
+        result: The result of its containment.
+        case_id: The incident's case, if there is one.
+        decision_lines: Lines about the decision that is needed.
+        no_case: Sentences about a missing case.
+    """
     return lines(
         containment_headline(result),
         "",
         alert_subject(incident, principals_of(result)),
         *_event_and_containment(incident, result),
-        *asked,
-        f"Case: {case_id}" if case_id else "",
+        *decision_lines,
+        f"Case: {case_id}" if case_id else no_case,
         *ids(incident),
     )
 
 
 def case_description(incident: Incident, result: ContainmentResult) -> str:
-    """The description of the incident's case: what stays true, whatever is decided later. The title is not repeated."""
-    return lines(_what_was_done(result), "", *_event_and_containment(incident, result), *ids(incident))
+    """Return the description of the incident's case: facts that no later decision changes, without the title."""
+    return lines(_outcome_of(result), "", *_event_and_containment(incident, result), *ids(incident))
 
 
 def _event_and_containment(incident: Incident, result: ContainmentResult) -> list[str]:
+    done = actions(result["principals"])
     return [
         *facts(incident),
-        "Done: " + "; ".join(actions(result["principals"])) if result["principals"] else "",
-        *(part["why"] for part in result["principals"] if part["why"]),
-        _ROLE_SESSIONS if any(_is_contained_user(part) for part in result["principals"]) else "",
-        seconds(result),
+        f"Done: {'; '.join(done)}" if done else "",
+        *(reason(part) for part in result["principals"] if part["why"]),
+        *owners_at_large(result),
+        *creator_notes(result),
+        *stopped(result),
+        elapsed_time(result),
     ]
 
 
-def _is_contained_user(part: PrincipalResult) -> bool:
-    return part["outcome"] == "contained" and part["principal"]["kind"] == "user"
+def creator_notes(result: ContainmentResult) -> list[str]:
+    """Return the warnings that the credentials of the key's creator still work."""
+    return [one["note"] for one in result.get("creators", {}).values()]
+
+
+def stopped(result: ContainmentResult) -> list[str]:
+    """Return the consequences for the users of the contained roles, and the sessions that continue."""
+    any_user = any(principal["kind"] == "user" for principal in _newly_denied(result))
+    return [*stopped_roles(result), *([_ROLE_SESSIONS] if any_user else [])]
+
+
+def stopped_roles(result: ContainmentResult) -> list[str]:
+    """Return the consequence for the users of each contained role."""
+    return [
+        f"Everything that uses {name_of(principal)} stops: all its sessions, and the instances, functions and services "
+        "that assume it."
+        for principal in _newly_denied(result)
+        if principal["kind"] == "role"
+    ]
+
+
+def _newly_denied(result: ContainmentResult) -> list[Principal]:
+    new = [part for part in result["principals"] if part["outcome"] == "contained" or part.get("added")]
+    return [part["principal"] for part in new if not scopes.is_key_only(part)]
 
 
 def facts(incident: Incident) -> list[str]:
-    """The event, a line for each fact."""
-    told = [f"What: {what_happened(incident)}"]
+    """Return the facts of the event, one line for each."""
+    found = [f"What: {what_happened(incident)}"]
     if incident["access_key_id"]:
-        told.append(f"Key: {incident['access_key_id']}")
+        found.append(f"Key: {incident['access_key_id']}")
+    found += incident.get("details", [])
     if incident["user_agent"]:
-        told.append(f"User agent: {cut(incident['user_agent'])}")
-    told.append(f"Account {incident['account']}, region {incident['region']}")
+        found.append(f'User agent (the caller chose it): "{cut(harmless(incident["user_agent"]))}"')
+    found.append(f"Account {incident['account']}, region {incident['region']}")
     if "allowlist" in incident:
-        told += _allowlist(incident["allowlist"])
-    return told
+        found += _allowlist(incident["allowlist"])
+    return found
 
 
 def _allowlist(answer: AllowlistAnswer) -> list[str]:
-    told = []
+    found = []
     if answer["lookup_failed"]:
-        told.append("The allowlist could not be read; the event was treated as not allowlisted.")
+        found.append("ir-router could not read the allowlist, so it treated the event as not allowlisted.")
     if "entry" in answer:
         reason = cut(answer.get("reason", ""))
-        told.append(f"Nothing is contained because of the allowlist's entry {answer['entry']} ({reason}).")
-    told += [f"Mend the allowlist: an entry is not used. {why}" for why in answer.get("refused", [])]
-    return told
+        why = f"Containment was skipped because of the allowlist entry {answer['entry']} ({reason})."
+        found.append(f"{why} {answer.get('doubt', '')}".rstrip())
+    found += [f"Fix the allowlist: an invalid entry is being ignored. {why}" for why in answer.get("refused", [])]
+    return found
 
 
 def ids(incident: Incident) -> list[str]:
-    """Where to look further, last."""
+    """Return the ids that end each text."""
     return ["", f"Event: {incident['event_id']}", f"Execution: {incident['execution']['id']}"]
 
 
 def cut(text: str, length: int = _VALUE_LENGTH) -> str:
-    """Text from outside in one line, at a sensible length, with how much was cut."""
+    """Reduce external text to one line of at most `length` characters, and append how many characters were cut."""
     line = " ".join(text.split())
     return line if len(line) <= length else f"{line[:length]}... ({len(line) - length} characters more)"
 
 
 def lines(*given: str) -> str:
-    """The lines as text: empty ones between others stay, doubled and trailing ones go."""
+    """Join the lines. Single empty lines stay; repeated and trailing empty lines are dropped."""
     kept: list[str] = []
     for line in given:
         if line or (kept and kept[-1]):
@@ -247,7 +294,7 @@ def lines(*given: str) -> str:
 
 
 def record(incident: Incident) -> dict[str, Any]:
-    """The facts of an incident for the audit."""
+    """Return the facts of an incident for the audit log."""
     actor, subject = incident["actor"], incident["subject"]
     return {
         "execution": incident["execution"]["id"],
@@ -271,7 +318,7 @@ def record(incident: Incident) -> dict[str, Any]:
 
 
 def record_containment(containment: ContainmentResult, case_id: str | None) -> dict[str, Any]:
-    """What was done, for the audit and for analysts."""
+    """Return the result of a containment for the audit log and the queue message."""
     return {
         "outcome": containment["outcome"],
         "principals": [
@@ -281,6 +328,7 @@ def record_containment(containment: ContainmentResult, case_id: str | None) -> d
                 "why": part["why"],
                 "actions": record_actions(part["actions"]),
                 "recorded": part["recorded"],
+                **({"scope": part["scope"]} if "scope" in part else {}),
                 **_record_joined(part),
             }
             for part in containment["principals"]
@@ -293,20 +341,22 @@ def record_containment(containment: ContainmentResult, case_id: str | None) -> d
 
 
 def _record_joined(part: PrincipalResult) -> dict[str, Any]:
-    """Of an event that joined: whose decision it shares, and what the tags said of those who may not make it."""
+    """For an event that joined, return the shared approval and the owner tags that bar analysts from deciding."""
     if "approval_id" not in part:
         return {}
     return {
         "joined_execution": part.get("joined_execution"),
+        "added": part.get("added", False),
         "approval_id": part["approval_id"],
         "owner_tags": part.get("owner_tags", {}),
     }
 
 
 def record_actions(taken: Sequence[ActionTaken]) -> list[dict[str, Any]]:
-    """Changes in IAM for the audit, with full key ids."""
+    """Return changes in IAM for the audit log, with full key ids."""
     return [
         {"what": entry["what"].format(target=entry["target"]), "verified": entry["verified"]}
         | ({"error": entry["error"]} if entry.get("error") else {})
+        | ({"reason": entry["reason"]} if entry.get("reason") else {})
         for entry in taken
     ]

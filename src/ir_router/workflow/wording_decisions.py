@@ -1,41 +1,55 @@
-"""The words around decisions: what is asked, what each answer does, how it ended.
+"""The texts about decisions: the request, the effect of approving and denying, the outcome.
 
-Pure but for the functions' prefix, which the settings tell.
+Pure, except that the prefix of the function names comes from the settings.
 """
 
 from __future__ import annotations
 
 import json
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from ir_router.ledger import approvals
+from ir_router.ledger.approvals import ApprovalKind
 from ir_router.settings import settings
-from ir_router.workflow import changes, wording
-from ir_router.workflow.incident import ContainmentResult, Decision, Incident, Principal, PrincipalResult
+from ir_router.workflow import changes, new_keys, scopes, wording, wording_many
+from ir_router.workflow.incident import ActionTaken, ContainmentResult, Decision, Incident, Principal, PrincipalResult
+from ir_router.workflow.outcomes import OUTCOMES
 from ir_router.workflow.remediation import RemediationResult
 
 _NAME_LENGTH = 80
-PAST = {"approve": "approved", "deny": "denied"}
+_MOST_CHANGES = 12
+PAST: Mapping[str, Literal["approved", "denied"]] = {"approve": "approved", "deny": "denied"}
 
 
 def at(seconds: float) -> str:
-    """A time in seconds since the epoch, for people, in UTC."""
+    """Format a time in seconds since the epoch, in UTC."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def iso(seconds: float) -> str:
-    """A time in seconds since the epoch as ISO 8601 in UTC."""
+    """Format a time in seconds since the epoch as ISO 8601 in UTC."""
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
 def approval_facts(
-    incident: Incident, containment: ContainmentResult, case_id: str | None, kind: str
+    incident: Incident, containment: ContainmentResult, case_id: str | None, kind: ApprovalKind
 ) -> dict[str, Any]:
-    """What an approval shows to people, kept in its row. `kind` is `contain` or `remediate`."""
-    who = " and ".join(wording.name_of(part["principal"]) for part in containment["principals"])
+    """Return the texts and facts of an approval request, as stored in its row.
+
+    Args:
+        incident: The incident that the request is about.
+        containment: The result of Immediate Containment.
+        case_id: The id of the incident's case, if there is one.
+        kind: `contain` (permission to contain) or `remediate` (the decision after containment).
+
+    Returns:
+        The attributes of the row. Facts without a value are left out.
+    """
+    who = wording.names_of(containment["principals"])
     contain = kind == "contain"
     contained = contained_parts(containment)
     facts: dict[str, Any] = {
@@ -47,11 +61,14 @@ def approval_facts(
         "severity": incident["severity"],
         "what": wording.what_happened(incident),
         "done": [
-            *([] if contain else wording.actions(containment["principals"])),
-            *(part["why"] for part in containment["principals"] if part["why"]),
+            *wording.actions(containment["principals"]),
+            *(wording.reason(part) for part in containment["principals"] if part["why"]),
+            *wording.stopped_roles(containment),
         ],
-        "approve_does": _contain_does(who) if contain else _approve_does(contained),
-        "deny_does": f"leaves {who} as it is." if contain else deny_does(contained),
+        "at_large": wording.owners_at_large(containment) or None,
+        "creators": containment.get("creators"),
+        "approve_does": _contain_does(containment) if contain else _approve_does(contained),
+        "deny_does": _leaves(containment, who) if contain else deny_does(contained),
         "principals": [part["principal"]["arn"] for part in contained],
         "principal": containment["principals"][0]["principal"]["arn"],
         "owners": containment["owners"],
@@ -64,49 +81,104 @@ def approval_facts(
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def _contain_does(who: str) -> str:
-    return f"contains {who}: deny policy attached, keys disabled. A second decision is then asked."
+def completely_contained(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the changed texts of a request about keys alone, after an event led to the containment of their owners."""
+    who = wording.names_of(parts)
+    return {"who": who, "headline": f"{who} contained", "at_large": []}
+
+
+def _leaves(containment: ContainmentResult, who: str) -> str:
+    keys = new_keys.disabled_in(containment)
+    return f"re-enables key {', '.join(keys)} of {who}. Nothing else changes." if keys else f"leaves {who} unchanged."
+
+
+def _contain_does(containment: ContainmentResult) -> str:
+    parts = containment["principals"]
+    does = "attaches the deny policy and disables the keys"
+    if all(part["principal"]["kind"] == "role" for part in parts):
+        does = "attaches the deny policy, so that all sessions and everything that uses the role stop"
+    return f"contains {_who(parts)}: {does}. ir-router then sends a second approval request."
 
 
 def contained_parts(containment: ContainmentResult) -> list[PrincipalResult]:
-    """The principals that the decision is about."""
-    return [part for part in containment["principals"] if part["outcome"] == "contained"]
+    """Return the principals that the decision is about."""
+    return [part for part in containment["principals"] if OUTCOMES[part["outcome"]].approval == "remediate"]
 
 
 def _approve_does(parts: Sequence[PrincipalResult]) -> str:
-    """What an approval will do, after containing."""
-    return approve_does(parts, denied=all(_is_denied(part) for part in parts))
+    """Return the effect of an approval after containment."""
+    return approve_does(parts, denied=all(scopes.is_key_only(part) or _is_denied(part) for part in parts))
 
 
 def _is_denied(part: PrincipalResult) -> bool:
     return any(taken["what"] == changes.DENY and taken["verified"] for taken in part["actions"])
 
 
-def approve_does(parts: Sequence[Mapping[str, Any]], *, denied: bool) -> str:
-    """What an approval will do. `parts` are principals with `named_keys`: results of containing, or rows of them.
+def current_texts(parts: Sequence[Mapping[str, Any]], *, several: bool) -> dict[str, Any]:
+    """Return the texts of a pending request that change when an event joins or a principal is released.
 
-    `denied`: the deny policy is attached to all of them.
+    Args:
+        parts: The containment rows of the principals.
+        several: Whether the incident has or had several principals, so that the request lists them.
     """
+    refused = any(part.get("deny_refused") for part in parts)
+    texts: dict[str, Any] = {"approve_does": approve_does(parts, denied=not refused), "deny_does": deny_does(parts)}
+    if several:
+        who = _who(parts)
+        texts |= {
+            "who": who,
+            "headline": f"{who} {'only PARTLY ' if refused else ''}contained",
+            "listed": [_listed(part) for part in parts],
+        }
+    return texts
+
+
+def _listed(part: Mapping[str, Any]) -> str:
+    """Return a principal and the keys that an approval deletes, as one entry of the request's list."""
+    keys = ", ".join(part["named_keys"])
+    partly = " (deny policy NOT attached)" if part.get("deny_refused") else ""
+    partly = " (only the key is disabled)" if scopes.is_key_only(part) else partly
+    return f"{wording.name_of(part['principal'])}{f' {keys}' if keys else ''}{partly}"
+
+
+def approve_does(parts: Sequence[Mapping[str, Any]], *, denied: bool) -> str:
+    """Return the effect of an approval, as a clause that starts with a verb.
+
+    Args:
+        parts: The principals with their `named_keys`: results of Immediate Containment or containment rows.
+        denied: Whether the deny policy is attached to all of them that are contained completely.
+    """
+    only_keys = all(scopes.is_key_only(part) for part in parts)
     after = (
-        ". The deny policy stays until someone releases it."
+        ". Nothing else changes."
+        if only_keys
+        else ". The deny policy stays until you release it."
         if denied
-        else ", and tries again to attach the deny policy, which is NOT attached: somebody must act now."
+        else " and retries attaching the deny policy, which is NOT attached. Do not wait for the retry. Attach the "
+        "policy by hand now."
     )
     named: list[str] = []
     earlier: list[str] = []
     for part in parts:
         for key in part["named_keys"]:
-            (earlier if key in part.get("sealed_keys", ()) else named).append(wording.short_key(key))
+            (earlier if key in part.get("sealed_keys", ()) else named).append(key)
     if not named and not earlier:
         return f"keeps the containment{after}"
-    told = ", ".join(named)
+    if len(parts) > wording_many.MOST_NAMED:
+        return f"permanently deletes {len(named) + len(earlier)} keys of {len(parts)} principals{after}"
+    deleted = ", ".join(named)
     if earlier:
-        told += f"{' and' if named else ''} {', '.join(earlier)} (unless deleted by the earlier approval)"
-    return f"deletes {told.strip()} for good{after}"
+        deleted += f"{' and' if named else ''} {', '.join(earlier)} (unless already deleted by an earlier approval)"
+    noun = "key" if len(named) + len(earlier) == 1 else "keys"
+    return f"permanently deletes {noun} {deleted.strip()}{after}"
 
 
 def deny_does(parts: Sequence[Mapping[str, Any]]) -> str:
-    """What a denial will do. `parts` are principals with what was `recorded` of them, and what is sealed of it."""
+    """Return the effect of a denial. `parts` are principals with their `recorded` state and `sealed_keys`."""
+    if len(parts) > wording_many.MOST_NAMED:
+        sealed = sum("sealed_keys" in part for part in parts)
+        but = f" For {sealed} of them, an earlier approval stays until you release it." if sealed else ""
+        return f"restores {len(parts)} principals as found.{but}"
     return "; ".join(_denial_does(part) for part in parts) + "."
 
 
@@ -115,27 +187,40 @@ def _denial_does(part: Mapping[str, Any]) -> str:
     name = wording.name_of(principal)
     recorded: Mapping[str, Any] = part["recorded"]
     active = sorted(key for key, status in recorded.get("keys", {}).items() if status == "Active")
+    if scopes.is_key_only(part):
+        return f"re-enables {', '.join(active) or 'no key'} of {name}. Nothing else changes"
     if "sealed_keys" in part:
-        own = ", ".join(wording.short_key(key) for key in active if key not in part["sealed_keys"])
-        does = f"enables {own} of {name} again" if own else f"changes nothing of {name}"
-        return f"{does}; what was approved earlier stays contained, deny policy included, until someone releases it"
+        own = ", ".join(key for key in active if key not in part["sealed_keys"])
+        noun = "keys" if "," in own else "key"
+        does = f"re-enables {noun} {own} of {name}" if own else f"changes nothing for {name}"
+        rest = "the rest of the containment, including the deny policy, was approved earlier"
+        return f"{does}; {rest} and stays until you release it"
     keys = "" if principal["kind"] != "user" else f"{len(active)} key{'' if len(active) == 1 else 's'} active, "
     policy = "deny policy as before" if recorded.get("deny_attached") else "no deny policy"
     return f"restores {name} as found: {keys}{policy}"
 
 
-def asked(containment: ContainmentResult) -> list[str]:
-    """Both answers, for the alert."""
+def asked(containment: ContainmentResult, case_id: str | None) -> str:
+    """Return one line about a containment of which the decision is pending, for readers of another request."""
+    case = f" Case {case_id}." if case_id else ""
+    return f"{wording.containment_headline(containment)} A separate approval request is open.{case}"
+
+
+def decision_lines(containment: ContainmentResult) -> list[str]:
+    """Return the lines about approving and denying for the alert."""
     return [
         f"Approve: {_approve_does(contained_parts(containment))}",
         f"Deny: {deny_does(contained_parts(containment))}",
-        "How: the buttons in Slack, or aws lambda invoke with the token from the queue (docs/containment.md).",
+        "How: use the buttons in Slack, or run aws lambda invoke with the token from the queue (docs/containment.md).",
+        *(f"contain_creator: {one['does']}" for one in containment.get("creators", {}).values() if "does" in one),
     ]
 
 
 def release_commands(principals: Sequence[str]) -> str:
-    """How each principal (full ARN) that stays contained is released, ready for a shell."""
-    return "\n".join(_release_command(arn) for arn in principals)
+    """Return a shell command for each principal (full ARN) that releases its containment. Of many return the first."""
+    if len(principals) <= wording_many.MOST_NAMED:
+        return "\n".join(_release_command(arn) for arn in principals)
+    return f"{_release_command(principals[0])}\nRepeat this for each of the {len(principals)} principals."
 
 
 def _release_command(arn: str) -> str:
@@ -147,17 +232,19 @@ def _release_command(arn: str) -> str:
 
 
 def decided_by(decision: Decision) -> str:
-    """Who decided and how, for example `Approved by Jane Smith`."""
+    """Return the decision and the analyst, for example `Approved by Jane Smith`."""
     return f"{PAST[decision['decision']].capitalize()} by {decider(decision.get('analyst'))}"
 
 
 def decider(analyst: Mapping[str, Any] | None) -> str:
-    """Who made a decision, and where the name is from when nobody vouches for it."""
+    """Return the analyst's name. If the name is not authenticated, its source follows in parentheses."""
     if not analyst:
-        return "somebody"
-    # Whoever types a name must not write further lines of an alert with it.
+        return "an unnamed analyst"
+    # A typed name must not be able to add lines to an alert.
     name = wording.cut(str(analyst["name"]), _NAME_LENGTH)
-    return f"{name}{approvals.STATED.get(str(analyst.get('via')), '')}"
+    # Users choose their names in Slack. The address stays out of the execution, so only the id follows.
+    user_id = f" ({analyst['slack_user_id']})" if analyst.get("slack_user_id") else ""
+    return f"{name}{user_id}{approvals.STATED.get(str(analyst.get('via')), '')}"
 
 
 def outcome(
@@ -166,13 +253,14 @@ def outcome(
     done: RemediationResult | None,
     missing: Sequence[str],
 ) -> str:
-    """How the incident ended, in one line: what happened to whom, what is missing, and whether somebody must act."""
-    if containment["outcome"] == "limit_reached":
-        return _not_permitted(_who(containment["principals"]), decision)
-    if containment["outcome"] != "contained" or decision is None:
+    """Return one line with the decision, its effect, the steps that are missing and the required action."""
+    approval = OUTCOMES[containment["outcome"]].approval
+    if approval == "contain":
+        return _not_permitted(_who(containment["principals"]), decision, new_keys.disabled_in(containment))
+    if approval is None or decision is None:
         return wording.containment_headline(containment)
     if decision["decision"] in PAST:
-        return f"{decided_by(decision)}{_but(missing)}{result(containment, done)}"
+        return f"{decided_by(decision)}{_undone(missing)}{result(containment, done)}"
     return _kept(containment, decision, done, missing)
 
 
@@ -180,55 +268,66 @@ def _kept(
     containment: ContainmentResult, decision: Decision, done: RemediationResult | None, missing: Sequence[str]
 ) -> str:
     timed_out = decision["decision"] == "timed_out"
-    why = "Nobody decided within 24 hours" if timed_out else "Nobody could be asked"
+    why = "No decision within 24 hours" if timed_out else "The approval request could not be sent"
     others = [step for step in missing if timed_out or step != "Wait for Analyst"]
-    stays = "stays contained until someone releases it"
+    changed = _changes_and_notes(done)
+    stays = "stays contained" if changed else "stays contained until you release it"
     if done is not None and not all(done.get("denied", {}).values()):
         stays = "is only PARTLY contained"
-    told = _told(done)
     return (
-        f"{why}{_but(others)}{_who(contained_parts(containment))} {stays}{f' - {told}' if told else ''}. "
-        "Somebody must decide and run the task release."
+        f"{why}{_undone(others)}{_who(contained_parts(containment))} {stays}{f' - {changed}' if changed else ''}. "
+        "Review the incident. To restore access, release the principal."
     )
 
 
-def _but(missing: Sequence[str]) -> str:
-    """Between the decision and what became of it: what did not."""
-    return f", NOT done: {'; '.join(missing)}. Somebody must act - " if missing else ": "
+def _undone(missing: Sequence[str]) -> str:
+    """Return the text between the decision and its effect."""
+    return f". NOT done: {'; '.join(missing)}. Do these steps by hand now. " if missing else ": "
 
 
-def _who(parts: Sequence[PrincipalResult]) -> str:
-    return " and ".join(wording.name_of(part["principal"]) for part in parts)
+def _who(parts: Sequence[Mapping[str, Any]]) -> str:
+    return wording.names_of(parts)
 
 
-def _told(done: RemediationResult | None) -> str:
+def _summary_of(taken: Sequence[ActionTaken]) -> list[str]:
+    """Return the changes. Of many, those that are verified are counted by kind."""
+    if len(taken) <= _MOST_CHANGES:
+        return [wording.action(one) for one in taken]
+    verified = Counter(one["what"].replace("key {target}", "key") for one in taken if one["verified"])
+    counted = [f"{what} (verified, {count} times)" for what, count in verified.items()]
+    return [*counted, *(wording.action(one) for one in taken if not one["verified"])]
+
+
+def _changes_and_notes(done: RemediationResult | None) -> str:
     if done is None:
         return ""
-    changed = " · ".join(wording.action(taken) for taken in done["actions"])
+    changed = " · ".join(_summary_of(done["actions"]))
     return "; ".join(part for part in (changed, *done["notes"]) if part)
 
 
 def result(containment: ContainmentResult, done: RemediationResult | None) -> str:
-    """What became of a decision: for whom, each change and whether it is verified."""
-    if done is None and containment["outcome"] == "limit_reached":
+    """Return the effect of a decision: the principals, each change and whether it is verified."""
+    if done is None and OUTCOMES[containment["outcome"]].approval == "contain":
         return f"{_who(containment['principals'])} was not contained"
-    if done is None:  # somebody permitted to contain
+    if done is None:  # the decision was permission to contain
         return wording.containment_headline(containment)
-    who, tail = _who(contained_parts(containment)), _told(done)
+    who, tail = _who(contained_parts(containment)), _changes_and_notes(done)
     return f"{who} - {tail}" if tail else who
 
 
 def lacks_deny(part: PrincipalResult, done: RemediationResult | None) -> bool:
-    """Whether a principal's deny policy is missing: at the end, or where nothing is to stay, when contained."""
+    """Whether the deny policy is missing at the end, or after containment if the principal was restored."""
     at_end = done.get("denied", {}) if done else {}
     return not at_end.get(part["principal"]["arn"], not part["why"])
 
 
-def _not_permitted(who: str, decision: Decision | None) -> str:
+def _not_permitted(who: str, decision: Decision | None, keys: Sequence[str]) -> str:
     if decision is not None and decision["decision"] == "deny":
         return f"{decided_by(decision)}: {who} was not contained."
-    why = "Nobody could be asked" if decision is None or decision["decision"] != "timed_out" else "Nobody decided"
-    return f"{why}: {who} was NOT contained. Somebody must act now."
+    timed_out = decision is not None and decision["decision"] == "timed_out"
+    why = "No decision within 24 hours" if timed_out else "The approval request could not be sent"
+    stays = f" Only key {', '.join(keys)} is disabled." if keys else ""
+    return f"{why}: {who} was NOT contained.{stays} Contain it by hand now."
 
 
 def final(
@@ -238,8 +337,10 @@ def final(
     done: RemediationResult | None,
     case_id: str | None,
     missing: list[str],
+    *,
+    no_case: str = "",
 ) -> str:
-    """The text of the final alert."""
+    """Return the text of the final alert. `no_case` are the sentences about a missing case."""
     notes = decision.get("notes") if decision else None
     return wording.lines(
         outcome(containment, decision, done, missing),
@@ -248,15 +349,18 @@ def final(
         "",
         wording.alert_subject(incident, wording.principals_of(containment)),
         *wording.facts(incident),
-        *(part["why"] for part in containment["principals"] if part["why"] and lacks_deny(part, done)),
+        *(wording.reason(part) for part in containment["principals"] if part["why"] and lacks_deny(part, done)),
         f"Missing: {'; '.join(missing)}" if missing else "",
-        f"Case: {case_id}" if case_id else "",
+        f"Case: {case_id}" if case_id else no_case,
         *wording.ids(incident),
     )
 
 
 def _how_to_release(containment: ContainmentResult, decision: Decision | None) -> str:
-    """Where nobody decided: the commands that lift the containment."""
-    if containment["outcome"] != "contained" or decision is None or decision["decision"] in PAST:
+    """Return the release commands if there was no decision."""
+    asked = OUTCOMES[containment["outcome"]].approval == "remediate"
+    if not asked or decision is None or decision["decision"] in PAST:
         return ""
-    return f"To release: {release_commands([part['principal']['arn'] for part in contained_parts(containment)])}"
+    return (
+        f"To release it, run: {release_commands([part['principal']['arn'] for part in contained_parts(containment)])}"
+    )

@@ -1,4 +1,4 @@
-"""State "Write Audit Log": detection and containment become a record of the audit's chain."""
+"""State "Write Audit Log": write the detection and the containment to the audit log."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ir_router.workflow import wording
 from ir_router.workflow.incident import ContainmentResult, Incident
 
 
-def handle(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
+def run_task(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     """Write the record, once for each execution."""
     incident: Incident = task["incident"]
     containment: ContainmentResult = task["containment"]
     details = wording.record(incident) | wording.record_containment(containment, task["case"]["case_id"])
-    # Whoever may tag principals decides who may not decide: what the tags said is evidence.
+    # Anyone who can tag a principal controls who is barred from deciding, so the values of the tags are evidence.
     details["owner_tags"] = containment.get("owner_tags", {})
     audit.append("contained", wording.AUDIT_ACTOR, details, once=f"{incident['execution']['id']}/contained")
     return {"done": True, "step": "Write Audit Log"}

@@ -1,4 +1,4 @@
-# What a mocked provider answers where the plan needs a real-looking value.
+# Values of the mocked provider where the plan needs a realistic value.
 
 mock_data "aws_caller_identity" {
   defaults = {
@@ -21,6 +21,8 @@ mock_resource "aws_sns_topic" {
 mock_resource "aws_sqs_queue" {
   defaults = {
     arn = "arn:aws:sqs:us-east-1:123456789012:mocked"
+    # As long as the URL of a queue can be.
+    url = "https://sqs.ap-southeast-1.amazonaws.com/123456789012/mocked-01234567890123456789012345678901234567890123456789012345678901234567.fifo"
   }
 }
 
@@ -33,6 +35,12 @@ mock_resource "aws_lambda_function" {
 mock_resource "aws_iam_role" {
   defaults = {
     arn = "arn:aws:iam::123456789012:role/mocked"
+  }
+}
+
+mock_resource "aws_iam_policy" {
+  defaults = {
+    arn = "arn:aws:iam::123456789012:policy/mocked"
   }
 }
 

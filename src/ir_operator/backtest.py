@@ -1,0 +1,347 @@
+"""Run recorded CloudTrail logs, GuardDuty findings and AWS Health events through the detections, without AWS.
+
+    make backtest TRAIL=<file or folder of .json, .jsonl or .gz> [EXTRA=<file of detections>]
+
+The back-test uses the code of the workflow: detections.json, allowlist, severity, protection and grouping. The
+allowlist and the protected principals come from the environment variables of a deployment (IR_ALLOWED_CIDRS,
+IR_ALLOWED_PRINCIPALS, IR_PROTECTED_PRINCIPALS), which are JSON lists. Only one file is in memory at a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+from ir_operator.recorded_events import as_event, files_of, records_of
+from ir_router.errors import InvalidInputError
+from ir_router.settings import settings
+from ir_router.workflow import check_allowlist, detections, protection, reading, severity, wording
+from ir_router.workflow.alert_only import GROUP_SECONDS, events_needed, group_of
+from ir_router.workflow.detections import Detection
+from ir_router.workflow.incident import Facts, Incident
+
+RESULT = Path("build") / "backtest.json"
+
+_LISTS = "IR_ALLOWED_CIDRS, IR_ALLOWED_PRINCIPALS and IR_PROTECTED_PRINCIPALS (JSON lists)"
+_OPEN_SECONDS = 86_400
+_PROGRESS_SECONDS = 2.0
+
+
+@dataclass
+class Containment:
+    """A principal that would have been contained.
+
+    Attributes:
+        principal: ARN of the principal.
+        at: Time of the first event (ISO 8601).
+        why: Description of the first event.
+        key: Id of the access key that the first event names.
+        joined: Number of later events within the same day.
+    """
+
+    principal: str
+    at: str
+    why: str
+    key: str | None
+    joined: int = 0
+
+
+@dataclass
+class Outcome:
+    """The counts of a back-test.
+
+    Attributes:
+        allowlist: Number of valid allowlist entries.
+        protected: Number of protected principals.
+        files: Files found, including skipped ones.
+        files_skipped: The reason by path.
+        records: Records read.
+        refused: Records with missing or invalid fields.
+        duplicates: Records whose event id was seen before.
+        detections: Matches by detection id.
+        refusals: Invalid records by reason.
+        severities: Incidents by severity.
+        allowlisted: Records by allowlist entry.
+        alerts: Alerts that would have been sent.
+        grouped: Records that would have been counted in the group of an earlier alert.
+        logged: Records that would only have been logged.
+        contained: Principals that would have been contained.
+        not_contained: Records by principal and the reason that prevents a containment.
+        seconds: Duration.
+    """
+
+    allowlist: int = 0
+    protected: int = 0
+    files: int = 0
+    files_skipped: dict[str, str] = field(default_factory=dict)
+    records: int = 0
+    refused: int = 0
+    refusals: Counter[str] = field(default_factory=Counter)
+    duplicates: int = 0
+    detections: Counter[str] = field(default_factory=Counter)
+    severities: Counter[str] = field(default_factory=Counter)
+    allowlisted: Counter[str] = field(default_factory=Counter)
+    alerts: int = 0
+    grouped: int = 0
+    logged: int = 0
+    contained: list[Containment] = field(default_factory=list)
+    not_contained: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+
+class Backtest:
+    """Assess records one after another and count the results in `outcome`."""
+
+    def __init__(self, each: Callable[[dict[str, Any]], None] | None = None) -> None:
+        """Read the allowlist and the protected principals. `each` receives the result of each record."""
+        self._each = each
+        self._entries = [one for one in check_allowlist.deployed_entries() if check_allowlist.refusal(one) is None]
+        self.outcome = Outcome(allowlist=len(self._entries), protected=len(settings().protected_principals))
+        self._seen: set[str] = set()
+        self._open: dict[str, tuple[float, Containment]] = {}
+        self._groups: dict[str, tuple[float, int]] = {}
+
+    def assess(self, record: Any) -> None:
+        """Assess one record of CloudTrail."""
+        outcome = self.outcome
+        outcome.records += 1
+        event = as_event(record)
+        if event is None:
+            self._refuse(record, "it is no CloudTrail record, GuardDuty finding or AWS Health event")
+            return
+        found = detections.matching(event)
+        if not found:
+            self._report(record, "no_detection")
+            return
+        try:
+            facts = reading.read(event, whom=severity.whom(found))
+        except InvalidInputError as error:
+            self._refuse(record, str(error))
+            return
+        named: list[str | None] = [*reading.entities(event)] or [None]
+        for entity in named:
+            each = facts if entity is None else reading.read(event, entity=entity, whom=severity.whom(found))
+            self._matched(record, each, found)
+
+    def _refuse(self, record: Any, why: str) -> None:
+        self.outcome.refused += 1
+        self.outcome.refusals[why] += 1
+        self._report(record, "invalid", why=why)
+
+    def _matched(self, record: Any, facts: Facts, found: list[Detection]) -> None:
+        outcome = self.outcome
+        if facts["event_id"] in self._seen:
+            outcome.duplicates += 1
+            self._report(record, "duplicate", facts)
+            return
+        self._seen.add(facts["event_id"])
+        outcome.detections.update(detection.id for detection in found)
+        at = _seconds(facts["event_time"])
+        assessment = severity.assess(found, facts["subject"], facts.get("quiet"))
+        entry = check_allowlist.entry_for(facts, self._entries, at)
+        incident = cast(
+            "Incident",
+            {
+                **facts,
+                "severity": assessment.severity,
+                "title": assessment.title,
+                "detections": list(assessment.detections),
+            },
+        )
+        whom = severity.whom(found) or "nobody"
+        if entry is not None:
+            outcome.allowlisted[entry.value] += 1
+            if check_allowlist.may_silence(facts, assessment.severity):
+                self._report(record, "allowlisted", incident, whom=whom, why=f"allowlist entry {entry.value}")
+                return
+        outcome.severities[assessment.severity] += 1
+        if assessment.action == "contain" and entry is None:
+            result, why = self._contain(incident, at)
+        elif assessment.action in ("contain", "alert"):
+            result, why = self._alert(incident, at), ""
+        else:
+            outcome.logged += 1
+            result, why = "logged", ""
+        self._report(record, result, incident, whom=whom, why=why)
+
+    def _report(self, record: Any, result: str, facts: Mapping[str, Any] | None = None, **more: str) -> None:
+        if self._each is None:
+            return
+        known: Mapping[str, Any] = facts or {}
+        given: dict[str, Any] = record if isinstance(record, dict) else {}
+        detail: dict[str, Any] = given["detail"] if isinstance(given.get("detail"), dict) else given
+        subject = known.get("subject")
+        self._each(
+            {
+                "event_id": known.get("event_id")
+                or detail.get("eventID")
+                or detail.get("id")
+                or detail.get("eventArn"),
+                "event_name": known.get("event_name") or detail.get("eventName") or detail.get("type"),
+                "event_time": known.get("event_time") or detail.get("eventTime"),
+                "result": result,
+                "severity": known.get("severity"),
+                "detection": next(iter(known.get("detections", [])), None),
+                "detections": known.get("detections", []),
+                "whom": more.get("whom"),
+                "principal": wording.name_of(subject) if subject else None,
+                "why": more.get("why") or known.get("title"),
+            }
+        )
+
+    def _contain(self, incident: Incident, at: float) -> tuple[str, str]:
+        subject = incident["subject"]
+        # The deployment is assumed to be in the account of the record.
+        refused = protection.refusal(subject, incident["account"], settings().protected_principals)
+        if refused:
+            self.outcome.not_contained[f"{wording.name_of(subject)}: {refused}"] += 1
+            return "not_contained", refused
+        known = self._open.get(subject["arn"])
+        if known is not None and at < known[0] + _OPEN_SECONDS:
+            known[1].joined += 1
+            return "joined", ""
+        why = wording.what_happened(incident)
+        contained = Containment(subject["arn"], incident["event_time"] or "", why, incident["access_key_id"])
+        self._open[subject["arn"]] = (at, contained)
+        self.outcome.contained.append(contained)
+        return "contained", ""
+
+    def _alert(self, incident: Incident, at: float) -> str:
+        group = group_of(incident)
+        if group is None:
+            self.outcome.alerts += 1
+            return "alerted"
+        until, counted = self._groups.get(group, (0.0, 0))
+        counted = counted + 1 if at < until else 1
+        self._groups[group] = (until if at < until else at + GROUP_SECONDS, counted)
+        if counted == events_needed(incident):
+            self.outcome.alerts += 1
+            return "alerted"
+        self.outcome.grouped += 1
+        return "grouped"
+
+
+def run_backtest(trail: Path, progress: TextIO, each: Callable[[dict[str, Any]], None] | None = None) -> Outcome:
+    """Assess all records of a file or folder.
+
+    Args:
+        trail: A log file, or a folder with log files.
+        progress: Receives a line every two seconds, and a line for each invalid file, which is skipped.
+        each: Receives the result of each record.
+    """
+    backtest = Backtest(each)
+    outcome = backtest.outcome
+    began = reported = time.monotonic()
+    for path in files_of(trail):
+        outcome.files += 1
+        try:
+            records = records_of(path)
+        except ValueError as error:
+            outcome.files_skipped[str(path)] = str(error)
+            print(f"skipped  {path}: {error}", file=progress)
+            continue
+        for record in records:
+            backtest.assess(record)
+        del records  # frees the memory before the next file is read
+        if time.monotonic() - reported >= _PROGRESS_SECONDS:
+            reported = time.monotonic()
+            print(f"reading  {outcome.files} files, {outcome.records:,} records ...", file=progress, flush=True)
+    outcome.seconds = round(time.monotonic() - began, 3)
+    return outcome
+
+
+def table(outcome: Outcome) -> Iterable[str]:
+    """Yield the report in aligned lines."""
+    joined = sum(contained.joined for contained in outcome.contained)
+    rows: list[tuple[str, object]] = [
+        ("Allowlist entries used", outcome.allowlist),
+        ("Protected principals used", outcome.protected),
+        ("Files read", outcome.files - len(outcome.files_skipped)),
+        ("Files skipped", len(outcome.files_skipped)),
+        ("Records read", outcome.records),
+        ("Records invalid", outcome.refused),
+        ("Duplicate records", outcome.duplicates),
+        *(
+            (f"Detection {entry.id} ({entry.severity}, {entry.whom})", outcome.detections[entry.id])
+            for entry in detections.table()
+        ),
+        *((f"Severity {name}", outcome.severities[name]) for name in reversed(detections.SEVERITIES)),
+        ("Allowlisted", sum(outcome.allowlisted.values())),
+        ("Alerts", outcome.alerts),
+        ("Grouped with an earlier alert", outcome.grouped),
+        ("Only logged", outcome.logged),
+        ("Principals contained", len(outcome.contained)),
+        ("Added to an open incident", joined),
+        ("Not contained, act yourself", sum(outcome.not_contained.values())),
+    ]
+    width = max(len(name) for name, _ in rows)
+    yield from (f"{name:<{width}}  {value:>9,}" for name, value in rows)
+    for contained in outcome.contained:
+        yield f"\n{contained.at}  {contained.principal}\n  {contained.why}"
+        if contained.joined:
+            yield f"  {contained.joined} later events would have been added"
+    for why, count in outcome.not_contained.items():
+        yield f"\nnot contained ({count}): {why}"
+    for why, count in outcome.refusals.items():
+        yield f"\ninvalid ({count}): {why}"
+
+
+def as_json(outcome: Outcome) -> dict[str, Any]:
+    """Return the content of build/backtest.json."""
+    values = dict(vars(outcome))
+    values["contained"] = [vars(contained) for contained in outcome.contained]
+    return values | {
+        name: dict(value.most_common()) for name, value in vars(outcome).items() if isinstance(value, Counter)
+    }
+
+
+def execute_command(options: argparse.Namespace) -> int:
+    """Run the back-test of `options.trail`. Return 0, or 1 if no file was readable, or 2 if a path is invalid."""
+    trail: Path = options.trail
+    if not trail.exists():
+        print(f"There is no file or folder {trail}. Nothing was read.", file=sys.stderr)
+        return 2
+    try:
+        detections.add(_extra(options.extra))
+    except (OSError, ValueError) as error:
+        print(f"The file with extra detections is invalid: {error}. Nothing was read.", file=sys.stderr)
+        return 2
+    as_lines: bool = options.json
+    outcome = run_backtest(trail, sys.stderr, _print_json if as_lines else None)
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(as_json(outcome), indent=2) + "\n", "utf-8")
+    read = outcome.files - len(outcome.files_skipped)
+    if as_lines:
+        return 0 if read else 1
+    print("\n".join(table(outcome)))
+    if not outcome.allowlist and not outcome.protected:
+        print(f"\nNo allowlist and no protected principals were set. Set the lists of your tfvars as {_LISTS}.")
+    print(f"\n{outcome.records:,} records of {read} files in {outcome.seconds:.1f} s; details in {RESULT}")
+    return 0 if read else 1
+
+
+def _extra(path: Path | None) -> list[dict[str, Any]]:
+    """Return the entries of a file of detections. Raises OSError or ValueError if it is unreadable."""
+    if path is None:
+        return []
+    content = json.loads(path.read_text("utf-8"))
+    entries = content.get("detections") if isinstance(content, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ValueError("the key `detections` must be a list of objects")
+    return entries
+
+
+def _print_json(result: dict[str, Any]) -> None:
+    print(json.dumps(result, ensure_ascii=False))
+
+
+def _seconds(moment: str | None) -> float:
+    return datetime.fromisoformat(moment).timestamp() if moment else 0.0

@@ -1,0 +1,38 @@
+"""The sub-command audit: verify the audit with the caller's own permission to read its rows."""
+
+from __future__ import annotations
+
+import os
+
+from ir_operator import terminal
+from ir_operator.deploy.deployment import Deployment
+from ir_operator.deploy.errors import explain_aws_errors
+from ir_router import aws
+from ir_router.ledger import audit_verification
+from ir_router.settings import settings
+
+_NEEDED = ("IR_TABLE_NAME", "IR_AUDIT_RETENTION_DAYS")
+
+
+def verify(deployment: Deployment) -> bool:
+    """Read the complete audit, print the result and return whether its chain is complete.
+
+    No function of the deployment takes part, so a changed function cannot hide a change of the audit.
+
+    Raises:
+        OperationError: The configuration or the rows could not be read.
+    """
+    deployed = deployment.environment("workflow")
+    os.environ.update({name: deployed[name] for name in _NEEDED if name in deployed})
+    os.environ["AWS_DEFAULT_REGION"] = deployment.region
+    settings.cache_clear()
+    aws.forget_session()
+    with explain_aws_errors(f"Reading the audit of {deployment.prefix} in {deployment.region}"):
+        found = audit_verification.verify()
+    if found.broken:
+        place = f"{found.broken.month}, record {found.broken.sequence}"
+        terminal.line("failed", f"the audit is damaged at {place}: {found.broken.why}")
+        return False
+    period = f" from {found.first_at} to {found.last_at}" if found.records else ""
+    terminal.line("ok", f"the audit is complete: {found.records} records{period}")
+    return True

@@ -1,0 +1,1 @@
+"""The IAM policies of the people who deploy, operate, decide and audit."""

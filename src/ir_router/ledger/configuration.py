@@ -1,0 +1,25 @@
+"""The configuration that Terraform writes to the ledger, because it is too large for environment variables."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ir_router.errors import NotConfiguredError
+from ir_router.ledger import keys, table
+from ir_router.settings import settings
+
+
+def extra_detections() -> list[dict[str, Any]]:
+    """Return the entries of the deployment's own file of detections. Raises NotConfiguredError if they are missing."""
+    row = table.get(keys.configuration("detections"))
+    if row is None:
+        raise NotConfiguredError("The ledger lacks the extra detections. Run make deploy: Terraform writes them.")
+    entries: list[dict[str, Any]] = json.loads(row["entries"])
+    return entries
+
+
+def kms_key_arn() -> str:
+    """Return the ARN of the KMS key of the deployment, or "" without a ledger or in one of an earlier version."""
+    row = table.get(keys.configuration("kms_key")) if settings().table_name else None
+    return str(row["arn"]) if row else ""

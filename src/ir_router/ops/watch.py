@@ -1,0 +1,94 @@
+"""Verify the deployment every hour, and report each difference once.
+
+A lost e-mail subscription, a disabled rule or a changed deny policy stays unnoticed until the day of an incident. The
+report goes to the security channel and to a metric with an alarm, since either of the two may be broken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ir_router import clock
+from ir_router.cases.models import Person
+from ir_router.deadline import Deadline, LambdaContext, of_invocation
+from ir_router.errors import IrRouterError
+from ir_router.ledger import claims, keys, table
+from ir_router.observability import logger, measure
+from ir_router.ops import membership, resources, rules, trails, watching
+from ir_router.ops.checks import Check, count, run_checks
+from ir_router.settings import settings
+from ir_router.slack import credentials
+from ir_router.slack.gateway import Slack
+from ir_router.slack.messages import Message, context, sections
+from ir_router.slack.text import escape, shorten
+from ir_router.sync import posting
+
+_RESERVE_SECONDS = 20
+# The schedule starts the task every 15 minutes (terraform/events.tf). The first run of each hour verifies.
+_QUARTER_SECONDS = 900
+_LINE_LENGTH = 600
+
+
+def run_operation(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Verify the permanent parts of the deployment (`{"task": "watch"}`), once an hour or with `"now": true`.
+
+    Returns:
+        `{"differences"}`: the names of the checks that are not ok; None if it was not time to verify.
+    """
+    if not event.get("now") and int(clock.now() // _QUARTER_SECONDS) % 4:
+        return {"differences": None}
+    differing = {check.name: check for check in _checks() if check.state != "ok"}
+    measure("DeploymentDifferences", len(differing))
+    logger.info("watch.completed", extra={"differences": sorted(differing)})
+    try:
+        _report(differing, of_invocation(context, reserve=_RESERVE_SECONDS))
+    except IrRouterError as error:
+        # The alarm on the metric reports the differences too, and the next hour retries the message.
+        logger.error("watch.not_reported: the security channel has no message", extra={"reason": str(error)})
+    measure("SecretAgeDays", credentials.oldest_secret_days())
+    return {"differences": sorted(differing)}
+
+
+def _checks() -> Iterator[Check]:
+    team: list[Person] = []
+    yield from run_checks("resources", resources.always_there)
+    yield from run_checks("rules", rules.checks)
+    yield from run_checks("watching", watching.checks)
+    yield from run_checks("membership", lambda: membership.checks(team))
+    yield from run_checks("trail", trails.checks)
+
+
+def _report(differing: Mapping[str, Check], deadline: Deadline) -> None:
+    """Post the new differences, and those that have ended, in one message."""
+    row = table.get(keys.watched()) or {}
+    reported: Mapping[str, str] = row.get("reported") or {}
+    new = [check for name, check in differing.items() if reported.get(name) != check.detail]
+    ended = sorted(name for name in reported if name not in differing)
+    if not new and not ended:
+        return
+    number = int(row.get("number") or 0) + 1
+    channel = settings().security_channel_id
+    if channel:
+        taken = claims.take(keys.deduplication(f"WATCH#{number}"), settle_after=deadline.settle_after)
+        if isinstance(taken, claims.Held):
+            return  # another run may have posted it; the next hour looks again
+        if isinstance(taken, claims.Claim):
+            posting.post(Slack(deadline), channel, taken, _message(new, ended))
+    found = {name: check.detail for name, check in differing.items()}
+    table.put(keys.watched(), {"reported": found, "number": number})
+
+
+def _message(new: Sequence[Check], ended: Sequence[str]) -> Message:
+    head = (
+        f"⚠️ {count(len(new), 'part of ir-router needs attention', 'parts of ir-router need attention')}. Fix them now: "
+        "alerts or containments may depend on them."
+    )
+    lines = [head, *(f"*{_cut(check.name)}*  {_cut(check.detail)}. {_cut(check.fix)}" for check in new)] if new else []
+    if ended:
+        lines.append(f"Fixed: {_cut(', '.join(ended))}")
+    return Message(text=lines[0], blocks=[*sections(lines), context("make verify shows all checks.")])
+
+
+def _cut(text: str) -> str:
+    return escape(shorten(text, _LINE_LENGTH))

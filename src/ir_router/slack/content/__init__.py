@@ -1,0 +1,1 @@
+"""The content of a Slack message as plain text: text, blocks, attachments, forwarded messages and files. Pure."""

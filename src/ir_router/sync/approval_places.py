@@ -1,0 +1,100 @@
+"""The channels that show an approval request, and the ledger's record of the messages there.
+
+A button counts only in a message that the ledger knows. Every holder of the bot token can post a message with the same
+buttons and another text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ir_router.ledger import keys, table
+from ir_router.ledger.keys import Key
+from ir_router.ledger.table import Row
+from ir_router.settings import settings
+
+_VERSIONS_KEPT = 10
+
+
+@dataclass(frozen=True)
+class Place:
+    """A channel that shows an approval, and the ledger key of the message there."""
+
+    channel_id: str
+    key: Key
+
+    def reminder(self, number: int) -> Key:
+        """Return the key of a reminder's message."""
+        return Key(self.key.pk, f"{self.key.sk}#REMINDER{number}")
+
+    def instead_of(self, ts: str) -> Key:
+        """Return the key of the message that replaces one that can no longer be edited."""
+        return _instead_of(self.key, ts)
+
+
+Places = Callable[[Row], Iterator[Place]]
+
+
+def of(row: Row) -> Iterator[Place]:
+    """Yield the places of an approval: the channel of its case, if it exists, and the security channel."""
+    yield from in_case_channel(row)
+    security_channel = settings().security_channel_id
+    if security_channel:
+        yield Place(security_channel, _in_security_channel(row))
+
+
+def in_case_channel(row: Row) -> Iterator[Place]:
+    """Yield the place in the channel of the approval's case, if the channel exists."""
+    case_id = row.get("case_id")
+    if case_id:
+        channel_id = str((table.get(keys.case(str(case_id))) or {}).get("slackChannelId") or "")
+        if channel_id:
+            yield Place(channel_id, _of_case(row))
+
+
+def is_posted(row: Row, channel_id: str, ts: str) -> bool:
+    """Return whether ir-router posted this message as a request for this approval, now or before a repost."""
+    return bool(ts) and any(_is_at(key, row, channel_id, ts) for key in _keys(row))
+
+
+def is_version(row: Row, ts: str, version: str) -> bool:
+    """Return whether ir-router itself gave the posted message this content (`posting.version`)."""
+    rows = [table.get(key) or {} for key in _keys(row)]
+    return any(posted.get("ts") == ts and version in (posted.get("versions") or []) for posted in rows)
+
+
+def is_being_posted(row: Row) -> bool:
+    """Return whether a message of the approval may be in Slack before the ledger knows its `ts`."""
+    return any((table.get(key) or {}).get("state") == "claimed" for key in _keys(row))
+
+
+def versions_with(known: Row, version: str) -> list[str]:
+    """Return the latest versions of a posted message (`posting.version`), the newest last."""
+    return [*(known.get("versions") or []), version][-_VERSIONS_KEPT:]
+
+
+def _keys(row: Row) -> list[Key]:
+    return [*([_of_case(row)] if row.get("case_id") else []), _in_security_channel(row)]
+
+
+def _is_at(key: Key, row: Row, channel_id: str, ts: str) -> bool:
+    posted = table.get(key) or {}
+    if posted.get("ts") != ts:
+        return table.get(_instead_of(key, ts)) is not None
+    if posted.get("channel_id") == channel_id:
+        return True
+    # Slack gives a channel a new id when it is shared. The ledger knows the new id before the rows of the case do.
+    return key == _of_case(row) and (table.get(keys.channel(channel_id)) or {}).get("case_id") == row["case_id"]
+
+
+def _of_case(row: Row) -> Key:
+    return keys.note(str(row.get("case_id")), f"approval-{row['approval_id']}")
+
+
+def _in_security_channel(row: Row) -> Key:
+    return keys.deduplication(f"APPROVAL-MESSAGE#{row['approval_id']}")
+
+
+def _instead_of(key: Key, ts: str) -> Key:
+    return Key(key.pk, f"{key.sk}#INSTEAD{ts}")

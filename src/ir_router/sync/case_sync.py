@@ -1,0 +1,116 @@
+"""One synchronisation of a case: the data that was read, and the means for every step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ir_router.cases.followed_fields import SEVERITY, Tags
+from ir_router.cases.models import Case, Comment
+from ir_router.deadline import Deadline
+from ir_router.errors import IrRouterError
+from ir_router.ledger import claims, keys, table
+from ir_router.ledger.keys import Key
+from ir_router.ledger.leases import Lease
+from ir_router.ledger.table import Row
+from ir_router.security_ir import gateway as security_ir
+from ir_router.slack.gateway import Slack
+
+# A crash delays a case by at most this slice and the settling time. A call that starts in time ends before it.
+SLICE_SECONDS = 60
+
+
+class ClaimHeldError(IrRouterError):
+    """A claim of an earlier run cannot be settled before `until` (seconds since the epoch)."""
+
+    def __init__(self, until: float) -> None:
+        """Store the time of the next retry."""
+        super().__init__("an earlier run's claim cannot be settled yet")
+        self.until = until
+
+
+@dataclass
+class CaseSync:
+    """The case as read from AWS, its ledger rows, and the means to act.
+
+    `rows` were read strongly consistently and after the comments. The run therefore sees the open claim of each comment
+    that ir-router wrote (docs/architecture.md, "No echo").
+    """
+
+    case: Case
+    tags: Tags
+    comments: list[Comment]
+    rows: dict[str, Row]
+    lease: Lease
+    deadline: Deadline
+    slack: Slack
+    channel_id: str = ""
+    revisit_at: list[float] = field(default_factory=list)
+
+    @property
+    def case_id(self) -> str:
+        """Return the case's id."""
+        return self.case.case_id
+
+    @property
+    def severity(self) -> str:
+        """The severity, `Not set` without one."""
+        return SEVERITY.read(self.case, self.tags)
+
+    def rows_of(self, prefix: str) -> list[Row]:
+        """Return the rows whose sort key starts with `prefix`, as read at the start of the run."""
+        return [row for sk, row in self.rows.items() if sk.startswith(prefix)]
+
+    def row(self, key: Key) -> Row | None:
+        """Return a row of this case as read at the start of the run, or None."""
+        return self.rows.get(key.sk)
+
+    def is_done(self, key: Key) -> bool:
+        """Whether an earlier run confirmed the effect."""
+        return (self.rows.get(key.sk) or {}).get("state") == "done"
+
+    def claim(self, key: Key, **frozen: object) -> claims.Claim | None:
+        """Claim an effect.
+
+        Args:
+            key: The ledger key of the effect.
+            frozen: Values that every later run must use for the same effect.
+
+        Returns:
+            The claim, or None if the effect was already made.
+
+        Raises:
+            ClaimHeldError: An earlier run's claim cannot be settled yet.
+            OutOfTimeError: The run's time is used up.
+        """
+        if self.is_done(key):
+            return None
+        self.deadline.check()
+        taken = claims.take(key, settle_after=self.deadline.settle_after, **frozen)
+        if isinstance(taken, claims.Held):
+            raise ClaimHeldError(taken.until)
+        if isinstance(taken, claims.Done):
+            self.rows[key.sk] = taken.row
+            return None
+        return taken
+
+    def revisit(self, at: float) -> None:
+        """Schedule another synchronisation at `at` (seconds since the epoch), even if nothing changes."""
+        self.revisit_at.append(at)
+
+
+def begin(lease: Lease, deadline: Deadline) -> CaseSync:
+    """Read the case, its tags, its comments and then its ledger rows, in this order."""
+    case = security_ir.get_case(lease.case_id)
+    comments = security_ir.comments(lease.case_id)
+    tags = security_ir.tags(case.case_arn)
+    rows = {row["SK"]: row for row in table.query(keys.case(lease.case_id).pk)}
+    return CaseSync(
+        case=case,
+        tags=tags,
+        comments=comments,
+        rows=rows,
+        lease=lease,
+        deadline=deadline,
+        slack=Slack(deadline),
+        channel_id=str(lease.row.get("slackChannelId") or ""),
+    )

@@ -1,0 +1,132 @@
+"""Calls of contained principals: denied calls are counted on the incident, and a call that succeeds is reported."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from ir_router import clock
+from ir_router.errors import RefusedError
+from ir_router.ledger import containments, groups, keys, table
+from ir_router.ledger.table import ConditionFailedError, Row, TransactionFailedError
+from ir_router.observability import logger
+from ir_router.workflow import invocation, notices, reapplication, scopes, wording
+from ir_router.workflow.incident import Incident
+from ir_router.workflow.phase import Phase, phase_of
+
+REPORT_SECONDS = 300
+# IAM needs some seconds to apply the deny policy.
+_APPLIED_SECONDS = 15
+_KEPT_SECONDS = 7 * 86_400
+_DENIED = "denied_call"
+# These need no permission, so they succeed in spite of a deny policy:
+# https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+_ALWAYS_ALLOWED = frozenset({"GetCallerIdentity"})
+
+
+def handle(incident: Incident, context: Any) -> bool:
+    """Count a denied call of a contained principal, or report a call that succeeded.
+
+    Returns:
+        True if the call was counted and needs no alert of its own.
+    """
+    arn = incident["actor"]["arn"]
+    row = containments.get(arn) if arn else None
+    if row is None or "incident" not in row or row["phase"] == containments.FAILED or "contained_at" not in row:
+        return False
+    if scopes.is_key_only(row) and incident["actor"]["access_key_id"] not in row["named_keys"]:
+        return False
+    moment = datetime.fromisoformat(incident["event_time"]).timestamp() if incident["event_time"] else 0.0
+    if moment < float(row["contained_at"]):
+        return False
+    if _DENIED in incident["detections"]:
+        return _count(incident, arn, row, moment)
+    if not incident["error_code"] and moment > float(row["contained_at"]) + _APPLIED_SECONDS:
+        _report_success(incident, arn, row, context)
+    return False
+
+
+def report(arn: str) -> None:
+    """Write the number of denied calls to the case, at most every five minutes."""
+    row = containments.get(arn) or {}
+    attempts, now = int(row.get("attempts", 0)), clock.now()
+    if attempts == int(row.get("attempts_reported", 0)) or not row.get("case_id"):
+        return
+    if now < float(row.get("attempts_reported_at", 0)) + REPORT_SECONDS:
+        return
+    try:
+        table.update(
+            keys.containment(arn),
+            "SET attempts_reported = :attempts, attempts_reported_at = :now",
+            "incident = :incident AND (attribute_not_exists(attempts_reported) OR attempts_reported < :attempts)",
+            attempts=attempts,
+            now=now,
+            incident=row["incident"],
+        )
+    except ConditionFailedError:
+        return  # another run reports it
+    last = row["last_attempt"]
+    text = (
+        f"{wording.name_of(row['principal'])}: {attempts} denied {'call' if attempts == 1 else 'calls'} since the "
+        f"containment. Last: {last['call']} at {wording.clock_time(last['at'])} from {last['address']}."
+    )
+    try:
+        notices.comment(str(row["case_id"]), f"attempts-{row['incident']}-{arn}-{attempts}", text)
+    except RefusedError as error:
+        # A retry cannot help: a closed case accepts no comments.
+        logger.warning("case.comment_rejected: the case has no count", extra={"code": error.code})
+
+
+def _count(incident: Incident, arn: str, row: Row, moment: float) -> bool:
+    execution = incident["execution"]["id"]
+    last = {
+        "call": incident["event_name"],
+        "at": incident["event_time"],
+        "address": incident["source_ip"] or "an unknown address",
+    }
+    mark = table.put_item(
+        keys.deduplication(f"ATTEMPT#{groups.name_of(execution)}"),
+        {"expires_at": int(clock.now()) + _KEPT_SECONDS},
+        "attribute_not_exists(PK)",
+    )
+    change = table.update_item(
+        keys.containment(arn),
+        "ADD attempts :one SET last_attempt = :last, last_attempt_at = :moment",
+        "incident = :incident",
+        one=1,
+        last=last,
+        moment=moment,
+        incident=row["incident"],
+    )
+    try:
+        table.transact([mark, change])
+    except TransactionFailedError as failure:
+        if failure.reasons[0] != "ConditionalCheckFailed":
+            return False  # the incident has ended
+    logger.info("containment.call_denied", extra={"incident": row["incident"], "event_id": incident["event_id"]})
+    report(arn)
+    return True
+
+
+def _report_success(incident: Incident, arn: str, row: Row, context: Any) -> None:
+    """Send an alert about the first successful call of an hour, and verify the containment."""
+    execution = incident["execution"]
+    if incident["event_name"] in _ALWAYS_ALLOWED:
+        return
+    if groups.enter(groups.name_of("succeeded", arn), execution["id"])["execution"] != execution["id"]:
+        return
+    who = wording.name_of(row["principal"])
+    headline = f"A call of the contained {who} succeeded: {incident['event_name']}. You must act by hand now."
+    text = wording.lines(
+        headline,
+        "Check in IAM that the deny policy is attached and that all keys are disabled. Look for further credentials of "
+        "this principal.",
+        "",
+        *wording.facts(incident),
+        f"Case: {row['case_id']}" if row.get("case_id") else "",
+        *wording.ids(incident),
+    )
+    notices.alert(f"{execution['name']}/succeeded", "HIGH", headline, text)
+    with containments.locked(arn, invocation.lock_until(context)) as lock:
+        if lock.row.get("incident") == row["incident"] and phase_of(lock.row) is Phase.AWAITED:
+            reapplication.reapply(lock)

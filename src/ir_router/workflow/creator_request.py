@@ -1,0 +1,78 @@
+"""The decision `contain_creator`: start the execution that contains the creator of a key, exactly once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from botocore.exceptions import ClientError
+
+from ir_router import aws
+from ir_router.ledger import approvals
+from ir_router.ledger import creators as offers
+from ir_router.ledger.approvals import AnswerStatus
+from ir_router.ledger.table import Row
+from ir_router.observability import logger
+from ir_router.settings import settings
+from ir_router.workflow import creators, wording_decisions
+from ir_router.workflow.incident import Analyst
+
+_EXISTS = "ExecutionAlreadyExists"
+
+
+def carry_out(row: Row, wanted: str, analyst: Analyst) -> tuple[AnswerStatus, str]:
+    """Record the analyst's request and start the containment.
+
+    A repeated request starts nothing new: the execution's name is that of the incident and the creator. It does start
+    an execution whose start failed the first time.
+
+    Args:
+        row: The approval request.
+        wanted: The creator's id or ARN. Empty if the request has only one.
+        analyst: The analyst.
+
+    Returns:
+        The response's status and message.
+    """
+    known = offers.of(row)
+    chosen = [name for name, one in known.items() if wanted in ("", name, one["arn"])]
+    if len(chosen) != 1:
+        listed = ", ".join(one["arn"] for one in known.values()) or "none"
+        return "unknown_creator", f"Nothing was contained: `creator` must be one of the creators: {listed}."
+    creator_id = chosen[0]
+    offer = known[creator_id]
+    if earlier := offers.result(row, creator_id):
+        return "creator_requested_before", f"{_by(row, creator_id)}: {earlier}"
+    if "facts" not in offer:
+        return "creator_not_offered", f"Nothing was contained: ir-router may not contain this creator. {offer['note']}"
+    if creator_id not in offers.offered(row):
+        why = "this request was denied" if row.get("decision") == "deny" else "a newer request has this offer"
+        return "creator_not_offered", f"Nothing was contained, because {why}."
+    first = offers.request(row, creator_id, analyst)
+    _start(row, creator_id)
+    row = approvals.get(row["approval_id"]) or row
+    if not first:
+        return "creator_requested_before", f"{_by(row, creator_id)}."
+    return "creator_requested", f"ir-router now {offer['does']}"
+
+
+def _start(row: Row, creator_id: str) -> None:
+    digest = hashlib.sha256(f"{row['execution']}|{creator_id}".encode()).hexdigest()[:16]
+    try:
+        aws.client("stepfunctions").start_execution(
+            stateMachineArn=settings().require("state_machine_arn"),
+            name=f"{str(row['execution_name'])[:50]}-creator-{digest}",
+            input=json.dumps(creators.start_of(row["approval_id"], creator_id)),
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != _EXISTS:
+            raise
+    logger.info("creator.containment_started", extra={"approval_id": row["approval_id"], "creator": creator_id})
+
+
+def _by(row: Mapping[str, object], creator_id: str) -> str:
+    """Return who requested the containment and when."""
+    request = offers.requested(row, creator_id) or {}
+    who = wording_decisions.decider(request.get("analyst"))
+    return f"Already requested by {who}, {wording_decisions.at(float(request.get('requested_at', 0)))}"

@@ -1,0 +1,66 @@
+"""Beyond the hourly limit: disable the new key of an event, and enable it again if an analyst denies the permission.
+
+A key that is minutes old has no user except its creator, so that no permission is needed. The owner's other keys
+and sessions continue.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ir_router.ledger import containments
+from ir_router.ledger.containments import Lock
+from ir_router.observability import logger
+from ir_router.workflow import changes, iam, invocation, scopes, wording
+from ir_router.workflow.changes import ChangeFailedError
+from ir_router.workflow.incident import ContainmentResult, Incident, Principal, PrincipalResult
+
+
+def beyond_limit(lock: Lock, incident: Incident, principal: Principal, key: str | None, limit: int) -> PrincipalResult:
+    """Return the result beyond the hourly limit, with the new key disabled if the event created one."""
+    if scopes.is_key_only(lock.row) and "contained_at" not in lock.row:
+        lock.clear()  # it did not join an incident, and the request for permission takes its place
+    created = key if incident["event_name"] == "CreateAccessKey" else None
+    who = wording.name_of(principal) if created else "this one"
+    result: PrincipalResult = {
+        "principal": principal,
+        "outcome": "limit_reached",
+        "why": f"{limit} principals were contained within the last hour, so ir-router did not contain {who} without an "
+        "approval.",
+        "actions": [],
+        "named_keys": [],
+        "recorded": {},
+    }
+    if created is not None and created in changes.read(principal).keys:
+        try:
+            wanted = [changes.disable(principal, created)]
+            result["actions"] = changes.make(principal, wanted, until=changes.retry_until(lock))
+        except ChangeFailedError as failure:  # the approval request shows it
+            result["actions"] = failure.actions
+    return result
+
+
+def disabled_in(containment: ContainmentResult) -> list[str]:
+    """Return the new keys that are disabled although their owners are not contained."""
+    beyond = [part for part in containment["principals"] if part["outcome"] == "limit_reached"]
+    return [key for part in beyond for key in changes.disabled(part)]
+
+
+def enable_again(containment: ContainmentResult, context: Any) -> None:
+    """Enable the new keys again. A principal that a later event has contained is left as it is.
+
+    Raises:
+        ContainmentBusyError: Another invocation holds the principal's lock.
+        ChangeFailedError: A change failed or could not be verified.
+    """
+    for part in containment["principals"]:
+        keys = changes.disabled(part) if part["outcome"] == "limit_reached" else []
+        if not keys:
+            continue
+        principal = part["principal"]
+        with containments.locked(principal["arn"], invocation.lock_until(context)) as lock:
+            if "incident" in lock.row or iam.is_denied(principal):
+                logger.warning("containment.key_stays_disabled: the principal was contained meanwhile")
+                continue
+            wanted = [changes.enable(principal, key) for key in keys]
+            changes.make(principal, wanted, until=changes.retry_until(lock))

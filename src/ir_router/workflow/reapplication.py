@@ -1,0 +1,129 @@
+"""Re-apply a containment whose decision is pending and that someone has undone, and report it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ir_router import clock
+from ir_router.errors import RefusedError
+from ir_router.ledger import approvals, audit
+from ir_router.ledger.containments import Lock
+from ir_router.observability import logger, measure
+from ir_router.settings import settings
+from ir_router.workflow import (
+    changes,
+    enforcement,
+    iam,
+    identity,
+    notices,
+    request_approval,
+    scopes,
+    wording,
+    wording_gaps,
+)
+from ir_router.workflow.changes import Change, ChangeFailedError
+from ir_router.workflow.incident import ActionTaken, Principal
+
+# IAM may show an older state for some seconds, so only a gap that every read shows is reported.
+_READS = 3
+_PAUSE_SECONDS = 1.0
+
+
+def reapply(lock: Lock, named_key: str | None = None) -> None:
+    """Read the containment from IAM. If a part is missing, re-apply it and report it in alert, audit and case.
+
+    The missing parts are stored before the repair, so that a retry reports them too.
+
+    Args:
+        lock: The lock on the principal's containment row.
+        named_key: A new key that an event names. It is contained with that event, so it is not a missing part.
+
+    Raises:
+        ChangeFailedError: A missing part could not be re-applied.
+    """
+    principal = identity.current_principal(lock.row["principal"], lock.row["recorded"]["keys"])
+    if principal is None:
+        return
+    undone = lock.row.get("undone") or _undone(lock, principal, named_key)
+    if undone is None:
+        return
+    wanted: list[Change] = [changes.deny(principal)] if undone["deny_policy"] else []
+    wanted += [changes.disable(principal, key) for key in undone["active_keys"]]
+    try:
+        actions = changes.make(principal, wanted, until=changes.retry_until(lock))
+    except ChangeFailedError as failure:
+        if enforcement.refusal_of_policy(failure) is None:
+            raise
+        measure("ContainmentFailed")
+        actions = failure.actions
+        if lock.row.get("deny_refused") and not undone["active_keys"]:  # reported before
+            lock.save(undone=None)
+            return
+        lock.save(deny_refused=True)
+    else:
+        lock.save(deny_refused=None)
+    _report(lock, undone, actions)
+    lock.save(undone=None, times_undone=undone["number"])
+
+
+def _undone(lock: Lock, principal: Principal, named_key: str | None) -> Mapping[str, Any] | None:
+    """Return the missing parts and store them, together with keys that were created since the containment."""
+    row = lock.row
+    for attempt in range(_READS):
+        state = changes.read(principal)
+        recorded: Mapping[str, str] = row["recorded"]["keys"]
+        covered = scopes.covered_keys(row, state.keys if settings().contain_other_keys else ())
+        covered -= {named_key} - {*recorded}
+        active = sorted(key for key in covered if state.keys.get(key) == iam.ACTIVE)
+        denied = state.denied or scopes.is_key_only(row)
+        if denied and not active:
+            return None
+        if attempt + 1 < _READS:
+            clock.sleep(_PAUSE_SECONDS)
+    undone = {
+        "number": int(row.get("times_undone", 0)) + 1,
+        "deny_policy": not denied,
+        "active_keys": active,
+        "new_keys": [key for key in active if key not in recorded],
+        "was_refused": bool(row.get("deny_refused")),
+    }
+    known = {key: status for key, status in state.keys.items() if key in covered}
+    lock.save(undone=undone, recorded={**row["recorded"], "keys": {**known, **recorded}})
+    return undone
+
+
+def _report(lock: Lock, undone: Mapping[str, Any], actions: list[ActionTaken]) -> None:
+    row = lock.row
+    execution, number, case_id = str(row["incident"]), undone["number"], row.get("case_id")
+    verified = all(action["verified"] for action in actions)
+    who = wording.name_of(row["principal"])
+    headline = wording_gaps.contained_again(who, undone, verified=verified)
+    text = wording.lines(
+        headline,
+        "" if undone["was_refused"] else wording_gaps.FIND_WHO_UNDID_IT if verified else wording_gaps.ACT_BY_HAND,
+        "",
+        f"Done: {' · '.join(wording.action(taken) for taken in actions)}",
+        f"Case: {case_id}" if case_id else "",
+        "",
+        f"Execution: {execution}",
+    )
+    name = f"{execution.rpartition(':')[2]}/undone/{row['principal']['name']}/{number}"
+    details = {"execution": execution, "principal": lock.principal, "undone": dict(undone)}
+    audit.append(
+        "containment_reapplied",
+        wording.AUDIT_ACTOR,
+        details | {"actions": wording.record_actions(actions), "case_id": case_id},
+        once=f"{execution}/undone/{lock.principal}/{number}",
+    )
+    notices.alert(name, "HIGH", headline, text)
+    logger.warning("containment.reapplied", extra={"incident": execution, "verified": verified})
+    approval_id = approvals.id_of(execution, "remediate")
+    request_approval.refresh(approval_id)
+    notices.publish("ApprovalRequested", {"approval_id": approval_id, "joined": True})
+    if case_id:
+        try:
+            notices.comment(str(case_id), name, text)
+        except RefusedError as error:
+            # A retry cannot help: a closed case accepts no comments.
+            logger.warning("case.comment_rejected: the case has no comment", extra={"code": error.code})

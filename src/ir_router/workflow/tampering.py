@@ -1,0 +1,53 @@
+"""Events that change a contained principal: a re-enabled key, a new console password, a policy.
+
+Such an event belongs to the incident of its target. The severity of its detection does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from ir_router.ledger import containments
+from ir_router.observability import logger
+from ir_router.workflow import identity, invocation, reading
+from ir_router.workflow.detections import Detection
+from ir_router.workflow.identity import OwnerNotShownError, Target
+from ir_router.workflow.incident import Incident, Principal
+
+
+def contained_target(
+    incident: Incident, event: Mapping[str, Any], found: Sequence[Detection], context: Any
+) -> Principal | None:
+    """Return the contained principal that the event changed after its containment, or None.
+
+    Args:
+        incident: The facts of the event.
+        event: The event as EventBridge delivered it.
+        found: The detections that match the event.
+        context: Lambda's context.
+    """
+    if not any(detection.tampering for detection in found):
+        return None
+    partition, _account = invocation.own_account(context)
+    target, _key = reading.target(event, partition)
+    if target["kind"] not in ("user", "role") or not target["name"]:
+        return None
+    try:
+        principal = identity.resolve(Target(target, None, []))
+    except OwnerNotShownError:
+        return None
+    except ClientError as error:
+        if int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)) >= 500:
+            raise
+        code = error.response["Error"]["Code"]
+        logger.warning("containment.target_not_read: the event counts as any other", extra={"code": code})
+        return None
+    row = containments.get(principal["arn"]) if principal else None
+    if row is None or "incident" not in row or "contained_at" not in row:
+        return None
+    moment = datetime.fromisoformat(incident["event_time"]).timestamp() if incident["event_time"] else None
+    return principal if moment is None or moment >= float(row["contained_at"]) else None

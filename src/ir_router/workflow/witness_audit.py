@@ -1,0 +1,39 @@
+"""Send the audit's newest hash by e-mail once a day, to where no permission in the account reaches.
+
+A permission to write logs, or to change the table, does not change an e-mail. Each hash covers all records before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ir_router import clock
+from ir_router.ledger import keys, table
+from ir_router.workflow import notices
+
+_KEPT_SECONDS = 400 * 86_400
+
+
+def run_task(_task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
+    """Send the hash (`{"task": "witness_audit"}`), if it is a new day and there are new records.
+
+    Returns:
+        `{"sent"}`: the hash; None if there was nothing to send.
+    """
+    head = table.get(keys.audit_head()) or {}
+    sent = table.get(keys.deduplication("AUDIT-WITNESS")) or {}
+    day, found = f"{clock.utc_now():%Y-%m-%d}", head.get("chain_hash")
+    if not found or sent.get("day") == day or sent.get("hash") == found:
+        return {"sent": None}
+    place = f"{head['month']}, record {head['sequence']}"
+    text = (
+        f"The audit of ir-router ends with this hash:\n\n{found}\n({place})\n\n"
+        "Keep this e-mail. If the record in the ledger has another hash, someone changed the audit. `ir-router audit` "
+        "verifies the records up to it."
+    )
+    # A crash between the two sends the e-mail again, with the same alert id.
+    notices.alert(f"audit-{head['month']}-{head['sequence']}", "LOW", f"Audit of ir-router on {day}", text)
+    row = {"day": day, "hash": found, "expires_at": int(clock.now()) + _KEPT_SECONDS}
+    table.put(keys.deduplication("AUDIT-WITNESS"), row)
+    return {"sent": found}

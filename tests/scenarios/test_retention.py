@@ -1,0 +1,85 @@
+"""The rows of closed cases end: their content is erased, and the case is not copied again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ir_router.errors import InvalidInputError
+from ir_router.ledger import keys, table
+from ir_router.sync.retention import NEVER
+from tests.support.world import World
+from tests.trials.world.incidents import audit_actions
+
+DAY = 86_400
+TITLE = "Suspicious API Activity Detected"
+
+
+@pytest.fixture
+def closed(world: World) -> str:
+    """Return a case with a comment, a file and a watcher in Slack, closed."""
+    case_id = world.create_case(watchers=[{"email": "jane.smith@example.com", "name": "Jane", "jobTitle": "Analyst"}])
+    world.settle()
+    world.security_ir.add_comment_as(case_id, body="a comment with a secret")
+    world.settle()
+    world.security_ir.call("CloseCase", {"caseId": case_id})
+    world.live(2)
+    return case_id
+
+
+def rows(world: World, case_id: str) -> list[dict[str, object]]:
+    world.become("sync")
+    return list(table.query(keys.case(case_id).pk))
+
+
+def test_given_a_closed_case_when_its_retention_ends_then_only_ids_and_times_stay_and_nothing_is_copied_again(
+    world: World, closed: str
+) -> None:
+    channels, messages = len(world.workspace.store.channels), len(world.said(closed))
+    assert len(rows(world, closed)) > 3
+
+    world.advance(401 * DAY)
+    world.live(3)
+
+    (row,) = rows(world, closed)
+    assert TITLE not in json.dumps(row, default=str)
+    assert "jane.smith" not in json.dumps(row, default=str)
+    assert row["due_at"] == NEVER
+    assert row["hints"] == row["synced_hints"]
+    assert (len(world.workspace.store.channels), len(world.said(closed))) == (channels, messages)
+
+
+def test_given_a_row_of_an_older_version_when_polled_then_its_retention_begins(world: World, closed: str) -> None:
+    world.become("sync")
+    table.update(keys.case(closed), "REMOVE due_at")
+
+    world.live(2)
+
+    (row,) = [row for row in rows(world, closed) if row["SK"] == "META"]
+    assert 0 < float(str(row["due_at"])) - world.now() < 401 * DAY
+
+
+def test_given_a_closed_case_when_forgotten_then_its_rows_are_erased_at_once_and_the_audit_says_so(
+    world: World, closed: str
+) -> None:
+    assert world.invoke("operations", {"task": "forget", "case_id": closed}) == {"case_id": closed, "outcome": "erased"}
+    world.live(3)
+
+    (row,) = rows(world, closed)
+    assert "forget_at" not in row
+    assert audit_actions() == ["case_erased"]
+    with pytest.raises(InvalidInputError, match="already erased"):
+        world.invoke("operations", {"task": "forget", "case_id": closed})
+
+
+def test_given_an_open_case_when_forgotten_then_it_is_refused(world: World) -> None:
+    """The rows of an open case prevent duplicates."""
+    case_id = world.create_case()
+    world.settle()
+
+    for wanted in (case_id, "9999999999"):
+        with pytest.raises(InvalidInputError, match="not closed, or not known"):
+            world.invoke("operations", {"task": "forget", "case_id": wanted})
+    world.live(1)
+    assert len(rows(world, case_id)) > 1

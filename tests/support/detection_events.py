@@ -1,0 +1,345 @@
+"""Events that each detection means, and events that resemble them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+ACCOUNT = "123456789012"
+AWS = "arn:aws:iam::aws:policy"
+OWN = f"arn:aws:iam::{ACCOUNT}:policy"
+USER = {"type": "IAMUser", "userName": "mallory", "accountId": ACCOUNT, "accessKeyId": "AKIAMALLORY000000001"}
+OWN_KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/11111111-2222-4333-8444-555555555555"
+ROOT = {"type": "Root", "arn": f"arn:aws:iam::{ACCOUNT}:root", "accountId": ACCOUNT}
+NOBODY = {"type": "AWSAccount", "accountId": "210987654321"}
+SAMPLE_DOCUMENT = '{"Statement": [{"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": "*"}]}'
+ADMIN_DOCUMENT = '{\n "Statement": {"Effect": "Allow", "Action": [\n "*"], "Resource": "*"}}'
+
+
+def role(name: str) -> dict[str, Any]:
+    issuer = {"type": "Role", "userName": name, "arn": f"arn:aws:iam::{ACCOUNT}:role/{name}", "accountId": ACCOUNT}
+    return {"type": "AssumedRole", "accountId": ACCOUNT, "sessionContext": {"sessionIssuer": issuer}}
+
+
+def call(
+    event: str, /, service: str = "iam", who: Any = USER, error: str | None = None, **request: Any
+) -> dict[str, Any]:
+    """Return the event of an API call."""
+    detail: dict[str, Any] = {
+        "eventVersion": "1.11",
+        "eventID": f"event-{event}",
+        "eventName": event,
+        "eventSource": f"{service}.amazonaws.com",
+        "eventType": "AwsApiCall",
+        "userIdentity": who,
+        "recipientAccountId": ACCOUNT,
+        "requestParameters": request or None,
+        "responseElements": None,
+    }
+    if error:
+        detail["errorCode"] = error
+    return _event(f"aws.{service}", "AWS API Call via CloudTrail", detail)
+
+
+def _without(event: dict[str, Any], name: str) -> dict[str, Any]:
+    detail = {field: value for field, value in event["detail"].items() if field != name}
+    return event | {"detail": detail}
+
+
+def sign_in(result: str, who: Any = USER, mfa: str = "Yes", name: str = "ConsoleLogin") -> dict[str, Any]:
+    """Return the event of a console sign-in."""
+    detail = call(name, "signin", who)["detail"]
+    more = {
+        "responseElements": {name: result},
+        "additionalEventData": {"MFAUsed": mfa},
+        "eventType": "AwsConsoleSignIn",
+    }
+    if result == "Failure":
+        more["errorMessage"] = "Failed authentication"
+    return _event("aws.signin", "AWS Console Sign In via CloudTrail", detail | more)
+
+
+def guardduty(
+    number: float, kind: str = "UnauthorizedAccess:IAMUser/X", resource: Any = "AccessKey", **more: Any
+) -> Any:
+    """Return a GuardDuty finding about a user's key."""
+    details = {"accessKeyId": "AKIAX", "principalId": "AIDAX", "userName": "bob", "userType": "IAMUser"}
+    detail = {
+        "id": "f-1",
+        "type": kind,
+        "severity": number,
+        "accountId": ACCOUNT,
+        "resource": {"resourceType": resource, "accessKeyDetails": details} if isinstance(resource, str) else resource,
+        **more,
+    }
+    return _event("aws.guardduty", "GuardDuty Finding", detail)
+
+
+def sequence(kind: str, *actors: Mapping[str, Any]) -> Any:
+    """Return an attack sequence."""
+    service = {"detection": {"sequence": {"actors": list(actors)}}}
+    return guardduty(9, kind, service=service, resource={"resourceType": "AttackSequence"})
+
+
+def health(code: str, *entities: str, **more: Any) -> Any:
+    """Return an event of AWS Health about risks."""
+    detail = {
+        "eventArn": "arn:aws:health:global::event/1",
+        "service": "RISK",
+        "eventTypeCode": code,
+        "affectedAccount": ACCOUNT,
+        "affectedEntities": [{"entityValue": entity} for entity in entities],
+        **more,
+    }
+    return _event("aws.health", "AWS Health Event", detail)
+
+
+def _event(source: str, detail_type: str, detail: Mapping[str, Any]) -> dict[str, Any]:
+    return {"source": source, "detail-type": detail_type, "account": ACCOUNT, "region": "us-east-1", "detail": detail}
+
+
+ACTOR = {"id": "a-1", "user": {"name": "bob", "type": "IAMUser", "uid": "AIDAX", "credentialUid": "AKIAX"}}
+PROCESS = {"id": "p-1", "process": {"name": "sh"}}
+DENY = f"{OWN}/security-incident-containment-deny"
+TRUST = '{"Statement": [{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999988887777:root"}}]}'
+
+# Detection -> events that it means, and events that resemble them.
+EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
+    "create_access_key": (
+        [call("CreateAccessKey", userName="bob"), call("CreateAccessKey", who=ROOT)],
+        [call("CreateAccessKey", error="LimitExceededException"), call("ListAccessKeys"), call("CreateKey", "kms")],
+    ),
+    "root_use": (
+        [
+            call("CreateUser", who=ROOT),
+            _without(call("RunInstances", "ec2", ROOT), "eventType"),
+            call("DeleteDetector", "guardduty", ROOT, detectorId="d"),
+            sign_in("Success", ROOT),
+            call("ListUsers", who=ROOT, error="AccessDenied"),
+        ],
+        [sign_in("Failure", ROOT), call("PutObject", "s3", ROOT | {"invokedBy": "AWS Internal"}), call("CreateUser")],
+    ),
+    "root_sign_in_failed": ([sign_in("Failure", ROOT)], [sign_in("Success", ROOT), sign_in("Failure")]),
+    "guardduty_attack_sequence": (
+        [sequence("AttackSequence:IAM/CompromisedCredentials", ACTOR), sequence("AttackSequence:IAM/New")],
+        [sequence("AttackSequence:EKS/CompromisedCluster", PROCESS), guardduty(9)],
+    ),
+    "guardduty_attack_sequence_identity": (
+        [sequence("AttackSequence:S3/CompromisedData", ACTOR)],
+        [sequence("AttackSequence:EKS/CompromisedCluster", PROCESS), sequence("AttackSequence:S3/CompromisedData")],
+    ),
+    "guardduty_credentials_high": ([guardduty(7), guardduty(8.5)], [guardduty(6.9), guardduty(8, resource="Instance")]),
+    "guardduty_resource_high": (
+        [guardduty(8, "Exfiltration:S3/AnomalousBehavior", "S3Bucket")],
+        [guardduty(8), guardduty(8, resource={"resourceType": "Instance", "instanceDetails": {"instanceId": "i-1"}})],
+    ),
+    "guardduty_credentials_medium": ([guardduty(4), guardduty(5.0)], [guardduty(7), guardduty(2)]),
+    "guardduty_resource_medium": ([guardduty(5, "Discovery:S3/X", "S3Bucket")], [guardduty(5), guardduty(8)]),
+    "guardduty_logging_disabled": (
+        [guardduty(2, "Stealth:IAMUser/CloudTrailLoggingDisabled"), guardduty(2, "Stealth:S3/X", "S3Bucket")],
+        [guardduty(2)],
+    ),
+    "guardduty_credentials_low": ([guardduty(2)], [guardduty(4)]),
+    "health_exposed_key": (
+        [
+            health("AWS_RISK_CREDENTIALS_EXPOSED", "AKIAX"),
+            health("AWS_RISK_IAM_QUARANTINE", "bob"),
+            health("AWS_RISK_NEW"),
+        ],
+        [
+            health("AWS_EC2_INSTANCE_RETIREMENT", "i-1", service="EC2"),
+            call("DescribeEventAggregates", "health", error="AccessDenied"),
+        ],
+    ),
+    "health_account_at_risk": (
+        [health("AWS_RISK_ACCOUNT_CONSOLE_COMPROMISE", ACCOUNT)],
+        [health("AWS_RISK_CREDENTIALS_EXPOSED", "AKIAX")],
+    ),
+    "quarantine_policy_attached": (
+        [
+            call("AttachUserPolicy", userName="bob", policyArn=f"{AWS}/AWSCompromisedKeyQuarantineV3"),
+            call(
+                "AttachUserPolicy", userName="bob", policyArn="arn:aws-cn:iam::aws:policy/AWSCompromisedKeyQuarantine"
+            ),
+        ],
+        [
+            call("DetachUserPolicy", userName="bob", policyArn=f"{AWS}/AWSCompromisedKeyQuarantineV3"),
+            call("AttachUserPolicy", userName="bob", policyArn=f"{AWS}/ReadOnlyAccess"),
+        ],
+    ),
+    "deny_policy_changed": (
+        [call("CreatePolicyVersion", policyArn=DENY, setAsDefault=True), call("DeletePolicy", policyArn=DENY)],
+        [call("CreatePolicyVersion", policyArn=f"{OWN}/other"), call("GetPolicy", policyArn=DENY)],
+    ),
+    "deny_policy_detached": (
+        [
+            call("DetachUserPolicy", userName="bob", policyArn=DENY),
+            call("DetachRolePolicy", who=role("admin"), roleName="app", policyArn=DENY),
+        ],
+        [
+            call("DetachUserPolicy", who=role("security-incident-workflow"), userName="bob", policyArn=DENY),
+            call("DetachUserPolicy", userName="bob", policyArn=f"{OWN}/other"),
+        ],
+    ),
+    "rule_of_ir_router_changed": (
+        [
+            call("DisableRule", "events", name="security-incident-detect-root-use"),
+            call("RemoveTargets", "events", rule="security-incident-poll", ids=["x"]),
+        ],
+        [call("DisableRule", "events", name="nightly"), call("DescribeRule", "events", name="security-incident-poll")],
+    ),
+    "part_of_ir_router_changed": (
+        [
+            call("UpdateFunctionCode20150331v2", "lambda", functionName="security-incident-workflow"),
+            call("DeleteFunction20150331", "lambda", functionName="arn:aws:lambda:r:1:function:security-incident-sync"),
+            call(
+                "DeleteStateMachine",
+                "states",
+                stateMachineArn="arn:aws:states:r:1:stateMachine:security-incident-response",
+            ),
+            call("Unsubscribe", "sns", subscriptionArn="arn:aws:sns:r:1:security-incident-alerts:1"),
+            call("DeleteTable", "dynamodb", tableName="security-incident-ledger"),
+            call("DisableRule", "events", name="security-incident-detect-rule-of-ir-router-changed"),
+            call("StopLogging", "cloudtrail", name="arn:aws:cloudtrail:r:1:trail/security-incident-trail"),
+            call("PutEventSelectors", "cloudtrail", trailName="security-incident-trail"),
+        ],
+        [
+            call("UpdateFunctionCode20150331v2", "lambda", functionName="shop"),
+            call("DeleteTable", "dynamodb", tableName="orders"),
+        ],
+    ),
+    "role_of_ir_router_changed": (
+        [call("PutRolePolicy", roleName="security-incident-workflow", policyName="x")],
+        [call("PutRolePolicy", roleName="app"), call("GetRole", roleName="security-incident-workflow")],
+    ),
+    "login_profile_changed": (
+        [call("CreateLoginProfile", userName="bob"), call("UpdateLoginProfile", userName="bob")],
+        [call("ChangePassword"), call("GetLoginProfile", userName="bob")],
+    ),
+    "access_key_reactivated": (
+        [call("UpdateAccessKey", userName="bob", accessKeyId="AKIAX", status="Active")],
+        [
+            call("UpdateAccessKey", userName="bob", accessKeyId="AKIAX", status="Inactive"),
+            call("UpdateAccessKey", who=role("security-incident-workflow"), accessKeyId="AKIAX", status="Active"),
+        ],
+    ),
+    "service_credential_created": (
+        [call("CreateServiceSpecificCredential", userName="bob", serviceName="bedrock.amazonaws.com")],
+        [call("ListServiceSpecificCredentials", userName="bob")],
+    ),
+    "administrator_policy_attached": (
+        [
+            call("AttachUserPolicy", userName="bob", policyArn=f"{AWS}/AdministratorAccess"),
+            call("AttachRolePolicy", roleName="app", policyArn="arn:aws-us-gov:iam::aws:policy/IAMFullAccess"),
+        ],
+        [
+            call("AttachUserPolicy", userName="bob", policyArn=f"{AWS}/ReadOnlyAccess"),
+            call("DetachUserPolicy", userName="bob", policyArn=f"{AWS}/AdministratorAccess"),
+        ],
+    ),
+    "administrator_policy_inlined": (
+        [
+            call("PutUserPolicy", userName="bob", policyDocument=ADMIN_DOCUMENT),
+            call("PutRolePolicy", roleName="app", policyDocument=ADMIN_DOCUMENT.replace('"*"]', '"iam:*"]')),
+        ],
+        [
+            call("PutUserPolicy", userName="bob", policyDocument=SAMPLE_DOCUMENT),
+            call("PutUserPolicy", userName="bob", policyDocument=ADMIN_DOCUMENT.replace("Allow", "Deny")),
+            call("PutUserPolicy", userName="bob", policyDocument='{"unreadable": "*"'),
+        ],
+    ),
+    "administrators_group_joined": (
+        [
+            call("AddUserToGroup", userName="bob", groupName="Administrators"),
+            call("AddUserToGroup", groupName="team-admins"),
+        ],
+        [
+            call("AddUserToGroup", userName="bob", groupName="developers"),
+            call("RemoveUserFromGroup", groupName="Admins"),
+        ],
+    ),
+    "policy_version_set": (
+        [
+            call("SetDefaultPolicyVersion", policyArn=f"{OWN}/app", versionId="v1"),
+            call("CreatePolicyVersion", policyArn=f"{OWN}/app", setAsDefault=True),
+        ],
+        [call("CreatePolicyVersion", policyArn=f"{OWN}/app", setAsDefault=False)],
+    ),
+    "trust_policy_changed": (
+        [call("UpdateAssumeRolePolicy", roleName="app", policyDocument=TRUST)],
+        [call("UpdateRole", roleName="app"), call("UpdateAssumeRolePolicy", error="MalformedPolicyDocumentException")],
+    ),
+    "permissions_boundary_removed": (
+        [call("DeleteUserPermissionsBoundary", userName="bob"), call("DeleteRolePermissionsBoundary", roleName="app")],
+        [call("PutUserPermissionsBoundary", userName="bob")],
+    ),
+    "identity_created_with_key": (
+        [call("CreateUser", userName="eve"), call("CreateRole", roleName="eve")],
+        [call("CreateUser", who=role("deploy"), userName="eve")],
+    ),
+    "mfa_deactivated": (
+        [call("DeactivateMFADevice", userName="bob"), call("DeleteVirtualMFADevice", serialNumber="arn:x")],
+        [call("EnableMFADevice", userName="bob")],
+    ),
+    "console_sign_in_without_mfa": (
+        [sign_in("Success", mfa="No")],
+        [sign_in("Success"), sign_in("Failure", mfa="No"), sign_in("Success", role("sso"), mfa="No")],
+    ),
+    "console_sign_ins_failed": ([sign_in("Failure")], [sign_in("Success"), sign_in("Failure", ROOT)]),
+    "session_from_long_term_key": (
+        [call("GetFederationToken", "sts", name="x"), sign_in("Success", name="GetSigninToken")],
+        [call("GetFederationToken", "sts", role("x")), call("GetSessionToken", "sts")],
+    ),
+    "assume_root": (
+        [call("AssumeRoot", "sts", role("OrgAdmin"), targetPrincipal=ACCOUNT)],
+        [call("AssumeRole", "sts", roleArn="arn:aws:iam::1:role/x"), call("AssumeRoot", "sts", error="AccessDenied")],
+    ),
+    "logging_stopped": (
+        [call("StopLogging", "cloudtrail", name="main"), call("DeleteDetector", "guardduty", detectorId="d")],
+        [
+            call("StartLogging", "cloudtrail", name="main"),
+            call("DeleteTrail", "cloudtrail", error="TrailNotFoundException"),
+        ],
+    ),
+    "identity_center_changed": (
+        [call("CreateAccountAssignment", "sso", targetId=ACCOUNT)],
+        [call("DeleteAccountAssignment", "sso", targetId=ACCOUNT)],
+    ),
+    "identity_provider_changed": (
+        [call("CreateSAMLProvider", name="x"), call("CreateTrustAnchor", "rolesanywhere", name="x")],
+        [call("DeleteSAMLProvider"), call("ListTrustAnchors", "rolesanywhere")],
+    ),
+    "kms_key_disabled": (
+        [call("ScheduleKeyDeletion", "kms", keyId="k")],
+        [call("CancelKeyDeletion", "kms", keyId="k")],
+    ),
+    "key_of_ir_router_disabled": (
+        [call("DisableKey", "kms", keyId=OWN_KEY), call("ScheduleKeyDeletion", "kms", keyId=OWN_KEY[-36:])],
+        [call("DisableKey", "kms", keyId="00000000-0000-4000-8000-000000000000")],
+    ),
+    "access_key_creation_failed": (
+        [call("CreateAccessKey", error="LimitExceededException", userName="bob")],
+        [call("CreateAccessKey", error="AccessDenied"), call("CreateAccessKey", userName="bob")],
+    ),
+    "reconnaissance": ([call("ListUsers"), call("GetCallerIdentity", "sts")], [call("ListUsers", who=role("app"))]),
+    "denied_call": (
+        [
+            call("GetSecretValue", "secretsmanager", role("app"), "AccessDenied"),
+            call("RunInstances", "ec2", error="Client.UnauthorizedOperation"),
+            call("ListDetectors", "guardduty", error="AccessDeniedException"),
+            call("CreateToken", "sso", None, "AccessDenied"),
+        ],
+        [
+            call("DescribeEventAggregates", "health", role("support"), "AccessDenied"),
+            call("PutObject", "s3", USER | {"invokedBy": "cloudformation.amazonaws.com"}, "AccessDenied"),
+            call("ListUsers", error="ThrottlingException"),
+        ],
+    ),
+    "identity_changed": (
+        [
+            call("PutUserPolicy", userName="bob", policyDocument=SAMPLE_DOCUMENT),
+            call("UploadSSHPublicKey", userName="bob"),
+        ],
+        [call("AttachUserPolicy", who=role("security-incident-workflow"), userName="bob", policyArn=DENY)],
+    ),
+}

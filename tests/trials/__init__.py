@@ -1,0 +1,1 @@
+"""The in-process simulator, the crash proof and the bench."""

@@ -1,0 +1,63 @@
+"""Run all counts in parallel processes; nothing here measures time."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+from tests.trials.bench import calls, containment, failing_files
+from tests.trials.bench.bounds import UNKNOWN_WATCHERS
+from tests.trials.bench.calls import Counts, Work
+from tests.trials.bench.containment import Steps
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The counts: idle polls by open cases, calls before the webhook's response, operations, steps to containment, and
+    a day's transfers of a file that always fails.
+    """
+
+    polls: dict[int, Work]
+    door: dict[str, Counts]
+    operations: dict[str, Work]
+    steps: Steps
+    failing_file: dict[str, int]
+
+    def by_service(self) -> dict[str, object]:
+        """Return the part `calls` of `build/bench.json`."""
+        operations = {name: work.calls for name, work in self.operations.items()}
+        both = (operations["file_from_slack"], operations["file_to_slack"])
+        services = sorted({service for counts in both for service in counts})
+        each_way = {service: sum(counts.get(service, 0) for counts in both) for service in services}
+        polls = {str(cases): work.calls for cases, work in self.polls.items()}
+        return {"idle_poll": polls, **self.door, **operations, "file_each_way": each_way}
+
+
+def count(polled: Sequence[int]) -> Counted:
+    """Count everything. `polled` lists the numbers of open cases for the idle poll."""
+    # A new interpreter for each, because the simulator patches libraries.
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=fresh) as pool:
+        polls = {cases: pool.submit(calls.idle_poll, cases) for cases in sorted(polled, reverse=True)}
+        operations = pool.submit(calls.operations)
+        parts, steps = pool.submit(containment.parts), pool.submit(containment.steps)
+        watchers = {
+            "unknown_watchers": pool.submit(calls.unknown_watchers, UNKNOWN_WATCHERS),
+            "new_case_unknown_watchers": pool.submit(calls.new_case_with_unknown_watchers, UNKNOWN_WATCHERS),
+        }
+        failing_file = pool.submit(failing_files.transfers_per_day)
+        door = pool.submit(calls.before_acknowledgement)
+        return Counted(
+            polls={cases: polls[cases].result() for cases in polled},
+            door=door.result(),
+            operations={
+                **operations.result(),
+                **parts.result(),
+                **{name: work.result() for name, work in watchers.items()},
+            },
+            steps=steps.result(),
+            failing_file=failing_file.result(),
+        )

@@ -1,0 +1,1 @@
+"""`make proof`: test the project's claims on the real code (crashes, faults, load, hostile input, leaks)."""

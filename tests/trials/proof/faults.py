@@ -1,0 +1,283 @@
+"""Faults: every outside operation fails in every way, for one call, for 30 s and for 10 min of simulated time.
+
+For each fault the trial measures two figures: the seconds from the end of the fault until both sides look as they would
+without it, and how often users were notified of the failure meanwhile.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tests.trials.proof import leaks
+from tests.trials.proof.crash import scenario_named, undisturbed
+from tests.trials.proof.part import Row, Run, Search, progress
+from tests.trials.world.crashes import Scenario
+from tests.trials.world.outages import KINDS, Kind, Outage, struck_by
+from tests.trials.world.picture import Picture
+from tests.trials.world.running import own_world
+from tests.trials.world.scenarios import SCENARIOS
+from tests.trials.world.unexpected import RAISED_WHEN_SERVICES_FAIL
+from tests.trials.world.wire import Call
+from tests.trials.world.world import World
+
+SECTION = "faults"
+DURATIONS: tuple[float | None, ...] = (None, 30.0, 600.0)
+RECOVERY_BOUND_SECONDS = 120.0
+"""The next poll must repair it: polls run every 60 s, and a case or message backs off for at most 60 s."""
+
+_POLL_SECONDS = 60.0
+_MOST_MINUTES = 40
+_JOBS_AT_A_TIME = 8
+_SAMPLE = 6
+# By then, the user of a command knows that no further answer will come.
+_PERSON_WAITS_MINUTES = 5
+_GIVEN_UP = "dead: "
+_CONTAINMENT = "containment: "
+# Slack's documentation of the Events API: three retries, at once, after one minute and after five minutes.
+_SLACK_TRIES = 360.0
+# An execution that took a path which ends in an alert, an audit record or a failure (docs/containment.md, "The
+# states").
+_ERROR_BRANCH = re.compile(r"execution-\d+ .*(Failed|Report |Case Not Opened|Keep Containment)")
+# Containment does not wait for the allowlist: the principal is contained, and the alert and the record mention it.
+_EXPECTED_NOTES = {
+    "ir-router could not read the allowlist, so it treated the event as not allowlisted.\n": "",
+    "ir-router could not read the allowlist, so it treated the event as not allowlisted.\\n": "",
+    "'lookup_failed': True": "'lookup_failed': False",
+}
+# ir-router writes this comment before CloseCase, because a closed case accepts no comment. The user did ask twice.
+_CLOSED_TWICE = re.compile(r"comments: 1 too many: .*is closing this case from Slack")
+_OPENED_BY = re.compile(r"comments: 1 missing: .*Opened by")
+_ERROR_NOTICE = "Error ID"
+_RETRY_NOTICE = "⚠️ Temporary connectivity issue"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A kind of failure of one operation in one scenario. `seconds` is its length; None means one call."""
+
+    service: str
+    operation: str
+    kind: Kind
+    seconds: float | None
+    scenario: str
+
+    def __str__(self) -> str:
+        """Return the name of the fault's job."""
+        return f"{self.scenario}: {Outage(self.service, self.operation, self.kind, self.seconds)}"
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """The recovery from one fault.
+
+    Attributes:
+        seconds: From the end of the fault until both sides were correct; None if that never happened.
+        reports: How often users were notified of the failure, by place.
+    """
+
+    fault: Fault
+    struck: int
+    seconds: float | None
+    reports: Mapping[str, int]
+    done_again: bool
+    wrong: tuple[str, ...]
+
+    @property
+    def is_bad(self) -> bool:
+        """Return whether the recovery breaks a bound."""
+        late = self.seconds is None or self.seconds > RECOVERY_BOUND_SECONDS
+        return not self.struck or (late and not self.limit) or any(count > 1 for count in self.reports.values())
+
+    @property
+    def limit(self) -> str:
+        """Return the documented limit (docs/reliability.md) that permits another end; empty if none applies."""
+        if self.fault.seconds is None:
+            return ""
+        if self.fault.scenario.startswith(_CONTAINMENT) and self.reports.get("workflow"):
+            return "the workflow retries a step for about a minute, then alerts"
+        if (self.fault.service, self.fault.operation) == ("sqs", "SendMessage") and self.fault.seconds > _SLACK_TRIES:
+            return "Slack delivers an event for about six minutes only"
+        if "answers" in self.reports and all(map(_OPENED_BY.match, self.wrong)):
+            return "CreateCase opened the case but never answered: only the audit names the requester"
+        return ""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Some faults of one scenario, and the result of its run without a fault."""
+
+    faults: tuple[Fault, ...]
+    expected: Picture
+
+    def __str__(self) -> str:
+        """Return the name for the progress line."""
+        return f"{self.faults[0]} to {self.faults[-1].operation}"
+
+
+def measure(run: Run) -> list[dict[str, Any]]:
+    """Run the scenarios without a fault to collect their operations, then run every fault."""
+    made: dict[str, tuple[list[Call], Picture]] = {}
+    names = [scenario.name for scenario in SCENARIOS if run.wants(scenario.name)]
+    for name, (calls, expected, _search) in run.each(SECTION, undisturbed, names):
+        made[name] = (calls, expected)
+    wanted = [fault for fault in _faults({name: calls for name, (calls, _) in made.items()}) if run.wants(str(fault))]
+    if run.size == "short":
+        wanted = wanted[:: max(1, len(wanted) // _SAMPLE)]
+    jobs = list(_jobs(wanted, {name: expected for name, (_, expected) in made.items()}))
+    recoveries: list[Recovery] = []
+    for _, (found, search) in run.each(SECTION, strike, jobs):
+        run.searches.append(search)
+        recoveries += found
+        for recovery in found:
+            if recovery.is_bad:
+                progress(f"{SECTION:8}beyond a bound: {recovery.fault}")
+    return [_figures(recovery) for recovery in sorted(recoveries, key=lambda one: str(one.fault))]
+
+
+def strike(job: Job) -> tuple[list[Recovery], Search]:
+    """Run each fault of the job and measure its recovery."""
+    recoveries = []
+    with leaks.watching() as watched:
+        for fault in job.faults:
+            try:
+                recoveries.append(_recovery(fault, job.expected, watched))
+            except Exception as error:  # noqa: BLE001 - the other faults must still run
+                wrong = (f"the scenario did not finish: {error!r}",)
+                recoveries.append(Recovery(fault, 1, None, {}, done_again=False, wrong=wrong))
+    return recoveries, watched.search
+
+
+def broken(figures: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line for each fault that lasted too long for users or was reported to them more than once."""
+    lines = []
+    for one in figures:
+        if one["within_bounds"]:
+            continue
+        after = "never" if one["recovered_after_seconds"] is None else f"after {one['recovered_after_seconds']:.0f} s"
+        lines.append(
+            f"fault: {one['name']}: recovered {after}, reported {one['told']}. Repeat it with: make proof PARTS=faults "
+            f"ONLY='{one['name']}'\n" + "\n".join(f"        {line[:400]}" for line in one["wrong"])
+        )
+    return lines or ([] if figures else ["no fault ran: ONLY matches none"])
+
+
+def rows(figures: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Return a row for each service and kind of fault."""
+    table: list[Row] = []
+    for service, kind in sorted({(one["service"], one["kind"]) for one in figures}):
+        own = [one for one in figures if (one["service"], one["kind"]) == (service, kind)]
+        late = [one["recovered_after_seconds"] for one in own if one["recovered_after_seconds"] is not None]
+        table.append(
+            (f"fault  {service}, {kind}: {len(own)} tried, longest recovery", f"{max(late, default=0):.0f} s", "120 s")
+        )
+    for limit, count in sorted(Counter(one["limit"] for one in figures if one["limit"]).items()):
+        table.append((f"fault  {limit}", str(count), "documented limit"))
+    told = max((count for one in figures for count in one["told"].values()), default=0)
+    return [*table, ("fault  most reports in one place", str(told), "1")]
+
+
+def _faults(made: Mapping[str, Sequence[Call]]) -> list[Fault]:
+    """Return the faults: each operation, in the first scenario in which each function calls it."""
+    places: dict[Call, str] = {}
+    for scenario in SCENARIOS:
+        for call in made.get(scenario.name, ()):
+            places.setdefault(call, scenario.name)
+    wanted = sorted({(name, call.service, call.operation) for call, name in places.items()})
+    found = [
+        Fault(service, operation, kind, seconds, name)
+        for name, service, operation in wanted
+        for kind in KINDS
+        for seconds in DURATIONS
+    ]
+    return found + [
+        Fault(service, operation, "conflict", seconds, name)
+        for name, service, operation in wanted
+        for seconds in (None, 30.0)
+        if service == "dynamodb" and operation not in ("GetItem", "Query")
+    ]
+
+
+def _jobs(wanted: Sequence[Fault], expected: Mapping[str, Picture]) -> Iterator[Job]:
+    for scenario in SCENARIOS:
+        own = [fault for fault in wanted if fault.scenario == scenario.name]
+        for first in range(0, len(own), _JOBS_AT_A_TIME):
+            yield Job(tuple(own[first : first + _JOBS_AT_A_TIME]), expected[scenario.name])
+
+
+def _recovery(fault: Fault, expected: Picture, watched: leaks.Leaks) -> Recovery:
+    scenario = scenario_named(fault.scenario)
+    outage = Outage(fault.service, fault.operation, fault.kind, fault.seconds)
+    with own_world() as world:
+        world.unexpected.allow(*RAISED_WHEN_SERVICES_FAIL)
+        there = scenario.prepare(world)
+        with struck_by(world, outage):
+            scenario.act(world, there)
+            while outage.began is not None and world.now() < outage.ends_at:
+                world.live(1)
+        recovery = _watch(fault, outage, scenario, world, there, expected)
+        watched.scan(world)
+    return recovery
+
+
+def _watch(
+    fault: Fault, outage: Outage, scenario: Scenario, world: World, there: object, expected: Picture
+) -> Recovery:
+    """Let time pass until both sides are correct. A user who was notified of the failure repeats the action once."""
+    began, done_again, polled = outage.ends_at, False, world.now()
+    if outage.seconds is None and outage.waited_until:
+        began = outage.waited_until  # one call, which lasts until its caller gives up
+    for minute in range(_MOST_MINUTES):
+        if minute > 0:
+            world.advance(max(1.0, polled + _POLL_SECONDS - world.now()))
+        polled = world.now()
+        world.poll()
+        world.settle(patience=_POLL_SECONDS - 1)
+        wrong, told = _judged(scenario.look(world, there).with_names(_EXPECTED_NOTES).differences(expected))
+        if (
+            done_again or "answers" in told
+        ):  # the failure notice is the answer; the repeated command answers "nothing to change"
+            wrong = [line for line in wrong if not line.startswith("answers: ")]
+        if done_again:
+            wrong = [line for line in wrong if not _CLOSED_TWICE.match(line)]
+        if not wrong:
+            return Recovery(fault, outage.struck, max(0.0, world.now() - began), told, done_again, ())
+        if minute == _PERSON_WAITS_MINUTES and scenario.by_person and not done_again:
+            began, done_again = world.now(), True
+            scenario.act(world, there)
+    return Recovery(fault, outage.struck, None, told, done_again, tuple(wrong))
+
+
+def _judged(differences: Sequence[str]) -> tuple[list[str], dict[str, int]]:
+    """Return the unexplained differences, and how often users were notified of a failure in each place."""
+    wrong: list[str] = []
+    told: Counter[str] = Counter()
+    for line in differences:
+        place, _, rest = line.partition(": ")
+        if line.startswith(_GIVEN_UP):
+            continue  # Lambda gave up a hint; the poll finds the case, or another line shows the failure
+        if " too many: " in line and _ERROR_BRANCH.search(rest):
+            told["workflow"] = 1  # the execution's own alert or failed end, with everything that belongs to it
+        if " too many: " in line and _ERROR_NOTICE in line:
+            if _RETRY_NOTICE not in line:
+                told[place] += int(rest.split(" ", 1)[0])
+        else:
+            wrong.append(line)
+    return wrong, dict(told)
+
+
+def _figures(recovery: Recovery) -> dict[str, Any]:
+    return {
+        "name": str(recovery.fault),
+        **asdict(recovery.fault),
+        "struck": recovery.struck,
+        "recovered_after_seconds": recovery.seconds,
+        "told": dict(recovery.reports),
+        "done_again": recovery.done_again,
+        "limit": recovery.limit if recovery.seconds is None else "",
+        "within_bounds": not recovery.is_bad,
+        "wrong": list(recovery.wrong),
+    }

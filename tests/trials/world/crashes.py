@@ -1,0 +1,118 @@
+"""The crash matrix: run a scenario without a crash, then end the function at each outbound call, before and after it.
+
+After the crash AWS and Slack retry as they do in production. A scenario is prepared without a crash. `act` is the
+users' part, including the time until both sides are synchronised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal
+
+from ir_router.errors import IrRouterError
+from tests.trials.world import picture
+from tests.trials.world.picture import Picture
+from tests.trials.world.wire import Call, Side
+from tests.trials.world.world import World
+
+Kind = Literal["lost", "doubled", "different"]
+
+SIDES: tuple[Side, Side] = ("before", "after")
+# Longer than the lifetime of every claim and Lambda's retries. Messages hidden in a queue reappear after that.
+_MINUTES_OF_POLLS = 6
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`prepare` creates the initial state and returns a value for the other two. Both leave no work behind."""
+
+    name: str
+    prepare: Callable[[World], object]
+    act: Callable[[World, object], None]
+    look: Callable[[World, object], Picture] = lambda world, _: picture.take(world)
+    by_person: bool = False
+    """`act` is a user's command or button, and a user who is notified of a failure repeats it."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A crash point: the `number`th outbound call (from 1), before or after its effect."""
+
+    number: int
+    side: Side
+    call: Call
+
+    def __str__(self) -> str:
+        """Return the name in reports."""
+        return f"{self.side} call {self.number} ({self.call})"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of a crash: the `differences` from the run without a crash (empty if there are none)."""
+
+    scenario: str
+    point: Point
+    died: bool
+    differences: tuple[str, ...]
+
+    @property
+    def kind(self) -> Kind | None:
+        """Classify the result; None if there is no difference.
+
+        If something is missing, it is "lost". If something occurs too often, it is "doubled". Both, or anything else,
+        is "different".
+        """
+        if not self.differences:
+            return None
+        missing = any(" missing: " in line for line in self.differences)
+        too_many = any(" too many: " in line for line in self.differences)
+        return "different" if missing == too_many else "lost" if missing else "doubled"
+
+
+Worlds = Callable[[], AbstractContextManager[World]]
+
+
+def undisturbed(scenario: Scenario, worlds: Worlds) -> tuple[list[Call], Picture]:
+    """Run a scenario without a crash; return its outbound calls and the final state of both sides."""
+    with worlds() as world:
+        prepared = scenario.prepare(world)
+        first = len(world.wire.calls)
+        scenario.act(world, prepared)
+        calls = world.wire.calls[first:]
+        recover(world)
+        return calls, scenario.look(world, prepared)
+
+
+def points(calls: Sequence[Call]) -> list[Point]:
+    """Return both sides of every call."""
+    return [Point(number, side, call) for number, call in enumerate(calls, start=1) for side in SIDES]
+
+
+def crash(scenario: Scenario, worlds: Worlds, point: Point, expected: Picture) -> Outcome:
+    """Run a scenario with a crash, process all retries, and compare the result."""
+    with worlds() as world:
+        world.unexpected.allow(IrRouterError)  # the leases of the crashed function are still held for a time
+        prepared = scenario.prepare(world)
+        world.wire.kill_at(point.number, point.side)
+        scenario.act(world, prepared)
+        died = world.wire.died_at is not None
+        world.wire.spare()
+        recover(world)
+        return Outcome(scenario.name, point, died, tuple(scenario.look(world, prepared).differences(expected)))
+
+
+def matrix(scenario: Scenario, worlds: Worlds) -> Iterator[Outcome]:
+    """Yield the result of every crash point of a scenario."""
+    calls, expected = undisturbed(scenario, worlds)
+    for point in points(calls):
+        yield crash(scenario, worlds, point, expected)
+
+
+def recover(world: World) -> None:
+    """Poll, retry and redeliver until no work is left, including messages that a dead sandbox held."""
+    world.live(_MINUTES_OF_POLLS)
+    world.settle()
+    world.live(2)

@@ -1,0 +1,137 @@
+"""The deployed resources that one process needs: functions, table, queues, parameters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import boto3
+
+from ir_router import aws
+from ir_router.ledger import keys
+from ir_router.settings import settings
+from ir_router.slack import credentials, gateway, installation, signature
+from ir_router.sync import members
+
+ACCOUNT = "123456789012"  # moto's own
+REGION = "us-east-1"
+
+# Deployment -> its routes and its timeout in seconds. The source is terraform/functions.tf.
+DEPLOYMENTS: Mapping[str, tuple[str, int]] = {
+    "webhook": ("webhook", 30),
+    "slack": ("slack_event,slash_command,interaction", 60),
+    "sync": ("poll,sync_case,file_transfer,approval_notice", 900),
+    "operations": ("operations", 900),
+    "workflow": ("workflow", 60),
+    "approval-handler": ("approval", 30),
+}
+
+
+def arn(service: str, resource: str) -> str:
+    """Return the ARN of a resource of the account."""
+    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of every function. `build` adds the addresses of resources."""
+    return {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "IR_TABLE_NAME": "ledger",
+        "IR_EVENT_BUS_NAME": "bus",
+        "IR_SLACK_FUNCTION": "security-incident-slack",
+        "IR_APPROVAL_FUNCTION": "security-incident-approval-handler",
+        "IR_STATE_MACHINE_ARN": arn("states", "stateMachine:security-incident"),
+        "IR_CONTAINMENT_MODE": "enforce",
+        "IR_SETTLE_SECONDS": "5",
+        "LOG_LEVEL": "info",
+    }
+
+
+def build(variables: dict[str, str]) -> None:
+    """Create the resources, and add their addresses to the functions' environment `variables`."""
+    _table()
+    queues(variables)
+    sqs = boto3.client("sqs")
+    variables["IR_APPROVAL_QUEUE_URL"] = sqs.create_queue(QueueName="security-incident-approval")["QueueUrl"]
+    variables["ALERTS_SEEN"] = sqs.create_queue(QueueName="alerts-seen")["QueueUrl"]
+    sns = boto3.client("sns")
+    variables["IR_ALERT_TOPIC_ARN"] = sns.create_topic(Name="security-incident-alerts")["TopicArn"]
+    sns.subscribe(TopicArn=variables["IR_ALERT_TOPIC_ARN"], Protocol="sqs", Endpoint=arn("sqs", "alerts-seen"))
+    boto3.client("events").create_event_bus(Name="bus")
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
+    created = boto3.client("iam").create_policy(PolicyName="deny", PolicyDocument=json.dumps(policy))
+    variables["IR_DENY_POLICY_ARN"] = created["Policy"]["Arn"]
+
+
+def _table() -> None:
+    boto3.client("dynamodb").create_table(
+        TableName="ledger",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"} for name in ("PK", "SK", "index_pk", "index_sk")
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": keys.INDEX,
+                "KeySchema": [
+                    {"AttributeName": "index_pk", "KeyType": "HASH"},
+                    {"AttributeName": "index_sk", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": list(keys.INDEX_PROJECTION)},
+            }
+        ],
+    )
+
+
+def queues(variables: dict[str, str]) -> None:
+    """Create the two FIFO queues with their dead-letter queues, as in terraform/queues.tf."""
+    from ir_router.sync.queue import MAX_RECEIVE_COUNT
+
+    sqs = boto3.client("sqs")
+    for name, deployment in (("slack-events", "slack"), ("files", "sync")):
+        dead = sqs.create_queue(QueueName=f"{name}-dlq.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+        redrive = {"deadLetterTargetArn": arn("sqs", f"{name}-dlq.fifo"), "maxReceiveCount": MAX_RECEIVE_COUNT}
+        visibility = 6 * DEPLOYMENTS[deployment][1]
+        attributes = {
+            "FifoQueue": "true",
+            "RedrivePolicy": json.dumps(redrive),
+            "VisibilityTimeout": str(visibility),
+        }
+        url = sqs.create_queue(QueueName=f"{name}.fifo", Attributes=attributes)["QueueUrl"]  # type: ignore[arg-type]
+        variables[f"IR_{name.replace('-', '_').upper()}_QUEUE_URL"] = url
+        variables[f"DEAD_{name}"] = dead
+
+
+def put_parameters(bot_token: str, signing_secret: str, workspace_id: str) -> None:
+    """Store the app's credentials in the parameters that the functions read."""
+    ssm = boto3.client("ssm")
+    root = "/SecurityIncidentResponse/"
+    for name, value, kind in (
+        ("slackBotToken", bot_token, "SecureString"),
+        ("slackSigningSecret", signing_secret, "SecureString"),
+        ("slackWorkspaceId", workspace_id, "String"),
+        ("slackChannelPrefix", "aws-security-incident-response-case-", "String"),
+    ):
+        ssm.put_parameter(Name=root + name, Value=value, Type=kind, Overwrite=True)  # type: ignore[arg-type]
+    forget_everything()
+
+
+def forget_what_is_kept() -> None:
+    """Clear the caches of a warm function, so that the next invocation is a cold one."""
+    settings.cache_clear()
+    credentials.forget()
+    signature.forget()
+    installation.forget()
+    gateway.Names.forget()
+    members.forget_team()
+
+
+def forget_everything() -> None:
+    """Clear the caches and the clients, whose addresses may have changed."""
+    forget_what_is_kept()
+    aws.forget_clients()
+    gateway.forget_clients()

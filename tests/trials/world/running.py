@@ -1,0 +1,69 @@
+"""Run a simulator for the length of a `with` block: in a test, or outside one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import boto3
+from moto import mock_aws
+
+from ir_router import aws, clock
+from ir_sandbox.security_ir import serve as serve_security_ir
+from ir_sandbox.slack import serve as serve_slack
+from tests.trials.world import deployment, moto_speed, queues, tables, threads
+from tests.trials.world.deployment import forget_everything
+from tests.trials.world.wire import connected
+from tests.trials.world.world import World
+
+
+@contextmanager
+def running_world(
+    set_clock: Callable[[Callable[[], float], Callable[[float], None]], None],
+    *,
+    enforce_rate_limits: bool = False,
+) -> Iterator[World]:
+    """Run a simulator for the length of a `with` block. `set_clock` replaces `clock.now` and `clock.sleep`."""
+    before = dict(os.environ)
+    world = World(deployment.environment(), enforce_rate_limits=enforce_rate_limits)
+    try:
+        with serve_security_ir(world.security_ir) as security_ir, serve_slack(world.workspace) as slack:
+            world.environment["AWS_ENDPOINT_URL_SECURITY_IR"] = security_ir.url
+            world.environment["SLACK_API_BASE_URL"] = f"{slack.url}/api/"
+            os.environ.update(world.environment)
+            with mock_aws(), tables.isolated(world.now), moto_speed.plain_rows(), queues.on_clock(world.now):
+                aws.forget_session()
+                aws.session().register_component("data_loader", moto_speed.models())
+                boto3.setup_default_session(botocore_session=aws.session())
+                forget_everything()
+                set_clock(world.now, world.sleep)
+                with connected(world.wire), threads.in_order():
+                    world.build()
+                    world.unexpected.attach()
+                    yield world
+        world.unexpected.check()
+    finally:
+        world.unexpected.detach()
+        world.workspace.close()
+        world.security_ir.close()
+        os.environ.clear()
+        os.environ.update(before)
+        forget_everything()
+
+
+@contextmanager
+def own_world(*, enforce_rate_limits: bool = False) -> Iterator[World]:
+    """Run a simulator outside a test, and restore the clock afterwards."""
+    before = clock.now, clock.sleep
+
+    def set_clock(now: Callable[[], float], sleep: Callable[[float], None]) -> None:
+        # setattr, because mypy rejects a parameter named `seconds` for a Callable without parameter names.
+        setattr(clock, "now", now)  # noqa: B010
+        setattr(clock, "sleep", sleep)  # noqa: B010
+
+    try:
+        with running_world(set_clock, enforce_rate_limits=enforce_rate_limits) as world:
+            yield world
+    finally:
+        clock.now, clock.sleep = before

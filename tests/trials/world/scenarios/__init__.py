@@ -1,0 +1,11 @@
+"""The scenarios of the proof: short sequences of actions with a known end."""
+
+from __future__ import annotations
+
+from tests.trials.world.crashes import Scenario
+from tests.trials.world.scenarios.cases import CASES
+from tests.trials.world.scenarios.commands import COMMANDS
+from tests.trials.world.scenarios.containment import CONTAINMENT
+from tests.trials.world.scenarios.upkeep import UPKEEP
+
+SCENARIOS: tuple[Scenario, ...] = (*CASES, *COMMANDS, *CONTAINMENT, *UPKEEP)

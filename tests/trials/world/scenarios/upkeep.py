@@ -1,0 +1,46 @@
+"""The work of the rule `-upkeep`: a case that had no room is opened."""
+
+from __future__ import annotations
+
+from ir_sandbox.security_ir import Settings
+from tests.trials.world.crashes import Scenario
+from tests.trials.world.scenarios.containment import Incident, look, watched
+from tests.trials.world.world import World
+
+_NO_ROOM = Settings(active_self_managed_cases=0)
+_EVERY_SECONDS = 60.0
+"""The rule's pause is 15 minutes. A trial measures the recovery by the next run, so it need not wait that long."""
+
+
+def _without_a_case(world: World) -> Incident:
+    """Contain a user while AWS opens no case."""
+    there = watched(world)
+    world.security_ir.configure(_NO_ROOM)
+    there.event(world, 1)
+    world.live(1)
+    return there
+
+
+def _room_again(world: World, _there: object) -> None:
+    world.security_ir.configure(Settings())
+    _schedule(world, "workflow", "open_missing_cases")
+    world.settle(patience=30)
+    world.live(2)
+
+
+def _schedule(world: World, deployment: str, task: str) -> None:
+    """Run a task now and then every minute."""
+    due = world.now()
+
+    def carry() -> bool:
+        nonlocal due
+        if world.now() < due:
+            return False
+        due = world.now() + _EVERY_SECONDS
+        world.try_invoke(deployment, {"task": task})
+        return True
+
+    world.carriers.append(carry)
+
+
+UPKEEP = (Scenario("upkeep open_missing_cases: there is room again", _without_a_case, _room_again, look),)

@@ -1,0 +1,154 @@
+"""The hourly verification: when it runs, and which differences reach the security channel once."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ir_router import clock
+from ir_router.errors import UncertainError
+from ir_router.ledger import claims, keys, table
+from ir_router.ops import watch
+from ir_router.ops.checks import Check
+from ir_router.slack import credentials
+from ir_router.sync import posting
+
+HOUR = 3_600.0
+
+
+class Watched:
+    """The deployment's differences, the stored row, the messages, the metric, and the answer for the claim."""
+
+    def __init__(self) -> None:
+        self.checks = [Check("rule", "ok", "fine", ""), Check("topic", "failed", "gone", "Apply.")]
+        self.row: dict[str, Any] | None = None
+        self.messages: list[tuple[str, Any]] = []
+        self.measured: list[tuple[str, int]] = []
+        self.claimed: list[Any] = []
+        self.channel = "C9"
+        self.answer: Any = claims.Claim(keys.watched(), 1, must_look=False, row={})
+        self.error: Exception | None = None
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
+    found = Watched()
+
+    def take(key: Any, settle_after: float) -> Any:
+        found.claimed.append((key, settle_after))
+        return found.answer
+
+    def post(_slack: Any, channel: str, _claim: Any, message: Any) -> None:
+        if found.error is not None:
+            raise found.error
+        found.messages.append((channel, message))
+
+    def put(key: Any, row: dict[str, Any]) -> None:
+        assert key == keys.watched()
+        found.row = row
+
+    monkeypatch.setattr(clock, "now", lambda: 10 * HOUR)
+    monkeypatch.setattr(watch, "_checks", lambda: iter(found.checks))
+    monkeypatch.setattr(watch, "measure", lambda name, value: found.measured.append((name, value)))
+    monkeypatch.setattr(credentials, "oldest_secret_days", lambda: 3)
+    monkeypatch.setattr(watch, "settings", lambda: SimpleNamespace(security_channel_id=found.channel))
+    monkeypatch.setattr(watch, "of_invocation", lambda _context, reserve: SimpleNamespace(settle_after=reserve))
+    monkeypatch.setattr(watch, "Slack", lambda deadline: deadline)
+    monkeypatch.setattr(claims, "take", take)
+    monkeypatch.setattr(posting, "post", post)
+    monkeypatch.setattr(table, "get", lambda _key: found.row)
+    monkeypatch.setattr(table, "put", put)
+    return found
+
+
+def run(**event: Any) -> list[str] | None:
+    context: Any = None
+    answer: list[str] | None = watch.run_operation(event, context)["differences"]
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("minutes", "runs"), [(0, True), (14, True), (15, False), (30, False), (59, False), (60, True)]
+)
+def test_given_the_schedule_when_a_quarter_begins_then_only_the_hours_first_verifies(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, minutes: int, runs: bool
+) -> None:
+    monkeypatch.setattr(clock, "now", lambda: 10 * HOUR + 60 * minutes)
+
+    assert run() == (["topic"] if runs else None)
+    assert watched.measured == ([("DeploymentDifferences", 1), ("SecretAgeDays", 3)] if runs else [])
+    assert run(now=True) == ["topic"]
+
+
+def test_given_a_difference_when_watched_then_it_is_posted_once_until_its_detail_changes_or_it_ends(
+    watched: Watched,
+) -> None:
+    for _ in range(2):
+        run()
+    assert watched.row == {"reported": {"topic": "gone"}, "number": 1}
+    ((channel, message),) = watched.messages
+    assert channel == "C9"
+    assert message.text == (
+        "⚠️ 1 part of ir-router needs attention. Fix them now: alerts or containments may depend on them."
+    )
+    shown = str(message.blocks)
+    assert "*topic*  gone. Apply." in shown
+    assert "make verify shows all checks." in shown
+    assert "Fixed" not in shown
+
+    watched.checks = [Check("topic", "failed", "no recipient", "x" * 700), Check("rule", "warning", "off", "Apply.")]
+    run()
+    assert watched.row == {"reported": {"topic": "no recipient", "rule": "off"}, "number": 2}
+    assert "2 parts of ir-router need attention" in watched.messages[-1][1].text
+    assert "(700 characters in total)" in str(watched.messages[-1][1].blocks)
+
+    watched.checks = [Check("topic", "ok", "fine", ""), Check("rule", "warning", "off", "Apply.")]
+    run()
+    assert watched.messages[-1][1].text == "Fixed: topic"
+    assert "*rule*" not in str(watched.messages[-1][1].blocks)
+    assert watched.row == {"reported": {"rule": "off"}, "number": 3}
+    assert [key for key, _ in watched.claimed] == [keys.deduplication(f"WATCH#{number}") for number in (1, 2, 3)]
+    assert {after for _, after in watched.claimed} == {20}
+    assert [count for name, count in watched.measured if name == "DeploymentDifferences"] == [1, 1, 2, 1]
+
+
+def test_given_nothing_to_report_when_watched_then_nothing_is_posted_or_stored(watched: Watched) -> None:
+    watched.checks = watched.checks[:1]
+
+    assert run() == []
+    assert (watched.row, watched.messages, watched.claimed) == (None, [], [])
+
+
+def test_given_another_run_that_posts_when_watched_then_the_next_hour_looks_again(watched: Watched) -> None:
+    watched.answer = claims.Held(1.0)
+    run()
+    assert (watched.row, watched.messages) == (None, [])
+
+    watched.answer = claims.Done({})
+    run()
+    assert watched.messages == []
+    assert watched.row == {"reported": {"topic": "gone"}, "number": 1}
+
+
+def test_given_no_security_channel_when_watched_then_the_difference_is_stored_without_a_message(
+    watched: Watched,
+) -> None:
+    watched.channel = ""
+    run()
+
+    assert (watched.messages, watched.claimed) == ([], [])
+    assert watched.row == {"reported": {"topic": "gone"}, "number": 1}
+
+
+def test_given_slack_that_fails_when_watched_then_the_differences_are_returned_and_reported_next_time(
+    watched: Watched,
+) -> None:
+    watched.error = UncertainError("Slack", "chat.postMessage", "timeout")
+    assert run() == ["topic"]
+    assert watched.row is None
+
+    watched.error = None
+    run()
+    assert len(watched.messages) == 1

@@ -1,0 +1,35 @@
+"""Two reads run at the same time, and an error of either reaches the caller after both have ended."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from ir_router import together
+
+
+def test_given_two_reads_that_wait_for_each_other_when_run_together_then_both_answer() -> None:
+    met = threading.Barrier(2, timeout=10)
+
+    def read(answer: str) -> str:
+        met.wait()
+        return answer
+
+    assert together.both(lambda: read("first"), lambda: read("second")) == ("first", "second")
+
+
+@pytest.mark.parametrize("failing", ["first", "second", "both"])
+def test_given_a_read_that_fails_when_run_together_then_its_error_is_raised_after_both_ended(failing: str) -> None:
+    ended: list[str] = []
+
+    def read(name: str) -> str:
+        if failing in (name, "both"):
+            raise LookupError(name)
+        ended.append(name)
+        return name
+
+    with pytest.raises(LookupError, match="second" if failing == "second" else "first"):
+        together.both(lambda: read("first"), lambda: read("second"))
+
+    assert ended == {"first": ["second"], "second": ["first"], "both": []}[failing]
