@@ -126,7 +126,7 @@ def test_given_any_user_when_events_join_and_functions_die_then_iam_ends_as_deci
     asked(world)
     case = Case(world, machine, active, denied=denied)
     execution = case.event(dying[0])
-    assert execution.path[-1] == "Wait for Analyst"
+    assert execution.steps[-1] == "Wait for Analyst"
     for death in joining:
         case.event(death)
     assert case.state() == case.contained(scope)
@@ -139,7 +139,7 @@ def test_given_any_user_when_events_join_and_functions_die_then_iam_ends_as_deci
 
     assert execution.status == "SUCCEEDED", execution
     if later:  # the decision does not cover later events
-        assert [one.path[-1] for one in later] == ["Wait for Analyst"]
+        assert [one.steps[-1] for one in later] == ["Wait for Analyst"]
         assert set(case.state().keys.values()) <= {"Inactive"} or scope == "key"
         assert case.state().denied == (scope == "principal" or denied)
         assert len({message["approvalId"] for message in asked(world)}) == 1
@@ -167,7 +167,7 @@ def test_given_any_users_of_one_caller_when_functions_die_then_one_decision_is_c
     caller = f"caller-{next(_names)}"
     cases = [Case(world, machine, active, denied=denied, caller=caller) for active, denied, _ in users]
     executions = [case.event(death) for case, (_, _, death) in zip(cases, users, strict=True)]
-    assert [execution.path[-1] for execution in executions] == ["Wait for Analyst", *["Done"] * (len(users) - 1)]
+    assert [execution.steps[-1] for execution in executions] == ["Wait for Analyst", *["Done"] * (len(users) - 1)]
     (token,) = {message["approvalId"]: message["taskToken"] for message in asked(world)}.values()
 
     cases[0].decide(token, decision, dying[0])

@@ -76,6 +76,7 @@ def _first_events(there: Quiet) -> Mapping[str, Callable[[], Any]]:
     return {
         "slack": there.message_event,
         "sync": lambda: {"task": "poll"},
+        "operations": lambda: {"task": "verify"},
         "workflow": lambda: detection_task(uuid.uuid4().hex),
         "approval-handler": lambda: {"task_token": uuid.uuid4().hex, "decision": "approve", "analyst": "nobody"},
     }

@@ -139,6 +139,7 @@ def _events(there: Quiet) -> Mapping[str, Callable[[], Any]]:
         "webhook": there.message_request,
         "slack": there.message_event,
         "sync": lambda: {"task": "poll"},
+        "operations": lambda: {"task": "verify"},
         "workflow": lambda: detection_task(uuid.uuid4().hex),
         "approval-handler": lambda: {"task_token": uuid.uuid4().hex, "decision": "approve", "analyst": "nobody"},
     }

@@ -44,6 +44,7 @@ def _routes(there: Quiet) -> Mapping[str, Mapping[str, Callable[[], Any]]]:
             "sync_case": lambda: case_event,
             "approval_notice": lambda: notice,
         },
+        "operations": {"verify": lambda: {"task": "verify"}},
         "workflow": {"extract_event_context": lambda: detection_task(uuid.uuid4().hex)},
         "approval-handler": {
             "approval": lambda: {"task_token": uuid.uuid4().hex, "decision": "approve", "analyst": "nobody"}

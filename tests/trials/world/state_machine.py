@@ -42,6 +42,9 @@ class StateFailedError(Exception):
         self.cause = cause
 
 
+VERIFICATION_ROUND = ("Wait for IAM", "Verify Containment", "Verify Again?", "Verified")
+
+
 @dataclass
 class Execution:
     """One execution. `path` lists the names of the entered states in order. `status` is Step Functions' status."""
@@ -56,6 +59,14 @@ class Execution:
     error: str | None = None
     stopped_at: datetime | None = None
     running: Running | None = None
+
+    @property
+    def steps(self) -> list[str]:
+        """Return `path` without the rounds of the verification, which runs beside the wait for the analyst.
+
+        The number and the order of the rounds depend on the time that passes.
+        """
+        return [name for name in self.path if name not in VERIFICATION_ROUND]
 
 
 @dataclass

@@ -208,7 +208,7 @@ def look(world: World, there: object) -> Picture:
     creator = incidents.ATTACKER["name"]
     if any(user["UserName"] == creator for user in boto3.client("iam").list_users()["Users"]):
         lines.append(f"deny policy attached to the creator: {incidents.iam_state(world, creator).denied}")
-    lines += [f"{one.name} {one.status}: {' > '.join(_steady(one.path))}" for one in there.machine.executions.values()]
+    lines += [f"{one.name} {one.status}: {' > '.join(one.steps)}" for one in there.machine.executions.values()]
     lines += [f"audit: {row['action']} by {row['actor']}" for row in incidents.audit_rows()]
     cases = world.security_ir.snapshot()["cases"]
     lines = [number_cases(steady(line), cases) for line in lines]
@@ -221,11 +221,6 @@ def look(world: World, there: object) -> Picture:
     names = {key: f"<key {number}>" for number, key in enumerate(there.keys)}
     names |= {f"{key}": f"<key {number}>" for number, key in enumerate(there.keys)}
     return replace(taken, workflow=Counter(lines)).with_names(names)
-
-
-def _steady(path: list[str]) -> list[str]:
-    """Return a path without the rounds of the verification, whose number and order depend on the time that passes."""
-    return [name for name in path if name not in ("Wait for IAM", "Verify Containment", "Verify Again?", "Verified")]
 
 
 def _without_what_varies(value: Any) -> Any:
