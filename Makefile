@@ -24,9 +24,9 @@ $(VENV)/.ready: uv.lock pyproject.toml
 	@UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --quiet --frozen --no-install-project --compile-bytecode --python $(BIN)/python
 	@touch $@
 
-setup: $(VENV)/.ready ## Make .venv with the locked packages (the other targets do it by themselves)
+setup: $(VENV)/.ready ## Make .venv with the locked packages (the other targets do this automatically)
 
-demo: setup ## Run both main jobs on the local cloud and prove each from the other side (QUIRKS=1: an unruly Slack)
+demo: setup ## Run both main jobs on the local cloud and prove each from the other side (QUIRKS=1: with quirks of Slack)
 	@QUIRKS="$(QUIRKS)" $(BIN)/python -m ir_sandbox.demo
 
 up: setup ## Start the local cloud, leave it running and print its addresses
@@ -91,7 +91,7 @@ backtest: setup ## Run CloudTrail files through the detections, without changes 
 release: setup ## Make the files of a release in build/release: zips, wheel, checksums, bill of materials
 	@$(BIN)/python -m ir_operator release
 
-bench: setup ## Measure calls, cold and warm starts, memory, containment and monthly cost, against their bounds
+bench: setup ## Measure calls, cold and warm starts, memory, containment and monthly cost, and compare them with their limits
 	@$(BIN)/python -m tests.trials.bench
 
 proof: setup ## Crash, fault, flood and attack the real code (PARTS="crash faults load hostile quirks" SIZE=short ONLY=...)

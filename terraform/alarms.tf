@@ -241,7 +241,7 @@ locals {
   }
 
   # These also notify the topic that works without our key, so they arrive twice.
-  gravest_alarms = [
+  essential_alarms = [
     "containment-failed", "deployment-differs", "executions-aborted", "executions-failed", "executions-timed-out",
     "failures-not-empty", "operations-errors", "operations-silent", "poller-silent", "sync-errors", "sync-silent",
     "upkeep-silent", "workflow-errors", "workflow-silent", "workflow-throttles",
@@ -267,6 +267,6 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   period              = lookup(each.value, "period", 300)
   evaluation_periods  = lookup(each.value, "periods", 1)
   treat_missing_data  = lookup(each.value, "missing", "notBreaching")
-  alarm_actions       = concat([aws_sns_topic.alerts.arn], contains(local.gravest_alarms, each.key) ? [aws_sns_topic.alarms.arn] : [])
-  ok_actions          = concat([aws_sns_topic.alerts.arn], contains(local.gravest_alarms, each.key) ? [aws_sns_topic.alarms.arn] : [])
+  alarm_actions       = concat([aws_sns_topic.alerts.arn], contains(local.essential_alarms, each.key) ? [aws_sns_topic.alarms.arn] : [])
+  ok_actions          = concat([aws_sns_topic.alerts.arn], contains(local.essential_alarms, each.key) ? [aws_sns_topic.alarms.arn] : [])
 }

@@ -42,7 +42,7 @@ resource "aws_sns_topic_subscription" "email" {
   endpoint  = each.value
 }
 
-# The gravest alarms, and the report of a change of our key. A customer-managed key would silence them when it is disabled,
+# The essential alarms, and the report of a change of our key. A customer-managed key would silence them when it is disabled,
 # and CloudWatch may not use AWS's own key for SNS. They contain no incident data.
 resource "aws_sns_topic" "alarms" {
   name = local.names.alarm_topic

@@ -158,7 +158,7 @@ resource "aws_cloudwatch_event_target" "poll" {
 # it with their long values cut. Once an hour the deployment is verified.
 resource "aws_cloudwatch_event_rule" "upkeep" {
   name                = local.names.upkeep_rule
-  description         = "Opens cases that had no room, starts oversized events, and verifies the deployment every hour"
+  description         = "Opens cases that a quota prevented, starts oversized events, and verifies the deployment every hour"
   schedule_expression = "rate(15 minutes)"
 }
 

@@ -459,7 +459,7 @@ resource "aws_iam_role" "function" {
   for_each = local.functions
 
   name        = local.function_names[each.key]
-  description = "ir-router: what ${local.function_names[each.key]} may do"
+  description = "ir-router: permissions of ${local.function_names[each.key]}"
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

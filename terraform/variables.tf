@@ -104,7 +104,7 @@ variable "extra_environment" {
 
 variable "manage_api_gateway_account" {
   type        = bool
-  description = "If true, Terraform creates a role with which API Gateway writes logs, and sets it for the account and region. Set it to true only if the account has no such role in this region: Terraform would replace the role that other APIs use. `make deploy` finds out by itself."
+  description = "If true, Terraform creates a role with which API Gateway writes logs, and sets it for the account and region. Set it to true only if the account has no such role in this region: Terraform would replace the role that other APIs use. `make deploy` detects this automatically."
   default     = false
 }
 
@@ -292,7 +292,7 @@ variable "initial_import" {
 }
 
 variable "quota_self_managed_cases" {
-  description = "AWS's quota for active self-managed cases in the Region. Set it if AWS changed yours; an alarm starts at 80 %"
+  description = "AWS's quota for active self-managed cases in the region. Set it if AWS has changed your quota. An alarm starts at 80 %."
   type        = number
   default     = 50
 
@@ -303,7 +303,7 @@ variable "quota_self_managed_cases" {
 }
 
 variable "quota_aws_supported_cases" {
-  description = "AWS's quota for active AWS-supported cases in the Region"
+  description = "AWS's quota for active AWS-supported cases in the region."
   type        = number
   default     = 10
 
@@ -314,7 +314,7 @@ variable "quota_aws_supported_cases" {
 }
 
 variable "quota_new_aws_supported_cases" {
-  description = "AWS's quota for AWS-supported cases that are created in a day"
+  description = "AWS's quota for AWS-supported cases that are created in a day."
   type        = number
   default     = 10
 

@@ -115,7 +115,7 @@ class Backtest:
         outcome.records += 1
         event = as_event(record)
         if event is None:
-            self._refuse(record, "it is no CloudTrail record, GuardDuty finding or AWS Health event")
+            self._refuse(record, "it is not a CloudTrail record, GuardDuty finding or AWS Health event")
             return
         found = detections.matching(event)
         if not found:
@@ -287,7 +287,7 @@ def table(outcome: Outcome) -> Iterable[str]:
     for contained in outcome.contained:
         yield f"\n{contained.at}  {contained.principal}\n  {contained.why}"
         if contained.joined:
-            yield f"  {contained.joined} later events would have been added"
+            yield f"  {contained.joined} later events would have joined"
     for why, count in outcome.not_contained.items():
         yield f"\nnot contained ({count}): {why}"
     for why, count in outcome.refusals.items():

@@ -123,7 +123,7 @@ def test_given_a_changed_response_team_when_it_is_compared_then_audit_and_securi
     world.live(31)
 
     said = [message["text"] for message in world.workspace.channel_messages(security_channel)]
-    (report,) = [text for text in said if "may decide about containments changed" in text]
+    (report,) = [text for text in said if "The list of approvers changed" in text]
     assert "*Added*  mallory@example.com" in report
     assert "*Removed*  ann@example.com" in report
     (row,) = [row for row in audit_rows() if row["action"] == "approvers_changed"]

@@ -73,7 +73,7 @@ def test_given_a_button_of_an_approval_in_another_message_when_pressed_then_it_n
     assert "ir-router does not know this message" in answers(world, jane)[-1]
     assert "decision_refused" in audit_actions()
     warned = [message["text"] for message in world.workspace.channel_messages(security_channel)]
-    assert any("imitates the approval request about user backdoor contained" in text for text in warned), warned
+    assert any('imitates the approval request "user backdoor contained"' in text for text in warned), warned
     press(world, machine, jane, security_channel, "approval_approve")
     assert contained[0].status == "SUCCEEDED"
 
@@ -99,7 +99,7 @@ def test_given_swapped_labels_when_the_message_is_changed_then_it_is_restored_an
     (restored,) = approvals_in(world, security_channel)
     assert posting.version(restored) == posting.version(real)
     said = [message["text"] for message in world.workspace.channel_messages(security_channel)]
-    assert len([text for text in said if "was changed: the approval request about user backdoor" in text]) == 1
+    assert len([text for text in said if 'someone changed the approval request "user backdoor' in text]) == 1
 
 
 def test_given_ir_routers_own_edits_when_events_join_and_a_decision_is_made_then_nothing_is_reported(

@@ -48,7 +48,7 @@ def replace_log_group(_: Deployed) -> None:
     logs.put_retention_policy(logGroupName=names.log_group("workflow"), retentionInDays=90)
 
 
-def mute_gravest_alarm(deployed: Deployed) -> None:
+def mute_essential_alarm(deployed: Deployed) -> None:
     alert_topic = deployed.world.environment["IR_ALERT_TOPIC_ARN"]
     deployed.put_alarm("security-incident-containment-failed", AlarmActions=[alert_topic])
 
@@ -82,7 +82,7 @@ ATTACKS: dict[str, tuple[Callable[[Deployed], None], str, str]] = {
     "logs:PutRetentionPolicy": (cut_retention, "log groups", "kept for 1 days instead of 90"),
     "logs:DeleteRetentionPolicy": (forget_retention, "log groups", "kept for ever instead of 90"),
     "logs:DeleteLogGroup": (replace_log_group, "log groups", "not encrypted with the key of ir-router"),
-    "cloudwatch:PutMetricAlarm": (mute_gravest_alarm, "gravest alarms", "security-incident-containment-failed"),
+    "cloudwatch:PutMetricAlarm": (mute_essential_alarm, "essential alarms", "security-incident-containment-failed"),
     "events:PutRule": (narrow_rule, f"rule {RULE}", "the event pattern was changed"),
     "lambda:UpdateFunctionCode": (change_code, "function workflow", "its code is not the zip that was deployed"),
     "lambda:UpdateFunctionConfiguration": (change_environment, "variables of the functions", "they were changed"),
@@ -147,7 +147,7 @@ def test_given_a_function_that_dies_when_it_sends_the_hash_then_the_next_run_sen
     assert {record.hash in alert["Message"] for alert in alerts(world)} == {True}
 
 
-def test_given_kms_disable_key_when_the_key_is_gone_then_the_report_and_the_gravest_alarms_do_not_need_it(
+def test_given_kms_disable_key_when_the_key_is_gone_then_the_report_and_the_essential_alarms_do_not_need_it(
     enforcing: Plan,
 ) -> None:
     topics = {values["name"]: values for values in enforcing.resources("aws_sns_topic").values()}
@@ -160,7 +160,7 @@ def test_given_kms_disable_key_when_the_key_is_gone_then_the_report_and_the_grav
 
     assert topics["security-incident-alerts"]["kms_master_key_id"]
     assert not topics["security-incident-alarms"].get("kms_master_key_id")
-    assert set(names.gravest_alarms()) <= alarms
+    assert set(names.essential_alarms()) <= alarms
     assert pattern["detail"]["$or"][0]["eventName"][:3] == ["DisableKey", "ScheduleKeyDeletion", "PutKeyPolicy"]
     assert "CreateGrant" in pattern["detail"]["$or"][1]["eventName"]
 
@@ -177,8 +177,8 @@ def test_given_the_permission_to_write_metrics_when_the_heartbeat_is_faked_then_
         assert alarm["treat_missing_data"] == "breaching"
 
 
-def test_given_the_gravest_alarms_when_terraform_is_read_then_the_verification_expects_the_same() -> None:
+def test_given_the_essential_alarms_when_terraform_is_read_then_the_verification_expects_the_same() -> None:
     text = (PROJECT_ROOT / "terraform" / "alarms.tf").read_text("utf-8")
-    listed = text.partition("gravest_alarms = [")[2].partition("]")[0].replace('"', "").replace(",", " ").split()
+    listed = text.partition("essential_alarms = [")[2].partition("]")[0].replace('"', "").replace(",", " ").split()
 
-    assert [f"security-incident-{name}" for name in sorted(listed)] == sorted(names.gravest_alarms())
+    assert [f"security-incident-{name}" for name in sorted(listed)] == sorted(names.essential_alarms())

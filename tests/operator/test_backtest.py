@@ -249,7 +249,9 @@ def test_given_invalid_records_when_run_then_the_table_gives_their_reasons(
 
     run(folder)
 
-    assert "invalid (1): it is no CloudTrail record, GuardDuty finding or AWS Health event" in capsys.readouterr().out
+    assert (
+        "invalid (1): it is not a CloudTrail record, GuardDuty finding or AWS Health event" in capsys.readouterr().out
+    )
 
 
 def test_given_nothing_there_when_run_then_it_says_so_and_fails(folder: Path) -> None:

@@ -46,7 +46,7 @@ def test_given_any_prefix_when_rendered_then_each_document_fits_and_gives_no_mor
 
 @pytest.mark.parametrize("prefix", ["ab", "Acme", "1st", "acme-", "p" * 29])
 def test_given_a_prefix_that_terraform_refuses_when_rendered_then_it_is_refused(prefix: str) -> None:
-    with pytest.raises(CommandError, match="is no name_prefix"):
+    with pytest.raises(CommandError, match="is not a valid name_prefix"):
         policies("analyst", prefix, "us-east-1")
 
 

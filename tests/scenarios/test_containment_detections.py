@@ -169,4 +169,4 @@ def test_given_an_event_that_aws_closed_when_started_then_nothing_is_contained(
     machine.start(closed)
 
     assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
-    assert alerts(world)[0]["Subject"].startswith("LOW: AWS closed its event")
+    assert alerts(world)[0]["Subject"].startswith("LOW: Closed by AWS")

@@ -86,7 +86,7 @@ def test_given_too_many_principals_when_asked_then_slack_says_that_nothing_is_co
 ) -> None:
 
     (question,) = approvals_in(world, security_channel)
-    assert "NOT contained; without a decision ir-router does nothing" in question["text"]
+    assert "NOT contained until you approve" in question["text"]
     shown = json.dumps(question["blocks"])
     assert "0 principals were contained within the last hour" in shown
     assert "*Done*" not in shown
@@ -104,7 +104,7 @@ def test_given_too_many_principals_when_asked_then_slack_says_that_nothing_is_co
         said = [message.get("text", "") for message in world.workspace.channel_messages(security_channel)]
         told.append([text for text in said if "Still waiting for a decision" in text])
     assert [len(reminders) for reminders in told] == [0, 1, 2, 3, 4]
-    assert "10 min after the request" in told[1][0]
+    assert "made 10 min ago" in told[1][0]
     assert all("NOT contained; without a decision" in text and "stays" not in text for text in told[-1])
 
     world.advance(4 * 3600)

@@ -51,7 +51,7 @@ def test_given_a_bad_security_channel_when_an_approval_changes_then_the_case_sta
 
     said = json.dumps(world.said(case["caseId"]))
     assert "look at the trail" in said
-    told = [text for text in world.comments(case["caseId"]) if "does not show the requests for a decision" in text]
+    told = [text for text in world.comments(case["caseId"]) if "cannot show approval requests" in text]
     assert len(told) == 1
     assert "Until then, decide in the channel of this case." in told[0]
     assert "out of sync" not in said + json.dumps(world.comments(case["caseId"]))
@@ -202,9 +202,7 @@ def test_given_a_decision_that_cannot_be_handed_on_when_polled_then_the_other_ap
         assert world.try_invoke("sync", {"task": "poll"}).error is None
 
     said = [message["text"] for message in world.workspace.channel_messages(security_channel)]
-    assert (
-        len([text for text in said if "The buttons are in the approval request earlier in this channel." in text]) == 1
-    )
+    assert len([text for text in said if "Its buttons are earlier in this channel." in text]) == 1
     world.poll()
     world.settle()
     machine.advance()

@@ -259,7 +259,7 @@ def test_given_a_full_case_that_is_not_listed_as_full_when_refused_then_the_chan
     assert len(lines_with(world, case_id, text)) == 1
     asked = [call for call in world.security_ir.calls.all() if call.operation == "GetCaseAttachmentUploadUrl"]
     assert len(asked) == 1
-    assert "📎 log.txt (in Slack only: the case has no room for it)" in from_slack(world, case_id)[0]
+    assert "📎 log.txt (in Slack only: the case has its maximum of attachments)" in from_slack(world, case_id)[0]
     assert world.dead_letters("files") == []
 
 

@@ -79,7 +79,7 @@ def test_given_an_open_case_when_forgotten_then_it_is_refused(world: World) -> N
     world.settle()
 
     for wanted in (case_id, "9999999999"):
-        with pytest.raises(InvalidInputError, match="not closed, or not known"):
+        with pytest.raises(InvalidInputError, match="not closed, or ir-router does not know it"):
             world.invoke("operations", {"task": "forget", "case_id": wanted})
     world.live(1)
     assert len(rows(world, case_id)) > 1

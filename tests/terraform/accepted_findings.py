@@ -23,7 +23,7 @@ STAGE = "aws_api_gateway_stage.prod"
 
 ACCEPTED: Mapping[str, Accepted] = {
     "CKV_AWS_26": accepted(
-        "they carry texts of alarms and nothing of any incident; a disabled key must not silence the gravest alarms, "
+        "they carry texts of alarms and nothing of any incident; a disabled key must not silence the essential alarms, "
         "our key is of the home region, and CloudWatch may not use AWS's own key for SNS",
         "aws_sns_topic.alarms",
         "aws_sns_topic.forwarding_alarms",

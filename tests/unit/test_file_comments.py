@@ -103,7 +103,7 @@ def test_given_files_in_every_state_when_their_lines_are_written_then_each_has_i
         "📎 z.txt (deleted in Slack; the copy on the case stays: attachment z-F9.txt)",
         "📎 d.txt (file F8, being copied to the case)",
         "📎 Titled (file FA, being copied to the case)",
-        "📎 hidden.txt (in Slack only: hidden by the limit of Slack's plan)",
+        "📎 hidden.txt (in Slack only: hidden by the limit of the workspace's Slack plan)",
         "📎 z.txt (attachment z-F9.txt)",
     ]
 

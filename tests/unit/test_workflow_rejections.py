@@ -73,8 +73,8 @@ def test_given_a_denied_call_when_read_then_the_policy_is_named_and_only_a_new_p
 @pytest.mark.parametrize(
     ("error", "reason", "advice"),
     [
-        ("AccessDenied", "explicit deny in a service control policy", "A policy of your AWS organization forbids"),
-        ("AccessDenied", "explicit deny in a resource control policy", "A policy of your AWS organization forbids"),
+        ("AccessDenied", "explicit deny in a service control policy", "A policy of your AWS organisation forbids"),
+        ("AccessDenied", "explicit deny in a resource control policy", "A policy of your AWS organisation forbids"),
         ("AccessDenied", "no permissions boundary allows it", "The permissions boundary of ir-router's workflow role"),
         ("LimitExceeded", "", "IAM allows 10 attached policies"),
         ("AccessDenied", "explicit deny in a session policy", ""),
@@ -173,6 +173,6 @@ def test_given_refused_changes_of_two_principals_when_reported_then_each_is_name
     assert isinstance(error, changes.ChangeRefusedError)
     text = str(error)
     assert [text.count(one) for one in ("arn:a: NOT", "arn:b: NOT", "arn:c: done")] == [1, 1, 1]
-    assert text.count("A policy of your AWS organization forbids this change") == 1
+    assert text.count("A policy of your AWS organisation forbids this change") == 1
     assert text.count("IAM allows 10 attached policies") == 1
     assert "permissions boundary of ir-router's" not in text

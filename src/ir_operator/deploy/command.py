@@ -62,7 +62,7 @@ def _deploy(root: TerraformRoot) -> int:
     if code:
         terminal.line(
             "failed",
-            f"terraform apply failed with exit code {code}; finished changes stay. Fix the error, then deploy again.",
+            f"terraform apply failed with exit code {code}. Completed changes stay. Fix the error, then deploy again.",
             sys.stderr,
         )
         return code

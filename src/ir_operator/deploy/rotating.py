@@ -63,7 +63,7 @@ def _stored_already(previous: str, base_url: str | None) -> OperationError:
     """Return the error for a token that is stored. Reinstalling an app does not change its token."""
     channels = slack_credentials.channels_of(previous, base_url)
     lines = [
-        "This token is stored already, so nothing was changed. To reinstall a Slack app does not change its token.",
+        "This token is stored already, so nothing was changed. Reinstalling a Slack app does not change its token.",
         "To replace a token that may have leaked, in the settings of the Slack app:",
         "  1. OAuth & Permissions, Revoke All OAuth Tokens: the old token ends, and the app leaves its channels.",
         "  2. Install App: copy the new Bot User OAuth Token.",

@@ -112,7 +112,7 @@ def _restore_all(parameters: Parameters, touched: Sequence[Stored], cause: BaseE
     if lost:
         raise RotationBrokenError(
             f"The rotation failed ({_reason(cause)}), and these parameters could not be restored: {', '.join(lost)}. "
-            "Run make rotate again with credentials that belong together."
+            "Run make rotate again, with the token and the signing secret of one app."
         ) from cause
     if isinstance(cause, Exception):
         raise OperationError(f"The rotation failed ({_reason(cause)}). All earlier values are restored.") from cause

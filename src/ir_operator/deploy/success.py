@@ -25,7 +25,7 @@ In order, for this deployment:
    b. Choose Install to Workspace
    c. make rotate TFVARS={tfvars}
    d. In the app's Event Subscriptions, press Retry next to the Request URL
-   e. Confirm the subscription in the e-mail from AWS
+   e. Confirm the subscription in each e-mail from AWS
    f. make verify TFVARS={tfvars}"""
 
 

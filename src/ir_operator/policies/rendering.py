@@ -42,12 +42,12 @@ def policies(role: Role, prefix: str, region: str, key: str | None = None) -> li
     """
     if key is not None and not _KEY.fullmatch(key):
         raise CommandError(
-            f"{key!r} is no ARN of a KMS key, such as arn:aws:kms:us-east-1:123456789012:key/1234abcd-..."
+            f"{key!r} is not the ARN of a KMS key, such as arn:aws:kms:us-east-1:123456789012:key/1234abcd-..."
         )
     if not _PREFIX.fullmatch(prefix):
         raise CommandError(
-            f"{prefix!r} is no name_prefix: 3 to 28 lower-case letters, digits or hyphens. It must begin with a letter "
-            "and end with a letter or digit."
+            f"{prefix!r} is not a valid name_prefix. Use 3 to 28 lower-case letters, digits or hyphens. Begin with a "
+            "letter and end with a letter or digit."
         )
     parts: list[list[Json]] = [[]]
     for statement in _statements(role, prefix, region, key):

@@ -16,7 +16,7 @@ from ir_router.cases.limits import FILE_SIZE_LIMIT
 DELETED = "deleted before it was copied"
 """The reason for a file that was not copied because it no longer exists."""
 
-HIDDEN = "hidden by the limit of Slack's plan"
+HIDDEN = "hidden by the limit of the workspace's Slack plan"
 """The reason for a file that Slack does not show any more on a free plan."""
 
 _MEGABYTE = 1_048_576

@@ -11,10 +11,10 @@ _QUOTA = (
     "AWS opens no more cases, because a quota for cases is reached. Close cases that are finished, or ask your "
     "administrator for a higher quota (Service Quotas console). Then repeat the command"
 )
-_QUOTA_OF_CASE = "AWS accepts no more of these on this case, because a quota is reached"
+_QUOTA_OF_CASE = "AWS rejected the addition, because a quota for this case is reached"
 _CONFLICT = "AWS rejected the change, because the case was closed or changed at the same moment. Check the case first"
 _NOT_ACTIVE = (
-    "AWS Security Incident Response is not active in this account and Region. Ask your administrator to check the "
+    "AWS Security Incident Response is not active in this account and region. Ask your administrator to check the "
     "membership (make verify)"
 )
 

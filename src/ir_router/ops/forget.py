@@ -39,7 +39,11 @@ def run_operation(event: Mapping[str, Any], context: LambdaContext) -> dict[str,
             true=True,
         )
     except ConditionFailedError as conflict:
-        why = "its rows are already erased" if "erased_at" in conflict.row else "it is not closed, or not known"
+        why = (
+            "its rows are already erased"
+            if "erased_at" in conflict.row
+            else "it is not closed, or ir-router does not know it"
+        )
         raise InvalidInputError(f"Case {case_id} cannot be erased: {why}. Close the case first.") from conflict
     audit.append("case_erased", "operator", {"case_id": case_id}, once=f"case_erased {case_id}")
     hint = {"source": "security-ir", "detail-type": "CaseUpdated", "detail": {"caseId": case_id}}

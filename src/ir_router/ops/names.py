@@ -146,7 +146,7 @@ def alarms() -> list[str]:
     return [f"{settings().name_prefix}-{name}" for name in (*functions, *_ALARMS)]
 
 
-def gravest_alarms() -> list[str]:
+def essential_alarms() -> list[str]:
     """Return the alarms of the home region that also notify `alarm_topic`."""
     return [f"{settings().name_prefix}-{name}" for name in _GRAVEST]
 
@@ -163,7 +163,7 @@ def forwarding_topic() -> str:
 
 
 def alarm_topic() -> str:
-    """Return the ARN of the topic for the gravest alarms, which works without the deployment's key."""
+    """Return the ARN of the topic for the essential alarms, which works without the deployment's key."""
     return f"{settings().require('alert_topic_arn').rpartition(':')[0]}:{settings().name_prefix}-alarms"
 
 

@@ -93,7 +93,7 @@ def run_operation(event: Mapping[str, Any], context: LambdaContext) -> dict[str,
         source = known[name]()
         entries += _drain(source, limit - len(entries), deadline)
         left[name] = _left(source)
-    logger.info("replay.completed: failed work was passed on", extra={"entries": len(entries), "left": left})
+    logger.info("replay.completed: failed work was returned", extra={"entries": len(entries), "left": left})
     return {"entries": [asdict(entry) for entry in entries], "left": left}
 
 
@@ -199,7 +199,7 @@ def read(message: MessageTypeDef) -> Handback:
     """Decide where an entry of the failures queue goes. An entry that no part of this deployment wrote is kept."""
     handback = envelopes.read(message["Body"], envelopes.attributes(message))
     if handback.rule and handback.rule not in {rule.name for rule in names.rules()}:
-        return replace(handback, way="keep", why=f"{handback.rule} is no rule of this deployment")
+        return replace(handback, way="keep", why=f"{handback.rule} is not a rule of this deployment")
     return handback
 
 
@@ -224,7 +224,7 @@ def _invoke(queue: str, handback: Handback) -> Outcome:
         return Outcome("kept", queue, handback.what, why=f"no rule of this deployment invokes {handback.target}")
     if handback.payload.get("source") not in ("security-ir", "aws.security-ir"):
         # Records of a queue and scheduled tasks never come back this way.
-        return Outcome("kept", queue, handback.what, why="it is no event of a case or an approval")
+        return Outcome("kept", queue, handback.what, why="it is not an event of a case or an approval")
     aws.invoke_later(handback.target, handback.payload)
     return Outcome("moved", queue, handback.what, to=handback.target)
 

@@ -24,8 +24,8 @@ def checks() -> Iterator[Check]:
     yield from run_checks("alert topic", partial(_topic, "alert topic", topic, home))
     yield from run_checks("alarm topic", partial(_topic, "alarm topic", names.alarm_topic(), home))
     yield from run_checks("alarms", partial(_alarms, "alarms", names.alarms(), topic, home))
-    label = "gravest alarms"
-    yield from run_checks(label, partial(_alarms, label, names.gravest_alarms(), names.alarm_topic(), home))
+    label = "essential alarms"
+    yield from run_checks(label, partial(_alarms, label, names.essential_alarms(), names.alarm_topic(), home))
     if names.forwards():
         there, topic = names.GLOBAL_EVENTS_REGION, names.forwarding_topic()
         label = f"alert topic in {there}"
@@ -50,8 +50,8 @@ def _topic(label: str, arn: str, region: str) -> Iterator[Check]:
         detail = f"a subscription was removed; {confirmed} of {count(len(arns), 'subscription', 'subscriptions')} left"
         detail += "" if confirmed else ", so no recipient gets alerts"
         fix = (
-            "The unsubscribe link in an alert was followed. Run make deploy, then confirm the new subscription so that "
-            "the link has no effect (docs/operations.md, Set up)."
+            "Someone or a mail scanner opened the unsubscribe link in an alert. Run make deploy, then confirm the new "
+            "subscription on the command line (docs/operations.md, Confirm the subscriptions)."
         )
         yield warning(label, detail, fix)
     elif confirmed < len(arns):

@@ -101,7 +101,7 @@ MEANINGS: Mapping[str, Meaning] = {
         "app", "the workspace has its maximum number of channels", f"{_ADMINISTRATOR} to delete channels."
     ),
     "storage_limit_reached": Meaning(
-        "app", "the workspace has no room for more files", f"{_ADMINISTRATOR} to free or add storage for files."
+        "app", "the workspace has no storage left for files", f"{_ADMINISTRATOR} to free or add storage for files."
     ),
     # A person.
     **_all(("users_not_found", "user_not_found"), Meaning("person", "not in this workspace", _ADD)),

@@ -371,7 +371,7 @@ def new_attachment(attachment: Attachment) -> str:
 def attachment_too_large(name: str, size: int, link: str) -> Message:
     """Report an attachment over the size limit, with a link to the case."""
     return _line(
-        f"📎 Attachment {_file(name)} was not copied: it has {size / 1_048_576:.0f} MB, and the limit is 100 MB. "
+        f"📎 Attachment {_file(name)} was not copied: it is {size / 1_048_576:.0f} MB, and the limit is 100 MB. "
         f"Download it from <{link}|the case in the AWS console>."
     )
 

@@ -22,7 +22,7 @@ REASON_LENGTH = 1_000
 _LINE_LENGTH = 400
 # Separates the approval's id and the number of joined events in a button's value.
 _JOINED = "/"
-_NOT_CONTAINED = "NOT contained; without a decision ir-router does nothing"
+_NOT_CONTAINED = "NOT contained until you approve"
 _PAST = {"approve": "Approved", "deny": "Denied"}
 
 Row = Mapping[str, Any]
@@ -70,10 +70,10 @@ def reminder(row: Row, waited: str) -> Message:
         if is_permission(row)
         else f"{until}. Without a decision, the containment stays in place."
     )
-    pending = f"Still waiting for a decision, {waited} after the request: {_line(row['headline'])}"
+    separator = " " if is_permission(row) else ". "  # the headline of a request for permission is a question
     text = (
-        f"{pending}{' ' if is_permission(row) else '. '}{without} "
-        "The buttons are in the approval request earlier in this channel."
+        f"Still waiting for a decision: {_line(row['headline'])}{separator}{without} "
+        f"The request was made {waited} ago. Its buttons are earlier in this channel."
     )
     return Message(text=text, blocks=[section(text), context(_small_print(row))])
 

@@ -30,10 +30,8 @@ DETAIL_TYPE = "ApprovalMessageChanged"
 # A program that deletes every message of the app must not make ir-router repost forever.
 _MOST_RESTORED = 20
 _HEADLINE_LENGTH = 200
-_ROTATE = (
-    "Another holder of the app's bot token did this. Rotate the token now (make rotate). Decisions are safe: the forms "
-    "of Approve and Deny show the facts from the ledger."
-)
+_ROTATE = "Someone else has the app's bot token. Rotate it now (make rotate)."
+_SAFE = "Decisions are safe: the forms of Approve and Deny show the facts from the ledger."
 
 Show = Callable[[str, Deadline], int]
 
@@ -85,7 +83,7 @@ def check(detail: Mapping[str, Any], deadline: Deadline, show: Show) -> None:
         return
     message = _read(slack, channel_id, ts)
     if message is not None:
-        _report(row, slack, f"A message in <#{channel_id}> imitates", "", digest([channel_id, ts]))
+        _report(row, slack, f"In <#{channel_id}>, a message imitates", "", digest([channel_id, ts]))
 
 
 def _check(place: Place, row: Row, slack: Slack, show: Show) -> None:
@@ -119,7 +117,7 @@ def _check(place: Place, row: Row, slack: Slack, show: Show) -> None:
     known = table.get(place.key) or {}
     table.update(place.key, "SET versions = :versions", versions=approval_places.versions_with(known, current))
     if versions and found not in versions and found != current:
-        _report(row, slack, f"The message in <#{channel_id}> was changed:", " ir-router restored it.", found)
+        _report(row, slack, f"In <#{channel_id}>, someone changed", " ir-router restored it.", found)
 
 
 def _read(slack: Slack, channel_id: str, ts: str) -> Mapping[str, Any] | None:
@@ -142,7 +140,7 @@ def _report(row: Row, slack: Slack, what: str, done: str, name: str) -> None:
     channel = settings().security_channel_id or (case_place.channel_id if case_place else "")
     if row.get("case_id"):
         try:
-            text = f"A Slack message about the approval request ({about}) was changed or imitated.{done} {_ROTATE}"
+            text = f'{_ROTATE} The approval request "{about}" was changed or imitated in Slack.{done} {_SAFE}'
             system_comments.write(str(row["case_id"]), f"tampered-{name}", text)
         except IrRouterError as error:
             logger.warning("approval.tampering_not_on_case", extra={"reason": str(error)})
@@ -151,5 +149,5 @@ def _report(row: Row, slack: Slack, what: str, done: str, name: str) -> None:
     key = keys.deduplication(f"APPROVAL-MESSAGE#TAMPERED#{name}")
     taken = claims.take(key, settle_after=slack.deadline.settle_after)
     if isinstance(taken, claims.Claim):
-        lines = [f"🚨 *{what} the approval request about {escape(about)}.*{done}", _ROTATE]
+        lines = [f"🚨 *{_ROTATE}*", f'{what} the approval request "{escape(about)}".{done} {_SAFE}']
         posting.post(slack, channel, taken, Message(text=" ".join(lines), blocks=sections(lines)))

@@ -156,7 +156,7 @@ def _report_security_channel(row: Row, error: RefusedError, deadline: Deadline) 
     cause = ": ".join(filter(None, (str(error), meaning.words)))
     failure = failures.Failure(
         name=name,
-        what=f"The security channel ({channel_id}) does not show the requests for a decision: {cause}.",
+        what=f"The security channel ({channel_id}) cannot show approval requests: {cause}.",
         fix=f"{meaning.fix} Until then, decide in the channel of this case.".strip(),
         retried=True,
         error_id=failures.first_error_id(case_id, name, error_id("sync-error")),

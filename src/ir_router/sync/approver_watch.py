@@ -63,9 +63,9 @@ def group_members(slack: Slack, group: str) -> Sequence[str]:
 
 def _report(slack: Slack, number: int, added: Sequence[str], removed: Sequence[str]) -> None:
     logger.warning("approvers.changed", extra={"added": len(added), "removed": len(removed)})
-    head = "⚠️ *The users who may decide about containments changed.* If you did not expect this, check who changed it."
+    head = "⚠️ *The list of approvers changed.* If you did not expect this, find out who changed it."
     lines = [head]
-    lines += [f"*Added*  {_listed(added)}. They cannot decide about requests that wait already."] if added else []
+    lines += [f"*Added*  {_listed(added)}. They cannot decide about requests that are already open."] if added else []
     lines += [f"*Removed*  {_listed(removed)}"] if removed else []
     details = {"added": list(added), "removed": list(removed)}
     access_changes.report(slack, "approvers_changed", str(number), details, lines)

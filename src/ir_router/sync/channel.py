@@ -49,7 +49,7 @@ _UNAVAILABLE: Mapping[str, tuple[str, str]] = {
     ),
     "deleted": (
         "the channel was deleted",
-        "ir-router creates a new one. If new ones are deleted too, it stops: use the case in the AWS console.",
+        "ir-router creates a new channel. If new ones are deleted too, it stops. Then use the case in the AWS console.",
     ),
 }
 

@@ -188,7 +188,7 @@ class FileFromSlack:
         except RefusedError as error:
             if error.service != _SERVICE or error.code != "ServiceQuotaExceededException":
                 raise
-            raise _StaysInSlackError(_FULL, "the case has no room for it") from error
+            raise _StaysInSlackError(_FULL, "the case has its maximum of attachments") from error
 
     def _may_be_incomplete(self, claim: Claim, present: Attachment) -> bool:
         """Whether an earlier attempt's upload may not have arrived.
@@ -204,7 +204,7 @@ class FileFromSlack:
         if closed:
             raise _StaysInSlackError("the case is closed.", "the case is closed")
         if attachments >= ATTACHMENT_LIMIT:
-            raise _StaysInSlackError(_FULL, "the case has no room for it")
+            raise _StaysInSlackError(_FULL, "the case has its maximum of attachments")
         size = int(file.get("size") or 0)
         if size > FILE_SIZE_LIMIT:
             raise _too_large(size)
@@ -212,18 +212,18 @@ class FileFromSlack:
             self._wait_while_young(claim, f"its mode is {file['mode']}")
             if file["mode"] == "tombstone":
                 raise _deleted()
-            raise _StaysInSlackError("Slack hides it because of the limit of its plan.", file_lines.HIDDEN)
+            raise _StaysInSlackError("Slack hides it because of the limit of the workspace's plan.", file_lines.HIDDEN)
         if size < 1:
             self._wait_while_young(claim, "its size is 0")
         if not files.download_url(file):
             self._wait_while_young(claim, "it has no URL")
-            raise _unreadable(size, "Slack names no URL for its content")
+            raise _unreadable(size, "Slack returns no URL for its content")
 
     def _stream(self, claim: Claim, file: dict[str, Any], listed_name: str | None) -> _Copied:
         """Copy the bytes. For a listed attachment they go to the address of the attempt that created it."""
         url = files.download_url(file)
         if not url:
-            raise NotReadyError("Slack names no URL for the file")
+            raise NotReadyError("Slack returns no URL for the file")
         transfer.check_slack_host(url)
         number = int(claim.row.get("upload", 1)) if listed_name else claim.attempt
         if number != int(claim.row.get("upload", 1)):
@@ -305,7 +305,7 @@ class FileFromSlack:
 def _too_large(size: int) -> _StaysInSlackError:
     megabytes = f"{size / _MEGABYTE:.0f} MB"
     return _StaysInSlackError(
-        f"it has {megabytes}, and a case accepts at most 100 MB per file. Split it, or post a link.",
+        f"it is {megabytes}, and a case accepts at most 100 MB per file. Split it, or post a link.",
         f"{megabytes}, more than a case accepts",
     )
 

@@ -53,8 +53,8 @@ def report(incident: Incident, event: Mapping[str, Any], name: str, handled: Row
     headline = f"The finding about {approval['who']} continues after its denial"
     text = wording.lines(
         f"{headline}: GuardDuty now counts {count} occurrences.",
-        f"{by} denied it at {wording_decisions.at(approval['decided_at'])}, so ir-router contained nothing again. "
-        "Check whether the denial is still right. If it is not, contain the principal by hand.",
+        f"{by} denied it at {wording_decisions.at(approval['decided_at'])}, so ir-router did not contain it "
+        "again. Check whether the denial is still right. If it is not, contain the principal by hand.",
         "",
         *wording.facts(incident),
         f"Case: {approval['case_id']}" if approval.get("case_id") else "",

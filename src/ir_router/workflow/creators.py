@@ -79,7 +79,7 @@ def _does(creator: Principal) -> str:
     change, before = "attaches the deny policy and disables its access keys", ""
     if creator["kind"] == "role":
         change = "attaches the deny policy, so that all its sessions and everything that uses the role stop"
-        before = " For a role that AWS services assume, it requests a permission first."
+        before = " For a role that AWS services assume, it requests permission first."
     return f"contains {who}: {change}. ir-router then sends a separate approval request about {who}.{before}"
 
 

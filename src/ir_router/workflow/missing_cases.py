@@ -111,7 +111,7 @@ def _open(row: Row) -> None:
     if current.get("last_comment"):
         _comment(case_id, execution, str(current["last_comment"]))
     table.update(keys.missing_case(execution), "SET connected = :connected", connected=True)
-    logger.info("case.opened: there is room again", extra={"case_id": case_id})
+    logger.info("case.opened: the quota allows it now", extra={"case_id": case_id})
 
 
 def _comment(case_id: str, execution: str, text: str) -> None:

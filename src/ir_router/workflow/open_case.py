@@ -29,13 +29,13 @@ from ir_router.workflow.outcomes import OUTCOMES, CaseEffect
 # Without a membership in the account there are no cases; everything else works.
 _NO_MEMBERSHIP = frozenset({"SecurityIncidentResponseNotActiveException"})
 _MEMBERSHIP = (
-    "There is no case, because this account has no active membership of AWS Security Incident Response in this Region. "
+    "There is no case, because this account has no active membership of AWS Security Incident Response in this region. "
     "Check the membership in the console of the service, or run make verify."
 )
 _QUOTA = (
     "There is no case yet, because a quota for cases of AWS Security Incident Response is reached. Close cases that "
     "are finished, or request a higher quota in the Service Quotas console. ir-router opens the case within 15 minutes "
-    "after there is room."
+    "after the quota allows it."
 )
 _INVALID = "ValidationException"
 # Events that join an incident are reported one by one up to this number, then counted for an hour.

@@ -67,8 +67,8 @@ def remedy(error: str, reason: str) -> str:
     """Return the advice for the operator: another obstacle, or a step to take first. May be empty."""
     if any(policy in reason for policy in _OF_ORGANISATION):
         return (
-            "A policy of your AWS organization forbids this change, so it also stops you in this account. Ask the "
-            "administrators of the organization to lift it for this principal now."
+            "A policy of your AWS organisation forbids this change, so it also stops you in this account. Ask the "
+            "administrators of the organisation to lift it for this principal now."
         )
     if "permissions boundary" in reason:
         return "The permissions boundary of ir-router's workflow role forbids this change. Act with another role."

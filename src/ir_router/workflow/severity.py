@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ir_router.workflow.detections import SEVERITIES, Detection
 from ir_router.workflow.incident import Action, Principal, Quiet, Severity, Whom
 
-_QUIET: Mapping[Quiet, str] = {"sample": "SAMPLE finding: {title}", "closed": "AWS closed its event: {title}"}
+_QUIET: Mapping[Quiet, str] = {"sample": "SAMPLE finding: {title}", "closed": "Closed by AWS: {title}"}
 
 
 @dataclass(frozen=True)

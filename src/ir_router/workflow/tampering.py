@@ -44,7 +44,7 @@ def contained_target(
         if int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)) >= 500:
             raise
         code = error.response["Error"]["Code"]
-        logger.warning("containment.target_not_read: the event counts as any other", extra={"code": code})
+        logger.warning("containment.target_not_read: the event is handled like any other", extra={"code": code})
         return None
     row = containments.get(principal["arn"]) if principal else None
     if row is None or "incident" not in row or "contained_at" not in row:

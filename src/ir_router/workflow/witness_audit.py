@@ -30,7 +30,7 @@ def run_task(_task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     text = (
         f"The audit of ir-router ends with this hash:\n\n{found}\n({place})\n\n"
         "Keep this e-mail. If the record in the ledger has another hash, someone changed the audit. `ir-router audit` "
-        "verifies the records up to it."
+        "verifies the records up to this one."
     )
     # A crash between the two sends the e-mail again, with the same alert id.
     notices.alert(f"audit-{head['month']}-{head['sequence']}", "LOW", f"Audit of ir-router on {day}", text)

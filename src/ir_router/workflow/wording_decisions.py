@@ -212,7 +212,11 @@ def decision_lines(containment: ContainmentResult) -> list[str]:
         f"Approve: {_approve_does(contained_parts(containment))}",
         f"Deny: {deny_does(contained_parts(containment))}",
         "How: use the buttons in Slack, or run aws lambda invoke with the token from the queue (docs/containment.md).",
-        *(f"contain_creator: {one['does']}" for one in containment.get("creators", {}).values() if "does" in one),
+        *(
+            f"Creator (decision contain_creator): {one['does']}"
+            for one in containment.get("creators", {}).values()
+            if "does" in one
+        ),
     ]
 
 
