@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ir_router import aws
-from ir_router.cases.models import Case, Person
+from ir_router.cases.models import Case, CaseRow, Person
 from ir_router.errors import RefusedError, RetryLaterError, UncertainError
 from ir_router.security_ir import gateway
 
@@ -35,8 +35,8 @@ FUNCTIONS = [
         lambda: gateway.list_cases("page-2"),
         "ListCases",
         {"maxResults": 25, "nextToken": "page-2"},
-        {"nextToken": "page-3"},
-        ([], "page-3"),
+        {"nextToken": "page-3", "items": [{"caseId": "1"}]},
+        ([CaseRow(case_id="1")], "page-3"),
     ),
     Function(lambda: gateway.get_case("1"), "GetCase", {"caseId": "1"}, CASE, Case(case_id="1", **CASE)),  # type: ignore[arg-type]
     Function(lambda: gateway.tags(ARN), "ListTagsForResource", {"resourceArn": ARN}, {"tags": {"a": "b"}}, {"a": "b"}),
