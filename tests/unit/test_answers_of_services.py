@@ -1,4 +1,4 @@
-"""Answers of S3, Slack's file hosts, AWS and EventBridge: what each status, code and body means for the caller."""
+"""Read the answers of S3, of the file hosts of Slack, of AWS and of EventBridge, with every status and code."""
 
 from __future__ import annotations
 

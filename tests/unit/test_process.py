@@ -1,4 +1,4 @@
-"""What every function does: recognise the event, log, measure, and keep to its deadline."""
+"""Steps of every function: recognise the event, log, measure, and keep to the deadline."""
 
 from __future__ import annotations
 

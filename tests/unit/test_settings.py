@@ -10,7 +10,7 @@ import pytest
 from ir_router.errors import NotConfiguredError
 from ir_router.settings import from_environment, strings
 
-# Setting -> variable, a value of it, what that becomes, and the default.
+# Setting -> variable, a text of it, the value that ir-router reads, and the default.
 SETTINGS: dict[str, tuple[str, str, Any, Any]] = {
     "routes": ("IR_ROUTES", "poll, webhook", frozenset({"poll", "webhook"}), frozenset()),
     "name_prefix": ("IR_NAME_PREFIX", "acme", "acme", "security-incident"),
