@@ -80,8 +80,14 @@ class CoverageMap:
         return float(sum(self.tests[name]["seconds"] for name in names))
 
     def covering(self, mutant: Mutant) -> list[str]:
-        """The tests that run the mutated lines, the most specific first: one that runs few lines, from each file."""
-        return self._in_order(self._running(mutant.file, mutant.lines) or self._reading(mutant), mutant.file)
+        """The tests that run the mutated lines, the most specific first: one that runs few lines, from each file.
+
+        A statement that runs at import is recorded for the one test that imported the module, so its readers count.
+        """
+        found = self._running(mutant.file, mutant.lines)
+        if mutant.name or not found:
+            found |= self._reading(mutant)
+        return self._in_order(found, mutant.file)
 
     def _running(self, file: str, lines: Iterable[int]) -> set[str]:
         return set().union(*(self._by_line.get((file, line), set()) for line in lines))
