@@ -135,7 +135,7 @@ def test_given_a_file_with_lines_in_its_media_type_when_shared_then_it_is_copied
 
 
 def test_given_halves_of_characters_in_an_event_when_read_then_they_are_replaced_and_the_event_is_handled_once(
-    world: World,
+    world: World, machine: StateMachine
 ) -> None:
     event = incidents.exposed("AKIABACKDOOR00000001")
     event["detail"]["eventArn"] += "\ud800"
