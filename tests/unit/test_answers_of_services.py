@@ -23,7 +23,7 @@ from ir_router.settings import settings
 class Response:
     """A response of a file host with these headers and this body. `read` can break off with an error."""
 
-    def __init__(self, status: int = 200, body: bytes = b"", breaks: bool = False, **headers: str) -> None:
+    def __init__(self, status: int = 200, body: bytes = b"", breaks: bool = False, **headers: Any) -> None:
         self.status, self._body, self._breaks = status, io.BytesIO(body), breaks
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
         self.closed = 0
@@ -91,7 +91,8 @@ def s3_error(code: str, message: str = "") -> bytes:
 def test_given_a_rejection_that_passes_when_a_file_is_carried_then_it_is_retried_after_the_wait(
     monkeypatch: pytest.MonkeyPatch, status: int, body: bytes, code: str
 ) -> None:
-    for headers, seconds in (({}, 5), ({"Retry_After": "70"}, 70), ({"Retry_After": "soon"}, 5)):
+    cases: list[tuple[dict[str, Any], float]] = [({}, 5), ({"Retry_After": "70"}, 70), ({"Retry_After": "soon"}, 5)]
+    for headers, seconds in cases:
         response = Response(status, body, **headers)
         with pytest.raises(RetryLaterError) as error:
             download(monkeypatch, response)
@@ -147,7 +148,8 @@ def test_given_a_download_when_it_begins_then_its_bytes_are_asked_for_as_they_ar
 def test_given_headers_when_a_download_is_opened_then_length_and_type_are_theirs(
     header: str | None, length: int | None
 ) -> None:
-    response: Any = Response(**({} if header is None else {"Content_Length": header}))
+    named: dict[str, Any] = {} if header is None else {"Content_Length": header}
+    response: Any = Response(**named)
     source = transfer.Download("Slack", response)
     assert (source.length, source.content_type) == (length, "application/octet-stream")
     typed: Any = Response(Content_Type="text/plain")
@@ -157,7 +159,7 @@ def test_given_headers_when_a_download_is_opened_then_length_and_type_are_theirs
 def test_given_a_body_without_length_when_measured_then_it_is_stored_up_to_the_limit() -> None:
     body = bytes(range(256)) * 512  # two pieces
 
-    def source(**headers: str) -> Any:
+    def source(**headers: Any) -> Any:
         response: Any = Response(200, body, **headers)
         return transfer.Download("Slack", response)
 
@@ -361,7 +363,7 @@ def test_given_events_when_published_then_ten_in_a_call_and_each_failure_is_coun
         calls.append(Entries)
         if len(calls) == 1:
             return {"Entries": [{"EventId": "1"}, {"ErrorCode": "ThrottlingException"}]}
-        raise ClientError({"Error": {} if len(calls) == 3 else {"Code": "InternalFailure"}}, "PutEvents")  # type: ignore[typeddict-item]
+        raise ClientError({"Error": {} if len(calls) == 3 else {"Code": "InternalFailure"}}, "PutEvents")
 
     monkeypatch.setattr(aws, "client", {"events": SimpleNamespace(put_events=put_events)}.__getitem__)
     monkeypatch.setenv("IR_EVENT_BUS_NAME", "bus")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ir_router import aws, clock, deadline, denials, handler, observability, router, unicode
+from ir_router import __version__, aws, clock, deadline, denials, handler, observability, router, unicode
 from ir_router.deadline import Deadline
 from ir_router.errors import OutOfTimeError, RefusedError, RetryLaterError, UncertainError, error_id
 from ir_router.settings import settings
@@ -147,14 +147,16 @@ def test_given_a_logger_when_made_then_its_lines_name_service_version_and_reques
     monkeypatch.setattr(observability, "_request_id", ["before"])
     observability._powertools_logger.cache_clear()
     observability.logger.error("cold.start")
-    made = observability.logger.registered_formatter.log_format
-    assert (made["service"], made["version"]) == ("ir-router", observability.__version__)
+    formatter: Any = observability.logger.registered_formatter
+    made = formatter.log_format
+    assert (made["service"], made["version"]) == ("ir-router", __version__)
     assert made["function_request_id"] == "before"
 
     observability.correlate("case 1")
     assert made["correlation_id"] == "not an id"
     observability.begin_invocation(SimpleNamespace(aws_request_id="after"))
-    now = observability.logger.registered_formatter.log_format
+    formatter = observability.logger.registered_formatter
+    now = formatter.log_format
     assert now.get("function_request_id") == "after"
     assert now.get("correlation_id") is None
     observability.begin_invocation(object())

@@ -38,7 +38,7 @@ FUNCTIONS = [
         {"nextToken": "page-3", "items": [{"caseId": "1"}]},
         ([CaseRow(case_id="1")], "page-3"),
     ),
-    Function(lambda: gateway.get_case("1"), "GetCase", {"caseId": "1"}, CASE, Case(case_id="1", **CASE)),  # type: ignore[arg-type]
+    Function(lambda: gateway.get_case("1"), "GetCase", {"caseId": "1"}, CASE, Case(case_id="1", **CASE)),
     Function(lambda: gateway.tags(ARN), "ListTagsForResource", {"resourceArn": ARN}, {"tags": {"a": "b"}}, {"a": "b"}),
     Function(lambda: gateway.tag(ARN, {"a": "b"}), "TagResource", {"resourceArn": ARN, "tags": {"a": "b"}}, {}, None),
     Function(lambda: gateway.comments("1"), "ListComments", {"caseId": "1", "maxResults": 25}, {}, []),
