@@ -148,7 +148,7 @@ def test_given_the_command_line_when_the_creator_is_contained_twice_then_it_is_o
     assert first["status"] == "creator_requested"
     assert first["message"].startswith("ir-router now contains user mallory: attaches the deny policy")
     assert second["status"] == "creator_requested_before"
-    assert "Already requested by ann (name as given at the command line)" in second["message"]
+    assert "Already requested by ann (name given on the command line)" in second["message"]
     assert len(machine.executions) == 2
     assert decide(world, token, "contain_creator", creator="eve")["status"] == "unknown_creator"
     assert len(asked(world)) == 1  # the creator has its own request

@@ -82,7 +82,7 @@ def test_given_an_untouched_containment_when_approved_then_the_deny_policy_was_r
     assert execution.status == "SUCCEEDED"
     first = final_alert(world).splitlines()[0]
     assert first == (
-        f"Approved by jane (name as given at the command line): user backdoor - key {key} deleted "
+        f"Approved by jane (name given on the command line): user backdoor - key {key} deleted "
         "(verified); the deny policy stays in place (verified) until you release it"
     )
 
@@ -246,7 +246,7 @@ def test_given_two_principals_of_which_one_is_left_out_when_approved_then_the_fi
     assert (execution.status, execution.error) == ("FAILED", "SomethingUndone")
     first = final_alert(world).splitlines()[0]
     assert first.startswith(
-        "Approved by jane (name as given at the command line). NOT done: containment of user mallory. Do "
+        "Approved by jane (name given on the command line). NOT done: containment of user mallory. Do "
         f"these steps by hand now. user backdoor - key {key} deleted (verified)"
     )
 

@@ -56,7 +56,7 @@ def test_given_facts_of_any_length_when_shown_then_both_answers_are_shown_and_no
     ("via", "shown_behind"),
     [
         ("slack", ","),
-        ("cli", " (name as given at the command line),"),
+        ("cli", " (name given on the command line),"),
         ("step_functions", " (who sent the decision directly to Step Functions),"),
     ],
 )

@@ -52,7 +52,7 @@ SLACK: Final = "slack"
 STEP_FUNCTIONS: Final = "step_functions"
 # Added to a name that nothing verifies.
 STATED = {
-    CLI: " (name as given at the command line)",
+    CLI: " (name given on the command line)",
     STEP_FUNCTIONS: " (who sent the decision directly to Step Functions)",
 }
 WAIT_SECONDS = 86_400
