@@ -121,6 +121,7 @@ def test_given_a_full_account_when_deployed_first_then_each_refusal_states_its_f
     refused = run(terraform_apply, clone, environment)
     assert refused.returncode != 0
     assert "set manage_api_gateway_account = true" in refused.stderr, refused.stderr
+    assert "StartAt" not in refused.stdout, "the plan prints the state machine in full"
 
     set_role_of_api_logs(emulator, role)
     answer = run(terraform_apply, clone, environment)
