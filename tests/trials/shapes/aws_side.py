@@ -211,7 +211,7 @@ class AwsSide:
             instead = answer.get("else_answers") or {"http_status": 403, "code": "SignatureDoesNotMatch"}
             document = f"<Error><Code>{instead.get('code')}</Code><Message>{', '.join(missed)}</Message></Error>"
             return _raw(int(instead.get("http_status", 403)), document, {"Content-Type": "application/xml"})
-        if status < 400 and status != 0:
+        if 0 < status < 300:
             response = real(local)
             if answer.get("answer_lost"):
                 raise urllib3.exceptions.ProtocolError("Connection aborted.", ConnectionResetError())
