@@ -220,7 +220,7 @@ def test_given_an_incident_when_people_act_with_their_policies_only_then_it_is_d
         states = cloud.client("stepfunctions")
         wait_for(lambda: states.describe_execution(**execution)["status"] == "SUCCEEDED")
         assert iam.list_access_keys(UserName="backdoor")["AccessKeyMetadata"] == []
-        release = {"principal": request["containment"]["principals"][0]["principal"]["arn"], "reason": "done"}
+        release = {"principal": request["containment"]["principals"][0]["principal"], "reason": "done"}
         analyst.invoke("workflow", {"task": "release", "released_by": "your-name", **release})
     assert iam.list_attached_user_policies(UserName="backdoor")["AttachedPolicies"] == []
 
