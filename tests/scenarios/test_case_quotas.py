@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ir_router.errors import RefusedError, RetryLaterError, UncertainError
 from ir_router.ledger import approvals
 from ir_sandbox.security_ir import Settings
 from tests.support.world import World
@@ -121,6 +122,7 @@ def test_given_another_refusal_of_the_case_when_contained_then_alert_and_request
     world: World, machine: StateMachine, code: str
 ) -> None:
     world.security_ir.faults.refuse(code, "CreateCase", times=None)
+    world.unexpected.allow(RefusedError, RetryLaterError, UncertainError)
 
     execution, _ = contain(world, machine)
 
