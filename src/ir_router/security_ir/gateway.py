@@ -240,13 +240,16 @@ def download_url(case_id: str, attachment_id: str) -> str:
 def _all(
     operation: str, model: type[_Item], page: Callable[[SecurityIncidentResponseClient, dict[str, str]], Any]
 ) -> list[_Item]:
-    """Return the items of all pages."""
+    """Return the items of all pages. Raises UncertainError if a page's token is that of the page before."""
     items: list[_Item] = []
     more: dict[str, str] = {}
     while True:
         with _calling(operation) as client:
             answer = page(client, more)
             items += [model.model_validate(item) for item in answer.get("items", [])]
-        if not answer.get("nextToken"):
+        token = answer.get("nextToken")
+        if not token:
             return items
-        more = {"nextToken": answer["nextToken"]}
+        if token == more.get("nextToken"):
+            raise UncertainError(_SERVICE, operation, "a repeated page token")
+        more = {"nextToken": token}
