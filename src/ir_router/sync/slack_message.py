@@ -297,7 +297,7 @@ def _author(message: Mapping[str, Any], names: Names) -> str:
 
 
 def _name_in_profile(message: Mapping[str, Any]) -> str:
-    """Return the name that Slack sends with the message of a user whom users.info does not show to the app.
+    """Return the name that Slack sends with the message. It is for users that users.info does not show to the app.
 
     https://github.com/slackapi/java-slack-sdk (`Message.UserProfile`)
     """
