@@ -310,6 +310,21 @@ def note_comment(approval_id: str, comment_hash: str) -> bool:
     return True
 
 
+def forget_people(approval_id: str) -> None:
+    """Erase the users whom an approval names, and the reason. Does nothing while the approval is open."""
+    try:
+        table.update(
+            keys.approval(approval_id),
+            "SET analyst = :analyst REMOVE notes, approvers, last_approvers, owners, owner_ids, owners_looked_up",
+            "#state IN (:delivered, :expired)",
+            analyst={"name": "a user whose data was erased"},
+            delivered=DELIVERED,
+            expired=EXPIRED,
+        )
+    except ConditionFailedError:
+        return
+
+
 def principals_of(row: Mapping[str, Any]) -> list[str]:
     """Return the ARNs of the principals that the approval's decision covers: its own first, then those that joined."""
     own = [str(arn) for arn in row.get("principals", [])]
