@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import boto3
 import pytest
@@ -138,6 +139,6 @@ def test_given_no_person_when_forgotten_then_it_is_refused(world: World) -> None
         world.invoke("operations", {"task": "forget", "person": "jane"})
 
 
-def all_approvals() -> list[dict[str, object]]:
+def all_approvals() -> list[Any]:
     items = boto3.resource("dynamodb").Table("ledger").scan()["Items"]
     return [row for row in items if str(row["PK"]).startswith("APPROVAL#")]
