@@ -110,7 +110,7 @@ def _is_named(named: set[str], case_id: str) -> bool:
     """Return whether a row of the case names the person."""
     for row in table.query(keys.case(case_id).pk):
         text = json.dumps(row, default=str, ensure_ascii=False).casefold()
-        if any(re.search(rf"(?<![\w.+-]){re.escape(name)}(?![\w-])", text) for name in named):
+        if any(re.search(rf"(?<![\w.+-]){re.escape(name)}(?![\w-]|\.\w)", text) for name in named):
             return True
     return False
 
