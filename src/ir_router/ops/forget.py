@@ -43,11 +43,11 @@ def run_operation(event: Mapping[str, Any], context: LambdaContext) -> dict[str,
         return _forget_person(event, of_invocation(context, reserve=_RESERVE_SECONDS))
     case_id = case_id_of(event)
     _mark(case_id)
-    audit.append("case_erased", "operator", {"case_id": case_id}, once=f"case_erased {case_id}")
     return aws.invoke(names.function("sync"), _hint(case_id), seconds=RUN_SECONDS)
 
 
 def _mark(case_id: str) -> None:
+    """Let -sync erase the rows of a case, and record that. Raises InvalidInputError if the case is not closed."""
     try:
         # Only this mark lets -sync erase rows before the end of the retention.
         table.update(
@@ -60,6 +60,7 @@ def _mark(case_id: str) -> None:
     except ConditionFailedError as conflict:
         why = "its rows are already erased" if "erased_at" in conflict.row else "it is not closed, or not known"
         raise InvalidInputError(f"Case {case_id} cannot be erased: {why}. Close the case first.") from conflict
+    audit.append("case_erased", "operator", {"case_id": case_id}, once=f"case_erased {case_id}")
 
 
 def _hint(case_id: str) -> dict[str, Any]:
