@@ -5,7 +5,31 @@ locals {
 
   # ir-router never contains its own roles, even if an event names them.
   own_role_arns        = [for role in local.own_roles : "arn:${local.partition}:iam::${local.account}:role/${role}"]
-  protected_principals = concat(var.protected_principals, local.own_role_arns)
+  protected_principals = concat(local.protected_arns, local.own_role_arns)
+
+  # Exact ARNs for each entry. Later, a user or role whose name matches an entry with `*` is not protected: otherwise a user
+  # who can create one could give it such a name. Names are unique in an account, whatever their path.
+  principals_by_name = {
+    for arn in flatten([data.aws_iam_users.all[*].arns, data.aws_iam_roles.all[*].arns]) :
+    join("", regex("^(arn:[^:]+:iam::[0-9]+:(?:user|role)/)(?:.*/)?([^/]+)$", arn)) => arn
+  }
+  protected_patterns = {
+    for entry in var.protected_principals :
+    entry => "^${replace(replace(entry, "/([.+?()\\[\\]{}|^$])/", "\\$1"), "*", ".*")}$" if strcontains(entry, "*")
+  }
+  protected_entries = {
+    for entry in var.protected_principals : entry => sort(distinct([
+      for named, arn in local.principals_by_name : arn
+      if entry == arn || entry == named || anytrue([
+        for text in [arn, named] : can(regex(local.protected_patterns[entry], text)) if strcontains(entry, "*")
+      ])
+    ]))
+  }
+  # An exact entry that matches no principal stays: it protects the principal with this ARN as soon as it exists.
+  protected_arns = distinct(flatten([
+    for entry in var.protected_principals :
+    length(local.protected_entries[entry]) > 0 || strcontains(entry, "*") ? local.protected_entries[entry] : [entry]
+  ]))
 
   changes_of_principals = [
     "iam:AttachRolePolicy",
@@ -17,7 +41,7 @@ locals {
   ]
 
   # 25 ARNs of 200 characters fit into a managed policy (6,144 characters), and 8 policies below the quota of a role (10).
-  protected_parts = { for index, arns in chunklist(var.protected_principals, 25) : tostring(index + 1) => arns }
+  protected_parts = { for index, arns in chunklist(local.protected_arns, 25) : tostring(index + 1) => arns }
 
   # The lists do not fit into the environment of a function, so the workflow reads them from this row of the ledger.
   # The environment has its digest, so a change starts new processes, which read the new row.
@@ -98,6 +122,14 @@ locals {
   )
 }
 
+data "aws_iam_users" "all" {
+  count = length(var.protected_principals) > 0 ? 1 : 0
+}
+
+data "aws_iam_roles" "all" {
+  count = length(var.protected_principals) > 0 ? 1 : 0
+}
+
 # Policies of their own, because a role has at most 10,240 characters of inline policies.
 resource "aws_iam_policy" "protected" {
   for_each = local.protected_parts
@@ -114,6 +146,13 @@ resource "aws_iam_policy" "protected" {
       Resource = each.value
     }]
   })
+
+  lifecycle {
+    precondition {
+      condition     = length(local.protected_arns) <= 200
+      error_message = "protected_principals protects more than 200 users and roles of the account. Use narrower entries."
+    }
+  }
 }
 
 resource "aws_iam_role_policy_attachment" "protected" {
@@ -127,5 +166,9 @@ resource "aws_dynamodb_table_item" "lists" {
   table_name = aws_dynamodb_table.ledger.name
   hash_key   = "PK"
   range_key  = "SK"
-  item       = jsonencode(merge({ PK = { S = "CONFIG#lists" }, SK = { S = "META" } }, { for name, list in local.lists : name => { S = list } }))
+  item = jsonencode(merge(
+    { PK = { S = "CONFIG#lists" }, SK = { S = "META" } },
+    { for name, list in local.lists : name => { S = list } },
+    { protected_entries = { S = jsonencode(local.protected_entries) } }, # for verify
+  ))
 }

@@ -69,3 +69,8 @@ output "key_policy" {
   description = "Key policy that your own encryption key needs if you set kms_key_arn."
   value       = jsonencode(local.key_policy)
 }
+
+output "protected_principals" {
+  description = "The users and roles that each entry of protected_principals protects. An empty list protects none: correct the entry, or plan again when the principal exists."
+  value       = local.protected_entries
+}

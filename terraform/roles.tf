@@ -21,7 +21,7 @@ locals {
       Approvals = { rows = "APPROVAL#*", actions = ["GetItem", "UpdateItem"] }
     }
     operations = {
-      Cases    = { rows = "CASE#*", actions = ["GetItem", "PutItem", "UpdateItem"] }
+      Cases    = { rows = "CASE#*", actions = ["GetItem", "PutItem", "Query", "UpdateItem"] }
       Messages = { rows = "DEDUP#*", actions = ["PutItem", "UpdateItem"] }
       Audit    = { rows = "AUDIT#*", actions = ["GetItem", "PutItem"] }
       Config   = { rows = "CONFIG#*", actions = ["GetItem"] }

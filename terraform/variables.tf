@@ -350,7 +350,7 @@ variable "containment_mode" {
 
 variable "protected_principals" {
   type        = list(string)
-  description = "Users and roles that are never contained, for example break-glass accounts: full IAM ARNs, `*` allowed. The code refuses to contain them, and an IAM policy denies it."
+  description = "Users and roles that are never contained, for example break-glass accounts: full IAM ARNs. An entry with `*` protects the principals that exist when you plan. It does not protect principals that are created later. The code refuses to contain them, and an IAM policy denies it."
   default     = []
 
   validation {

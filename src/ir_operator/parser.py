@@ -80,6 +80,11 @@ def _resync_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("case_id", help="id of the case")
 
 
+def _forget_options(parser: argparse.ArgumentParser) -> None:
+    _deployment_options(parser)
+    parser.add_argument("case_or_person", help="id of a closed case, or a Slack user id or e-mail address")
+
+
 def _no_options(parser: argparse.ArgumentParser) -> None:
     """The sub-command has none."""
 
@@ -112,7 +117,7 @@ COMMANDS = {
     "rotate": _Command("store new Slack credentials, then verify", "ir_operator.deploy.command", _rotate_options),
     "replay": _Command("return failed work to its queue or function", "ir_operator.deploy.command", _replay_options),
     "resync": _Command("synchronise one case now", "ir_operator.deploy.command", _resync_options),
-    "forget": _Command("erase the rows of one closed case", "ir_operator.deploy.command", _resync_options),
+    "forget": _Command("erase the rows of closed cases", "ir_operator.deploy.command", _forget_options),
     "audit": _Command("verify the chain of the audit records", "ir_operator.deploy.command", _deployment_options),
     "backtest": _Command("run recorded events through the detections", "ir_operator.backtest", _backtest_options),
     "policies": _Command("print the IAM policies of a role", "ir_operator.policies.command", _policies_options),

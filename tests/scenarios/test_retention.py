@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+import boto3
 import pytest
 
 from ir_router.errors import InvalidInputError
 from ir_router.ledger import keys, table
 from ir_router.sync.retention import NEVER
+from ir_sandbox.slack.people import Person
 from tests.support.world import World
-from tests.trials.world.incidents import audit_actions
+from tests.trials.world.incidents import asked, audit_actions, audit_rows, contain, decide
+from tests.trials.world.state_machine import StateMachine
 
 DAY = 86_400
 TITLE = "Suspicious API Activity Detected"
@@ -83,3 +87,58 @@ def test_given_an_open_case_when_forgotten_then_it_is_refused(world: World) -> N
             world.invoke("operations", {"task": "forget", "case_id": wanted})
     world.live(1)
     assert len(rows(world, case_id)) > 1
+
+
+@pytest.mark.parametrize("person", ["jane.smith@example.com", "JANE.SMITH@example.com", "slack id"])
+def test_given_a_person_in_closed_and_open_cases_when_forgotten_then_only_the_closed_ones_are_erased(
+    world: World, jane: Person, closed: str, person: str
+) -> None:
+    watchers = [{"email": "jane.smith@example.com", "name": "Jane", "jobTitle": "Analyst"}]
+    still_open, unrelated = world.create_case(watchers=watchers), world.create_case()
+    world.settle()
+    world.security_ir.call("CloseCase", {"caseId": unrelated})
+    world.live(2)
+
+    answer = world.invoke("operations", {"task": "forget", "person": jane.id if person == "slack id" else person})
+    world.live(3)
+
+    assert (answer["cases"], answer["open_cases"], answer["complete"]) == ([closed], [still_open], True)
+    assert len(rows(world, closed)) == 1
+    assert "jane" not in json.dumps(rows(world, closed), default=str)
+    assert len(rows(world, unrelated)) > 1
+    (record,) = [row for row in audit_rows() if row["action"] == "person_erased"]
+    assert "jane" not in json.dumps(record).casefold()
+    assert jane.id not in json.dumps(record)
+
+
+def test_given_a_decided_incident_when_its_case_is_forgotten_then_the_approval_names_no_user(
+    world: World, machine: StateMachine, jane: Person
+) -> None:
+    contain(world, machine)
+    world.settle()
+    decide(
+        world, asked(world)[0]["taskToken"], "approve", {"slack_user_id": jane.id, "name": "Jane", "email": "j@x.org"}
+    )
+    machine.advance()
+    world.settle()
+    (row,) = all_approvals()
+    case_id = str(row["case_id"])
+    world.security_ir.call("CloseCase", {"caseId": case_id})
+    world.live(2)
+
+    world.invoke("operations", {"task": "forget", "case_id": case_id})
+    world.live(2)
+
+    (row,) = all_approvals()
+    assert "j@x.org" not in json.dumps(row, default=str)
+    assert jane.id not in json.dumps(row, default=str)
+
+
+def test_given_no_person_when_forgotten_then_it_is_refused(world: World) -> None:
+    with pytest.raises(InvalidInputError, match="person must be a Slack user id"):
+        world.invoke("operations", {"task": "forget", "person": "jane"})
+
+
+def all_approvals() -> list[Any]:
+    items = boto3.resource("dynamodb").Table("ledger").scan()["Items"]
+    return [row for row in items if str(row["PK"]).startswith("APPROVAL#")]

@@ -27,7 +27,12 @@ ENFORCING: Mapping[str, Any] = {
     "slack_credentials_version": 2,
     "slack_channel_prefix": CHANNEL_PREFIX,
     "containment_mode": "enforce",
-    "protected_principals": [f"arn:aws:iam::{ACCOUNT}:role/break-glass-*", f"arn:aws:iam::{ACCOUNT}:user/founder"],
+    "protected_principals": [
+        f"arn:aws:iam::{ACCOUNT}:role/break-glass-*",
+        f"arn:aws:iam::{ACCOUNT}:user/founder",
+        f"arn:aws:iam::{ACCOUNT}:user/not-yet",
+        f"arn:aws:iam::{ACCOUNT}:role/emergency-*",
+    ],
     "kms_key_arn": BROUGHT_KEY,
     "manage_api_gateway_account": True,
     "xray_tracing": True,

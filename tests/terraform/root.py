@@ -31,6 +31,12 @@ from ir_sandbox.http import RunningServer
 
 ACCOUNT = "123456789012"
 
+# The users and roles of the account in which the tests plan.
+PRINCIPALS = {
+    "User": [f"arn:aws:iam::{ACCOUNT}:user/admins/founder", f"arn:aws:iam::{ACCOUNT}:user/backdoor"],
+    "Role": [f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("break-glass-1", "vault/break-glass-2", "deploy")],
+}
+
 KEPT = LOCAL / "terraform-tests"
 KEPT_SECONDS = 7 * 86_400
 
@@ -202,12 +208,28 @@ def kept(inputs: str, make: Callable[[Path], None]) -> Path:
     return folder
 
 
+def _principals(kind: str) -> Response:
+    """Return the answer of ListUsers or ListRoles."""
+    members = "".join(
+        f"<member><Arn>{arn}</Arn><{kind}Name>{arn.rpartition('/')[2]}</{kind}Name><Path>/</Path><{kind}Id>ID</{kind}Id>"
+        "<CreateDate>2026-01-01T00:00:00Z</CreateDate></member>"
+        for arn in PRINCIPALS[kind]
+    )
+    return Response(
+        f'<List{kind}sResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><List{kind}sResult>'
+        f"<{kind}s>{members}</{kind}s><IsTruncated>false</IsTruncated></List{kind}sResult></List{kind}sResponse>",
+        content_type="text/xml",
+    )
+
+
 @Request.application
 def aws(request: Request) -> Response:
-    """Answer the two requests of a plan: the caller's identity, and the validation of the state machine."""
+    """Answer the requests of a plan: the caller, the account's principals, the validation of the state machine."""
     if request.headers.get("X-Amz-Target") == "AWSStepFunctions.ValidateStateMachineDefinition":
         json.loads(json.loads(request.get_data())["definition"])
         return Response('{"result": "OK", "diagnostics": []}', content_type="application/x-amz-json-1.0")
+    if kind := {"ListUsers": "User", "ListRoles": "Role"}.get(request.form.get("Action", "")):
+        return _principals(kind)
     assert request.form.get("Action") == "GetCallerIdentity", "a plan asks for more than this server knows"
     return Response(
         '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'

@@ -62,6 +62,7 @@ SCENARIOS = (
     "given_a_lost_subscription_and_a_disabled_rule_when_watched_then_one_message_names_both_once_and_their_end",
     "given_a_notification_that_was_not_logged_when_replayed_then_it_is_on_the_bus_again",
     "given_a_closed_case_when_forgotten_then_its_rows_are_erased_at_once_and_the_audit_says_so",
+    "given_a_person_in_closed_and_open_cases_when_forgotten_then_only_the_closed_ones_are_erased[slack id]",
     "given_a_bot_that_was_removed_when_it_is_back_then_both_sides_have_what_they_missed",
     "given_the_command_line_when_the_creator_is_contained_twice_then_it_is_once_and_the_first_analyst_is_named",
     "given_a_role_of_services_when_it_must_be_contained_then_an_analyst_permits_it_and_reads_what_stops",

@@ -224,7 +224,7 @@ def test_given_managed_policies_when_planned_then_each_is_attached_to_its_role(e
 
 @pytest.mark.parametrize(
     "principal",
-    [f"arn:aws:iam::{ACCOUNT}:role/break-glass-1", f"arn:aws:iam::{ACCOUNT}:user/founder"]
+    [f"arn:aws:iam::{ACCOUNT}:role/break-glass-1", f"arn:aws:iam::{ACCOUNT}:user/admins/founder"]
     + [
         f"arn:aws:iam::{ACCOUNT}:role/security-incident-{name}"
         for name in (*sorted(FUNCTIONS), "state-machine", "event-rules", "api-logs")

@@ -38,7 +38,8 @@ def execute_command(options: argparse.Namespace) -> int:
         case "resync":
             good = replaying.resync(found, options.case_id)
         case "forget":
-            good = replaying.forget(found, options.case_id)
+            whom = options.case_or_person
+            good = replaying.forget(found, whom) if whom.isdigit() else replaying.forget_person(found, whom)
         case "audit":
             good = auditing.verify(found)
         case _:

@@ -55,6 +55,28 @@ def resync(deployment: Deployment, case_id: str) -> bool:
     return good
 
 
+def forget_person(deployment: Deployment, person: str) -> bool:
+    """Erase the rows of all closed cases with a person, print the outcome, and return whether none is left.
+
+    Args:
+        deployment: The deployment.
+        person: Slack user id or e-mail address.
+
+    Raises:
+        OperationError: The operations function could not do its work.
+    """
+    answer = deployment.invoke("forget", person=person)
+    cases, open_cases = answer["cases"], answer["open_cases"]
+    terminal.line("ok", f"closed cases whose rows are erased now: {', '.join(cases) or 'none'}")
+    if open_cases:
+        terminal.line(
+            "failed", f"open cases with this person: {', '.join(open_cases)}. Close them, then run forget again"
+        )
+    if not answer["complete"]:
+        terminal.line("failed", "the time was not enough for all cases. Run forget again")
+    return not open_cases and bool(answer["complete"])
+
+
 def forget(deployment: Deployment, case_id: str) -> bool:
     """Erase the rows of a closed case, print the outcome and return whether they are gone.
 

@@ -269,15 +269,19 @@ def freeze_approvers(approval_id: str, approvers: list[str]) -> None:
         return
 
 
-def note_owner_ids(approval_id: str, owners: list[str], user_ids: list[str]) -> None:
-    """Store the Slack user ids that were found for these owners. Does nothing for an unknown approval."""
+def note_owner_ids(approval_id: str, owners: list[str], user_ids: list[str], last_approvers: list[str]) -> None:
+    """Store the Slack user ids of these owners, and the owners who may decide because no other approver is left.
+
+    Does nothing for an unknown approval.
+    """
     try:
         table.update(
             keys.approval(approval_id),
-            "SET owner_ids = :user_ids, owners_looked_up = :owners",
+            "SET owner_ids = :user_ids, owners_looked_up = :owners, last_approvers = :last",
             "attribute_exists(PK)",
             user_ids=user_ids,
             owners=owners,
+            last=last_approvers,
         )
     except ConditionFailedError:
         return
@@ -304,6 +308,21 @@ def note_comment(approval_id: str, comment_hash: str) -> bool:
     except ConditionFailedError:
         return False
     return True
+
+
+def forget_people(approval_id: str) -> None:
+    """Erase the users whom an approval names, and the reason. Does nothing while the approval is open."""
+    try:
+        table.update(
+            keys.approval(approval_id),
+            "SET analyst = :analyst REMOVE notes, approvers, last_approvers, owners, owner_ids, owners_looked_up",
+            "#state IN (:delivered, :expired)",
+            analyst={"name": "a user whose data was erased"},
+            delivered=DELIVERED,
+            expired=EXPIRED,
+        )
+    except ConditionFailedError:
+        return
 
 
 def principals_of(row: Mapping[str, Any]) -> list[str]:

@@ -19,6 +19,13 @@ def extra_detections() -> list[dict[str, Any]]:
     return entries
 
 
+def protected_entries() -> dict[str, list[str]]:
+    """Return the entries of protected_principals with the ARNs that each protects since the last deployment."""
+    row = table.get(keys.configuration("lists")) or {}
+    entries: dict[str, list[str]] = json.loads(row.get("protected_entries", "{}"))
+    return entries
+
+
 def kms_key_arn() -> str:
     """Return the ARN of the KMS key of the deployment, or "" without a ledger or in one of an earlier version."""
     row = table.get(keys.configuration("kms_key")) if settings().table_name else None

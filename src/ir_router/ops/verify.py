@@ -18,6 +18,7 @@ from ir_router.ops import (
     credentials,
     failing_cases,
     membership,
+    protected,
     resources,
     rules,
     slack_app,
@@ -64,6 +65,7 @@ def _checks(slack: Slack) -> Iterator[Check]:
     yield from run_checks("environment", _environment)
     yield from run_checks("resources", resources.checks)
     yield from run_checks("rules", rules.checks)
+    yield from run_checks("protected principals", protected.checks)
     yield from run_checks("watching", watching.checks)
     yield from run_checks("parameters", credentials.checks)
     yield from run_checks("membership", lambda: membership.checks(team))

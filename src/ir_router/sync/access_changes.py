@@ -16,7 +16,7 @@ from ir_router.slack.messages import Message, sections
 from ir_router.sync import posting
 
 TASK = "record_access_change"
-Action = Literal["approvers_changed", "watchers_outside"]
+Action = Literal["approvers_changed", "last_approvers", "watchers_outside"]
 
 
 def report(slack: Slack, action: Action, name: str, details: Mapping[str, Any], lines: Sequence[str]) -> None:

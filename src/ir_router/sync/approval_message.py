@@ -41,6 +41,9 @@ def message(row: Row) -> Message:
     blocks: list[dict[str, Any]] = []
     if _is_open(row) and row.get("owners") == []:
         lines.append("*Barred*  owner unknown: no user is barred from deciding")
+    if _is_open(row) and row.get("last_approvers"):
+        who = _line(", ".join(row["last_approvers"]))
+        lines.append(f"*Barred*  every approver owns credentials of this incident; the last may decide: {who}")
     if _is_open(row):
         lines += [f"*Approve*  {_line(row['approve_does'])}", f"*Deny*  {_line(row['deny_does'])}"]
     elif row.get("notes"):

@@ -7,18 +7,23 @@ not become an approver, and an owner with another address must not stop being on
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from ir_router.cases import addresses
+from ir_router.cases.changes import digest
 from ir_router.errors import IrRouterError, RefusedError
 from ir_router.ledger import approvals
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.settings import settings
 from ir_router.slack.gateway import Slack
-from ir_router.sync import approver_watch, members
+from ir_router.slack.text import escape, shorten
+from ir_router.sync import access_changes, approver_watch, members
 from ir_router.sync.approver_watch import group_members
 
+_LINE_LENGTH = 400
 _USER_ID = re.compile(r"[UW][A-Z0-9]{2,}")
 
 
@@ -31,15 +36,19 @@ def freeze(slack: Slack, row: Row) -> None:
         return
     approval_id, owners = str(row["approval_id"]), [str(owner) for owner in row.get("owners") or ()]
     try:
+        frozen: list[str] = row.get("approvers") or []
         if "approvers" not in row:
             approver_watch.check(slack.deadline)  # a recent change must be known next to the request
-            found = _approvers(slack)
-            if found:
-                approvals.freeze_approvers(approval_id, found)
+            frozen = _approvers(slack)
+            if frozen:
+                approvals.freeze_approvers(approval_id, frozen)
         if owners and owners != row.get("owners_looked_up"):
-            approvals.note_owner_ids(approval_id, owners, sorted(_owner_ids(slack, owners)))
-    except IrRouterError as error:
-        logger.warning("approval.approvers_not_frozen: the next update retries", extra={"reason": str(error)})
+            user_ids = {owner: _owner_ids(slack, owner) for owner in owners}
+            last = _last_approvers(row, frozen, user_ids)
+            approvals.note_owner_ids(approval_id, owners, sorted(set().union(*user_ids.values())), last)
+            _report(slack, row, last)
+    except (IrRouterError, ClientError, BotoCoreError) as error:
+        logger.warning("approval.approvers_not_frozen: the next update retries", extra={"error": type(error).__name__})
 
 
 def is_frozen_approver(row: Row, user_id: str, email: str | None) -> bool:
@@ -56,6 +65,42 @@ def is_frozen_approver(row: Row, user_id: str, email: str | None) -> bool:
     return user_id in frozen or bool(email and addresses.same_mailbox(email) in frozen)
 
 
+def _last_approvers(row: Row, approvers: Sequence[str], user_ids: Mapping[str, set[str]]) -> list[str]:
+    """Return the approvers who own credentials of the incident, and of whom no other approver would be left.
+
+    An attacker can cause events by principals with the tags of approvers. Therefore later owners come after earlier
+    ones: they cannot lift the bar of an owner who was barred before.
+    """
+    before, known = set(row.get("last_approvers") or ()), set(row.get("owners_looked_up") or ())
+    named = {owner: {owner, addresses.same_mailbox(owner), *ids} for owner, ids in user_ids.items()}
+    left, last = set(approvers), set()
+    for owner in sorted(named, key=lambda owner: 2 if named[owner] & before else owner not in known):
+        own = left & named[owner]
+        if own == left:
+            last |= own
+        else:
+            left -= own
+    return sorted(last)
+
+
+def _report(slack: Slack, row: Row, last: Sequence[str]) -> None:
+    """Report in the audit and the security channel that owners may decide, because no other approver is left."""
+    if not last or list(last) == row.get("last_approvers"):
+        return
+    head = (
+        "⚠️ *Every approver of a request owns credentials of its incident.* The last ones may decide about it all the "
+        "same. Check their decision, and name further approvers."
+    )
+    lines = [
+        head,
+        f"*Request*  {escape(shorten(str(row['headline']), _LINE_LENGTH))}",
+        f"*May decide*  {escape(', '.join(last))}",
+    ]
+    details = {"approval_id": row["approval_id"], "execution": row["execution"], "approvers": list(last)}
+    name = f"{row['approval_id']}-{digest(list(last))}"
+    access_changes.report(slack, "last_approvers", name, details, lines)
+
+
 def _approvers(slack: Slack) -> list[str]:
     """Return the ids of the approvers, and the addresses of those without an account."""
     found: list[str] = []
@@ -69,15 +114,13 @@ def _approvers(slack: Slack) -> list[str]:
     return sorted(set(found))
 
 
-def _owner_ids(slack: Slack, owners: Sequence[str]) -> set[str]:
-    found: set[str] = set()
-    for owner in owners:
-        if _USER_ID.fullmatch(owner):
-            found.add(owner)
-        elif "@" in owner:
-            variants = dict.fromkeys((owner, addresses.without_suffix(owner)))
-            found |= {user_id for variant in variants if (user_id := _user_id(slack, variant))}
-    return found
+def _owner_ids(slack: Slack, owner: str) -> set[str]:
+    if _USER_ID.fullmatch(owner):
+        return {owner}
+    if "@" not in owner:
+        return set()
+    variants = dict.fromkeys((owner, addresses.without_suffix(owner)))
+    return {user_id for variant in variants if (user_id := _user_id(slack, variant))}
 
 
 def _user_id(slack: Slack, address: str) -> str:

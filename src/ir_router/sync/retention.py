@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ir_router import clock
 from ir_router.cases.followed_fields import FOLLOWED
-from ir_router.ledger import keys, leases, table
+from ir_router.ledger import approvals, keys, leases, table
 from ir_router.ledger.leases import Lease
 from ir_router.observability import logger
 from ir_router.settings import settings
@@ -17,6 +17,8 @@ from ir_router.sync.case_sync import CaseSync
 _DAY_SECONDS = 86_400
 # A time that never comes: the poller looks at closed cases without a time.
 NEVER = 32_503_680_000.0
+# The messages of the case's approvals (approval_places).
+_APPROVALS = keys.note("", "approval-")
 # The attributes of the case's row with content.
 _CONTENT = (*(field.attribute for field in FOLLOWED), "fingerprint", "failing_since", "failing_reason", "failing_fix")
 
@@ -39,7 +41,9 @@ def is_due(sync: CaseSync) -> bool:
 
 
 def erase(sync: CaseSync, row_digest: str) -> bool:
-    """Delete all rows of the case, and the content of its own row. A crash in between leaves the rest to the next run.
+    """Delete all rows of the case, the users in its approvals, and the content of its own row.
+
+    A crash in between leaves the rest to the next run.
 
     Returns False when further hints came: the lease is still held.
     """
@@ -47,6 +51,8 @@ def erase(sync: CaseSync, row_digest: str) -> bool:
     for sk in sync.rows:
         if sk != own.sk:
             sync.deadline.check()
+            if sk.startswith(_APPROVALS.sk):
+                approvals.forget_people(sk.removeprefix(_APPROVALS.sk).partition("#")[0])
             table.delete(keys.Key(own.pk, sk))
     logger.info("case.erased: its rows are deleted", extra={"rows": len(sync.rows) - 1})
     gone = dict.fromkeys((*_CONTENT, "forget_at"))

@@ -35,7 +35,7 @@ _NAME_LENGTH = 200
 _MOST_EVENTS = 1_000_000_000
 # Sent by -sync, which must not write the audit.
 _RECORD_CHANGE = "record_access_change"
-_CHANGES = frozenset({"approvers_changed", "watchers_outside"})
+_CHANGES = frozenset({"approvers_changed", "last_approvers", "watchers_outside"})
 Refusal = Literal["owner", "perhaps_owner"]
 # Reason in the audit log -> message to the analyst.
 _REFUSED: Mapping[Refusal, str] = {
@@ -277,6 +277,8 @@ def _refusal(row: Row, analyst: Analyst) -> Refusal | None:
     named = [str(owner) for owner in row.get("owners", [])]
     owners = {addresses.same_mailbox(owner) or owner for owner in named}
     email = addresses.same_mailbox(str(analyst.get("email", "")))
+    if {email, analyst.get("slack_user_id")} & set(row.get("last_approvers") or ()):
+        return None  # no other approver is left
     if email in owners or analyst.get("slack_user_id") in {*named, *row.get("owner_ids", [])}:
         return "owner"
     if owners and not email and analyst["via"] == approvals.SLACK:

@@ -16,7 +16,7 @@ from ir_router.settings import settings, strings
 
 
 class Lists(NamedTuple):
-    """CIDR blocks, patterns of ARNs that are allowed, and patterns of ARNs that are never contained."""
+    """CIDR blocks, patterns of ARNs that are allowed, and ARNs of principals that are never contained."""
 
     allowed_cidrs: tuple[str, ...]
     allowed_principals: tuple[str, ...]

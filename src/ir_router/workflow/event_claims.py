@@ -24,8 +24,6 @@ _IDENTITY = ("event_name", "account", "subject", "access_key_id")
 # With these, the allowlist decides about the containment.
 _CALLER = ("actor", "source_ip", "vpc_endpoint_id")
 _OF_CALLS = ("event_source", "event_time", "region", "read_only", "error_code")
-# The errors of the Fail states that follow a decision. After every other red end the event still needs handling.
-_ENDED_AFTER_HANDLING = frozenset({"NotContained", "RemediationFailed", "SomethingUndone"})
 _CONFLICT = "Two events have the same id and different content"
 
 
@@ -148,16 +146,27 @@ def _take(name: str, content: Content, execution_id: str, instead_of: str) -> Ro
 
 
 def _handles(execution: str) -> bool:
-    """Return whether an execution handles its event, or has handled it."""
+    """Return whether an execution handles its event, or has handled it. A failed one has if an analyst decided.
+
+    The status needs no permission on the encryption key:
+    https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
+    """
+    client = aws.client("stepfunctions")
     try:
-        found = aws.client("stepfunctions").describe_execution(executionArn=execution)
+        status = client.describe_execution(executionArn=execution, includedData="METADATA_ONLY")["status"]
     except ClientError as error:
         if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
             return True  # Step Functions has deleted its history
         raise
-    if found["status"] == "FAILED":
-        return found.get("error") in _ENDED_AFTER_HANDLING
-    return found["status"] not in ("ABORTED", "TIMED_OUT")
+    if status == "FAILED":
+        return any(_is_decided(approvals.get(approvals.id_of(execution, kind))) for kind in approvals.KINDS)
+    return status not in ("ABORTED", "TIMED_OUT")
+
+
+def _is_decided(row: Row | None) -> bool:
+    return row is not None and (
+        row["state"] == approvals.DECIDED or approvals.answer_of(str(row.get("receipt"))) is not None
+    )
 
 
 def _is_same(row: Row, content: Content) -> bool:

@@ -16,7 +16,7 @@ def refusal(principal: Principal, own_account: str, protected: Iterable[str]) ->
     Args:
         principal: The principal from the event or from IAM.
         own_account: The account of this deployment, 12 digits.
-        protected: ARN patterns in which `*` stands for any characters.
+        protected: The ARNs with their paths. Those of a back-test can contain `*` for any characters.
 
     Returns:
         Sentences for the alert, or None if the principal may be contained.
@@ -41,8 +41,8 @@ def refusal(principal: Principal, own_account: str, protected: Iterable[str]) ->
             "Only AWS can change this role. For an IAM Identity Center role, disable the user's access in IAM Identity "
             "Center. For a service-linked role, check the configuration of the service."
         )
-    pathless = f"{arn.rpartition(':')[0]}:{kind}/{name}"
-    if any(matches_arn(pattern, candidate) for pattern in protected for candidate in (arn, pathless)):
+    # IAM compares the complete ARN too, so its explicit deny covers the same principals.
+    if any(matches_arn(pattern, arn) for pattern in protected):
         return (
             "It is protected (by the variable protected_principals, or as a role of ir-router). Decide whether "
             "its credentials must be disabled, and disable them by hand."
