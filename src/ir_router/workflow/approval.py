@@ -165,7 +165,11 @@ def _undelivered(row: Row, why: str, own: Own) -> Answer:
 def _execution_status(row: Row) -> str:
     """Return the execution's status, or UNKNOWN if Step Functions does not respond."""
     try:
-        return str(aws.client("stepfunctions").describe_execution(executionArn=row["execution"])["status"])
+        # The status alone needs no permission to decrypt the execution's input.
+        found = aws.client("stepfunctions").describe_execution(
+            executionArn=row["execution"], includedData="METADATA_ONLY"
+        )
+        return str(found["status"])
     except ClientError as error:
         code = error.response["Error"]["Code"]
         return "ABORTED" if code == "ExecutionDoesNotExist" else "UNKNOWN"
