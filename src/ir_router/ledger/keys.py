@@ -142,6 +142,11 @@ def missing_case(execution: str) -> Key:
     return Key("CONTAINMENT#missing-cases", execution)
 
 
+def execution_owners(execution: str) -> Key:
+    """The owners of the principals of an execution, who may not decide."""
+    return Key("CONTAINMENT#owners", execution)
+
+
 def allowlist(kind: str, value: str) -> Key:
     """An entry of the allowlist; `kind` is `ip` or `principal`."""
     return Key(f"ALLOWLIST#{kind.upper()}", value)

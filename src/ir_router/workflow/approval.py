@@ -235,12 +235,11 @@ def _publish(detail_type: str, row: Row) -> None:
 
 
 def _output(row: Row) -> dict[str, Any]:
-    """Return the output for the waiting state. The address stays out of the execution's history."""
+    """Return the output for the waiting state. Address and reason stay out of the execution's history."""
     return {
         "approval_id": row["approval_id"],
         "decision": row["decision"],
         "analyst": {name: value for name, value in row["analyst"].items() if name != "email"},
-        "notes": row.get("notes", ""),
         "decided_at": wording_decisions.iso(row["decided_at"]),
     }
 

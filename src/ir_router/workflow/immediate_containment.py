@@ -32,6 +32,7 @@ from ir_router.workflow import (
     joining,
     new_keys,
     outcomes,
+    owners,
     protection,
     reapplication,
     roles,
@@ -96,7 +97,7 @@ def run_task(task: Mapping[str, Any], context: Any) -> ContainmentResult:
     if outcome == "contained" or any(result.get("added") for result in results):
         _measure(answer)
     logger.info("containment.finished", extra={"outcome": outcome, "event_id": incident["event_id"]})
-    return answer
+    return owners.kept_apart(answer, incident["execution"]["id"])
 
 
 def _creators(incident: Incident, results: list[PrincipalResult], context: Any) -> dict[str, Offer]:
