@@ -116,7 +116,9 @@ def test_given_an_unknown_key_when_a_machine_is_created_then_refused(stack: Stac
 
 def test_given_a_deployer_without_the_key_when_creating_a_machine_then_refused(stack: Stack) -> None:
     machine = Machine(stack)
-    states = user_with(stack, policy("Allow", ["states:*", "iam:PassRole"], "*", {}))("stepfunctions")
+    states = user_with(
+        stack, policy("Allow", "states:*", "*", {}).replace('"states:*"', '["states:*", "iam:PassRole"]')
+    )("stepfunctions")
 
     request = {**machine.request, "name": stack.name("refused")}
 

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ir_router import clock, together
-from ir_router.ledger import containments
+from ir_router.ledger import contained_names, containments
 from ir_router.ledger.containments import Lock
 from ir_router.ledger.creators import Offer
 from ir_router.observability import logger, measure
@@ -123,8 +123,8 @@ def _contain(incident: Incident, target: identity.Target, permission: Permission
         return _result(found, "off", "ir-router changed nothing, because containment_mode is off.")
     if mode != "enforce":
         return _dry_run(incident, found, key)
-    with containments.locked(found["arn"], invocation.lock_until(context)) as lock:
-        return _under_lock(lock, incident, found, key, permission, context)
+    with contained_names.locked(found["arn"], found.get("id"), invocation.lock_until(context)) as lock:
+        return _under_lock(lock, incident, {**found, "arn": lock.principal}, key, permission, context)
 
 
 def _not_found(principal: Principal) -> PrincipalResult:

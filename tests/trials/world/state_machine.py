@@ -162,7 +162,7 @@ class StateMachine:
         execution = self.executions.get(body["executionArn"])
         if execution is None:
             return _refusal("ExecutionDoesNotExist")
-        answer = {"status": execution.status}
+        answer: dict[str, str | None] = {"status": execution.status}
         if body.get("includedData") != "METADATA_ONLY":  # the rest is encrypted with the key of the state machine
             answer |= {"input": json.dumps(execution.input), "error": execution.error}
         told = {name: value for name, value in answer.items() if value is not None}
