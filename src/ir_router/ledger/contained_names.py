@@ -49,6 +49,13 @@ def row_of(arn: str, unique_id: str | None) -> Row | None:
     return containments.get(str(named["arn"]))
 
 
+def row_of_caller(arn: str, unique_id: str | None) -> Row | None:
+    """Return the row of the caller of an event, or None. An unknown id counts as that of the ARN's owner."""
+    named = table.get(keys.contained_name(unique_id)) if unique_id else None
+    known = str(named["arn"]) if named else arn
+    return containments.get(known) if known else None
+
+
 def arn_of(row: Row) -> str:
     """Return the ARN in the key of a containment's row."""
     return str(row["PK"]).partition("#")[2]

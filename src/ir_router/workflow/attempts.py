@@ -30,7 +30,7 @@ def handle(incident: Incident, context: Any) -> bool:
     Returns:
         True if the call was counted and needs no alert of its own.
     """
-    row = contained_names.row_of(incident["actor"]["arn"], incident["actor"].get("id"))
+    row = contained_names.row_of_caller(incident["actor"]["arn"], incident["actor"].get("id"))
     if row is None or "incident" not in row or row["phase"] == containments.FAILED or "contained_at" not in row:
         return False
     arn = contained_names.arn_of(row)
