@@ -1,4 +1,4 @@
-# One customer-managed key encrypts the table, queues, topic, logs and secret parameters. It is created here unless
+# One customer-managed key encrypts the table, queues, topic, logs, secret parameters and the execution history. It is created here unless
 # kms_key_arn names your own key.
 
 locals {
@@ -14,8 +14,14 @@ locals {
     workflow           = ["dynamodb", "sns", "sqs"]
     "approval-handler" = ["dynamodb", "sqs"]
   }
-  key_actions       = ["kms:Decrypt", "kms:GenerateDataKey"]
+  key_actions = ["kms:Decrypt", "kms:GenerateDataKey"]
+  # The encryption context of everything that Step Functions encrypts for the workflow
+  # (docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html).
+  workflow_context  = { StringEquals = { "kms:EncryptionContext:aws:states:stateMachineArn" = local.arns.state_machine } }
   key_table_actions = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+
+  # The "*" is a part of the encryption context: it is a value, not a pattern.
+  log_delivery_arn = "arn:${local.partition}:logs:${var.region}:${local.account}:*"
 
   log_group_names = concat(
     [for name in values(local.function_names) : "/aws/lambda/${name}"],
@@ -51,6 +57,15 @@ locals {
             ]
           }
         }
+      },
+      {
+        # Log delivery decrypts the log lines that Step Functions encrypts with the key of the state machine.
+        Sid       = "DeliverWorkflowLogs"
+        Effect    = "Allow"
+        Principal = { Service = "delivery.logs.amazonaws.com" }
+        Action    = ["kms:Decrypt"]
+        Resource  = "*"
+        Condition = { StringEquals = { "kms:EncryptionContext:SourceArn" = local.log_delivery_arn } }
       },
       {
         # EventBridge sends neither aws:SourceArn nor aws:SourceAccount for an encrypted dead-letter queue. The policy
@@ -131,7 +146,39 @@ resource "aws_iam_role_policy" "function_key" {
         Effect   = "Allow"
         Action   = ["kms:DescribeKey"]
         Resource = local.key_arn
+        }, {
+        # verify reads the definition of the state machine, start_oversized the input of failed executions.
+        Sid       = "ReadWorkflow"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt"]
+        Resource  = local.key_arn
+        Condition = { StringEquals = merge(local.workflow_context.StringEquals, { "kms:ViaService" = "states.${var.region}.amazonaws.com" }) }
       }] : statement if each.key == "operations"],
     )
+  })
+}
+
+resource "aws_iam_role_policy" "state_machine_key" {
+  name = "encryption-key"
+  role = aws_iam_role.state_machine.name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "EncryptExecutions"
+        Effect    = "Allow"
+        Action    = local.key_actions
+        Resource  = local.key_arn
+        Condition = local.workflow_context
+      },
+      {
+        Sid       = "EncryptDeliveredLogs"
+        Effect    = "Allow"
+        Action    = ["kms:GenerateDataKey"]
+        Resource  = local.key_arn
+        Condition = { StringEquals = { "kms:EncryptionContext:SourceArn" = local.log_delivery_arn } }
+      },
+    ]
   })
 }

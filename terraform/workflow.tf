@@ -13,11 +13,18 @@ resource "aws_sfn_state_machine" "response" {
   # Marked as sensitive only so that a plan does not print all 1,300 lines.
   definition = sensitive(local.state_machine_definition)
 
-  # Execution data contains task tokens and principals, so it is not logged. It is only in the execution history.
+  # Execution data contains task tokens and principals, so it is not logged. It is only in the encrypted execution history.
   logging_configuration {
     log_destination        = "${aws_cloudwatch_log_group.state_machine.arn}:*"
     include_execution_data = false
     level                  = "ALL"
+  }
+
+  # docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
+  encryption_configuration {
+    type                              = "CUSTOMER_MANAGED_KMS_KEY"
+    kms_key_id                        = local.key_arn
+    kms_data_key_reuse_period_seconds = 900
   }
 
   dynamic "tracing_configuration" {
@@ -29,7 +36,11 @@ resource "aws_sfn_state_machine" "response" {
   }
 
   # On creation, Step Functions checks that the role can write the logs.
-  depends_on = [aws_iam_role_policy.state_machine, aws_cloudwatch_log_resource_policy.slack_notifications]
+  depends_on = [
+    aws_iam_role_policy.state_machine,
+    aws_iam_role_policy.state_machine_key,
+    aws_cloudwatch_log_resource_policy.slack_notifications,
+  ]
 }
 
 resource "aws_cloudwatch_log_group" "state_machine" {

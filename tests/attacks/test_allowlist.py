@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
+from tests.scenarios.test_containment_rejections import forever
 from tests.support.world import ACCOUNT, World
 from tests.trials.world import incidents as support
 from tests.trials.world.incidents import alerts, iam_state
@@ -69,3 +70,28 @@ def test_given_a_principal_created_with_an_allowlisted_name_when_it_creates_a_ke
 
     (alert,) = alerts(world)
     assert "The caller was created within the last 7 days." in alert["Message"]
+
+
+def test_given_an_allowlisted_caller_that_iam_does_not_show_when_it_creates_a_key_then_it_is_alerted_and_not_contained(
+    world: World, machine: StateMachine
+) -> None:
+    boto3.client("iam").create_user(UserName="deployer")
+    forever(world, [("GetUser", "AccessDenied", 403, "not allowed")])
+    identity = support.user_identity("deployer", "AKIADEPLOYER00000001")
+
+    assert not starts(world, machine, f"arn:aws:iam::{ACCOUNT}:user/deployer", identity)
+
+    (alert,) = alerts(world)
+    assert "IAM did not show when the caller was created." in alert["Message"]
+
+
+def test_given_a_caller_of_another_account_when_a_new_user_here_has_its_name_then_the_entry_counts(
+    world: World, machine: StateMachine
+) -> None:
+    boto3.client("iam").create_user(UserName="deployer")
+    arn = "arn:aws:iam::210987654321:user/deployer"
+    identity = support.user_identity("deployer", "AKIADEPLOYER00000001") | {"arn": arn, "accountId": "210987654321"}
+
+    assert not starts(world, machine, arn, identity)
+
+    assert alerts(world) == []

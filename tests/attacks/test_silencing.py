@@ -77,6 +77,16 @@ def change_workflow(deployed: Deployed) -> None:
     )
 
 
+def decrypt_history(deployed: Deployed) -> None:
+    arn = deployed.world.environment["IR_STATE_MACHINE_ARN"]
+    states = boto3.client("stepfunctions")
+    states.update_state_machine(
+        stateMachineArn=arn,
+        definition=states.describe_state_machine(stateMachineArn=arn)["definition"],
+        encryptionConfiguration={"type": "AWS_OWNED_KEY"},
+    )
+
+
 ATTACKS: dict[str, tuple[Callable[[Deployed], None], str, str]] = {
     "kms:DisableKey": (disable_key, "encryption key", "its state is Disabled"),
     "logs:PutRetentionPolicy": (cut_retention, "log groups", "kept for 1 days instead of 90"),
@@ -87,6 +97,7 @@ ATTACKS: dict[str, tuple[Callable[[Deployed], None], str, str]] = {
     "lambda:UpdateFunctionCode": (change_code, "function workflow", "its code is not the zip that was deployed"),
     "lambda:UpdateFunctionConfiguration": (change_environment, "variables of the functions", "they were changed"),
     "states:UpdateStateMachine": (change_workflow, "workflow", "the definition of the state machine was changed"),
+    "states:UpdateStateMachine, key": (decrypt_history, "workflow", "history is not encrypted with the key"),
 }
 
 

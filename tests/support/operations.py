@@ -161,8 +161,12 @@ class Resources:
 
     def _workflow(self) -> None:
         definition = {"StartAt": "Any", "States": {"Any": {"Type": "Pass", "End": True}}}
+        key = self.world.environment["IR_KEY_ARN"]
         boto3.client("stepfunctions").create_state_machine(
-            name="security-incident", definition=json.dumps(definition), roleArn=ROLE
+            name="security-incident",
+            definition=json.dumps(definition),
+            roleArn=ROLE,
+            encryptionConfiguration={"type": "CUSTOMER_MANAGED_KMS_KEY", "kmsKeyId": key},
         )
 
     def _rules(self) -> None:

@@ -29,6 +29,8 @@ KEYS: list[tuple[Callable[..., keys.Key], tuple[Any, ...], str, str]] = [
     (keys.detection, ("name",), "DETECTION#name", "META"),
     (keys.containment, ("principal",), "CONTAINMENT#principal", "META"),
     (keys.done, ("incident", "principal"), "CONTAINMENT#principal", "DONE#incident"),
+    (keys.contained_name, ("AIDA1",), "CONTAINMENT#id#AIDA1", "META"),
+    (keys.execution_owners, ("execution",), "CONTAINMENT#owners", "execution"),
     (keys.recently_contained, (), "CONTAINMENT#recently", "META"),
     (keys.missing_case, ("execution",), "CONTAINMENT#missing-cases", "execution"),
     (keys.allowlist, ("principal", "value"), "ALLOWLIST#PRINCIPAL", "value"),

@@ -132,9 +132,19 @@ def done(incident: str, principal: str) -> Key:
     return Key(f"CONTAINMENT#{principal}", f"DONE#{incident}")
 
 
+def contained_name(unique_id: str) -> Key:
+    """The ARN by which the ledger knows the principal with this unique id of IAM."""
+    return Key(f"CONTAINMENT#id#{unique_id}", "META")
+
+
 def recently_contained() -> Key:
     """The principals contained in the last hour, at most as many as the limit allows."""
     return Key("CONTAINMENT#recently", "META")
+
+
+def execution_owners(execution: str) -> Key:
+    """The owners of the principals of an execution, who may not decide."""
+    return Key("CONTAINMENT#owners", execution)
 
 
 def missing_case(execution: str) -> Key:

@@ -201,6 +201,9 @@ def _workflow() -> Iterator[Check]:
     if digest != dict(settings().digests).get("definition", digest):
         yield failed("workflow", "the definition of the state machine was changed since the last deployment", _CHANGED)
         return
+    if found.get("encryptionConfiguration", {}).get("kmsKeyId") != settings().require("key_arn"):
+        yield failed("workflow", "its execution history is not encrypted with the key of ir-router", _CHANGED)
+        return
     yield ok("workflow", f"{arn.rpartition(':')[2]} is active; containment mode {settings().containment_mode}")
 
 

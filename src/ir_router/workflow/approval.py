@@ -165,7 +165,11 @@ def _undelivered(row: Row, why: str, own: Own) -> Answer:
 def _execution_status(row: Row) -> str:
     """Return the execution's status, or UNKNOWN if Step Functions does not respond."""
     try:
-        return str(aws.client("stepfunctions").describe_execution(executionArn=row["execution"])["status"])
+        # The status alone needs no permission to decrypt the execution's input.
+        found = aws.client("stepfunctions").describe_execution(
+            executionArn=row["execution"], includedData="METADATA_ONLY"
+        )
+        return str(found["status"])
     except ClientError as error:
         code = error.response["Error"]["Code"]
         return "ABORTED" if code == "ExecutionDoesNotExist" else "UNKNOWN"
@@ -231,12 +235,11 @@ def _publish(detail_type: str, row: Row) -> None:
 
 
 def _output(row: Row) -> dict[str, Any]:
-    """Return the output for the waiting state. The address stays out of the execution's history."""
+    """Return the output for the waiting state. Address and reason stay out of the execution's history."""
     return {
         "approval_id": row["approval_id"],
         "decision": row["decision"],
         "analyst": {name: value for name, value in row["analyst"].items() if name != "email"},
-        "notes": row.get("notes", ""),
         "decided_at": wording_decisions.iso(row["decided_at"]),
     }
 

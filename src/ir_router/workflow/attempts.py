@@ -7,7 +7,7 @@ from typing import Any
 
 from ir_router import clock
 from ir_router.errors import RefusedError
-from ir_router.ledger import containments, groups, keys, table
+from ir_router.ledger import contained_names, containments, groups, keys, table
 from ir_router.ledger.table import ConditionFailedError, Row, TransactionFailedError
 from ir_router.observability import logger
 from ir_router.workflow import invocation, notices, reapplication, scopes, wording
@@ -30,10 +30,10 @@ def handle(incident: Incident, context: Any) -> bool:
     Returns:
         True if the call was counted and needs no alert of its own.
     """
-    arn = incident["actor"]["arn"]
-    row = containments.get(arn) if arn else None
+    row = contained_names.row_of_caller(incident["actor"]["arn"], incident["actor"].get("id"))
     if row is None or "incident" not in row or row["phase"] == containments.FAILED or "contained_at" not in row:
         return False
+    arn = contained_names.arn_of(row)
     if scopes.is_key_only(row) and incident["actor"]["access_key_id"] not in row["named_keys"]:
         return False
     moment = datetime.fromisoformat(incident["event_time"]).timestamp() if incident["event_time"] else 0.0

@@ -11,22 +11,25 @@ from ir_router import clock
 from ir_router.errors import InvalidInputError
 from ir_router.ledger import allowlist as stored
 from ir_router.observability import logger
-from ir_router.workflow import allowlist, deployed_lists, iam
+from ir_router.workflow import allowlist, deployed_lists, iam, invocation
 from ir_router.workflow.allowlist import Entry
 from ir_router.workflow.incident import AllowlistAnswer, Incident, Severity
 
 BY_DEPLOYMENT = "given at deployment"
 _NEW_DAYS = 7
-_NEW = f"The caller was created within the last {_NEW_DAYS} days. Check whether the entry means this caller."
+_CHECK = "Check whether the entry means this caller."
+_NEW = f"The caller was created within the last {_NEW_DAYS} days. {_CHECK}"
+_UNKNOWN = f"IAM did not show when the caller was created. {_CHECK}"
 # The sources of findings, for incidents of an older version, which lack the field `finding`.
 _SOURCES_OF_FINDINGS = frozenset({"guardduty.amazonaws.com", "health.amazonaws.com"})
 
 
-def run_task(task: Mapping[str, Any], _context: Any) -> Incident:
+def run_task(task: Mapping[str, Any], context: Any) -> Incident:
     """Return the incident with the allowlist's answer. A failed lookup counts as not allowlisted and is reported.
 
     For findings about credentials and for CRITICAL events an entry can stop the containment, but never the alert. No
-    entry decides about a containment that an analyst requested. A HIGH event by a new principal is alerted.
+    entry decides about a containment that an analyst requested. A HIGH event by a new principal is alerted, and so is
+    one by a principal that IAM does not show because of an error.
     """
     incident: Incident = task["incident"]
     if "requested" in incident:
@@ -42,21 +45,28 @@ def run_task(task: Mapping[str, Any], _context: Any) -> Incident:
         return {**incident, "allowlist": {"allowlisted": False, "lookup_failed": True}}
     refused += _without_effect(incident, known)
     silent = may_silence(incident, incident["band"])
-    new = found is not None and silent and incident["band"] == "HIGH" and _is_new(incident)
-    answer: AllowlistAnswer = {"allowlisted": found is not None and silent and not new, "lookup_failed": False}
+    doubt = _doubt(incident, context) if found is not None and silent and incident["band"] == "HIGH" else ""
+    answer: AllowlistAnswer = {"allowlisted": found is not None and silent and not doubt, "lookup_failed": False}
     if found is not None:
         answer |= {"entry": found.value, "reason": found.reason}
-    if new:
-        answer["doubt"] = _NEW
+    if doubt:
+        answer["doubt"] = doubt
     if refused:
         answer["refused"] = refused
     return {**incident, "allowlist": answer}
 
 
-def _is_new(incident: Incident) -> bool:
-    """Whether the caller was created in the last days: an entry by name may mean another principal."""
-    created = iam.created_at(incident["actor"]) if incident["actor"]["kind"] in ("user", "role") else None
-    return created is not None and clock.now() - created < _NEW_DAYS * 86_400
+def _doubt(incident: Incident, context: Any) -> str:
+    """Return why an entry by name may mean another principal than the caller, or an empty string."""
+    actor = incident["actor"]
+    if actor["kind"] not in ("user", "role") or actor["account"] != invocation.own_account(context)[1]:
+        return ""
+    try:
+        created = iam.created_at(actor)
+    except (BotoCoreError, ClientError) as error:
+        logger.error("allowlist.caller_not_read: the event is alerted", extra={"error": type(error).__name__})
+        return _UNKNOWN
+    return _NEW if created is not None and clock.now() - created < _NEW_DAYS * 86_400 else ""
 
 
 def _without_effect(incident: Incident, known: Iterable[Entry]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from ir_router.errors import RefusedError
 from ir_router.ledger import approvals, audit
 from ir_router.ledger.approvals import ApprovalKind
 from ir_router.observability import logger
-from ir_router.workflow import creators, missing_cases, notices, wording, wording_decisions
+from ir_router.workflow import creators, missing_cases, notices, owners, wording, wording_decisions
 from ir_router.workflow.incident import CaseResult, ContainmentResult, Decision, Incident, PrincipalResult
 from ir_router.workflow.outcomes import OUTCOMES, EndState
 from ir_router.workflow.remediation import RemediationResult
@@ -30,7 +30,7 @@ def run_task(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     state = task["state"]
     incident: Incident = state["incident"]
     done: RemediationResult | None = state["remediation"]["answer"] if "remediation" in state else None
-    containment = _with_joined(state["containment"]["answer"], done)
+    containment = _with_joined(owners.restored(state["containment"]["answer"], incident["execution"]["id"]), done)
     case: CaseResult = state["case"]["answer"]
     case_id = missing_cases.case_of(case, incident["execution"]["id"])
     decision = _decision(state)
@@ -94,13 +94,20 @@ def _report_to_approval(
 
 
 def _decision(state: Mapping[str, Any]) -> Decision | None:
-    """Return the decision about the containment or, without one, about the permission to contain."""
+    """Return the decision about the containment or, without one, about the permission to contain.
+
+    The reason is only in the ledger, so that the execution history does not contain it.
+    """
     decision: Decision | None = None
+    kind: ApprovalKind = "remediate" if "response" in state else "contain"
     if "response" in state:
         decision = state["response"]["decision"]
     elif "permission" in state:
         decision = state["permission"]["answer"]
-    return decision
+    if decision is None or decision["decision"] not in ("approve", "deny") or "notes" in decision:
+        return decision
+    row = approvals.get(approvals.id_of(state["incident"]["execution"]["id"], kind)) or {}
+    return {**decision, "notes": str(row.get("notes") or "")}
 
 
 def _missing(state: Mapping[str, Any], containment: ContainmentResult, done: RemediationResult | None) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ir_router import together
 from ir_router.errors import IrRouterError
+from ir_router.ledger import contained_names
 from ir_router.settings import settings
 from ir_router.workflow import iam, invocation, principals
 from ir_router.workflow.incident import Incident, Principal
@@ -101,6 +102,18 @@ def current_principal(principal: Principal, access_keys: Iterable[str]) -> Princ
         if renamed is not None and _is_same(renamed, principal):
             return renamed
     return None
+
+
+def contained_arn(arn: str) -> str:
+    """Return the ARN by which the ledger knows the principal that has this ARN in IAM now, and store its new name."""
+    named = principals.from_arn(arn)
+    found = iam.find(named) if named and named["kind"] != "root" else None
+    row = contained_names.row_of(arn, found.get("id")) if found else None
+    if found is None or row is None or "incident" not in row:
+        return arn
+    if found["name"] != row["principal"]["name"]:  # without a key, nothing else shows that it was renamed
+        contained_names.rename(row, found["name"])
+    return contained_names.arn_of(row)
 
 
 def _is_same(found: Principal, principal: Principal) -> bool:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ir_router import clock, together
-from ir_router.ledger import containments
+from ir_router.ledger import contained_names, containments
 from ir_router.ledger.containments import Lock
 from ir_router.ledger.creators import Offer
 from ir_router.observability import logger, measure
@@ -32,6 +32,7 @@ from ir_router.workflow import (
     joining,
     new_keys,
     outcomes,
+    owners,
     protection,
     reapplication,
     roles,
@@ -96,7 +97,7 @@ def run_task(task: Mapping[str, Any], context: Any) -> ContainmentResult:
     if outcome == "contained" or any(result.get("added") for result in results):
         _measure(answer)
     logger.info("containment.finished", extra={"outcome": outcome, "event_id": incident["event_id"]})
-    return answer
+    return owners.kept_apart(answer, incident["execution"]["id"])
 
 
 def _creators(incident: Incident, results: list[PrincipalResult], context: Any) -> dict[str, Offer]:
@@ -122,8 +123,8 @@ def _contain(incident: Incident, target: identity.Target, permission: Permission
         return _result(found, "off", "ir-router changed nothing, because containment_mode is off.")
     if mode != "enforce":
         return _dry_run(incident, found, key)
-    with containments.locked(found["arn"], invocation.lock_until(context)) as lock:
-        return _under_lock(lock, incident, found, key, permission, context)
+    with contained_names.locked(found["arn"], found.get("id"), invocation.lock_until(context)) as lock:
+        return _under_lock(lock, incident, {**found, "arn": lock.principal}, key, permission, context)
 
 
 def _not_found(principal: Principal) -> PrincipalResult:

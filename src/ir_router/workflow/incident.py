@@ -176,13 +176,14 @@ class ContainmentResult(TypedDict):
 
     `owners` are the e-mail addresses of the owners, who may not decide. `owner_tags` maps ARNs to the value of the
     owner tag, or "" without one. For an event that joined, the principal's own result has both. `creators` are creators
-    of keys, by their id.
+    of keys, by their id. `owners_apart`: the ledger has owners and tags (`workflow/owners.py`).
     """
 
     outcome: ContainmentOutcome
     principals: list[PrincipalResult]
     owners: list[str]
     owner_tags: NotRequired[dict[str, str]]
+    owners_apart: NotRequired[bool]
     creators: NotRequired[dict[str, Offer]]
     contained_at: str | None
     seconds_from_event: float | None

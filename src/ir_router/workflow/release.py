@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ir_router.errors import InvalidInputError, IrRouterError
-from ir_router.ledger import approvals, audit, containments
+from ir_router.ledger import approvals, audit, contained_names, containments
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
-from ir_router.workflow import changes, inputs, invocation, notices, remediation, request_approval, wording
+from ir_router.workflow import changes, identity, inputs, invocation, notices, remediation, request_approval, wording
 from ir_router.workflow.incident import ActionTaken
 from ir_router.workflow.phase import Phase, phase_of
 
@@ -25,7 +25,7 @@ def run_task(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
         ContainmentBusyError: Another invocation holds the principal's lock.
         ChangeFailedError: A change failed or could not be verified.
     """
-    arn = inputs.text(task, "principal")
+    arn = identity.contained_arn(inputs.text(task, "principal"))
     released_by = inputs.text(task, "released_by")
     reason = inputs.text(task, "reason")
     if containments.get(arn) is None:
@@ -87,7 +87,7 @@ def _refuse_while_awaited(row: Row) -> None:
 def _has_others(row: Row) -> bool:
     """Whether the decision is about further principals, which are still contained."""
     approval = approvals.get(_approval_id(row)) or {}
-    arns = [arn for arn in approvals.principals_of(approval) if arn != row["PK"].partition("#")[2]]
+    arns = [arn for arn in approvals.principals_of(approval) if arn != contained_names.arn_of(row)]
     return any((containments.get(arn) or {}).get("incident") == row["incident"] for arn in arns)
 
 

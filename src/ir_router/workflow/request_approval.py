@@ -18,7 +18,7 @@ from ir_router.ledger import creators as offers
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.settings import settings
-from ir_router.workflow import creators, missing_cases, new_keys, notices, scopes, wording, wording_decisions
+from ir_router.workflow import creators, missing_cases, new_keys, notices, owners, scopes, wording, wording_decisions
 from ir_router.workflow.incident import Analyst, ContainmentResult, Decision, Incident
 
 _NAME_LENGTH = 200
@@ -28,7 +28,7 @@ _NOTES_LENGTH = 1_000
 def run_task(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     """Send the approval request. The state machine waits for the token and ignores the value returned here."""
     incident: Incident = task["incident"]
-    containment: ContainmentResult = task["containment"]
+    containment: ContainmentResult = owners.restored(task["containment"], incident["execution"]["id"])
     case_id = missing_cases.case_of(task["case"], incident["execution"]["id"])
     if task["kind"] == "remediate" and case_id:
         _remember_case(incident, containment, case_id)
@@ -97,12 +97,12 @@ def refresh(approval_id: str) -> Row | None:
     parts = _parts(row)
     if not parts:
         return row
-    owners = sorted({*row["owners"], *(owner for part in parts for owner in part.get("joined_owners", []))})
+    barred = sorted({*row["owners"], *(owner for part in parts for owner in part.get("joined_owners", []))})
     joined = {name: one for part in parts for name, one in (part.get("joined_creators") or {}).items()}
     if new := {name: one for name, one in joined.items() if name not in offers.of(row)}:
         offers.add(approval_id, {**offers.of(row), **new})
     several = len(approvals.principals_of(row)) > 1
-    texts = {**wording_decisions.current_texts(parts, several=several), "owners": owners}
+    texts = {**wording_decisions.current_texts(parts, several=several), "owners": barred}
     if row.get("at_large") and not any(scopes.is_key_only(part) for part in parts):
         texts |= wording_decisions.completely_contained(parts)
     if not new and all(row.get(name) == text for name, text in texts.items()):
@@ -146,7 +146,6 @@ def record_decision(task: Mapping[str, Any], context: Any) -> Decision:
     return {
         "decision": decision,
         "analyst": analyst,
-        "notes": str(row.get("notes") or ""),
         "decided_at": wording_decisions.iso(row["decided_at"]),
     }
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ir_router.ledger import containments
+from ir_router.ledger import contained_names
 from ir_router.observability import logger
 from ir_router.workflow import identity, invocation, reading
 from ir_router.workflow.detections import Detection
@@ -46,7 +46,7 @@ def contained_target(
         code = error.response["Error"]["Code"]
         logger.warning("containment.target_not_read: the event is handled like any other", extra={"code": code})
         return None
-    row = containments.get(principal["arn"]) if principal else None
+    row = contained_names.row_of(principal["arn"], principal.get("id")) if principal else None
     if row is None or "incident" not in row or "contained_at" not in row:
         return None
     moment = datetime.fromisoformat(incident["event_time"]).timestamp() if incident["event_time"] else None

@@ -158,10 +158,13 @@ class StateMachine:
         return HttpAnswer(200), {"ResponseMetadata": {"HTTPStatusCode": 200}}
 
     def _describe_execution(self, params: Mapping[str, Any], **_: Any) -> Any:
-        execution = self.executions.get(json.loads(params["body"])["executionArn"])
+        body = json.loads(params["body"])
+        execution = self.executions.get(body["executionArn"])
         if execution is None:
             return _refusal("ExecutionDoesNotExist")
-        answer = {"status": execution.status, "input": json.dumps(execution.input), "error": execution.error}
+        answer: dict[str, str | None] = {"status": execution.status}
+        if body.get("includedData") != "METADATA_ONLY":  # the rest is encrypted with the key of the state machine
+            answer |= {"input": json.dumps(execution.input), "error": execution.error}
         told = {name: value for name, value in answer.items() if value is not None}
         return HttpAnswer(200), {**told, "ResponseMetadata": {"HTTPStatusCode": 200}}
 

@@ -17,6 +17,7 @@ from ir_sandbox.cloud.ministack_patches import (
     alarms,
     authorization,
     connections,
+    encryption,
     event_buses,
     events,
     functions,
@@ -32,7 +33,17 @@ PATIENCE = 15
 def main() -> None:
     """Apply the patches, then serve until SIGTERM."""
     threading.Thread(target=end_with_parent, daemon=True).start()
-    for service in (functions, workflows, events, event_buses, alarms, requests, authorization, connections):
+    for service in (
+        functions,
+        workflows,
+        events,
+        event_buses,
+        alarms,
+        requests,
+        authorization,
+        encryption,
+        connections,
+    ):
         service.apply()
     if os.environ.get("LOCAL_CLOUD_SCHEDULES") == "off":
         for scheduler in (module("services.eventbridge"), module("services.scheduler")):
