@@ -67,6 +67,7 @@ def result() -> dict[str, Any]:
     operations = {name: work(slack=1, dynamodb=5) for name in (*cost.TRAFFIC_PER_CASE, "new_case")}
     counted = Counted(
         polls={1: calls.idle_poll(1)},
+        polls_with_comments={30: calls.idle_poll_with_comments(30)},
         door=calls.before_acknowledgement(),
         operations={
             **operations,
@@ -106,6 +107,10 @@ def test_given_a_small_run_when_it_is_judged_then_all_is_written_and_shown(
 
 BREAKS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "poll": (lambda found: found["calls"]["idle_poll"]["1"].update(dynamodb=4), "dynamodb 4 times; at most 3"),
+    "comments": (
+        lambda found: found["calls"]["idle_poll_with_comments"]["30"].update(security_ir=4),
+        "a case with 30 comments calls security_ir 4 times; at most 3",
+    ),
     "door": (lambda found: found["calls"]["webhook_before_ack"].update(ssm=1), "webhook_before_ack"),
     "forged": (lambda found: found["calls"]["webhook_before_ack_forged"].update(sqs=1), "webhook_before_ack_forged"),
     "watchers": (lambda found: found["calls"]["unknown_watchers"].update(slack=41), "unknown watchers"),

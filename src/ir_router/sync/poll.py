@@ -262,7 +262,7 @@ def _deep_check(case_id: str, row: Row, slack: Slack, *, with_tags: bool) -> Det
     reading = Reading(
         case,
         members.response_team(),
-        comments=None if with_tags else security_ir.comments(case_id),
+        comments=None if with_tags else security_ir.comments(case_id, since=math.inf),
         tags=security_ir.tags(case.case_arn) if with_tags else None,
     )
     changed = fingerprints.what_differs(row.get("fingerprint"), reading) or _complete(case_id, row, reading)
