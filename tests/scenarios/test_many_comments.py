@@ -1,4 +1,4 @@
-"""Cases with many comments: what a run reads, a slow list, and edits of old comments."""
+"""Cases with many comments: the pages that a run reads, a slow list, and edits of old comments."""
 
 from __future__ import annotations
 

@@ -19,6 +19,8 @@ from ir_router.sync.comment_reading import CommentReading
 
 # A crash delays a case by at most this slice and the settling time. A call that starts in time ends before it.
 SLICE_SECONDS = 60
+# A new case may wait for its turn to create a channel (`channel_pace`).
+NEW_CASE_SLICE_SECONDS = 120
 # A case whose comments take longer to read gets longer slices, up to this one. Lambda ends the function after 900 s.
 LONGEST_SLICE_SECONDS = 780
 

@@ -49,7 +49,7 @@ from ir_router.sync import (
     retention,
     system_comments,
 )
-from ir_router.sync.case_sync import SLICE_SECONDS, CaseSync, ClaimHeldError, begin
+from ir_router.sync.case_sync import NEW_CASE_SLICE_SECONDS, SLICE_SECONDS, CaseSync, ClaimHeldError, begin
 from ir_router.sync.channel import ChannelUnavailableError
 from ir_router.sync.comment_reading import ReadingTooSlowError
 
@@ -112,9 +112,9 @@ def synchronise(
     if float(row.get("next_try") or 0) > clock.now():
         # The hint is kept: the poller publishes the case again after the back-off.
         return _outcome(case_id, "deferred")
-    deadline = of_invocation(
-        context, reserve=_RESERVE_SECONDS, at_most=float(row.get("slice_seconds") or SLICE_SECONDS)
-    )
+    usual = SLICE_SECONDS if row.get("slackChannelId") else NEW_CASE_SLICE_SECONDS
+    slice_seconds = max(float(row.get("slice_seconds") or 0), usual)
+    deadline = of_invocation(context, reserve=_RESERVE_SECONDS, at_most=slice_seconds)
     lease = leases.take(case_id, until=deadline.settle_after)
     if lease is None:
         return _outcome(case_id, "held")

@@ -45,7 +45,7 @@ class Pager:
             request: The request with `maxResults` and `nextToken`.
             scope: The list (operation and case); a token is valid only for its list.
             token_lifetime: How long a token is valid.
-            page_size: The largest number of items on a page, whatever the request asks for.
+            page_size: The largest number of items on a page, for any `maxResults`.
 
         Raises:
             ApiError: InvalidTokenException if the token is forged, of another list, or expired.
