@@ -64,7 +64,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "ops.slack_app": {"_TIMEOUT_SECONDS": 10, "EARLIER_TOKENS": 3},
     "ops.trimming": {"LARGEST_INPUT": 200000, "_MOST_ITEMS": 200},
     "ops.verify": {"_RESERVE_SECONDS": 20},
-    "ops.watch": {"_RESERVE_SECONDS": 20, "_QUARTER_SECONDS": 900, "_LINE_LENGTH": 600},
+    "ops.watch": {"_RESERVE_SECONDS": 20, "_QUARTER_SECONDS": 900, "_LINE_LENGTH": 600, "_MEASURED_DAYS": 60},
     "ops.watching": {"_ALARMS_AT_MOST": 100},
     "router": {"PREPARATION_SECONDS": 3.0},
     "security_ir.gateway": {

@@ -110,8 +110,9 @@ def poll(open_ids: Sequence[str], channels: Mapping[str, str], deadline: Deadlin
                 show(approval_id, deadline)
         except _ERRORS as error:
             logger.error("approval.poll_failed", extra={"approval_id": approval_id, "reason": _reason(error)})
-    measure("OpenApprovals", len(ages))
-    measure("OldestApprovalSeconds", max(ages, default=0), "Seconds")
+    if ages:
+        measure("OpenApprovals", len(ages))
+        measure("OldestApprovalSeconds", max(ages), "Seconds")
 
 
 def _show(approval_id: str, places: Places, deadline: Deadline) -> tuple[list[Place], Row | None]:

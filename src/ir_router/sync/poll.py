@@ -94,7 +94,8 @@ def _publish_hints(stored: dict[str, Row], deadline: Deadline) -> dict[str, int]
     counted = _count_active(listing, poller or {})
     unlisted = availability.noticed((poller or {}).get("unlisted"), listing.problem)
     _remember(poller, first_poll, cursor, counted, unlisted)
-    measure("SyncLagSeconds", _lag(stored.values()), "Seconds")
+    if lag := _lag(stored.values()):
+        measure("SyncLagSeconds", lag, "Seconds")
     if listing.problem is None or listing.problem.is_known_state:
         measure("PollCompleted")
     return {"listed": len(rows), "published": len(found) - refused, "refused": refused}
@@ -109,9 +110,13 @@ def _count_active(listing: _Listing, poller: Row) -> dict[str, int]:
     if listing.cursor is not None:
         return counted
     if listing.problem is None and (listing.rows or poller.get("cursor")):
-        measure("ActiveSelfManagedCases", counted["self_managed"])
-        measure("ActiveAwsSupportedCases", counted["aws_supported"])
-        measure("NewAwsSupportedCases", counted["new_aws_supported"])
+        # CloudWatch bills a metric for each hour with a value, so numbers far below every quota are left out.
+        if quotas.is_notable(quotas.SELF_MANAGED, counted):
+            measure("ActiveSelfManagedCases", counted["self_managed"])
+        if quotas.is_notable(quotas.AWS_SUPPORTED, counted):
+            measure("ActiveAwsSupportedCases", counted["aws_supported"])
+        if quotas.is_notable(quotas.NEW_AWS_SUPPORTED, counted):
+            measure("NewAwsSupportedCases", counted["new_aws_supported"])
     return {}
 
 
