@@ -116,6 +116,7 @@ def assembled(counted: Counted, figures: Mapping[str, Any], fixed: Fixed) -> Fig
         **figures,
         "containment": contained,
         "failing_file_transfers_per_day": counted.failing_file,
+        "slack_events": counted.slack_load,
         "monthly_cost_usd": {cases: items["total"] for cases, items in monthly.items()},
         "monthly_cost_items_usd": monthly,
         "deployed": asdict(fixed),

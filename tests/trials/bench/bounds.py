@@ -49,7 +49,13 @@ def broken(result: Mapping[str, Any]) -> Iterator[str]:
     for name, meant in BEFORE_ACKNOWLEDGEMENT.items():
         if calls[name] != meant:
             yield f"{name}: {calls[name] or 'no call'} before the response; {dict(meant) or 'none'} is allowed"
+    load = result["slack_events"]
     figures: tuple[tuple[str, float, float], ...] = (
+        (
+            f"functions for {load['channels']} channels, if AWS and Slack are slow",
+            load["functions_needed_if_slower"],
+            load["functions_allowed"],
+        ),
         (f"{UNKNOWN_WATCHERS} unknown watchers, Slack calls", _slack(calls), UNKNOWN_WATCHERS_SLACK_CALLS),
         (
             "cold start of the webhook, as a share of slack_bolt's",

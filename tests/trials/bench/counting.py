@@ -7,8 +7,9 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
-from tests.trials.bench import calls, containment, failing_files
+from tests.trials.bench import calls, containment, failing_files, slack_load
 from tests.trials.bench.bounds import UNKNOWN_WATCHERS
 from tests.trials.bench.calls import Counts, Work
 from tests.trials.bench.containment import Steps
@@ -17,7 +18,7 @@ from tests.trials.bench.containment import Steps
 @dataclass(frozen=True)
 class Counted:
     """The counts: idle polls by open cases and by comments, calls before the webhook's response, operations, steps to
-    containment, and a day's transfers of a file that always fails.
+    containment, a day's transfers of a file that always fails, and the functions that many busy channels need.
     """
 
     polls: dict[int, Work]
@@ -26,6 +27,7 @@ class Counted:
     operations: dict[str, Work]
     steps: Steps
     failing_file: dict[str, int]
+    slack_load: dict[str, Any]
 
     def by_service(self) -> dict[str, object]:
         """Return the part `calls` of `build/bench.json`."""
@@ -62,6 +64,7 @@ def count(polled: Sequence[int], commented: Sequence[int]) -> Counted:
             "unknown_watchers": pool.submit(calls.unknown_watchers, UNKNOWN_WATCHERS),
             "new_case_unknown_watchers": pool.submit(calls.new_case_with_unknown_watchers, UNKNOWN_WATCHERS),
         }
+        load = pool.submit(slack_load.measure)
         failing_file = pool.submit(failing_files.transfers_per_day)
         door = pool.submit(calls.before_acknowledgement)
         return Counted(
@@ -75,4 +78,5 @@ def count(polled: Sequence[int], commented: Sequence[int]) -> Counted:
             },
             steps=steps.result(),
             failing_file=failing_file.result(),
+            slack_load=load.result(),
         )
