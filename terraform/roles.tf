@@ -409,6 +409,13 @@ locals {
           Resource = local.arns.state_machine
         },
         {
+          # Whether the execution that has claimed an event still handles it.
+          Sid      = "ReadOtherExecutions"
+          Effect   = "Allow"
+          Action   = ["states:DescribeExecution"]
+          Resource = local.executions_arn
+        },
+        {
           Sid      = "AskAnalyst"
           Effect   = "Allow"
           Action   = ["sqs:SendMessage"]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.support.world import World
 from tests.trials.world import incidents as support
@@ -20,6 +21,7 @@ from tests.trials.world.incidents import (
     key_created,
     root_call,
 )
+from tests.trials.world.outages import Outage, struck_by
 from tests.trials.world.state_machine import StateMachine
 
 # HIGH
@@ -167,6 +169,27 @@ def test_given_a_denied_finding_when_it_continues_then_that_is_reported_once_and
     first = report["Message"].splitlines()[0]
     assert first == "The finding about user backdoor continues after its denial: GuardDuty now counts 57 occurrences."
     assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
+
+
+def test_given_a_finding_that_continues_when_its_first_alert_fails_then_the_retry_sends_it(
+    world: World, machine: StateMachine
+) -> None:
+    support.user("backdoor")
+    found = support.finding("backdoor", 8.0)
+    machine.start(found)
+    decide(world, asked(world)[0]["taskToken"], "deny")
+    machine.advance()
+    alerts(world)
+    world.advance(86_400)
+    world.expect(ClientError)
+
+    outage = Outage("sns", "Publish", "throttling", seconds=10)
+    with struck_by(world, outage):
+        assert machine.start(updated(world, found, 57)).path[-1] == "Duplicate"
+
+    assert outage.struck
+    (report,) = alerts(world)
+    assert "GuardDuty now counts 57 occurrences." in report["Message"]
 
 
 def updated(world: World, finding: Any, count: int, ago: float = 0) -> Any:

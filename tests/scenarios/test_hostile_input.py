@@ -24,7 +24,7 @@ from tests.support.sync import (
 from tests.support.world import World
 from tests.trials.world import incidents
 from tests.trials.world.incidents import asked, contain, decide, iam_state
-from tests.trials.world.state_machine import StateMachine
+from tests.trials.world.state_machine import MACHINE_ARN, StateMachine
 
 
 def post_event(world: World, event: dict[str, Any]) -> int:
@@ -135,16 +135,17 @@ def test_given_a_file_with_lines_in_its_media_type_when_shared_then_it_is_copied
 
 
 def test_given_halves_of_characters_in_an_event_when_read_then_they_are_replaced_and_the_event_is_handled_once(
-    world: World,
+    world: World, machine: StateMachine
 ) -> None:
     event = incidents.exposed("AKIABACKDOOR00000001")
     event["detail"]["eventArn"] += "\ud800"
-    execution = {"id": "one", "name": "one", "started_at": "2026-01-15T18:05:00Z", "state_machine": "machine"}
+    arn = MACHINE_ARN.replace("stateMachine", "execution")
+    execution = {"id": f"{arn}:1", "name": "1", "started_at": "2026-01-15T18:05:00Z", "state_machine": MACHINE_ARN}
     task = {"task": "extract_event_context", "event": event, "execution": execution}
 
     first, again = (
         world.invoke("workflow", task),
-        world.invoke("workflow", {**task, "execution": {**execution, "id": "two"}}),
+        world.invoke("workflow", {**task, "execution": {**execution, "id": f"{arn}:2"}}),
     )
 
     assert first["event_id"].endswith("\ufffd#AKIABACKDOOR00000001")

@@ -259,6 +259,7 @@ def test_given_a_key_that_may_not_be_used_when_verified_then_the_lines_of_token_
 
     assert {lines[name]["state"] for name in ("bot token", "signing secret", "Slack token")} == {"failed"}
     assert "AccessDeniedException" in lines["Slack token"]["detail"]
+    assert deployed.verify()["probe"] is None
 
 
 def test_given_an_operation_that_is_none_when_asked_then_the_answer_names_those_there_are(world: World) -> None:

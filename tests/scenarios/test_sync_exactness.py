@@ -127,6 +127,33 @@ def test_given_an_unknown_case_when_another_run_holds_it_meanwhile_then_the_late
     world.unexpected.allow(Exception)  # any error is fine, because the row belongs to the other run
 
 
+def test_given_a_run_that_loses_its_lease_when_it_has_made_the_channel_then_only_the_next_run_records_it(
+    world: World, jane: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case_id = world.create_case()
+    post = Slack.post
+    made: list[dict[str, Any]] = []
+
+    def too_late(slack: Slack, method: str, **arguments: Any) -> dict[str, Any]:
+        answer = post(slack, method, **arguments)
+        if method == "conversations.create" and not made:
+            made.append(answer["channel"])
+            world.advance(1000)
+            assert leases.take(case_id, until=clock.now() + 60) is not None
+        return answer
+
+    monkeypatch.setattr(Slack, "post", too_late)
+    answer = world.try_invoke("sync", {"source": "aws.security-ir", "detail": {"caseId": case_id}})
+
+    assert answer.value is None or answer.value["outcome"] == "lost"
+    assert "channel_id" not in meta(case_id)
+    assert table.get(keys.channel(made[0]["id"])) is None
+    world.advance(1000)
+    world.live(2)
+    assert meta(case_id)["channel_id"] == made[0]["id"] == world.channel_of(case_id)
+    assert len(world.workspace.store.channels) == 1
+
+
 def test_given_an_unknown_case_when_it_is_hinted_at_then_no_row_of_it_is_left(world: World) -> None:
     answer = world.invoke("sync", {"source": "aws.security-ir", "detail": {"caseId": "9999999999"}})
     assert answer == {"case_id": "9999999999", "outcome": "unknown case"}

@@ -38,6 +38,7 @@ def answer_with(monkeypatch: pytest.MonkeyPatch, status: int, code: str, message
         (429, "ThrottlingException", {"retry-after": "12"}, 12),
         (429, "ThrottlingException", {"retryAfterSeconds": 86_400}, 900),
         (429, "ThrottlingException", {"retryAfterSeconds": -1}, 5),
+        (429, "ThrottlingException", {"retry-after": "0"}, 5),
         (429, "ThrottlingException", {"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, 5),
         (429, "TooManyRequestsException", {}, 5),
         (403, "InvalidSignatureException", {}, 5),

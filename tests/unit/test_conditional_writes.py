@@ -13,7 +13,8 @@ from ir_router.ledger import allowlist, approvals, audit, claims, groups, joined
 from ir_router.ledger.claims import Claim
 from ir_router.ledger.table import ConditionFailedError, TransactionFailedError
 from ir_router.sync import failures
-from ir_router.workflow import extract_event_context
+from ir_router.workflow import event_claims
+from ir_router.workflow.event_claims import Content
 from tests.support.world import World
 
 FACTS = {"headline": "h", "owners": [], "principals": [], "approve_does": "a", "deny_does": "d"}
@@ -262,10 +263,12 @@ def test_given_an_event_when_another_execution_gets_it_then_it_is_a_duplicate_an
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     event = {"source": "aws.iam"}
+    content = Content("same", "same", finding=False)
+    monkeypatch.setattr(event_claims, "_handles", lambda _execution: True)
 
     def is_first(event: dict[str, str], event_id: str, band: Any, execution: str) -> bool:
-        name = extract_event_context._name(event, event_id, band)
-        return extract_event_context._handled(name, execution, execution) is None
+        name = event_claims.name_of(event, event_id, band)
+        return event_claims.claim(name, content, execution, execution).handled is None
 
     world.become("workflow")
 

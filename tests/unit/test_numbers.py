@@ -176,7 +176,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "workflow.changes": {"_READ_BACK_TRIES": 8, "_PAUSE_SECONDS": 1.0, "_RESERVE_SECONDS": 25.0},
     "workflow.continuing": {"_KEPT_SECONDS": 1209600},
     "workflow.details": {"_VALUES": 8, "_VALUE_LENGTH": 150, "_DETAILS": 16},
-    "workflow.extract_event_context": {"_KEPT_DAYS": 14},
+    "workflow.event_claims": {"_KEPT_DAYS": 14},
     "workflow.findings": {"_SIGNALS": 8},
     "workflow.immediate_containment": {"_PERMISSIONS_APPLY_SECONDS": 60},
     "workflow.inputs": {"_LONGEST": 1000},

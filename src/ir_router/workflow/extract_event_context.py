@@ -9,15 +9,10 @@ from typing import Any, cast
 
 from botocore.exceptions import ClientError
 
-from ir_router import aws, clock
-from ir_router.ledger import keys, table
-from ir_router.ledger.table import ConditionFailedError, Row
-from ir_router.observability import logger
-from ir_router.settings import settings
-from ir_router.workflow import continuing, creators, detections, invocation, reading, severity
-from ir_router.workflow.incident import INSTEAD_OF, Execution, Incident, Severity
+from ir_router import aws
+from ir_router.workflow import continuing, creators, detections, event_claims, invocation, reading, severity
+from ir_router.workflow.incident import INSTEAD_OF, Execution, Incident
 
-_KEPT_DAYS = 14
 # A field in the input of an execution that handles one of several entities of an event: keys of an AWS Health event,
 # actors of an attack sequence. The name is older than the actors.
 _ENTITY_FIELD = "ir_router_access_key_id"
@@ -33,57 +28,29 @@ def run_task(task: Mapping[str, Any], context: Any) -> Incident:
     found = detections.matching(event) if isinstance(event, Mapping) else []
     facts = reading.read(event, partition=partition, entity=chosen, whom=severity.whom(found))
     band = severity.band(found, facts.get("quiet"))
-    name = _name(event, facts["event_id"], band)
-    handled = _handled(name, execution["id"], event.get(INSTEAD_OF, execution["id"]))
-    duplicate = handled is not None
+    name = event_claims.name_of(event, facts["event_id"], band)
+    content = event_claims.content_of(facts, contains=severity.whom(found) is not None)
+    claim = event_claims.claim(name, content, execution["id"], event.get(INSTEAD_OF, execution["id"]))
+    duplicate = claim.handled is not None
     if chosen is None:
         # Also for a duplicate: an update of a known event may name further entities.
         _start_for_further_entities(event, execution)
     incident = cast("Incident", {**facts, "execution": execution, "duplicate": duplicate, "band": band})
-    if handled is not None:
-        continuing.report(incident, event, name, handled)
+    if claim.conflict is not None:
+        event_claims.report_conflict(incident, name, claim.conflict)
+    if claim.handled is not None:
+        continuing.report(incident, event, name, claim.handled)
     return incident
 
 
 def _requested(event: Mapping[str, Any], execution: Execution) -> Incident:
     """Return the incident of a creator whose containment an analyst requested."""
     facts, request = creators.read(event)
-    name = _name(event, f"{facts['event_id']}#{request['creator']}", "HIGH")
-    duplicate = _handled(name, execution["id"], event.get(INSTEAD_OF, execution["id"])) is not None
-    given = {"execution": execution, "duplicate": duplicate, "band": "HIGH", "requested": request}
+    name = event_claims.name_of(event, f"{facts['event_id']}#{request['creator']}", "HIGH")
+    content = event_claims.content_of(facts, contains=True)
+    claim = event_claims.claim(name, content, execution["id"], event.get(INSTEAD_OF, execution["id"]))
+    given = {"execution": execution, "duplicate": claim.handled is not None, "band": "HIGH", "requested": request}
     return cast("Incident", {**facts, **given})
-
-
-def _name(event: Mapping[str, Any], event_id: str, band: Severity) -> str:
-    """Return the name of the event's row.
-
-    Each severity and containment mode is handled once: a GuardDuty finding keeps its id when its severity rises, and an
-    event of a dry run must be contained later. The source is part of the name: only AWS can send sources that begin
-    with `aws.`, so other senders cannot use up the id of an AWS event.
-    """
-    return f"{event.get('source')}#{band}#{settings().containment_mode}#{event_id}"
-
-
-def _handled(name: str, execution_id: str, instead_of: str) -> Row | None:
-    """Return the event's row if another execution handles it. If none does, this execution does, also when retried.
-
-    Args:
-        name: The event's name.
-        execution_id: This execution.
-        instead_of: The failed execution that this one replaces, or this execution.
-    """
-    try:
-        table.put(
-            keys.detection(name),
-            {"execution": execution_id, "expires_at": int(clock.now()) + _KEPT_DAYS * 86_400},
-            "attribute_not_exists(PK) OR execution IN (:execution, :instead_of)",
-            execution=execution_id,
-            instead_of=instead_of,
-        )
-    except ConditionFailedError as conflict:
-        logger.info("event.duplicate: another execution handles it", extra={"other": conflict.row.get("execution")})
-        return conflict.row
-    return None
 
 
 def _start_for_further_entities(event: Mapping[str, Any], execution: Execution) -> None:

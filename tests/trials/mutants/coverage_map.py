@@ -80,8 +80,14 @@ class CoverageMap:
         return float(sum(self.tests[name]["seconds"] for name in names))
 
     def covering(self, mutant: Mutant) -> list[str]:
-        """The tests that run the mutated lines, the most specific first: one that runs few lines, from each file."""
-        return self._in_order(self._running(mutant.file, mutant.lines) or self._reading(mutant), mutant.file)
+        """The tests that run the mutated lines, the most specific first: one that runs few lines, from each file.
+
+        A statement that runs at import is recorded for the one test that imported the module, so its readers count.
+        """
+        found = self._running(mutant.file, mutant.lines)
+        if mutant.name or not found:
+            found |= self._reading(mutant)
+        return self._in_order(found, mutant.file)
 
     def _running(self, file: str, lines: Iterable[int]) -> set[str]:
         return set().union(*(self._by_line.get((file, line), set()) for line in lines))
@@ -111,19 +117,30 @@ class CoverageMap:
     def _in_order(self, found: set[str], mutated: str) -> list[str]:
         """Take in turn: a test of a file with the module's name, one that runs few lines, one of each test file.
 
-        The first two are made for the line. The last brings different views of the line early.
+        The first two are made for the line. The last brings different views of the line early. The cases of one test
+        function share a view, so the functions of a file take turns as well.
         """
         by_size = sorted(found, key=lambda one: (self._sizes[one], one))
-        files: dict[str, list[str]] = defaultdict(list)
-        for name in by_size:
-            files[name.partition("::")[0]].append(name)
+        files = _grouped(by_size, "::")
         words = set(Path(mutated).stem.split("_"))
         shared = {file: len(words & set(Path(file).stem.split("_"))) for file in files}
         most = max(shared.values(), default=0)
         namesakes = [name for name in by_size if most and shared[name.partition("::")[0]] == most]
-        of_each_file = [name for turn in itertools.zip_longest(*files.values()) for name in turn if name]
-        turns = itertools.zip_longest(namesakes, by_size, of_each_file)
-        return list(dict.fromkeys(name for turn in turns for name in turn if name))
+        of_each_file = _in_turns(_in_turns(_grouped(names, "[").values()) for names in files.values())
+        turns = (_in_turns(_grouped(namesakes, "[").values()), by_size, of_each_file)
+        return list(dict.fromkeys(_in_turns(turns)))
+
+
+def _grouped(names: Iterable[str], end: str) -> dict[str, list[str]]:
+    """Return the names by their beginning before `end`, in the given order."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        groups[name.partition(end)[0]].append(name)
+    return groups
+
+
+def _in_turns(lists: Iterable[Sequence[str]]) -> list[str]:
+    return [name for turn in itertools.zip_longest(*lists) for name in turn if name]
 
 
 def read_sources(project: Path) -> dict[str, str]:

@@ -1,0 +1,177 @@
+"""Claims of events: one execution handles each event, and no other event can use up its id."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ir_router import aws, clock
+from ir_router.errors import IrRouterError
+from ir_router.ledger import approvals, audit, groups, keys, table
+from ir_router.ledger.table import ConditionFailedError, Row
+from ir_router.observability import logger
+from ir_router.settings import settings
+from ir_router.workflow import notices, wording
+from ir_router.workflow.incident import Facts, Incident, Severity
+
+_KEPT_DAYS = 14
+_IDENTITY = ("event_name", "account", "subject", "access_key_id")
+# With these, the allowlist decides about the containment.
+_CALLER = ("actor", "source_ip", "vpc_endpoint_id")
+_OF_CALLS = ("event_source", "event_time", "region", "read_only", "error_code")
+# The errors of the Fail states that follow a decision. After every other red end the event still needs handling.
+_ENDED_AFTER_HANDLING = frozenset({"NotContained", "RemediationFailed", "SomethingUndone"})
+_CONFLICT = "Two events have the same id and different content"
+
+
+@dataclass(frozen=True)
+class Content:
+    """Digests of the content of an event.
+
+    `identity`: the action and its principal. `caller`: the facts that the allowlist uses, and for API calls all others.
+    An update of a GuardDuty finding keeps `identity`, and may have another `caller`.
+    """
+
+    identity: str
+    caller: str
+    finding: bool
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The result of a claim.
+
+    `handled` is the event's row if another execution handles it, else None. `conflict` is the execution of an event
+    with the same id and another identity.
+    """
+
+    handled: Row | None
+    conflict: str | None = None
+
+
+def name_of(event: Mapping[str, Any], event_id: str, band: Severity) -> str:
+    """Return the name of the event's row.
+
+    Each severity and containment mode is handled once: a GuardDuty finding keeps its id when its severity rises, and an
+    event of a dry run must be contained later.
+    """
+    return f"{event.get('source')}#{band}#{settings().containment_mode}#{event_id}"
+
+
+def content_of(facts: Facts, *, contains: bool) -> Content:
+    """Return the digests of an event.
+
+    Args:
+        facts: The facts of the event.
+        contains: Whether a detection contains a principal. The caller of a finding matters only then, because an
+            allowlist entry can stop a containment and no alert.
+    """
+    finding = facts.get("finding", False)
+    caller = (_CALLER if contains else ()) if finding else (*_CALLER, *_OF_CALLS)
+    return Content(_digest(facts, _IDENTITY), _digest(facts, caller), finding)
+
+
+def claim(name: str, content: Content, execution_id: str, instead_of: str) -> Claim:
+    """Claim an event for this execution, also when its state is retried.
+
+    An event with the same id and other content gets a claim of its own. A claim ends with an execution that was
+    stopped, timed out or failed before the event was handled.
+
+    Args:
+        name: The event's name.
+        content: The event's content.
+        execution_id: This execution.
+        instead_of: The failed execution that this one replaces, or this execution.
+
+    Raises:
+        ClientError: DynamoDB or Step Functions refused a call.
+    """
+    first = _take(name, content, execution_id, instead_of)
+    if first is None or _is_same(first, content):
+        return Claim(first)
+    other = _take(f"{name}#{content.identity}{content.caller}", content, execution_id, instead_of)
+    conflict = str(first["execution"]) if first["identity"] != content.identity or not content.finding else None
+    return Claim(other, conflict)
+
+
+def report_conflict(incident: Incident, name: str, other: str) -> None:
+    """Report two events with one id in an alert and the audit, once an hour for each id. A failure is only logged."""
+    execution = incident["execution"]
+    text = wording.lines(
+        f"{_CONFLICT}. One of them is forged: a user or role started the workflow with an invented event.",
+        "ir-router handles both. Compare the inputs of the two executions, and find the caller of StartExecution in "
+        "CloudTrail.",
+        "",
+        *wording.facts(incident),
+        f"Execution of the other event: {other}",
+        *wording.ids(incident),
+    )
+    try:
+        if groups.enter(groups.name_of("conflict", name), execution["id"])["execution"] != execution["id"]:
+            return
+        notices.alert(f"{execution['name']}/conflict", "HIGH", f"HIGH: {_CONFLICT}", text)
+        details = wording.record(incident) | {"other": other}
+        audit.append("event_conflict", wording.AUDIT_ACTOR, details, once=f"{execution['id']}/conflict")
+    except (IrRouterError, BotoCoreError, ClientError) as error:
+        # The containment must not wait for this report.
+        logger.error("event.conflict_not_reported", extra={"error": type(error).__name__, "other": other})
+
+
+def _take(name: str, content: Content, execution_id: str, instead_of: str) -> Row | None:
+    """Return the event's row if another execution handles it. If none does, this execution does."""
+    row = {
+        "execution": execution_id,
+        "expires_at": int(clock.now()) + _KEPT_DAYS * 86_400,
+        **asdict(content),
+    }
+    try:
+        table.put(
+            keys.detection(name),
+            row,
+            "attribute_not_exists(PK) OR execution IN (:execution, :instead_of)",
+            execution=execution_id,
+            instead_of=instead_of,
+        )
+    except ConditionFailedError as conflict:
+        holder = str(conflict.row["execution"])
+        if _handles(holder):
+            logger.info("event.claimed_before: another execution has this id", extra={"other": holder})
+            return conflict.row
+        logger.warning("event.claim_released: the other execution did not handle it", extra={"other": holder})
+        return _take(name, content, execution_id, holder)
+    return None
+
+
+def _handles(execution: str) -> bool:
+    """Return whether an execution handles its event, or has handled it."""
+    try:
+        found = aws.client("stepfunctions").describe_execution(executionArn=execution)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
+            return True  # Step Functions has deleted its history
+        raise
+    if found["status"] == "FAILED":
+        return found.get("error") in _ENDED_AFTER_HANDLING
+    return found["status"] not in ("ABORTED", "TIMED_OUT")
+
+
+def _is_same(row: Row, content: Content) -> bool:
+    """Return whether the row is that of the same event. Rows of older versions have no content."""
+    if "identity" not in row:
+        return True
+    if row["identity"] != content.identity:
+        return False
+    if row["caller"] == content.caller:
+        return True
+    # The finding led to a request, so its principal is contained, or an analyst has decided about it.
+    return content.finding and approvals.get(approvals.id_of(str(row["execution"]), "remediate")) is not None
+
+
+def _digest(facts: Facts, names: tuple[str, ...]) -> str:
+    chosen = {name: facts[name] for name in names}  # type: ignore[literal-required]
+    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:24]
