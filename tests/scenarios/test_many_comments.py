@@ -22,7 +22,7 @@ def commented_case(world: World, count: int) -> str:
 
 
 def with_comments(world: World, case_id: str, count: int) -> list[str]:
-    """Add comments without an event, and return their ids, oldest first."""
+    """Add comments without an event, a second apart, and return their ids, oldest first. Two minutes then pass."""
     dropped, world.drop_native_events = world.drop_native_events, True
     ids = []
     for number in range(count):
@@ -30,6 +30,7 @@ def with_comments(world: World, case_id: str, count: int) -> list[str]:
         ids.append(world.security_ir.add_comment_as(case_id, body=f"finding {number}."))
     world.security_ir.events.wait_until_idle()
     world.drop_native_events = dropped
+    world.advance(125)
     return ids
 
 

@@ -20,7 +20,7 @@ from ir_router.security_ir import gateway as security_ir
 
 # An edit whose event was lost appears after this time.
 COMPARED_EVERY_SECONDS = 3_600
-# A comment may become visible later than newer ones.
+# A comment may become visible this much later than it was created.
 _OVERLAP_SECONDS = 120
 # Requested comparisons of one case make at most one call a second.
 _SECONDS_A_CALL = 1.0
@@ -50,12 +50,10 @@ class CommentReading:
 
     def to_store(self) -> dict[str, Any]:
         """Return the attributes of the case's row that the next reading needs, once the comments are copied."""
-        newest = max((one.created_date.timestamp() for one in self.comments if one.created_date), default=None)
-        until = {} if newest is None else {"comments_until": newest}
         if not self.is_complete:
-            return until
+            return {"comments_read_at": self.started_at}
         return {
-            **until,
+            "comments_read_at": self.started_at,
             "compared_at": self.started_at,
             "compared_comments": len(self.comments),
             "compared_requests": self.requests,
@@ -75,7 +73,7 @@ def read(case_id: str, row: Row, deadline: Deadline) -> CommentReading:
     """
     now = clock.now()
     next_comparison = _next_comparison(row)
-    since = None if next_comparison <= now else float(row["comments_until"]) - _OVERLAP_SECONDS
+    since = None if next_comparison <= now else float(row["comments_read_at"]) - _OVERLAP_SECONDS
     try:
         found = security_ir.list_comments(case_id, since, deadline)
         deadline.check(_LEAST_WORK_SECONDS)
@@ -98,7 +96,7 @@ def next_at(row: Row) -> float | None:
 
 def _next_comparison(row: Row) -> float:
     """Return the time of the next comparison of all comments: 0 before the first one."""
-    if "compared_at" not in row or "comments_until" not in row:
+    if "compared_at" not in row:
         return 0.0
     calls = -(-int(row["compared_comments"]) // security_ir.PAGE_SIZE)
     pause = calls * _SECONDS_A_CALL if _is_requested(row) else COMPARED_EVERY_SECONDS
