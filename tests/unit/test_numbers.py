@@ -135,6 +135,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
         "_OVERLAP_SECONDS": 120,
         "_SECONDS_A_CALL": 1.0,
         "_LEAST_WORK_SECONDS": 15,
+        "_SLOW_SECONDS": 15,
     },
     "sync.comments": {"_LEFT_ALONE_SECONDS": 60},
     "sync.creator_offers": {"MOST": 5, "_NOTE_LENGTH": 600, "_NAME_LENGTH": 55},
