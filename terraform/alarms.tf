@@ -4,16 +4,16 @@
 # with the single dimension deployment = name_prefix:
 #
 #   PollCompleted               Count    one for each successful poll                                          -sync
-#   SyncLagSeconds              Seconds  age of the oldest hint not yet synchronised, 0 if none, each poll     -sync
+#   SyncLagSeconds              Seconds  age of the oldest hint not yet synchronised, if any, each poll         -sync
 #   CaseSyncFailed              Count    a case synchronisation that failed and will be retried                -sync
 #   FailuresTold                Count    a persistent failure, reported on the case and in its channel         -sync, -slack
 #   CommentToMessageSeconds     Seconds  from the creation of a comment to its Slack message                   -sync
-#   OpenApprovals               Count    open approval requests, 0 if none, each poll                          -sync
-#   OldestApprovalSeconds       Seconds  age of the oldest open approval request, 0 if none, each poll         -sync
-#   SecretAgeDays               Count    age of the token or signing secret, whichever is older, each hour     -operations
-#   ActiveSelfManagedCases      Count    active cases that your team resolves, each poll                       -sync
-#   ActiveAwsSupportedCases     Count    active cases that AWS resolves, each poll                             -sync
-#   NewAwsSupportedCases        Count    cases of the last 24 hours that AWS resolves, each poll               -sync
+#   OpenApprovals               Count    open approval requests, if any, each poll                              -sync
+#   OldestApprovalSeconds       Seconds  age of the oldest open approval request, if any, each poll             -sync
+#   SecretAgeDays               Count    age of the older one of token and signing secret, from 60 on, hourly   -operations
+#   ActiveSelfManagedCases      Count    active cases that your team resolves, from 10 on, each poll            -sync
+#   ActiveAwsSupportedCases     Count    active cases that AWS resolves, from 2 on, each poll                   -sync
+#   NewAwsSupportedCases        Count    cases of the last 24 hours that AWS resolves, from 2 on, each poll     -sync
 #   DeploymentDifferences       Count    checks of the hourly verification that are not ok                     -operations
 #   ContainmentSeconds          Seconds  from the time in the CloudTrail event to the containment              -workflow
 #   ContainmentReactionSeconds  Seconds  from the arrival of the event to the containment                      -workflow

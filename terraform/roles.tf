@@ -18,7 +18,7 @@ locals {
       Cases     = { rows = "CASE#*", actions = ["DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"] }
       Channels  = { rows = "CHANNEL#*", actions = ["GetItem", "PutItem"] }
       Messages  = { rows = "DEDUP#*", actions = ["GetItem", "PutItem", "UpdateItem"] }
-      Approvals = { rows = "APPROVAL#*", actions = ["GetItem", "UpdateItem"] }
+      Approvals = { rows = "APPROVAL#*", actions = ["BatchGetItem", "GetItem", "UpdateItem"] }
     }
     operations = {
       Cases    = { rows = "CASE#*", actions = ["GetItem", "PutItem", "Query", "UpdateItem"] }
@@ -32,7 +32,7 @@ locals {
       Allowlist    = { rows = "ALLOWLIST#*", actions = ["DeleteItem", "PutItem", "Query"] }
       Containments = { rows = "CONTAINMENT#*", actions = ["DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"] }
       Alerts       = { rows = "DEDUP#*", actions = ["GetItem", "PutItem", "UpdateItem"] }
-      Approvals    = { rows = "APPROVAL#*", actions = ["GetItem", "PutItem", "UpdateItem"] }
+      Approvals    = { rows = "APPROVAL#*", actions = ["BatchGetItem", "GetItem", "PutItem", "UpdateItem"] }
       Tokens       = { rows = "TOKEN#*", actions = ["PutItem"] }
       Audit        = { rows = "AUDIT#*", actions = ["GetItem", "PutItem", "Query"] }
     }

@@ -107,6 +107,12 @@ def _rows(operation: str, params: Mapping[str, Any]) -> list[tuple[str, str, str
             for item in params["TransactItems"]
             for kind, part in item.items()
         ]
+    if operation == "BatchGetItem":
+        return [
+            (operation, _table({"TableName": table}), row["PK"]["S"])
+            for table, asked in params["RequestItems"].items()
+            for row in asked["Keys"]
+        ]
     if operation == "Query":
         return [("Query", _table(params), params["ExpressionAttributeValues"][":pk"]["S"])]
     row = params.get("Item") or params.get("Key")

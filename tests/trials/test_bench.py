@@ -15,7 +15,7 @@ import pytest
 
 from ir_operator.project import PROJECT_ROOT, local_interpreter
 from tests.trials.bench import __main__ as bench
-from tests.trials.bench import bounds, calls, containment, cost, table, unpacked
+from tests.trials.bench import bounds, calls, containment, cost, slack_load, table, unpacked
 from tests.trials.bench.calls import Work
 from tests.trials.bench.cost import Fixed
 from tests.trials.bench.counting import Counted
@@ -67,6 +67,7 @@ def result() -> dict[str, Any]:
     operations = {name: work(slack=1, dynamodb=5) for name in (*cost.TRAFFIC_PER_CASE, "new_case")}
     counted = Counted(
         polls={1: calls.idle_poll(1)},
+        polls_with_comments={30: calls.idle_poll_with_comments(30)},
         door=calls.before_acknowledgement(),
         operations={
             **operations,
@@ -75,6 +76,7 @@ def result() -> dict[str, Any]:
         },
         steps=containment.steps(),
         failing_file={"to_case": 11, "to_slack": 10},
+        slack_load=slack_load.measure(),
     )
     return bench.assembled(counted, FIGURES, FIXED)
 
@@ -106,6 +108,14 @@ def test_given_a_small_run_when_it_is_judged_then_all_is_written_and_shown(
 
 BREAKS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "poll": (lambda found: found["calls"]["idle_poll"]["1"].update(dynamodb=4), "dynamodb 4 times; at most 3"),
+    "comments": (
+        lambda found: found["calls"]["idle_poll_with_comments"]["30"].update(security_ir=4),
+        "a case with 30 comments calls security_ir 4 times; at most 3",
+    ),
+    "busy channels": (
+        lambda found: found["slack_events"].update(functions_needed_if_slower=1000),
+        "functions for 1000 channels, if AWS and Slack are slow: 1000",
+    ),
     "door": (lambda found: found["calls"]["webhook_before_ack"].update(ssm=1), "webhook_before_ack"),
     "forged": (lambda found: found["calls"]["webhook_before_ack_forged"].update(sqs=1), "webhook_before_ack_forged"),
     "watchers": (lambda found: found["calls"]["unknown_watchers"].update(slack=41), "unknown watchers"),

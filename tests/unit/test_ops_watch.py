@@ -52,7 +52,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
     monkeypatch.setattr(clock, "now", lambda: 10 * HOUR)
     monkeypatch.setattr(watch, "_checks", lambda: iter(found.checks))
     monkeypatch.setattr(watch, "measure", lambda name, value: found.measured.append((name, value)))
-    monkeypatch.setattr(credentials, "oldest_secret_days", lambda: 3)
+    monkeypatch.setattr(credentials, "oldest_secret_days", lambda: 60)
     monkeypatch.setattr(watch, "settings", lambda: SimpleNamespace(security_channel_id=found.channel))
     monkeypatch.setattr(watch, "of_invocation", lambda _context, reserve: SimpleNamespace(settle_after=reserve))
     monkeypatch.setattr(watch, "Slack", lambda deadline: deadline)
@@ -78,7 +78,7 @@ def test_given_the_schedule_when_a_quarter_begins_then_only_the_hours_first_veri
     monkeypatch.setattr(clock, "now", lambda: 10 * HOUR + 60 * minutes)
 
     assert run() == (["topic"] if runs else None)
-    assert watched.measured == ([("DeploymentDifferences", 1), ("SecretAgeDays", 3)] if runs else [])
+    assert watched.measured == ([("DeploymentDifferences", 1), ("SecretAgeDays", 60)] if runs else [])
     assert run(now=True) == ["topic"]
 
 
@@ -152,3 +152,12 @@ def test_given_slack_that_fails_when_watched_then_the_differences_are_returned_a
     watched.error = None
     run()
     assert len(watched.messages) == 1
+
+
+def test_given_secrets_that_are_not_old_when_verified_then_their_age_costs_no_metric(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials, "oldest_secret_days", lambda: 59.9)
+    run(now=True)
+
+    assert watched.measured == [("DeploymentDifferences", 1)]

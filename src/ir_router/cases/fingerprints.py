@@ -11,7 +11,7 @@ synchronisation or deep check replaces the digest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -23,6 +23,8 @@ from ir_router.cases.models import Case, CaseRow, Comment, Person
 
 Difference = Literal["CaseUpdated", "CommentAdded", "AttachmentAdded"]
 
+# A page of ListComments. A deep check reads no further.
+NEWEST_COMMENTS = 25
 # Replaces the digest of a part that was not read.
 _NOT_READ = "-"
 _NAME_LENGTH, _VALUE_LENGTH = 4, 8
@@ -49,13 +51,13 @@ class Reading:
     Attributes:
         case: The response of GetCase.
         team: The membership's response team.
-        comments: All comments, or None if they were not read.
+        comments: At least the newest comments, oldest first, or None if they were not read.
         tags: The case's tags, or None if they were not read.
     """
 
     case: Case
     team: Iterable[Person]
-    comments: Iterable[Comment] | None = None
+    comments: Sequence[Comment] | None = None
     tags: Tags | None = None
 
 
@@ -81,7 +83,8 @@ def fingerprint(reading: Reading) -> str:
     fields["watchers"] = sorted(person.email.lower() for person in case.watchers)
     comments = _NOT_READ
     if reading.comments is not None:
-        comments = digest(sorted((comment.comment_id, digest(comment.body)) for comment in reading.comments))
+        newest = reading.comments[-NEWEST_COMMENTS:]
+        comments = digest(sorted((comment.comment_id, digest(comment.body)) for comment in newest))
     attachments = sorted((item.attachment_id, item.attachment_status) for item in case.case_attachments)
     team = sorted(person.email.lower() for person in reading.team)
     return ".".join((_joined(fields), comments, digest(attachments), digest(team)))

@@ -14,6 +14,8 @@ SELF_MANAGED = "self_managed"
 AWS_SUPPORTED = "aws_supported"
 NEW_AWS_SUPPORTED = "new_aws_supported"
 _DAY = 86_400
+# A fifth of the default quotas. The alarms are at 80 % of the quota.
+_NOTABLE = {SELF_MANAGED: 10, AWS_SUPPORTED: 2, NEW_AWS_SUPPORTED: 2}
 
 
 def count(rows: Iterable[CaseRow], now: float) -> dict[str, int]:
@@ -26,6 +28,11 @@ def count(rows: Iterable[CaseRow], now: float) -> dict[str, int]:
         if not is_self_managed and row.created_date and row.created_date.timestamp() > now - _DAY:
             found[NEW_AWS_SUPPORTED] += 1
     return found
+
+
+def is_notable(name: str, counted: Mapping[str, int]) -> bool:
+    """Whether a number is near enough to its quota to be measured."""
+    return counted[name] >= _NOTABLE[name]
 
 
 def add(found: Mapping[str, int], earlier: Mapping[str, object]) -> dict[str, int]:

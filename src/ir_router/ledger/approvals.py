@@ -8,7 +8,7 @@ received.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from ir_router import clock
@@ -101,7 +101,7 @@ def request(execution: str, kind: ApprovalKind, token: str, facts: Mapping[str, 
         "decide_by": now + WAIT_SECONDS,
         "expires_at": int(now) + max(settings().audit_retention_days, _TOKEN_DAYS) * _DAY,
         "index_pk": keys.OPEN_APPROVALS_INDEX,
-        "index_sk": approval_id,
+        "index_sk": _index_sk(approval_id, facts.get("case_id")),
     }
     try:
         table.put(keys.approval(approval_id), row, "attribute_not_exists(PK)")
@@ -130,17 +130,30 @@ def get(approval_id: str) -> Row | None:
     return table.get(keys.approval(approval_id))
 
 
-def open_ids() -> list[str]:
-    """Return the ids of the approvals that wait for a decision or for its delivery."""
-    return [str(row["index_sk"]) for row in table.query_index(keys.OPEN_APPROVALS_INDEX)]
+def open_ids(case_id: str | None = None) -> list[str]:
+    """Return the ids of the approvals that wait for a decision or for its delivery: all, or those of one case."""
+    prefix = f"{case_id}#" if case_id else ""
+    indexed = table.query_index(keys.OPEN_APPROVALS_INDEX, prefix)
+    # Rows of earlier versions have the id alone.
+    return [str(row["index_sk"]).rpartition("#")[2] for row in indexed]
 
 
-def open_approvals() -> Iterator[Row]:
-    """Return the rows of the open approvals. They are current, although the index may lag behind."""
-    for approval_id in open_ids():
-        row = get(approval_id)
-        if row and row["state"] in (PENDING, DECIDED):
-            yield row
+def open_approvals(ids: Sequence[str] | None = None) -> list[Row]:
+    """Return the rows of the open approvals. They are current, although the index may lag behind.
+
+    Args:
+        ids: Approvals to read. Default: all that are in the index.
+    """
+    rows = table.get_many([keys.approval(approval_id) for approval_id in (open_ids() if ids is None else ids)])
+    return [row for row in rows if row["state"] in (PENDING, DECIDED)]
+
+
+def note_shown(approval_id: str, shown_as: str) -> None:
+    """Store the digest of the messages of an approval, which the poller compares. Empty: compare the messages."""
+    try:
+        table.update(keys.approval(approval_id), "SET shown_as = :shown_as", "attribute_exists(PK)", shown_as=shown_as)
+    except ConditionFailedError:
+        return
 
 
 def decide(
@@ -249,7 +262,11 @@ def set_case(approval_id: str, case_id: str) -> bool:
     """Connect an approval with a case that was opened after it. Return whether the approval exists."""
     try:
         table.update(
-            keys.approval(approval_id), "SET case_id = :case_id REMOVE no_case", "attribute_exists(PK)", case_id=case_id
+            keys.approval(approval_id),
+            "SET case_id = :case_id, index_sk = :index_sk REMOVE no_case",
+            "attribute_exists(PK)",
+            case_id=case_id,
+            index_sk=_index_sk(approval_id, case_id),
         )
     except ConditionFailedError:
         return False
@@ -363,6 +380,11 @@ def _close(approval_id: str, state: ApprovalState, *before: ApprovalState, why: 
         )
     except ConditionFailedError:
         return  # the workflow has already recorded the decision
+
+
+def _index_sk(approval_id: str, case_id: object) -> str:
+    """Return the sort key in the index, by which a case finds its own approvals."""
+    return f"{case_id or ''}#{approval_id}"
 
 
 def _token_hash(token: str) -> str:

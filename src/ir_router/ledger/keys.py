@@ -54,6 +54,11 @@ def known_approvers() -> Key:
     return Key("CASE#poller", "APPROVERS")
 
 
+def channel_pace() -> Key:
+    """When the next channels may be created (`sync.channel_pace`)."""
+    return Key("CASE#poller", "CHANNELS")
+
+
 def comment(case_id: str, comment_id: str, part: int = 0) -> Key:
     """A comment of the case and its Slack message; `part` numbers the messages of a long comment."""
     return Key(f"CASE#{case_id}", f"COMMENT#{comment_id}" + (f"#{part}" if part else ""))

@@ -34,14 +34,16 @@ class Lease:
     row: Row
 
 
-def add_hint(case_id: str) -> Row:
+def add_hint(case_id: str, *, compares_comments: bool = False) -> Row:
     """Count a hint that the case may have changed, and return the case's row. The first hint creates the row.
 
-    `hinted_at` is the time of the oldest hint that no run has completed.
+    `hinted_at` is the time of the oldest hint that no run has completed. `comparison_requests` counts the hints for
+    which all comments must be compared.
     """
+    counted = "hints :one, comparison_requests :one" if compares_comments else "hints :one"
     return table.update(
         keys.case(case_id),
-        "ADD hints :one SET index_pk = :index, index_sk = :case_id, case_id = :case_id, "
+        f"ADD {counted} SET index_pk = :index, index_sk = :case_id, case_id = :case_id, "
         "hinted_at = if_not_exists(hinted_at, :now)",
         one=1,
         index=keys.CASES_INDEX,

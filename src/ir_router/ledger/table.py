@@ -23,6 +23,8 @@ _Answer = TypeVar("_Answer")
 
 # DynamoDB rejects a write during a transaction on the same row. boto3 does not retry it; a few moments are enough.
 _CONFLICT_TRIES = 6
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+_ROWS_A_READ = 100
 _CONFLICT = "TransactionConflict"
 # A busy partition cancels a transaction with these codes. No condition failed.
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
@@ -123,16 +125,39 @@ def query(pk: str, prefix: str = "", *, descending: bool = False, limit: int | N
     yield from _pages(request, limit)
 
 
-def query_index(index_pk: str) -> Iterator[Row]:
-    """Yield all rows of one partition of the poller's index. Index reads are eventually consistent."""
+def query_index(index_pk: str, prefix: str = "") -> Iterator[Row]:
+    """Yield the rows of one partition of the poller's index. Index reads are eventually consistent.
+
+    Args:
+        index_pk: Partition key of the index.
+        prefix: Beginning of the index's sort key.
+    """
     yield from _pages(
         {
             "IndexName": keys.INDEX,
-            "KeyConditionExpression": "index_pk = :pk",
-            "ExpressionAttributeValues": _item({":pk": index_pk}),
+            "KeyConditionExpression": "index_pk = :pk" + (" AND begins_with(index_sk, :prefix)" if prefix else ""),
+            "ExpressionAttributeValues": _item({":pk": index_pk} | ({":prefix": prefix} if prefix else {})),
         },
         None,
     )
+
+
+def get_many(wanted: Sequence[Key]) -> list[Row]:
+    """Return the rows of these keys that exist, in any order, with strongly consistent reads of 100 rows each."""
+    rows: list[Row] = []
+    for start in range(0, len(wanted), _ROWS_A_READ):
+        missing: Any = [_key(key) for key in wanted[start : start + _ROWS_A_READ]]
+        while missing:
+            asked = len(missing)
+            answer: Any = aws.client("dynamodb").batch_get_item(
+                RequestItems={_name(): {"Keys": missing, "ConsistentRead": True}}
+            )
+            rows += [_row(item) for item in answer["Responses"].get(_name(), [])]
+            # A large answer, or a busy partition, leaves keys over.
+            missing = (answer.get("UnprocessedKeys") or {}).get(_name(), {}).get("Keys", [])
+            if len(missing) == asked:
+                clock.sleep(random.uniform(0.05, 0.2))  # noqa: S311
+    return rows
 
 
 def transact(items: Sequence[TransactWriteItemTypeDef]) -> None:

@@ -15,8 +15,8 @@ from ir_router.ops import names
 from ir_router.sync import case_to_slack
 
 _DAY_SECONDS = 86_400
-# A run of -sync about one case ends within this time (case_to_slack.SLICE_SECONDS), cold start included.
-RUN_SECONDS = 120
+# A run of -sync about one case ends within this time (case_sync.LONGEST_SLICE_SECONDS), cold start included.
+RUN_SECONDS = 840
 
 
 def run_operation(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 - -sync has its own
@@ -37,10 +37,11 @@ def run_operation(event: Mapping[str, Any], context: LambdaContext) -> dict[str,
     case_id = case_id_of(event)
     with suppress(ConditionFailedError):
         # End the back-off, because the operator has fixed something. That may be the webhook endpoint: Slack drops an
-        # event after three redeliveries, so the channel's last day is read too.
+        # event after three redeliveries, so the channel's last day is read too. Without `compared_at`, the run compares
+        # all comments.
         table.update(
             keys.case(case_id),
-            "SET channel_away_since = if_not_exists(channel_away_since, :since) REMOVE next_try",
+            "SET channel_away_since = if_not_exists(channel_away_since, :since) REMOVE next_try, compared_at",
             "attribute_exists(PK)",
             since=clock.now() - _DAY_SECONDS,
         )

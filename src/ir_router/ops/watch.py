@@ -28,6 +28,8 @@ _RESERVE_SECONDS = 20
 # The schedule starts the task every 15 minutes (terraform/events.tf). The first run of each hour verifies.
 _QUARTER_SECONDS = 900
 _LINE_LENGTH = 600
+# CloudWatch bills a metric for each hour with a value. The alarm is at 90 days.
+_MEASURED_DAYS = 60
 
 
 def run_operation(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -46,7 +48,8 @@ def run_operation(event: Mapping[str, Any], context: LambdaContext) -> dict[str,
     except IrRouterError as error:
         # The alarm on the metric reports the differences too, and the next hour retries the message.
         logger.error("watch.not_reported: the security channel has no message", extra={"reason": str(error)})
-    measure("SecretAgeDays", credentials.oldest_secret_days())
+    if (days := credentials.oldest_secret_days()) >= _MEASURED_DAYS:
+        measure("SecretAgeDays", days)
     return {"differences": sorted(differing)}
 
 

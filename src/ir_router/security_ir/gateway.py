@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from pydantic import BaseModel, ValidationError
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from ir_router import aws, denials
 from ir_router.cases.followed_fields import SEVERITY
 from ir_router.cases.models import Case, CaseEdit, CaseRow, Comment, Membership, Person
+from ir_router.deadline import Deadline
 from ir_router.errors import RefusedError, RetryLaterError, UncertainError
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ PAGE_SIZE = 25
 _SERVICE = "AWS Security Incident Response"
 _THROTTLED_SECONDS = 5.0
 _LONGEST_THROTTLED_SECONDS = 900.0
+# For one page of a list. If AWS asks for a longer wait, the run ends and the next run continues.
+_TRIES = 4
+_LONGEST_WAIT_SECONDS = 20.0
 # A value of the request in a message of AWS. The name of a field follows "at".
 _VALUE = re.compile(r"(?<!\bat )(?:\"[^\"]*\"|'[^']*')")
 _DETAIL_LENGTH = 500
@@ -136,13 +140,50 @@ def tag(arn: str, values: dict[str, str]) -> None:
         client.tag_resource(resourceArn=arn, tags=values)
 
 
-def comments(case_id: str) -> list[Comment]:
-    """Return all comments of a case, oldest first. The API does not document an order."""
+class CommentList(NamedTuple):
+    """Comments, oldest first. `is_complete` is False if older comments were not read."""
+
+    comments: list[Comment]
+    is_complete: bool
+
+
+def comments(case_id: str, since: float | None = None) -> list[Comment]:
+    """Return the comments of a case, oldest first. The arguments are those of `list_comments`."""
+    return list_comments(case_id, since).comments
+
+
+def list_comments(case_id: str, since: float | None = None, deadline: Deadline | None = None) -> CommentList:
+    """Read the comments of a case: all of them, or at least the newest PAGE_SIZE and those created since `since`.
+
+    AWS documents no order (https://docs.aws.amazon.com/security-ir/latest/APIReference/API_ListComments.html). The API
+    was observed to return the newest comments first. Only pages that show this order end the reading early.
+
+    Args:
+        case_id: The case.
+        since: Seconds since the epoch. Older comments may be left out. Default: read all comments.
+        deadline: The end of the run. With it, the reading waits while AWS throttles it.
+
+    Raises:
+        OutOfTimeError: The deadline passed before the reading was complete.
+    """
 
     def page(client: SecurityIncidentResponseClient, more: dict[str, str]) -> Any:
         return client.list_comments(caseId=case_id, maxResults=PAGE_SIZE, **more)
 
-    return _oldest_first(_all("ListComments", Comment, page), lambda comment: comment.created_date)
+    found: list[Comment] = []
+    for items, is_last in _pages("ListComments", Comment, page, deadline):
+        found += items
+        if is_last or (since is not None and _has_passed(found, since)):
+            return CommentList(_oldest_first(found, lambda comment: comment.created_date), is_last)
+    raise AssertionError("unreachable")
+
+
+def _has_passed(found: list[Comment], since: float) -> bool:
+    """Whether a list of at least one page ends before `since` and shows that its newest comments come first."""
+    if len(found) < PAGE_SIZE:
+        return False  # a page may be shorter than requested
+    times = [comment.created_date.timestamp() if comment.created_date else 0.0 for comment in found]
+    return times[-1] < min(since, times[0]) and times == sorted(times, reverse=True)
 
 
 def _oldest_first(items: list[_Item], at: Callable[[_Item], datetime | None]) -> list[_Item]:
@@ -240,16 +281,49 @@ def download_url(case_id: str, attachment_id: str) -> str:
 def _all(
     operation: str, model: type[_Item], page: Callable[[SecurityIncidentResponseClient, dict[str, str]], Any]
 ) -> list[_Item]:
-    """Return the items of all pages. Raises UncertainError if a page's token is that of the page before."""
-    items: list[_Item] = []
+    """Return the items of all pages."""
+    return [item for items, _ in _pages(operation, model, page) for item in items]
+
+
+def _pages(
+    operation: str,
+    model: type[_Item],
+    page: Callable[[SecurityIncidentResponseClient, dict[str, str]], Any],
+    deadline: Deadline | None = None,
+) -> Iterator[tuple[list[_Item], bool]]:
+    """Yield the items of each page, and whether it is the last one. With a deadline, wait while AWS throttles.
+
+    Raises UncertainError if a page's token is that of the page before.
+    """
     more: dict[str, str] = {}
     while True:
-        with _calling(operation) as client:
-            answer = page(client, more)
-            items += [model.model_validate(item) for item in answer.get("items", [])]
+        answer = _patiently(operation, page, more, deadline)
+        with _calling(operation):
+            items = [model.model_validate(item) for item in answer.get("items", [])]
         token = answer.get("nextToken")
+        yield items, not token
         if not token:
-            return items
+            return
         if token == more.get("nextToken"):
             raise UncertainError(_SERVICE, operation, "a repeated page token")
         more = {"nextToken": token}
+
+
+def _patiently(
+    operation: str,
+    page: Callable[[SecurityIncidentResponseClient, dict[str, str]], Any],
+    more: dict[str, str],
+    deadline: Deadline | None,
+) -> Any:
+    """Read a page. With a deadline, wait while AWS throttles it, so that the pages read so far are kept."""
+    for attempt in range(1, _TRIES + 1):
+        if deadline is not None:
+            deadline.check()
+        try:
+            with _calling(operation) as client:
+                return page(client, more)
+        except RetryLaterError as error:
+            if deadline is None or attempt == _TRIES or error.seconds > _LONGEST_WAIT_SECONDS:
+                raise
+            deadline.wait(error.seconds)
+    raise AssertionError("unreachable")

@@ -101,6 +101,7 @@ def _check(place: Place, row: Row, slack: Slack, show: Show) -> None:
     if message is None and row["state"] != approvals.PENDING:
         return
     again = table.update(place.key, "SET shown = :none ADD restored :one", none="", one=1)
+    approvals.note_shown(str(row["approval_id"]), "")
     if int(again["restored"]) > _MOST_RESTORED:
         logger.error("approval.not_restored: the message was changed too often", extra={"channel": channel_id})
         return

@@ -6,7 +6,7 @@ is read again after each change. With several concurrent runs, the last one to w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -70,7 +70,11 @@ def show(approval_id: str, deadline: Deadline) -> int:
     A case channel that does not exist yet shows the approval later (`synchronise`). The first error is raised after
     all channels were tried.
     """
-    return _show(approval_id, approval_places.of, deadline)
+    places, row = _show(approval_id, approval_places.of, deadline)
+    # The next update of the message repeats the search for the approvers.
+    if row is not None and approver_set.is_frozen(row):
+        approvals.note_shown(approval_id, _shown_as(row, [place.channel_id for place in places]))
+    return len(places)
 
 
 def synchronise(sync: CaseSync) -> None:
@@ -78,55 +82,65 @@ def synchronise(sync: CaseSync) -> None:
 
     The poller takes care of the security channel, so that errors there do not hold up a case.
     """
-    for row in approvals.open_approvals():
-        if row.get("case_id") == sync.case_id:
-            _show(str(row["approval_id"]), approval_places.in_case_channel, sync.deadline)
+    for approval_id in approvals.open_ids(sync.case_id):
+        _show(approval_id, approval_places.in_case_channel, sync.deadline)
 
 
-def poll(indexed: Iterable[Row], deadline: Deadline) -> None:
+def poll(open_ids: Sequence[str], channels: Mapping[str, str], deadline: Deadline) -> None:
     """Process the open approvals: deliver decisions, update messages, send reminders.
 
     An approval that fails does not stop the others.
 
     Args:
-        indexed: Rows of the index of open approvals.
+        open_ids: The ids of the open approvals.
+        channels: The channels of the cases by case id.
         deadline: The end of this invocation.
     """
     ages: list[float] = []
-    for entry in indexed:
-        approval_id = str(entry["index_sk"])
+    for row in approvals.open_approvals(open_ids):
+        approval_id = str(row["approval_id"])
         try:
-            row = approvals.get(approval_id)
-            if row is None or row["state"] not in (approvals.PENDING, approvals.DECIDED):
-                continue
             ages.append(clock.now() - float(row["created_at"]))
             if row["state"] == approvals.DECIDED:
                 _redeliver(row)
             else:
                 _remind(row, deadline)
-            show(approval_id, deadline)
+            case_channel = channels.get(str(row.get("case_id") or ""), "")
+            if row.get("shown_as") != _shown_as(row, [case_channel, settings().security_channel_id or ""]):
+                show(approval_id, deadline)
         except _ERRORS as error:
             logger.error("approval.poll_failed", extra={"approval_id": approval_id, "reason": _reason(error)})
-    measure("OpenApprovals", len(ages))
-    measure("OldestApprovalSeconds", max(ages, default=0), "Seconds")
+    if ages:
+        measure("OpenApprovals", len(ages))
+        measure("OldestApprovalSeconds", max(ages), "Seconds")
 
 
-def _show(approval_id: str, places: Places, deadline: Deadline) -> int:
+def _show(approval_id: str, places: Places, deadline: Deadline) -> tuple[list[Place], Row | None]:
+    """Update the messages in these places. Returns the places, and the row that they show."""
     slack = Slack(deadline)
     row = approvals.get(approval_id)
     if row is None:
-        return 0
+        return [], None
     approver_set.freeze(slack, row)
     for _ in range(_ROUNDS):
-        _each(places(row), partial(_show_in, row=row, slack=slack, deadline=deadline), row, deadline)
+        found = list(places(row))
+        _each(found, partial(_show_in, row=row, slack=slack, deadline=deadline), row, deadline)
         again = approvals.get(approval_id)
-        if again is None or approval_message.message(again) == approval_message.message(row):
+        if again is None:
             break
-        row = again
-    return len(list(places(row)))
+        before, row = row, again
+        if approval_message.message(row) == approval_message.message(before):
+            return found, row
+    return found, None
 
 
-def _each(places: Iterator[Place], work: Callable[[Place], None], row: Row, deadline: Deadline) -> None:
+def _shown_as(row: Row, channels: Iterable[str]) -> str:
+    """Return the digest of an approval's message and of the channels that show it."""
+    wanted = approval_message.message(row)
+    return digest([wanted.text, wanted.blocks, [channel for channel in channels if channel]])
+
+
+def _each(places: Iterable[Place], work: Callable[[Place], None], row: Row, deadline: Deadline) -> None:
     """Do the work in each place, report a security channel that cannot be used, and raise the first error."""
     problems: list[Exception] = []
     for place in places:

@@ -51,6 +51,14 @@ def freeze(slack: Slack, row: Row) -> None:
         logger.warning("approval.approvers_not_frozen: the next update retries", extra={"error": type(error).__name__})
 
 
+def is_frozen(row: Row) -> bool:
+    """Whether `freeze` has nothing left to store for this request."""
+    owners = [str(owner) for owner in row.get("owners") or ()]
+    return row["state"] != approvals.PENDING or (
+        "approvers" in row and (not owners or owners == row.get("owners_looked_up"))
+    )
+
+
 def is_frozen_approver(row: Row, user_id: str, email: str | None) -> bool:
     """Return whether a user was an approver when the request was made. Rows of earlier versions name none.
 

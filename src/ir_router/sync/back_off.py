@@ -18,7 +18,9 @@ from ir_router.ledger.leases import Lease
 from ir_router.observability import logger, measure
 from ir_router.slack.error_codes import meaning_of
 from ir_router.sync import channel, comment_claims, failures
+from ir_router.sync.case_sync import LONGEST_SLICE_SECONDS, SLICE_SECONDS
 from ir_router.sync.channel import ChannelUnavailableError
+from ir_router.sync.comment_reading import ReadingTooSlowError
 
 # Retried at each poll, even if a run that waited for responses ended half a minute after the poll that started it.
 _TRANSIENT_BACK_OFF = 15.0
@@ -49,15 +51,17 @@ def record(lease: Lease, error: Exception, deadline: Deadline) -> None:
         return
     if count >= _REPORTED_AFTER_FAILURES or (_needs_operator(error) and not (count == 1 and _may_be_explained(error))):
         _report(lease, error, since, deadline)
-    away: dict[str, object] = {"channel_away_since": since} if isinstance(error, ChannelUnavailableError) else {}
+    more: dict[str, object] = {"channel_away_since": since} if isinstance(error, ChannelUnavailableError) else {}
+    if isinstance(error, ReadingTooSlowError):
+        more["slice_seconds"] = min(2 * float(lease.row.get("slice_seconds") or SLICE_SECONDS), LONGEST_SLICE_SECONDS)
     next_try = clock.now() + _pause(error, count)
     cause = {"failing_reason": _reason(error), "failing_fix": _fix(error)}  # for the verification
-    leases.release_unfinished(lease, next_try=next_try, failures=count, failing_since=since, **away, **cause)
+    leases.release_unfinished(lease, next_try=next_try, failures=count, failing_since=since, **more, **cause)
 
 
 def _pause(error: Exception, count: int) -> float:
     jitter = random.uniform(0.8, 1.2)  # noqa: S311
-    if _is_transient(error):
+    if _is_transient(error) and not isinstance(error, ReadingTooSlowError):
         return _TRANSIENT_BACK_OFF * jitter
     longest = _LONGEST_BACK_OFF_OF_THE_APP if meaning_of(error).about == "app" else _LONGEST_BACK_OFF
     return min(longest, _FIRST_BACK_OFF * 2.0 ** min(count - 1, 10) * jitter)

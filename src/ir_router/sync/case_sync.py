@@ -14,9 +14,15 @@ from ir_router.ledger.leases import Lease
 from ir_router.ledger.table import Row
 from ir_router.security_ir import gateway as security_ir
 from ir_router.slack.gateway import Slack
+from ir_router.sync import comment_reading
+from ir_router.sync.comment_reading import CommentReading
 
 # A crash delays a case by at most this slice and the settling time. A call that starts in time ends before it.
 SLICE_SECONDS = 60
+# A new case may wait for its turn to create a channel (`channel_pace`).
+NEW_CASE_SLICE_SECONDS = 120
+# A case whose comments take longer to read gets longer slices, up to this one. Lambda ends the function after 900 s.
+LONGEST_SLICE_SECONDS = 780
 
 
 class ClaimHeldError(IrRouterError):
@@ -38,18 +44,24 @@ class CaseSync:
 
     case: Case
     tags: Tags
-    comments: list[Comment]
+    reading: CommentReading
     rows: dict[str, Row]
     lease: Lease
     deadline: Deadline
     slack: Slack
     channel_id: str = ""
     revisit_at: list[float] = field(default_factory=list)
+    are_comments_copied: bool = False
 
     @property
     def case_id(self) -> str:
         """Return the case's id."""
         return self.case.case_id
+
+    @property
+    def comments(self) -> list[Comment]:
+        """Return the comments that may have changed since the last synchronisation, oldest first."""
+        return self.reading.comments
 
     @property
     def severity(self) -> str:
@@ -101,13 +113,13 @@ class CaseSync:
 def begin(lease: Lease, deadline: Deadline) -> CaseSync:
     """Read the case, its tags, its comments and then its ledger rows, in this order."""
     case = security_ir.get_case(lease.case_id)
-    comments = security_ir.comments(lease.case_id)
+    reading = comment_reading.read(lease.case_id, lease.row, deadline)
     tags = security_ir.tags(case.case_arn)
     rows = {row["SK"]: row for row in table.query(keys.case(lease.case_id).pk)}
     return CaseSync(
         case=case,
         tags=tags,
-        comments=comments,
+        reading=reading,
         rows=rows,
         lease=lease,
         deadline=deadline,

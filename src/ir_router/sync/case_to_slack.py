@@ -7,6 +7,7 @@ repeated. A failed step does not stop steps that do not depend on it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -38,6 +39,7 @@ from ir_router.sync import (
     back_off,
     catch_up,
     channel,
+    comment_reading,
     comments,
     failures,
     fields,
@@ -47,14 +49,17 @@ from ir_router.sync import (
     retention,
     system_comments,
 )
-from ir_router.sync.case_sync import SLICE_SECONDS, CaseSync, ClaimHeldError, begin
+from ir_router.sync.case_sync import NEW_CASE_SLICE_SECONDS, SLICE_SECONDS, CaseSync, ClaimHeldError, begin
 from ir_router.sync.channel import ChannelUnavailableError
+from ir_router.sync.comment_reading import ReadingTooSlowError
 
 Outcome = Literal[
     "continues", "deferred", "erased", "failed", "held", "lost", "not imported", "synced", "unknown case", "waiting"
 ]
 
 _RESERVE_SECONDS = 12
+# AWS's event for an edited comment does not name the comment.
+_COMMENT_EDITED = "Case Comment Updated"
 # Error codes of GetCase for a case that does not exist in this account.
 _NO_SUCH_CASE = frozenset({"ResourceNotFoundException", "ValidationException"})
 
@@ -63,7 +68,8 @@ def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Synchronise the case of an EventBridge event with the source `security-ir` or `aws.security-ir`."""
     detail = event.get("detail")
     detail = detail if isinstance(detail, Mapping) else {}
-    return synchronise(case_id_of(event), context, detail.get("rowDigest"))
+    compares_comments = bool(detail.get("compareComments")) or event.get("detail-type") == _COMMENT_EDITED
+    return synchronise(case_id_of(event), context, detail.get("rowDigest"), compares_comments=compares_comments)
 
 
 def case_id_of(event: Mapping[str, Any]) -> str:
@@ -81,13 +87,16 @@ def case_id_of(event: Mapping[str, Any]) -> str:
     return str(case_id)
 
 
-def synchronise(case_id: str, context: LambdaContext, row_digest: str | None = None) -> dict[str, Any]:
+def synchronise(
+    case_id: str, context: LambdaContext, row_digest: str | None = None, *, compares_comments: bool = False
+) -> dict[str, Any]:
     """Reconcile a case with its channel.
 
     Args:
         case_id: The case.
         context: Lambda's context, which limits the run.
         row_digest: The digest of the ListCases row that the poller saw, if the poller sent the hint.
+        compares_comments: Whether an old comment may have been edited.
 
     Returns:
         `{"case_id", "outcome"}`. Outcomes are `synced`, `held` (another run has the lease), `deferred` (back-off),
@@ -99,11 +108,13 @@ def synchronise(case_id: str, context: LambdaContext, row_digest: str | None = N
         Exception: Unexpected errors are raised after the case's back-off was stored.
     """
     correlate(case_id)
-    row = leases.add_hint(case_id)
+    row = leases.add_hint(case_id, compares_comments=compares_comments)
     if float(row.get("next_try") or 0) > clock.now():
         # The hint is kept: the poller publishes the case again after the back-off.
         return _outcome(case_id, "deferred")
-    deadline = of_invocation(context, reserve=_RESERVE_SECONDS, at_most=SLICE_SECONDS)
+    usual = SLICE_SECONDS if row.get("slackChannelId") else NEW_CASE_SLICE_SECONDS
+    slice_seconds = max(float(row.get("slice_seconds") or 0), usual)
+    deadline = of_invocation(context, reserve=_RESERVE_SECONDS, at_most=slice_seconds)
     lease = leases.take(case_id, until=deadline.settle_after)
     if lease is None:
         return _outcome(case_id, "held")
@@ -118,6 +129,10 @@ def _run(lease: Lease, deadline: Deadline, row_digest: str | None) -> Outcome:
     """Synchronise the case, and end the lease in every outcome. Raises LeaseLostError."""
     try:
         return _work(lease, deadline, row_digest)
+    except ReadingTooSlowError as error:
+        # The report may use the time in which no new work starts.
+        back_off.record(lease, error, replace(deadline, soft=deadline.hard))
+        return "failed"
     except OutOfTimeError:
         leases.release_unfinished(lease, next_try=clock.now())
         hints.publish([hints.Hint(lease.case_id, "CaseUpdated")])
@@ -170,13 +185,15 @@ def _work(lease: Lease, deadline: Deadline, row_digest: str | None) -> Outcome:
             # Before the first poll it is unknown whether the case is newer than the deployment. The poll sees the hint.
             leases.release_unfinished(lease, next_try=clock.now())
             return "waiting"
+        read = sync.reading.to_store() if sync.are_comments_copied else {}
         released = leases.release_synced(
             lease,
+            **read,
             row_digest=row_digest or fingerprints.row_digest(sync.case),
             fingerprint=fingerprints.fingerprint(_reading(sync)) if imported else None,
             severity=sync.severity,
             closed=sync.case.is_closed or None,
-            due_at=_due_at(sync, imported=imported),
+            due_at=_due_at(sync, {**lease.row, **read}, imported=imported),
             failing_since=None,
             failing_reason=None,
             failing_fix=None,
@@ -189,12 +206,12 @@ def _work(lease: Lease, deadline: Deadline, row_digest: str | None) -> Outcome:
         leases.refresh_hints(lease)
 
 
-def _due_at(sync: CaseSync, *, imported: bool) -> float | None:
-    """Return when the case must be synchronised again, even if nothing changes."""
+def _due_at(sync: CaseSync, row: Row, *, imported: bool) -> float | None:
+    """Return when the case must be synchronised again, even if nothing changes. `row` has the values to store."""
     if not imported:
         return retention.NEVER if sync.case.is_closed else None
-    end = [retention.ends_at(sync)] if sync.case.is_closed else []
-    return min([*sync.revisit_at, *end], default=None)
+    end = retention.ends_at(sync) if sync.case.is_closed else comment_reading.next_at(row)
+    return min([*sync.revisit_at, *([end] if end is not None else [])], default=None)
 
 
 def _reading(sync: CaseSync) -> Reading:

@@ -24,7 +24,7 @@ from ir_router.ledger.table import Row, TransactionFailedError
 from ir_router.observability import logger
 from ir_router.settings import settings
 from ir_router.slack import credentials, error_codes
-from ir_router.sync import system_comments
+from ir_router.sync import channel_pace, system_comments
 from ir_router.sync.case_sync import CaseSync
 
 NAME_LENGTH = 80
@@ -226,6 +226,7 @@ def _create(sync: CaseSync, wanted: Sequence[str], other_than: str) -> tuple[dic
     """Return a channel with the first available name, and whether it is new. Raises the gateway's errors."""
     private = settings().channel_visibility == "private"
     for name in wanted:
+        channel_pace.wait(sync)
         try:
             created: dict[str, Any] = sync.slack.post("conversations.create", name=name, is_private=private)["channel"]
         except RefusedError as error:

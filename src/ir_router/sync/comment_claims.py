@@ -21,6 +21,8 @@ from ir_router.ledger.table import Row, TransactionFailedError
 from ir_router.security_ir import gateway as security_ir
 
 _NAMESPACE = uuid.UUID("6f0b7a0e-6f5c-4f3c-9d59-9f2f6c5a4c11")
+# A comment is created after its claim, and after its Slack message. AWS's and Slack's clocks may differ by less.
+CLOCK_SKEW_SECONDS = 600
 # Creators of AWS's own comments, which are never ir-router's.
 _AWS_CREATORS = ("AWS Responder", "security-ir.amazonaws.com")
 
@@ -84,7 +86,8 @@ def settle(case_id: str, claim: Claim, origin: str) -> str:
     body = str(claim.row["body"])
     found = None
     if claim.must_look:
-        found = next((one.comment_id for one in security_ir.comments(case_id) if one.body == body), None)
+        listed = security_ir.comments(case_id, since=float(claim.row["claimed_at"]) - CLOCK_SKEW_SECONDS)
+        found = next((one.comment_id for one in listed if one.body == body), None)
     if found is None:
         try:
             found = security_ir.create_comment(case_id, body, str(claim.row["client_token"]))
@@ -93,6 +96,12 @@ def settle(case_id: str, claim: Claim, origin: str) -> str:
             raise
     confirm(case_id, claim.key, claim.attempt, claim.row, found, origin)
     return found
+
+
+def texts(case_id: str, ts: str) -> dict[str, str]:
+    """Return the texts of the comments since a Slack message, by comment id."""
+    since = float(ts) - CLOCK_SKEW_SECONDS
+    return {comment.comment_id: comment.body for comment in security_ir.comments(case_id, since)}
 
 
 def update(case_id: str, comment_id: str, body: str) -> str | None:

@@ -38,6 +38,7 @@ def synchronise(sync: CaseSync) -> None:
             _announce_case_edit(sync, comment, row)
         else:
             _copy(sync, comment, row)
+    sync.are_comments_copied = True
 
 
 def resume_open_claims(sync: CaseSync) -> None:

@@ -18,7 +18,6 @@ from ir_router.ledger import keys, table
 from ir_router.ledger.keys import Key
 from ir_router.ledger.table import ConditionFailedError, Row
 from ir_router.observability import logger
-from ir_router.security_ir import gateway as security_ir
 from ir_router.slack.text import one_line, shorten
 from ir_router.sync import comment_claims
 
@@ -134,7 +133,7 @@ def settle(case_id: str, file_id: str) -> None:
     name = str(row.get("file_name") or file_id)
     line = file_lines.finished(name, file_id, row, is_gone=bool(row.get("deleted")))
     try:
-        texts = {comment.comment_id: comment.body for comment in security_ir.comments(case_id)}
+        texts = comment_claims.texts(case_id, min(due))
         for ts in sorted(due):
             if _write(case_id, ts, file_id, line, texts):
                 table.update(key, "DELETE shown_in :ts ADD named_in :ts", ts={ts})

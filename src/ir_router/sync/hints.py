@@ -18,11 +18,13 @@ class Hint(NamedTuple):
     """A case that may have changed. `detail_type` is CaseCreated, CaseUpdated, CommentAdded or AttachmentAdded.
 
     `row_digest` is the digest of the ListCases row that the poller saw. The ledger stores it after the synchronisation.
+    With `compares_comments`, the synchronisation compares all comments.
     """
 
     case_id: str
     detail_type: DetailType
     row_digest: str | None = None
+    compares_comments: bool = False
 
 
 def publish(hints: Sequence[Hint]) -> int:
@@ -39,5 +41,6 @@ def publish(hints: Sequence[Hint]) -> int:
     return len(refused)
 
 
-def _detail(hint: Hint) -> dict[str, str]:
-    return {"caseId": hint.case_id} | ({"rowDigest": hint.row_digest} if hint.row_digest else {})
+def _detail(hint: Hint) -> dict[str, str | bool]:
+    more: dict[str, str | bool] = {"compareComments": True} if hint.compares_comments else {}
+    return {"caseId": hint.case_id} | ({"rowDigest": hint.row_digest} if hint.row_digest else {}) | more

@@ -16,25 +16,29 @@ from typing import Any
 from ir_router import clock
 from ir_router.cases import changes, fingerprints, followed_fields, quotas
 from ir_router.cases.fingerprints import Reading
+from ir_router.cases.followed_fields import SEVERITY
 from ir_router.cases.imports import is_ours
 from ir_router.cases.models import CaseRow
 from ir_router.deadline import Deadline, LambdaContext, of_invocation
 from ir_router.errors import IrRouterError, NotConfiguredError, RefusedError, RetryLaterError, UncertainError
 from ir_router.ledger import keys, leases, table
+from ir_router.ledger.approvals import open_ids
 from ir_router.ledger.table import Row
 from ir_router.observability import logger, measure
 from ir_router.security_ir import gateway as security_ir
 from ir_router.settings import settings
 from ir_router.slack import credentials, messages
 from ir_router.slack.gateway import Slack
-from ir_router.sync import approvals, approver_watch, availability, hints, members
+from ir_router.sync import approvals, approver_watch, availability, channel_pace, hints, members
 from ir_router.sync.availability import Problem
 from ir_router.sync.hints import DetailType, Hint
 
 PAGE_BUDGET = 10
 DEEP_CHECK_BUDGET = 10
-# Slack allows about 20 new channels and 20 topics per minute (tier 2), so more cases at once would only wait.
-NEW_CASES_BUDGET = 15
+# Slack allows about 20 new channels per minute (`channel_pace`), so more cases at once would only wait.
+NEW_CASES_BUDGET = 20
+# If more cases are new, the poll reads the tags of this many: the urgent ones come first.
+_TAGS_BUDGET = 100
 # One in this many deep checks of a case reads its tags (the severity) instead of its comments.
 TAGS_EVERY = 10
 _RESERVE_SECONDS = 30
@@ -58,25 +62,26 @@ class _Listing:
 def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 - the schedule's event is empty
     """Publish a hint for every case that may have changed, and process open approvals. Returns counts of hints."""
     deadline = of_invocation(context, reserve=_RESERVE_SECONDS)
-    open_approvals = list(table.query_index(keys.OPEN_APPROVALS_INDEX))
+    open_approvals = open_ids()
+    stored = {str(row["index_sk"]): row for row in table.query_index(keys.CASES_INDEX)}
     try:
-        answer = _publish_hints(deadline)
+        answer = _publish_hints(dict(stored), deadline)
     finally:
         # Decisions about containments must not depend on the cases.
-        approvals.poll(open_approvals, deadline)
+        channels = {case_id: str(row.get("channel_id") or "") for case_id, row in stored.items()}
+        approvals.poll(open_approvals, channels, deadline)
         if int(clock.now() // 60) % APPROVERS_EVERY_MINUTES == 0:
             approver_watch.check(deadline)
     return answer
 
 
-def _publish_hints(deadline: Deadline) -> dict[str, int]:
+def _publish_hints(stored: dict[str, Row], deadline: Deadline) -> dict[str, int]:
     poller = table.get(keys.poller())
     first_poll = float(poller["first_poll_at"]) if poller else clock.now() - _DEPLOYMENT_SECONDS
     before = (poller or {}).get("cursor")
     listing = _listing(before)
     rows, cursor = listing.rows, listing.cursor
     is_complete = before is None and cursor is None and listing.problem is None
-    stored = {str(row["index_sk"]): row for row in table.query_index(keys.CASES_INDEX)}
     found: dict[str, Hint] = {}
     if is_complete:
         stored = _without_invented(stored, {row.case_id for row in rows})
@@ -89,7 +94,8 @@ def _publish_hints(deadline: Deadline) -> dict[str, int]:
     counted = _count_active(listing, poller or {})
     unlisted = availability.noticed((poller or {}).get("unlisted"), listing.problem)
     _remember(poller, first_poll, cursor, counted, unlisted)
-    measure("SyncLagSeconds", _lag(stored.values()), "Seconds")
+    if lag := _lag(stored.values()):
+        measure("SyncLagSeconds", lag, "Seconds")
     if listing.problem is None or listing.problem.is_known_state:
         measure("PollCompleted")
     return {"listed": len(rows), "published": len(found) - refused, "refused": refused}
@@ -104,9 +110,13 @@ def _count_active(listing: _Listing, poller: Row) -> dict[str, int]:
     if listing.cursor is not None:
         return counted
     if listing.problem is None and (listing.rows or poller.get("cursor")):
-        measure("ActiveSelfManagedCases", counted["self_managed"])
-        measure("ActiveAwsSupportedCases", counted["aws_supported"])
-        measure("NewAwsSupportedCases", counted["new_aws_supported"])
+        # CloudWatch bills a metric for each hour with a value, so numbers far below every quota are left out.
+        if quotas.is_notable(quotas.SELF_MANAGED, counted):
+            measure("ActiveSelfManagedCases", counted["self_managed"])
+        if quotas.is_notable(quotas.AWS_SUPPORTED, counted):
+            measure("ActiveAwsSupportedCases", counted["aws_supported"])
+        if quotas.is_notable(quotas.NEW_AWS_SUPPORTED, counted):
+            measure("NewAwsSupportedCases", counted["new_aws_supported"])
     return {}
 
 
@@ -175,34 +185,60 @@ def _page(token: str | None) -> tuple[list[CaseRow], str | None]:
 
 def _differences(rows: list[CaseRow], stored: Mapping[str, Row], first_poll: float) -> dict[str, Hint]:
     found: dict[str, Hint] = {}
-    new = 0
+    new: list[CaseRow] = []
     for row in sorted(rows, key=lambda row: row.created_date.timestamp() if row.created_date else 0.0):
         known = stored.get(row.case_id)
-        digest = fingerprints.row_digest(row)
         if known is None:
             created = row.created_date.timestamp() if row.created_date else clock.now()
-            is_new = is_ours(created, row.case_status == "Closed", first_poll, settings().initial_import)
-            if is_new and new < NEW_CASES_BUDGET:
-                new += 1
-                found[row.case_id] = Hint(row.case_id, "CaseCreated", digest)
+            if is_ours(created, row.case_status == "Closed", first_poll, settings().initial_import):
+                new.append(row)
         elif fingerprints.row_differs(known.get("row_digest"), row) and _may_be_tried(known):
-            found[row.case_id] = Hint(row.case_id, "CaseUpdated", digest)
+            found[row.case_id] = Hint(row.case_id, "CaseUpdated", fingerprints.row_digest(row))
+    for row in _urgent_first(new)[:NEW_CASES_BUDGET]:
+        found[row.case_id] = Hint(row.case_id, "CaseCreated", fingerprints.row_digest(row))
     return found
+
+
+def _urgent_first(rows: list[CaseRow]) -> list[CaseRow]:
+    """Return the new cases with HIGH and CRITICAL ones first, as far as their order matters."""
+    if len(rows) <= NEW_CASES_BUDGET:
+        return rows
+    urgent = {row.case_id for row in rows[:_TAGS_BUDGET] if channel_pace.is_urgent(_severity(row))}
+    return sorted(rows, key=lambda row: row.case_id not in urgent)
+
+
+def _severity(row: CaseRow) -> str:
+    try:
+        return security_ir.tags(str(row.case_arn)).get(str(SEVERITY.tag), "")
+    except IrRouterError as error:
+        logger.warning("poll.severity_unknown", extra={"case_id": row.case_id, "reason": str(error)})
+        return ""
 
 
 def _due(stored: Mapping[str, Row]) -> dict[str, Hint]:
     """Return cases with open hints, cases whose revisit is due, and closed ones whose retention has no end yet."""
     now = clock.now()
-    found = {
-        case_id: Hint(case_id, "CaseUpdated")
+    due = {
+        case_id: row
         for case_id, row in stored.items()
         if _may_be_tried(row) and (_has_open_hints(row) or 0 < float(row.get("due_at") or 0) <= now)
     }
+    new = sorted(
+        (case_id for case_id, row in due.items() if not row.get("channel_id")), key=lambda one: _turn(due[one])
+    )
+    later = {*new[NEW_CASES_BUDGET:]}
+    ordered = [*new[:NEW_CASES_BUDGET], *(case_id for case_id in due if case_id not in later)]
+    found = {case_id: Hint(case_id, "CaseUpdated") for case_id in ordered}
     # An earlier version stored none.
     endless = (
         case_id for case_id, row in stored.items() if row.get("closed") and not row.get("due_at") and _may_be_tried(row)
     )
     return {case_id: Hint(case_id, "CaseUpdated") for case_id in islice(endless, DEEP_CHECK_BUDGET)} | found
+
+
+def _turn(row: Row) -> tuple[bool, float]:
+    """Return the sort key of a case without a channel: urgent cases first, then the one that has waited longest."""
+    return not channel_pace.is_urgent(str(row.get("severity") or "")), float(row.get("hinted_at") or 0)
 
 
 def _has_open_hints(row: Row) -> bool:
@@ -267,7 +303,7 @@ def _deep_check(case_id: str, row: Row, slack: Slack, *, with_tags: bool) -> Det
     reading = Reading(
         case,
         members.response_team(),
-        comments=None if with_tags else security_ir.comments(case_id),
+        comments=None if with_tags else security_ir.comments(case_id, since=math.inf),
         tags=security_ir.tags(case.case_arn) if with_tags else None,
     )
     changed = fingerprints.what_differs(row.get("fingerprint"), reading) or _complete(case_id, row, reading)

@@ -13,7 +13,6 @@ from ir_router.errors import RefusedError
 from ir_router.ledger import claims, keys, table
 from ir_router.ledger.keys import Key
 from ir_router.ledger.table import Row
-from ir_router.security_ir import gateway as security_ir
 from ir_router.slack import identity, inbound
 from ir_router.slack.content import reader
 from ir_router.slack.content.reader import Content
@@ -175,7 +174,7 @@ class SlackMessage:
         rows = self._rows()
         if not rows:
             return []
-        texts = {comment.comment_id: comment.body for comment in security_ir.comments(self._case_id)}
+        texts = comment_claims.texts(self._case_id, ts)
         written = []
         for part, row in sorted(rows.items()):
             if row.get("given_up"):

@@ -151,7 +151,7 @@ class Application:
         for fault in self._service.faults.strike(operation, phase):
             match fault.kind:
                 case FaultKind.LATENCY:
-                    time.sleep(fault.latency_seconds)
+                    self._service.sleep(fault.latency_seconds)
                 case FaultKind.ERROR if fault.storage_error is not None:
                     return _storage_response(fault.storage_error)
                 case FaultKind.ERROR:

@@ -46,8 +46,10 @@ class CommentOperations:
         return {"commentId": comment.comment_id, "body": comment.body}
 
     def list_comments(self, request: Parameters, _caller: Caller) -> Parameters:
-        """ListComments: newest first. AWS documents no order, so callers must sort by createdDate."""
-        comments = list(reversed(self._state.case(request["caseId"]).comments.values()))
+        """ListComments in the order of the settings. AWS documents none, so callers must sort by createdDate."""
+        comments = list(self._state.case(request["caseId"]).comments.values())
+        if self._state.settings.comments_order == "newest_first":
+            comments.reverse()
         page, token = self._state.page("ListComments", comments, lambda comment: comment.comment_id, request)
         items = [
             {

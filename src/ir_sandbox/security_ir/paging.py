@@ -35,6 +35,7 @@ class Pager:
         request: Parameters,
         scope: str,
         token_lifetime: timedelta,
+        page_size: int = PAGE_SIZE,
     ) -> tuple[list[Item], str | None]:
         """Return the requested page and the next token.
 
@@ -44,6 +45,7 @@ class Pager:
             request: The request with `maxResults` and `nextToken`.
             scope: The list (operation and case); a token is valid only for its list.
             token_lifetime: How long a token is valid.
+            page_size: The largest number of items on a page, for any `maxResults`.
 
         Raises:
             ApiError: InvalidTokenException if the token is forged, of another list, or expired.
@@ -54,7 +56,7 @@ class Pager:
             start = next((index + 1 for index, item in enumerate(items) if key(item) == last), -1)
             if start < 0:
                 raise invalid_page_token()
-        end = start + request.get("maxResults", PAGE_SIZE)
+        end = start + min(request.get("maxResults", PAGE_SIZE), page_size)
         page = list(items[start:end])
         return page, self._seal(key(page[-1]), scope) if end < len(items) else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -50,6 +51,7 @@ class SecurityIrService:
         response_team: Sequence[Mapping[str, str]] | None = DEFAULT_RESPONSE_TEAM,
         principals: Mapping[str, str] | None = None,
         default_principal: str | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Start with one active membership, or with none.
 
@@ -62,8 +64,10 @@ class SecurityIrService:
             response_team: The membership's response team (items `name`, `jobTitle`, `email`); None for no membership.
             principals: The callers (ARNs or account ids) by access key.
             default_principal: The caller for all other access keys; by default the account's root.
+            sleep: Waits for the latency of a fault; a simulator moves its clock instead.
         """
         self.clock = clock
+        self.sleep = sleep
         self.events = EventDelivery(publish)
         self.faults = Faults()
         self.calls = CallLog()

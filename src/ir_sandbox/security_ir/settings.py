@@ -23,6 +23,12 @@ class Settings(BaseModel):
     page_token_seconds: int = Field(default=3600, ge=1)
     """How long a nextToken is valid."""
 
+    page_size: int = Field(default=25, ge=1, le=25)
+    """The largest number of items on a page. A page may have fewer items than `maxResults` asks for."""
+
+    comments_order: Literal["newest_first", "oldest_first"] = "newest_first"
+    """The order of ListComments. AWS documents none; `newest_first` was observed."""
+
     changes_without_date: frozenset[Change] = frozenset({Change.ATTACHMENT, Change.TAGS})
     """Changes that do not update `lastUpdatedDate`. AWS does not document them; the default is the worst case."""
 

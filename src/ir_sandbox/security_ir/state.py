@@ -109,7 +109,7 @@ class State:
         """Return the requested page of a list and the next token; see `Pager.page`."""
         scope = f"{operation} {request.get('caseId', '')}"
         lifetime = timedelta(seconds=self.settings.page_token_seconds)
-        return self._pager.page(items, key, request, scope, lifetime)
+        return self._pager.page(items, key, request, scope, lifetime, self.settings.page_size)
 
     def arn(self, kind: str, resource_id: str) -> str:
         """Return the ARN of a case or membership."""

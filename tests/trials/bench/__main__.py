@@ -30,9 +30,10 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True)
 class Effort:
-    """The extent of the measurement: numbers of open cases to poll, runs per time, and bytes of the file."""
+    """The extent: numbers of open cases and of comments to poll, runs per time, and bytes of the file."""
 
     polled: tuple[int, ...] = (1, 10, 50, 500)
+    commented: tuple[int, ...] = (1, 200, 1_000, 5_000)
     runs: int = 7
     file_bytes: int = 100 * MIB
 
@@ -42,8 +43,8 @@ def main() -> int:
     os.environ.setdefault("LOG_LEVEL", "error")
     effort, progress = Effort(), Progress()
     try:
-        with progress.step("Counting calls (two minutes)"):
-            counted = count(effort.polled)
+        with progress.step("Counting calls (five minutes)"):
+            counted = count(effort.polled, effort.commented)
         with progress.step("Timing commands"):
             commands = times.commands(effort.runs)
         on_cloud, fixed = measured_on_cloud(effort, progress)
@@ -115,6 +116,7 @@ def assembled(counted: Counted, figures: Mapping[str, Any], fixed: Fixed) -> Fig
         **figures,
         "containment": contained,
         "failing_file_transfers_per_day": counted.failing_file,
+        "slack_events": counted.slack_load,
         "monthly_cost_usd": {cases: items["total"] for cases, items in monthly.items()},
         "monthly_cost_items_usd": monthly,
         "deployed": asdict(fixed),

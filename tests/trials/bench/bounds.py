@@ -14,6 +14,8 @@ CONTAINMENT_RATIO = 6.5
 FILE_MIB = 32
 ZIP_MIB = 12
 FAILING_FILE_TRANSFERS = 12
+# ListCases, GetCase, and one page of ListComments or the tags.
+IDLE_CASE_CALLS = 3
 
 # All calls that the webhook makes before its response.
 BEFORE_ACKNOWLEDGEMENT: Mapping[str, Mapping[str, int]] = {
@@ -38,10 +40,22 @@ def broken(result: Mapping[str, Any]) -> Iterator[str]:
         for service, most in idle_poll_at_most(int(cases)).items():
             if counts.get(service, 0) > most:
                 yield f"an idle poll of {cases} cases calls {service} {counts[service]} times; at most {most} allowed"
+    for size, counts in calls["idle_poll_with_comments"].items():
+        if counts["security_ir"] > IDLE_CASE_CALLS:
+            yield (
+                f"an idle poll of a case with {size} comments calls security_ir {counts['security_ir']} times; "
+                f"at most {IDLE_CASE_CALLS} allowed"
+            )
     for name, meant in BEFORE_ACKNOWLEDGEMENT.items():
         if calls[name] != meant:
             yield f"{name}: {calls[name] or 'no call'} before the response; {dict(meant) or 'none'} is allowed"
+    load = result["slack_events"]
     figures: tuple[tuple[str, float, float], ...] = (
+        (
+            f"functions for {load['channels']} channels, if AWS and Slack are slow",
+            load["functions_needed_if_slower"],
+            load["functions_allowed"],
+        ),
         (f"{UNKNOWN_WATCHERS} unknown watchers, Slack calls", _slack(calls), UNKNOWN_WATCHERS_SLACK_CALLS),
         (
             "cold start of the webhook, as a share of slack_bolt's",

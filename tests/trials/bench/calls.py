@@ -79,10 +79,7 @@ class Meter:
 
 
 def idle_poll(cases: int) -> Work:
-    """Poll `cases` unchanged open cases with a warm function that knows the response team.
-
-    Deep checks take turns, so the result is the maximum of ten polls. None of them compares the approvers.
-    """
+    """Poll `cases` unchanged open cases with a warm function that knows the response team."""
     with own_world() as world, quietly():
         world.security_ir.configure(Settings(active_self_managed_cases=max(50, cases)))
         for number in range(cases):
@@ -90,20 +87,40 @@ def idle_poll(cases: int) -> Work:
             if number % _AT_A_TIME == 0:
                 world.settle()
         world.live(3)
-        most: Counter[str] = Counter()
-        operations: Counter[str] = Counter()
-        for _ in range(10):
+        return _idle_polls(world)
+
+
+def idle_poll_with_comments(comments: int) -> Work:
+    """Poll one unchanged open case that has `comments` comments, all of them in its channel."""
+    with own_world() as world, quietly():
+        case_id = world.create_case()
+        world.live(1)
+        world.drop_native_events = True
+        for number in range(comments):
+            world.advance(1)
+            world.security_ir.add_comment_as(case_id, body=f"finding {number}")
+        while sum("finding" in str(message) for message in world.said(case_id)) < comments:
+            world.live(1)
+        world.live(2)
+        return _idle_polls(world)
+
+
+def _idle_polls(world: World) -> Work:
+    """Return the maximum of ten polls, because deep checks take turns. None of them compares the approvers."""
+    most: Counter[str] = Counter()
+    operations: Counter[str] = Counter()
+    for _ in range(10):
+        world.advance(60)
+        if int(world.now() // 60) % APPROVERS_EVERY_MINUTES == 0:
             world.advance(60)
-            if int(world.now() // 60) % APPROVERS_EVERY_MINUTES == 0:
-                world.advance(60)
-            meter = Meter(world)
-            world.poll()
-            work = meter.read()
-            most |= Counter(work.calls)
-            operations |= Counter(work.operations)
-            world.settle()
-        counts = {name: most[name] for name in ("security_ir", "dynamodb", "events", "slack")}
-        return Work(counts, _sorted(operations), {"sync": 1})
+        meter = Meter(world)
+        world.poll()
+        work = meter.read()
+        most |= Counter(work.calls)
+        operations |= Counter(work.operations)
+        world.settle()
+    counts = {name: most[name] for name in ("security_ir", "dynamodb", "events", "slack")}
+    return Work(counts, _sorted(operations), {"sync": 1})
 
 
 def before_acknowledgement() -> dict[str, Counts]:

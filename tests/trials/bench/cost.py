@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ir_operator.project import SOURCES
+from ir_router.cases import quotas
 from tests.trials.bench import prices
 from tests.trials.bench.bounds import idle_poll_at_most
 from tests.trials.bench.calls import Work
@@ -80,6 +81,19 @@ _KMS_REQUESTS = 5 * 12 * HOURS
 _LOGS_PER_INVOCATION = 2.5e-6
 
 
+# The hours of a month in which one open case gives a metric a value; the others have none. CloudWatch bills only the
+# hours in which it gets values (https://aws.amazon.com/cloudwatch/pricing/).
+_METRIC_HOURS: Mapping[str, float] = {
+    "CommentToMessageSeconds": 300,
+    "ContainmentReactionSeconds": 1,
+    "ContainmentSeconds": 1,
+    "OldestApprovalSeconds": 24,
+    "OpenApprovals": 24,
+    "SyncLagSeconds": 100,
+}
+_ALWAYS_MEASURED = ("DeploymentDifferences", "PollCompleted")
+
+
 @dataclass(frozen=True)
 class Fixed:
     """The number of deployed resources with a fixed cost."""
@@ -131,12 +145,18 @@ def monthly(cases: int, work: Mapping[str, Work], fixed: Fixed) -> dict[str, flo
         "Step Functions": transitions * prices.STATE_TRANSITION.usd,
         "KMS": fixed.keys * prices.KMS_KEY.usd + _KMS_REQUESTS * prices.KMS_REQUEST.usd,
         "CloudWatch alarms": fixed.alarms * prices.ALARM.usd,
-        "CloudWatch metrics": custom_metrics() * prices.CUSTOM_METRIC.usd,
+        "CloudWatch metrics": _metric_months(cases) * prices.CUSTOM_METRIC.usd,
         "CloudWatch dashboard": fixed.dashboards * prices.DASHBOARD.usd,
         "CloudWatch logs": invocations * _LOGS_PER_INVOCATION * prices.LOGS_GB.usd,
     }
     rounded = {name: round(usd, 2) for name, usd in items.items()}
     return rounded | {"total": round(sum(items.values()), 2)}
+
+
+def _metric_months(cases: int) -> float:
+    """Return the custom metrics, each by the share of the month in which it has values."""
+    shares = [min(cases * hours / HOURS, 1.0) for hours in _METRIC_HOURS.values()]
+    return len(_ALWAYS_MEASURED) + sum(shares) + quotas.is_notable(quotas.SELF_MANAGED, {quotas.SELF_MANAGED: cases})
 
 
 def _idle_polls(cases: int) -> tuple[dict[str, float], float]:

@@ -37,7 +37,9 @@ def lines(result: Mapping[str, Any]) -> Iterator[str]:
 
 def _calls(calls: Mapping[str, Any]) -> Iterator[str]:
     rows = {f"idle poll, {cases} open cases": counts for cases, counts in calls["idle_poll"].items()}
-    rows |= {name.replace("_", " "): counts for name, counts in calls.items() if name != "idle_poll"}
+    commented = calls["idle_poll_with_comments"]
+    rows |= {f"idle poll, a case with {size} comments": counts for size, counts in commented.items()}
+    rows |= {name.replace("_", " "): counts for name, counts in calls.items() if not name.startswith("idle_poll")}
     services = [service for service in _SERVICES if any(service in counts for counts in rows.values())]
     services += sorted({service for counts in rows.values() for service in counts} - {*services})
     values = {name: [str(counts.get(service, 0) or "-") for service in services] for name, counts in rows.items()}

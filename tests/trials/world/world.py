@@ -62,6 +62,7 @@ class World:
             principals={"operator": f"arn:aws:iam::{ACCOUNT}:user/alice"},
             account_id=ACCOUNT,
             default_principal=f"arn:aws:sts::{ACCOUNT}:assumed-role/security-incident-sync/security-incident-sync",
+            sleep=self.sleep,
         )
 
     def expect(self, *types: type[BaseException]) -> None:

@@ -10,6 +10,7 @@ from tests.trials.world.crashes import Scenario
 from tests.trials.world.scenarios.canary import CANARY
 from tests.trials.world.world import World
 
+_MORE_THAN_A_PAGE = 30
 _WATCHERS = [
     {"email": "jane.smith@example.com", "name": "Jane Smith"},
     {"email": "ghost@example.com", "name": "Ghost"},
@@ -105,6 +106,25 @@ def _comment_edit(world: World, there: Prepared) -> None:
     world.security_ir.update_comment_as(there.case_id, comment_id, body=f"first, and longer {CANARY} " + "y" * 4000)
 
 
+def _case_with_two_pages_of_comments(world: World) -> Prepared:
+    there = prepared_case(world)
+    for number in range(_MORE_THAN_A_PAGE):
+        world.security_ir.add_comment_as(there.case_id, body=f"finding {number} {CANARY}")
+        world.advance(1)
+    carry(world)
+    world.advance(300)
+    return there
+
+
+def _old_comment_edit(world: World, there: Prepared) -> None:
+    """Edit a comment that a run reads only when it compares all comments, and add a new one."""
+    oldest = world.security_ir.call("ListComments", {"caseId": there.case_id})
+    oldest = world.security_ir.call("ListComments", {"caseId": there.case_id, "nextToken": oldest["nextToken"]})
+    comment_id = next(one["commentId"] for one in oldest["items"] if one["body"].startswith("finding 0 "))
+    world.security_ir.update_comment_as(there.case_id, comment_id, body=f"corrected {CANARY}")
+    world.security_ir.add_comment_as(there.case_id, body=f"the newest {CANARY}")
+
+
 def _watchers(world: World, there: Prepared) -> None:
     world.workspace.create_user("new.hand", email="new@example.com", real_name="New Hand")
     change = {
@@ -128,6 +148,7 @@ CASES = (
     Scenario("Slack file", prepared_case, acting(_file)),
     Scenario("status and title change", prepared_case, acting(_status)),
     Scenario("comment edited on the case", prepared_case, acting(_comment_edit)),
+    Scenario("old comment edited on a long case", _case_with_two_pages_of_comments, acting(_old_comment_edit)),
     Scenario("watchers come and go", prepared_case, acting(_watchers)),
     Scenario("closing", prepared_case, acting(_closing)),
 )

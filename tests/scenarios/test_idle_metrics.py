@@ -1,0 +1,59 @@
+"""CloudWatch bills a metric for each hour with a value: an idle deployment measures only what an alarm needs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support.sync import settled_case
+from tests.support.world import World
+
+
+def measured(capsys: pytest.CaptureFixture[str]) -> dict[str, float]:
+    """Return the metrics in the log since the last call, with their last values."""
+    found: dict[str, float] = {}
+    for line in capsys.readouterr().out.splitlines():
+        if line.startswith('{"_aws"'):
+            entry = json.loads(line)
+            for metrics in entry["_aws"]["CloudWatchMetrics"]:
+                found |= {metric["Name"]: entry[metric["Name"]][0] for metric in metrics["Metrics"]}
+    return found
+
+
+def test_given_one_idle_case_when_polled_then_only_the_poll_itself_is_measured(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settled_case(world)
+    measured(capsys)
+    world.live(3)
+
+    assert measured(capsys) == {"PollCompleted": 1}
+
+
+def test_given_a_change_that_waits_when_polled_then_its_age_is_measured(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case_id = settled_case(world)
+    world.security_ir.faults.throttle("GetCase", times=None, retry_after_seconds=400)
+    world.security_ir.add_comment_as(case_id, body="news")
+    world.settle()
+    world.advance(390)
+    measured(capsys)
+    world.poll()
+
+    assert measured(capsys)["SyncLagSeconds"] >= 390
+
+
+def test_given_many_active_cases_when_polled_then_their_number_is_measured(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.drop_native_events = True
+    for _ in range(9):
+        world.create_case()
+    world.poll()
+    assert "ActiveSelfManagedCases" not in measured(capsys)
+    world.create_case()
+    world.poll()
+
+    assert measured(capsys)["ActiveSelfManagedCases"] == 10

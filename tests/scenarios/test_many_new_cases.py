@@ -1,0 +1,95 @@
+"""Many new cases at once: the pace of their channels, and urgent cases first. Slack's rate limits are on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ir_router.errors import RetryLaterError
+from ir_router.ledger import keys, leases, table
+from ir_router.sync import channel_pace
+from ir_sandbox.security_ir import Settings
+from tests.support.sync import calls
+from tests.support.world import World
+from tests.trials.world.running import own_world
+
+MINUTE = 60
+
+
+@pytest.fixture
+def limited() -> Iterator[World]:
+    with own_world(enforce_rate_limits=True) as world:
+        world.security_ir.configure(Settings(active_self_managed_cases=1000))
+        world.live(1)
+        yield world
+
+
+def created(world: World) -> list[tuple[float, str]]:
+    """Return the times and names of the channels, oldest first."""
+    channels = world.workspace.store.channels.values()
+    return sorted((channel.created, channel.name) for channel in channels)
+
+
+@pytest.mark.parametrize("reported", [True, False], ids=["events", "poll"])
+def test_given_many_new_cases_when_created_then_eighteen_channels_a_minute_are_made_without_a_rejection(
+    limited: World, *, reported: bool
+) -> None:
+    limited.drop_native_events = not reported
+    before = limited.now()
+    cases = [limited.create_case(title=f"case {number}") for number in range(45)]
+    limited.security_ir.events.wait_until_idle()
+    while len(created(limited)) < len(cases):
+        limited.live(1)
+        assert limited.now() - before < 10 * MINUTE
+
+    times = [at for at, _ in created(limited)]
+    assert times[-1] - times[0] <= len(cases) / 18 * MINUTE + 5
+    assert all(sum(at <= other < at + MINUTE for other in times) <= 20 for at in times)
+    assert calls(limited, "slack").count("conversations.create") == len(cases)  # none was repeated
+
+
+def test_given_more_new_cases_than_a_poll_takes_when_polled_then_the_urgent_ones_come_first(limited: World) -> None:
+    limited.drop_native_events = True
+    for _ in range(22):
+        limited.create_case(tags={"severity": "Low"})
+    urgent = {limited.create_case(tags={"severity": name}) for name in ("High", "CRITICAL", "high")}
+    limited.live(1)
+
+    first = created(limited)[: len(urgent)]
+    assert {name.rpartition("-")[2] for _, name in first} == urgent
+
+
+def test_given_cases_that_wait_when_polled_then_the_urgent_ones_come_first(limited: World) -> None:
+    limited.drop_native_events = True
+    cases = [limited.create_case(tags={"severity": "Low" if number else "High"}) for number in range(3)][::-1]
+    for case_id in cases:
+        leases.add_hint(case_id)
+        severity = "High" if case_id == cases[-1] else "Low"
+        table.update(keys.case(case_id), "SET severity = :severity", severity=severity)
+        limited.advance(1)
+    limited.live(1)
+
+    assert created(limited)[0][1].endswith(cases[-1])
+
+
+def test_given_an_urgent_case_that_waits_when_another_wants_a_channel_then_it_leaves_it_the_token(
+    limited: World,
+) -> None:
+    assert [channel_pace._take(urgent=False), channel_pace._take(urgent=False)] == [0.0, 0.0]
+    limited.advance(channel_pace.SECONDS_A_CHANNEL)
+    for _ in range(3):
+        channel_pace._reserve("urgent_at")
+
+    assert channel_pace._take(urgent=False) > channel_pace.SECONDS_A_CHANNEL
+    assert channel_pace._take(urgent=True) == 0.0
+
+
+def test_given_a_full_queue_when_a_turn_is_wanted_then_the_case_waits_for_the_next_poll(limited: World) -> None:
+    for _ in range(25):  # two tokens, and one for each 3.25 s of 75
+        channel_pace._reserve("usual_at")
+    with pytest.raises(RetryLaterError) as raised:
+        channel_pace._reserve("usual_at")
+
+    assert raised.value.seconds < channel_pace.SECONDS_A_CHANNEL
+    assert channel_pace._reserve("urgent_at") <= limited.now()
