@@ -8,7 +8,7 @@ locals {
   protected_principals = concat(local.protected_arns, local.own_role_arns)
 
   # Exact ARNs for each entry. Later, a user or role whose name matches an entry with `*` is not protected: otherwise a user
-  # who can create one could give it such a name. Names are unique in an account, whatever their path.
+  # who can create one could give it such a name. Names are unique in an account across all paths.
   principals_by_name = {
     for arn in flatten([data.aws_iam_users.all[*].arns, data.aws_iam_roles.all[*].arns]) :
     join("", regex("^(arn:[^:]+:iam::[0-9]+:(?:user|role)/)(?:.*/)?([^/]+)$", arn)) => arn

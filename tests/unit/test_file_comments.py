@@ -113,7 +113,9 @@ def written(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The comments of the case, which `settle` changes."""
     found = {"c1": f"[Slack Update] Jane\n{PENDING}", "c2": "second part"}
     monkeypatch.setattr(
-        security_ir, "comments", lambda _case: [Comment(comment_id=name, body=body) for name, body in found.items()]
+        security_ir,
+        "comments",
+        lambda _case, _since=None: [Comment(comment_id=name, body=body) for name, body in found.items()],
     )
     monkeypatch.setattr(comment_claims, "update", lambda _case, name, body: found.update({name: body}))
     return found
@@ -176,7 +178,7 @@ def test_given_two_messages_when_one_has_no_comment_yet_then_the_other_is_settle
 def test_given_aws_that_fails_when_settled_then_the_line_is_still_due(
     written: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(_case: str) -> list[Comment]:
+    def fails(_case: str, _since: float | None = None) -> list[Comment]:
         raise UncertainError("AWS", "ListComments", "timeout")
 
     monkeypatch.setattr(security_ir, "comments", fails)

@@ -328,7 +328,7 @@ def note_comment(approval_id: str, comment_hash: str) -> bool:
 
 
 def forget_people(approval_id: str) -> None:
-    """Erase the users whom an approval names, and the reason. Does nothing while the approval is open."""
+    """Erase the users that an approval names, and the reason. Does nothing while the approval is open."""
     try:
         table.update(
             keys.approval(approval_id),

@@ -74,7 +74,7 @@ def is_frozen_approver(row: Row, user_id: str, email: str | None) -> bool:
 
 
 def _last_approvers(row: Row, approvers: Sequence[str], user_ids: Mapping[str, set[str]]) -> list[str]:
-    """Return the approvers who own credentials of the incident, and of whom no other approver would be left.
+    """Return the approvers who own credentials of the incident, if barring them would leave no approver.
 
     An attacker can cause events by principals with the tags of approvers. Therefore later owners come after earlier
     ones: they cannot lift the bar of an owner who was barred before.
