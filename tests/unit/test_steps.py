@@ -17,11 +17,11 @@ from ir_router.commands import comment as comment_command
 from ir_router.commands.command import Answer, Command
 from ir_router.deadline import Deadline
 from ir_router.errors import InvalidInputError, RefusedError, RetryLaterError, UncertainError
-from ir_router.ledger import configuration, keys
+from ir_router.ledger import configuration, keys, leases, table
 from ir_router.ledger import creators as offers
 from ir_router.slack import credentials, gateway, installation, parameters, response_url
 from ir_router.slack.gateway import Names, Slack
-from ir_router.sync import attachments, file_from_slack
+from ir_router.sync import attachments, channel, file_from_slack
 from ir_router.workflow import creators, final_alert_and_audit_log, refinements
 from tests.support.texts import facts
 
@@ -371,6 +371,49 @@ def test_given_a_parameter_when_read_then_it_is_decrypted(monkeypatch: pytest.Mo
     monkeypatch.setattr(aws, "client", {"ssm": SimpleNamespace(get_parameter=get_parameter)}.__getitem__)
     parameters.read("/a", "slack_bot_token")
     assert asked == [{"Name": "/a", "WithDecryption": True}]
+
+
+def test_given_a_channel_under_a_new_id_when_found_then_the_rows_of_this_run_and_of_the_ledger_have_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[Any] = []
+    monkeypatch.setattr(clock, "now", lambda: 7.0)
+    monkeypatch.setattr(table, "get", lambda key: {"moved_to": "C2"} if key == keys.channel("C1") else None)
+    monkeypatch.setattr(table, "update", lambda key, change, **values: written.append((key.sk, change, values)))
+    monkeypatch.setattr(table, "put", lambda key, row: written.append((key.pk, row)))
+    monkeypatch.setattr(leases, "save", lambda lease, **values: written.append((lease.case_id, values)))
+    case = keys.case(CASE)
+    rows = {
+        sk: {"PK": case.pk, "SK": sk, "channel_id": channel}
+        for sk, channel in ((case.sk, "C1"), ("COMMENT#1", "C1"), ("COMMENT#2", "C9"))
+    }
+    sync: Any = SimpleNamespace(
+        case_id=CASE,
+        channel_id="C1",
+        rows=rows,
+        slack=Fake({"channel": {"id": "C2", "name": "security-ir-1"}}),
+        lease=SimpleNamespace(case_id=CASE, row={}),
+    )
+
+    found = channel._found_again(sync)
+
+    assert found == {"id": "C2", "name": "security-ir-1"}
+    assert sync.channel_id == "C2"
+    assert [row["channel_id"] for row in rows.values()] == ["C1", "C2", "C9"]
+    assert written == [
+        ("COMMENT#1", "SET channel_id = :new", {"new": "C2"}),
+        (keys.channel("C1").pk, {"case_id": CASE, "moved_to": "C2"}),
+        (keys.channel("C2").pk, {"case_id": CASE}),
+        (
+            CASE,
+            {
+                "slackChannelId": "C2",
+                "channel_id": "C2",
+                "slackChannelName": "security-ir-1",
+                "channel_away_since": 7.0,
+            },
+        ),
+    ]
 
 
 # Files
