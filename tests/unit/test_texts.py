@@ -12,5 +12,6 @@ from tests.support.texts import FOLDER, PAGES, page
 def test_given_fixed_facts_when_the_texts_are_made_then_they_are_those_of_the_page(name: str) -> None:
     settings.cache_clear()
     assert page(name) == (FOLDER / f"{name}.txt").read_text("utf-8"), (
-        f"To accept the texts, run python -m tests.support.texts and review the difference of {name}.txt."
+        "To accept the texts, run PYTHONPATH=src .venv/bin/python -m tests.support.texts and review "
+        f"the difference of {name}.txt."
     )
