@@ -5,7 +5,8 @@ locals {
   # Timeouts are in seconds, memory is in MB. `-slack` has 1 GB because a form must open within 3 s of the click, cold
   # start included, and Lambda allocates processor time in proportion to memory.
   functions = {
-    webhook            = { timeout = 30, memory = 512, routes = ["webhook"] }
+    # API Gateway waits 29 seconds for it.
+    webhook            = { timeout = 29, memory = 512, routes = ["webhook"] }
     slack              = { timeout = 60, memory = 1024, routes = ["slack_event", "slash_command", "interaction"] }
     sync               = { timeout = 900, memory = 512, routes = ["poll", "sync_case", "file_transfer", "approval_notice"] }
     operations         = { timeout = 900, memory = 512, routes = ["operations"] }

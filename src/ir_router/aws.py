@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 # One attempt takes at most 8 s. Three attempts with their short pauses end before API Gateway's limit of 29 s, so the
-# webhook can still answer when a service is silent. Lambda ends the shortest functions after 30 s.
+# webhook can still answer when a service is silent. Lambda ends the webhook after 29 s.
 CONFIG = Config(connect_timeout=2, read_timeout=6, retries={"mode": "standard", "total_max_attempts": 3})
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from ir_router.errors import RefusedError, RetryLaterError, UncertainError
+from ir_router.ledger import approvals
 from ir_sandbox.security_ir import Settings
 from tests.support.world import World
 from tests.trials.world.incidents import alerts, asked, audit_actions, contain, decide, jane_and_her_channel
@@ -113,6 +115,23 @@ def test_given_no_membership_when_contained_then_the_alert_states_it_and_how_to_
     (alert,) = alerts(world)
     assert "no active membership of AWS Security Incident Response" in alert["Message"]
     assert "make verify" in alert["Message"]
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException", "InternalServerException"])
+def test_given_another_refusal_of_the_case_when_contained_then_alert_and_request_state_that_it_may_be_missing(
+    world: World, machine: StateMachine, code: str
+) -> None:
+    world.security_ir.faults.refuse(code, "CreateCase", times=None)
+    world.unexpected.allow(RefusedError, RetryLaterError, UncertainError)
+
+    execution, _ = contain(world, machine)
+
+    (alert,) = alerts(world)
+    assert "This event may have no case" in alert["Message"]
+    assert execution.path[-1] == "Wait for Analyst"
+    row = approvals.get(approvals.id_of(execution.arn, "remediate"))
+    assert row is not None
+    assert "This event may have no case" in row["no_case"]
 
 
 def test_given_an_event_when_a_case_is_opened_then_it_has_the_structured_fields(

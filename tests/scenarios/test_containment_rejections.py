@@ -205,8 +205,10 @@ def test_given_an_expired_key_and_a_named_key_that_is_gone_when_contained_and_de
     assert iam_state(world, "backdoor") == IamState({expired: "Expired", key: "Inactive"}, denied=True)
     (alert,) = alerts(world)
     assert f"key {gone} no longer exists" in alert["Message"]
+    (request,) = asked(world)
+    assert f"permanently deletes key {gone} (IAM does not list it)." in request["approve"]
 
-    decide(world, asked(world)[0]["taskToken"], "deny")
+    decide(world, request["taskToken"], "deny")
     machine.advance()
 
     assert execution.status == "SUCCEEDED"

@@ -1,12 +1,23 @@
-"""A truncated response of AWS proves nothing: neither that a row is missing nor that a call had no effect."""
+"""A truncated response of AWS proves nothing: neither that a row is missing nor that a call had no effect.
+
+A page whose token repeats never ends a list.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
 import pytest
 
+from ir_router import aws
 from tests.support.sync import from_slack, make_jane, settled_case
 from tests.support.world import World
 from tests.trials.world.incidents import IamState, contain, iam_state
+from tests.trials.world.invocations import HttpAnswer
 from tests.trials.world.outages import Outage, struck_by
 from tests.trials.world.state_machine import StateMachine
 
@@ -44,3 +55,46 @@ def test_given_half_an_answer_when_a_user_is_contained_then_it_is_done_at_once(
     assert execution.path[-1] == "Wait for Analyst"
     assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
     assert world.now() - began < 30
+
+
+@contextmanager
+def repeated_token(operation: str) -> Iterator[None]:
+    """Let AWS answer each page after the first with no items and with the token of that page."""
+    hooks = boto3.DEFAULT_SESSION.events  # type: ignore[union-attr]
+    event = f"security-ir.{operation}"
+
+    def following(params: Any, **_: Any) -> Any:
+        if "nextToken" not in json.loads(params["body"] or "{}"):
+            return None
+        return HttpAnswer(200), {"items": [], "nextToken": "again", "ResponseMetadata": {"HTTPStatusCode": 200}}
+
+    def first(parsed: dict[str, Any], **_: Any) -> None:
+        parsed["nextToken"] = "again"
+
+    hooks.register(f"before-call.{event}", following)
+    hooks.register(f"after-call.{event}", first)
+    aws.forget_clients()
+    yield
+    hooks.unregister(f"before-call.{event}", following)
+    hooks.unregister(f"after-call.{event}", first)
+    aws.forget_clients()
+
+
+@pytest.mark.parametrize("operation", ["ListCases"])
+def test_given_a_page_token_that_repeats_when_it_ends_then_what_was_written_meanwhile_is_copied_once(
+    world: World, operation: str
+) -> None:
+    jane = make_jane(world)
+    case_id = settled_case(world, watchers=[{"email": "jane.smith@example.com", "name": "Jane Smith"}])
+
+    with repeated_token(operation):
+        jane.post(world.channel_of(case_id), "seen")
+        world.security_ir.add_comment_as(case_id, "AWS Responder", "from AWS")
+        world.settle()
+        world.live(2)
+        world.unexpected.allow(BaseException)
+    world.live(20)
+
+    assert ["\nseen\n" in body for body in from_slack(world, case_id)] == [True]
+    shown = [message["text"] for message in world.workspace.channel_messages(world.channel_of(case_id))]
+    assert sum("from AWS" in text for text in shown) == 1

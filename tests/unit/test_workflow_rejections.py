@@ -77,6 +77,7 @@ def test_given_a_denied_call_when_read_then_the_policy_is_named_and_only_a_new_p
         ("AccessDenied", "explicit deny in a resource control policy", "A policy of your AWS organization forbids"),
         ("AccessDenied", "no permissions boundary allows it", "The permissions boundary of ir-router's workflow role"),
         ("LimitExceeded", "", "IAM allows 10 attached policies"),
+        ("NoSuchEntity", "", "IAM does not know the principal, the key or the deny policy"),
         ("AccessDenied", "explicit deny in a session policy", ""),
     ],
 )

@@ -147,12 +147,17 @@ def _listing(cursor: str | None) -> _Listing:
     """Read at most ten pages, continuing where the last poll stopped. After a failure the next poll continues there."""
     listing = _Listing([], cursor)
     for _ in range(PAGE_BUDGET):
+        before = listing.cursor
         try:
-            page, listing.cursor = _page(listing.cursor)
+            page, listing.cursor = _page(before)
         except (RefusedError, RetryLaterError, UncertainError) as error:
             listing.problem = availability.problem_of(error)
             break
         listing.rows += page
+        if before and listing.cursor == before:
+            # Further pages cannot be read. The next poll starts with the first page.
+            logger.warning("poll.page_token_repeated: AWS answers a page with its own token")
+            listing.cursor = None
         if listing.cursor is None:
             break
     return listing

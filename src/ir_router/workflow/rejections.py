@@ -74,4 +74,6 @@ def remedy(error: str, reason: str) -> str:
         return "The permissions boundary of ir-router's workflow role forbids this change. Act with another role."
     if error == "LimitExceeded":
         return "IAM allows 10 attached policies, so you may have to detach another one first."
+    if error == "NoSuchEntity":
+        return "IAM does not know the principal, the key or the deny policy. If the policy is missing, run make deploy."
     return ""

@@ -161,7 +161,9 @@ def approve_does(parts: Sequence[Mapping[str, Any]], *, denied: bool) -> str:
     earlier: list[str] = []
     for part in parts:
         for key in part["named_keys"]:
-            (earlier if key in part.get("sealed_keys", ()) else named).append(key)
+            known = part.get("recorded", {}).get("keys", {key})
+            shown = key if key in known else f"{key} (IAM does not list it)"
+            (earlier if key in part.get("sealed_keys", ()) else named).append(shown)
     if not named and not earlier:
         return f"keeps the containment{after}"
     if len(parts) > wording_many.MOST_NAMED:

@@ -18,7 +18,7 @@ REGION = "us-east-1"
 
 # Deployment -> its routes and its timeout in seconds. The source is terraform/functions.tf.
 DEPLOYMENTS: Mapping[str, tuple[str, int]] = {
-    "webhook": ("webhook", 30),
+    "webhook": ("webhook", 29),
     "slack": ("slack_event,slash_command,interaction", 60),
     "sync": ("poll,sync_case,file_transfer,approval_notice", 900),
     "operations": ("operations", 900),
