@@ -144,6 +144,27 @@ def test_given_a_refusal_of_iam_when_it_is_played_then_it_counts_for_its_argumen
     assert result["iam"]["after"]["users"]["builder"]["keys"] == {KEY: "Inactive", other: "Active"}
 
 
+def test_given_an_event_of_300_kb_when_it_is_played_then_the_schedule_starts_it_from_the_failures_queue() -> None:
+    result = played(
+        {"at": 0, "given": {"iam_user": {"name": "builder", "keys": {KEY: "Active"}}}},
+        {"at": 0, "aws_sends": {**key_made(), "pad": {"field": "detail.requestParameters.note", "bytes": 300_000}}},
+    )
+    assert result["iam"]["after"]["users"]["builder"]["keys"] == {KEY: "Inactive"}
+    assert KEY in result["alerts"][0]["message"]
+    assert result["dead_letters"] == []
+
+
+def test_given_a_throttled_call_when_it_is_played_then_the_function_waits_as_its_header_asks() -> None:
+    headers = {"x-amzn-ErrorType": "ThrottlingException", "Retry-After": "7"}
+    throttled = {"service": "security-ir", "operation": "CreateCaseComment", "http_status": 429, "headers": headers}
+    result = played(
+        sends(0, user="U0EXAMPLE1", text="the key is off"),
+        {"at": 0, "aws_answers": {**throttled, "body": {"message": "Rate exceeded"}, "times": 1}},
+    )
+    (comment,) = [one for one in result["comments"]["1234567890"] if "the key is off" in one["body"]]
+    assert comment["at"] >= 7
+
+
 def test_given_words_that_the_player_does_not_know_when_it_is_played_then_they_are_listed() -> None:
     result = played(
         {"at": 0, "given": {"weather": "rain"}},

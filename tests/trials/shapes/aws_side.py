@@ -34,6 +34,11 @@ class ScriptedAnswer(HttpAnswer):
     content = b"{}"
     raw = None
 
+    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
+        """Set the status and the headers, which the functions read in any case."""
+        super().__init__(status)
+        self.headers = urllib3.HTTPHeaderDict(headers)
+
 
 class AwsSide:
     """The scripted answers of one entry, in front of moto and the local Security IR."""
@@ -117,7 +122,7 @@ class AwsSide:
             return response, None
         if answer.get("answer_lost"):
             return None, ConnectionClosedError(endpoint_url=request.url)
-        return (ScriptedAnswer(status), _refusal(answer, status, operation_model)), None
+        return (ScriptedAnswer(status, _headers(answer)), _refusal(answer, status, operation_model)), None
 
     def _overlay(self, operation: str, operation_model: Any, body: Any, real: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the members that a scripted success changes in the real answer, which keeps the ids of this world."""
@@ -206,7 +211,7 @@ class AwsSide:
             instead = answer.get("else_answers") or {"http_status": 403, "code": "SignatureDoesNotMatch"}
             document = f"<Error><Code>{instead.get('code')}</Code><Message>{', '.join(missed)}</Message></Error>"
             return _raw(int(instead.get("http_status", 403)), document, {"Content-Type": "application/xml"})
-        if status < 400 and status != 0:
+        if 0 < status < 300:
             response = real(local)
             if answer.get("answer_lost"):
                 raise urllib3.exceptions.ProtocolError("Connection aborted.", ConnectionResetError())
@@ -226,11 +231,15 @@ def _raw(status: int, document: str, headers: Mapping[str, str]) -> urllib3.HTTP
     return urllib3.HTTPResponse(body=body, status=status, headers=dict(headers), preload_content=False)
 
 
+def _headers(answer: Mapping[str, Any]) -> dict[str, str]:
+    return {str(name).lower(): str(value) for name, value in (answer.get("headers") or {}).items()}
+
+
 def _refusal(answer: Mapping[str, Any], status: int, operation_model: Any) -> dict[str, Any]:
     """Return a refusal as botocore parses it."""
     raw = answer.get("body")
     body: Mapping[str, Any] = raw if isinstance(raw, Mapping) else {}
-    headers = {str(name).lower(): str(value) for name, value in (answer.get("headers") or {}).items()}
+    headers = _headers(answer)
     error = body.get("Error") if isinstance(body.get("Error"), Mapping) else {}
     code = headers.get("x-amzn-errortype") or body.get("__type") or (error or {}).get("Code") or "Unknown"
     code = str(code).partition(":")[0].rpartition("#")[2]

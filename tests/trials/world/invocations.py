@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,7 +56,7 @@ class HttpAnswer:
     def __init__(self, status: int) -> None:
         """Set the status; there are no headers."""
         self.status_code = status
-        self.headers: dict[str, str] = {}
+        self.headers: MutableMapping[str, str] = {}
 
 
 class Payload:
