@@ -12,73 +12,8 @@ from typing import Any
 
 import pytest
 
-from ir_operator.project import PROJECT_ROOT
-from tests.terraform.deployments import BROUGHT_KEY
+from tests.terraform.extremes import EXTREME, PREFIX, REGION
 from tests.terraform.root import ACCOUNT, OwnTests, Plan, TerraformRoot
-
-PREFIX = "a-prefix-of-28-letters-xxxxx"
-REGION = "ap-southeast-1"
-"""A region with the longest name of those that the variable accepts. It forwards the events of global services."""
-
-
-def long_arn(kind: str, number: int) -> str:
-    """Return an ARN of 200 characters, the longest that the variables accept."""
-    return f"arn:aws:iam::{ACCOUNT}:{kind}/{number:03}".ljust(200, "x")
-
-
-def filled(start: str, most: int) -> list[str]:
-    """Return e-mail addresses whose JSON has at most `most` characters."""
-    address = f"{start}-0000@example.com"
-    return [f"{start}-{number:04}@example.com" for number in range((most - 2) // (len(address) + 3))]
-
-
-def changed_severities(most: int) -> dict[str, str]:
-    """Return severities of the first detections, whose JSON has at most `most` characters."""
-    table = json.loads((PROJECT_ROOT / "src" / "ir_router" / "workflow" / "detections.json").read_text("utf-8"))
-    found: dict[str, str] = {}
-    for name in sorted(detection["id"] for detection in table["detections"]):
-        longer = {**found, name: "CRITICAL"}
-        if len(json.dumps(longer, separators=(",", ":"))) <= most:
-            found = longer
-    return found
-
-
-EXTREME: dict[str, Any] = {
-    "name_prefix": PREFIX,
-    "region": REGION,
-    "containment_mode": "enforce",
-    "kms_key_arn": BROUGHT_KEY.replace("us-east-1", REGION),
-    "web_acl_arn": f"arn:aws:wafv2:{REGION}:{ACCOUNT}:regional/webacl/{'w' * 128}/00000000-1111-2222-3333-444444444444",
-    "manage_api_gateway_account": True,
-    "xray_tracing": True,
-    "slack_channel_prefix": "c" * 48,
-    "slack_channel_visibility": "private",
-    "security_channel_id": "C" + "0" * 20,
-    "slack_approvers": filled("approver", 700),
-    "slack_case_editors": filled("editor", 700),
-    "case_resolver_type": "Self",
-    "initial_import": "open",
-    "owner_tag": "t" * 128,
-    "allowed_cidrs": [f"2001:db8:{number:04x}:ffff:ffff:ffff:ffff:ffff/128" for number in range(500)],
-    "allowed_principals": [long_arn("role", number) for number in range(200)],
-    "protected_principals": [long_arn("user", number) for number in range(200)],
-    "alert_emails": [f"recipient-{number}@example.com" for number in range(20)],
-    "audit_retention_days": 36500,
-    "case_retention_days": 36500,
-    "extra_environment": {"LONG": "x" * 489},
-    "watcher_domains": ["a.io"],
-    "severity_overrides": changed_severities(1048),
-    "extra_detections_path": "./tests/extra_detections.json",
-    "mirror_bots": True,
-    "remove_former_watchers": True,
-    "contain_actor": True,
-    "containment_scope": "principal",
-    "ask_before_containing_roles": "service_roles",
-    "log_level": "debug",
-    "log_retention_days": 3653,
-    "previous_signing_secret_hours": 168,
-    "max_containments_per_hour": 1000,
-}
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +59,8 @@ NAMES = {
     ("aws_cloudwatch_event_rule", "event_pattern"): 2048,
     # docs.aws.amazon.com/eventbridge/latest/APIReference/API_CreateEventBus.html
     ("aws_cloudwatch_event_bus", "name"): 256,
+    # docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
+    ("aws_cloudwatch_event_bus_policy", "policy"): 10_240,
     # docs.aws.amazon.com/eventbridge/latest/APIReference/API_Target.html
     ("aws_cloudwatch_event_target", "target_id"): 64,
     ("aws_cloudwatch_event_target", "input"): 8192,
@@ -165,6 +102,43 @@ def test_given_a_text_when_planned_then_it_is_not_longer_than_aws_allows(plan: P
         assert len((values.get(attribute) or "").encode()) <= NAMES[kind, attribute], address
 
 
+FORMS = {
+    # The pages of NAMES. Characters that AWS refuses would show only at the apply.
+    ("aws_lambda_function", "function_name"): r"[a-zA-Z0-9_-]+",
+    ("aws_lambda_permission", "statement_id"): r"[a-zA-Z0-9_-]+",
+    # docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
+    ("aws_iam_role", "name"): r"[\w+=,.@-]+",
+    ("aws_iam_role", "description"): "[\t\n\r\x20-\x7e\xa1-\xff]*",
+    ("aws_iam_policy", "name"): r"[\w+=,.@-]+",
+    ("aws_iam_role_policy", "name"): r"[\w+=,.@-]+",
+    ("aws_sqs_queue", "name"): r"[a-zA-Z0-9_-]+(\.fifo)?",
+    ("aws_sns_topic", "name"): r"[a-zA-Z0-9_-]+",
+    ("aws_cloudwatch_event_rule", "name"): r"[.\-_A-Za-z0-9]+",
+    # docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html: at least a minute.
+    ("aws_cloudwatch_event_rule", "schedule_expression"): r"rate\((1 minute|[2-9] minutes|\d\d+ minutes)\)",
+    ("aws_cloudwatch_event_bus", "name"): r"[/.\-_A-Za-z0-9]+",
+    ("aws_cloudwatch_event_target", "target_id"): r"[.\-_A-Za-z0-9]+",
+    # docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
+    ("aws_dynamodb_table", "name"): r"[a-zA-Z0-9_.-]{3,}",
+    # docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html: others get no metrics.
+    ("aws_sfn_state_machine", "name"): r"[a-zA-Z0-9_-]+",
+    ("aws_cloudwatch_dashboard", "dashboard_name"): r"[a-zA-Z0-9_-]+",
+    ("aws_kms_alias", "name"): r"alias/(?!aws/)[a-zA-Z0-9/_-]+",
+    # At most 15 levels, and not the names of AWS and of the service.
+    ("aws_ssm_parameter", "name"): r"(?!/?([Aa][Ww][Ss]|[Ss][Ss][Mm]))(/[a-zA-Z0-9_.-]+){1,15}",
+    ("aws_api_gateway_stage", "stage_name"): r"[a-zA-Z0-9_-]+",
+    # docs.aws.amazon.com/apigateway/latest/developerguide/models-mappings-models.html
+    ("aws_api_gateway_model", "name"): r"[a-zA-Z0-9]+",
+}
+"""The form of an attribute, by type of resource."""
+
+
+@pytest.mark.parametrize(("kind", "attribute"), FORMS, ids=[f"{kind}.{attribute}" for kind, attribute in FORMS])
+def test_given_a_name_when_planned_then_it_has_only_characters_that_aws_takes(plan: Plan, kind: str, attribute: str):
+    for address, values in plan.resources(kind).items():
+        assert not (value := values.get(attribute)) or re.fullmatch(FORMS[kind, attribute], value), address
+
+
 RANGES = {
     # docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
     ("aws_lambda_function", "timeout"): (1, 900),
@@ -177,6 +151,11 @@ RANGES = {
     # docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
     ("aws_sqs_queue", "visibility_timeout_seconds"): (0, 43_200),
     ("aws_sqs_queue", "message_retention_seconds"): (60, 1_209_600),
+    # docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html
+    ("aws_api_gateway_integration", "timeout_milliseconds"): (50, 29_000),
+    # docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html: an account keeps 100 unreserved, and a new
+    # account may have no more in all. Therefore no function reserves concurrency (-1).
+    ("aws_lambda_function", "reserved_concurrent_executions"): (-1, -1),
     # docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
     ("aws_kms_key", "deletion_window_in_days"): (7, 30),
     # docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
@@ -239,6 +218,11 @@ def test_given_rules_when_planned_then_their_targets_and_retries_are_within_the_
     assert len(plan.resources("aws_cloudwatch_event_rule")) <= 100  # the smallest default of a region per bus
 
 
+RETENTIONS = {
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+}  # fmt: skip
+
+
 def test_given_log_groups_when_planned_then_their_names_are_those_that_aws_writes_to(plan: Plan):
     """Check the characters (docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html).
 
@@ -249,6 +233,8 @@ def test_given_log_groups_when_planned_then_their_names_are_those_that_aws_write
     for values in plan.resources("aws_cloudwatch_log_group").values():
         assert re.fullmatch(r"[.\-_/#A-Za-z0-9]+", values["name"])
         assert values["name"].startswith(folders)
+        # docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+        assert values["retention_in_days"] in RETENTIONS, values["name"]
     # docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html: 10 per region, not adjustable.
     assert len(plan.resources("aws_cloudwatch_log_resource_policy")) == 1
 
@@ -280,19 +266,66 @@ def test_given_timeouts_when_compared_then_each_waits_for_the_one_inside(plan: P
         assert hidden[f"{prefix}-{queue}"] >= 6 * timeouts[f"{prefix}-{function}"]
     for values in plan.resources("aws_lambda_event_source_mapping").values():
         assert all(2 <= scaling["maximum_concurrency"] <= 1000 for scaling in values["scaling_config"])
+    # docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html: 29 seconds.
+    assert timeouts[f"{prefix}-webhook"] <= 29
     # A task of the workflow waits longer than its function runs.
+    for state, values in states_of(plan).items():
+        if values["Type"] == "Task" and not values["Resource"].endswith(".waitForTaskToken"):
+            assert values["TimeoutSeconds"] >= timeouts[f"{prefix}-workflow"], state
+
+
+def states_of(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Return the states of the workflow and of its branches, by name."""
+    found: dict[str, dict[str, Any]] = {}
     (machine,) = plan.resources("aws_sfn_state_machine").values()
-    for state, timeout in seconds_of_tasks(json.loads(machine["definition"])["States"]).items():
-        assert timeout >= timeouts[f"{prefix}-workflow"], state
+    waiting = [json.loads(machine["definition"])]
+    for part in waiting:
+        found |= part["States"]
+        waiting += [branch for state in part["States"].values() for branch in state.get("Branches", [])]
+    return found
 
 
-def seconds_of_tasks(states: dict[str, Any]) -> dict[str, int]:
-    """Return the timeouts of the tasks that invoke a function and wait for its answer, by state."""
-    return {
-        name: state["TimeoutSeconds"]
-        for name, state in states.items()
-        if state["Type"] == "Task" and "TimeoutSeconds" in state and not state["Resource"].endswith(".waitForTaskToken")
-    }
+def test_given_the_workflow_when_planned_then_its_names_waits_and_retries_are_those_that_step_functions_takes(
+    plan: Plan,
+):
+    """docs.aws.amazon.com/step-functions/latest/dg/statemachine-structure.html, .../concepts-error-handling.html."""
+    states = states_of(plan)
+    assert len(states) > 60
+    for name, state in states.items():
+        assert len(name) <= 80
+        assert 0 < state.get("TimeoutSeconds", 1) <= 99_999_999, name
+        assert state.get("HeartbeatSeconds", 0) < state.get("TimeoutSeconds", 1), name
+        for retry in state.get("Retry", []):
+            assert 1 <= retry.get("IntervalSeconds", 1) <= 99_999_999, name
+            assert 0 <= retry.get("MaxAttempts", 3) <= 99_999_999, name
+            assert retry.get("BackoffRate", 2.0) >= 1, name
+            assert retry.get("IntervalSeconds", 1) < retry.get("MaxDelaySeconds", 31_622_399) < 31_622_400, name
+
+
+def test_given_dead_letter_queues_when_planned_then_they_keep_longer_than_their_source_and_count_as_sqs_takes(
+    plan: Plan,
+):
+    """docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html.
+
+    The retention of a message counts from its arrival in the first queue.
+    """
+    kept = {values["name"]: values["message_retention_seconds"] for values in plan.resources("aws_sqs_queue").values()}
+    for name, seconds in kept.items():
+        assert "-dlq" not in name or seconds > kept[name.replace("-dlq", "")], name
+    for values in plan.resources("aws_sqs_queue_redrive_policy").values():
+        policy = json.loads(values.get("redrive_policy") or "{}")  # known only after the apply
+        assert 1 <= policy.get("maxReceiveCount", 1) <= 1000
+
+
+def test_given_the_access_log_when_planned_then_each_line_has_the_id_that_api_gateway_requires(plan: Plan):
+    """docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html; requests a second: .../limits.html."""
+    for values in plan.resources("aws_api_gateway_stage").values():
+        for settings in values["access_log_settings"]:
+            assert "$context.requestId" in settings["format"]
+    for values in plan.resources("aws_api_gateway_method_settings").values():
+        (settings,) = values["settings"]
+        assert settings["throttling_rate_limit"] <= 10_000
+        assert settings["throttling_burst_limit"] <= 5_000
 
 
 def test_given_an_index_when_planned_then_it_projects_at_most_twenty_attributes(plan: Plan):
@@ -321,3 +354,28 @@ def test_given_resource_policies_when_planned_then_each_fits(plan: Plan):
     for address, values in plan.resources("aws_sns_topic_policy").items():
         sizes[address] += len(values.get("policy", ""))
     assert all(size <= 30 * 1024 for size in sizes.values())
+
+
+WITHOUT_OWN_LIMITS = {
+    "aws_api_gateway_account", "aws_api_gateway_deployment", "aws_api_gateway_gateway_response",
+    "aws_api_gateway_integration_response", "aws_api_gateway_method",
+    "aws_api_gateway_method_response", "aws_api_gateway_request_validator", "aws_api_gateway_resource",
+    "aws_api_gateway_rest_api", "aws_sns_topic_subscription", "terraform_data",
+    "aws_wafv2_web_acl_association",
+}  # fmt: skip
+"""Types whose plan has no text, number or list of this root that could reach a limit."""
+
+
+def test_given_the_types_of_the_plan_when_compared_then_each_is_measured_or_has_no_limit(extreme: Plan):
+    measured = {kind for kind, _ in [*NAMES, *FORMS, *RANGES]} | {
+        "aws_api_gateway_method_settings",
+        "aws_iam_role_policy_attachment",
+        "aws_sns_topic_policy",
+        "aws_sqs_queue_redrive_policy",
+    }
+    planned = {
+        resource["type"]
+        for resource in extreme.content["planned_values"]["root_module"]["resources"]
+        if resource["mode"] == "managed"
+    }
+    assert planned - measured == planned & WITHOUT_OWN_LIMITS
