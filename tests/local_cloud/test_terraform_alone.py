@@ -91,12 +91,17 @@ def role_of_api_logs(emulator: Emulator) -> str:
     return str(client(emulator, "apigateway").get_account().get("cloudwatchRoleArn", ""))
 
 
+def set_role_of_api_logs(emulator: Emulator, role: str) -> None:
+    change = {"op": "replace", "path": "/cloudwatchRoleArn", "value": role}
+    client(emulator, "apigateway").update_account(patchOperations=[change])
+
+
 def policies(emulator: Emulator) -> set[str]:
     found = client(emulator, "logs").describe_resource_policies()["resourcePolicies"]
     return {policy["policyName"] for policy in found}
 
 
-def test_given_a_full_account_when_deployed_first_then_refused_and_with_room_readmes_commands_deploy(
+def test_given_a_full_account_when_deployed_first_then_each_refusal_states_its_fix_and_then_readmes_commands_deploy(
     emulator: Emulator, clone: Path, environment: Mapping[str, str]
 ) -> None:
     role = role_of_api_logs(emulator)
@@ -108,10 +113,19 @@ def test_given_a_full_account_when_deployed_first_then_refused_and_with_room_rea
     assert client(emulator, "lambda").list_functions()["Functions"] == []
 
     client(emulator, "logs").delete_resource_policy(policyName=OTHERS[0])
-    assert [command[0] for command in commands()] == ["make", "terraform", "terraform"]
-    for command in commands():
+    set_role_of_api_logs(emulator, "")
+    make_build, terraform_init, terraform_apply = commands()
+    for command in (make_build, terraform_init):
         answer = run(command, clone, environment)
         assert answer.returncode == 0, answer.stdout[-2000:] + answer.stderr
+    refused = run(terraform_apply, clone, environment)
+    assert refused.returncode != 0
+    assert "set manage_api_gateway_account = true" in refused.stderr, refused.stderr
+    assert "StartAt" not in refused.stdout, "the plan prints the state machine in full"
+
+    set_role_of_api_logs(emulator, role)
+    answer = run(terraform_apply, clone, environment)
+    assert answer.returncode == 0, answer.stdout[-2000:] + answer.stderr
     assert "Apply complete!" in answer.stdout
 
     functions = client(emulator, "lambda").list_functions()["Functions"]

@@ -7,29 +7,25 @@ therefore proves the list of actions, and the ARNs in Terraform's state prove th
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from ir_operator.build.dependencies import Target
 from ir_operator.build.package import build_package
-from ir_operator.policies.rendering import Role, policies
-from ir_operator.project import BUILD, SOURCES
+from ir_operator.policies.rendering import policies
+from ir_operator.project import BUILD
 from ir_sandbox.cloud.deployment import LOCAL_VARIABLES, PACKAGE_PATH, ROOT
-from ir_sandbox.cloud.emulator import REGION, Emulator
+from ir_sandbox.cloud.emulator import Emulator
 from ir_sandbox.cloud.terraform import Terraform, working_copy
+from tests.support.people import PREFIX, REGION, administrator, person
 
 Json = dict[str, Any]
-PREFIX = "security-incident"
 KEY = "arn:aws:kms:us-east-1:000000000000:key/00000000-1111-2222-3333-444444444444"
 
 
@@ -69,8 +65,7 @@ def applied(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> tup
 
 def deployer(emulator: Emulator) -> dict[str, str]:
     """Create a user with the policy's actions; return the environment with its credentials."""
-    environment = emulator.environment
-    iam = client(emulator, "iam", environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"])
+    iam = administrator(emulator.environment).client("iam")
     allowed = [{"Effect": "Allow", "Action": statement["Action"], "Resource": "*"} for statement in statements()]
     iam.create_user(UserName="deployer")
     for number, part in enumerate(allowed[start::4] for start in range(4)):
@@ -90,35 +85,6 @@ def arns(state: Path) -> list[str]:
     return sorted({arn for arn in found if arn})
 
 
-def client(emulator: Emulator, service: str, key: str, secret: str) -> Any:
-    """Return a client with the credentials."""
-    return boto3.client(  # type: ignore[call-overload]
-        service,
-        endpoint_url=emulator.url,
-        region_name=emulator.environment["AWS_REGION"],
-        aws_access_key_id=key,
-        aws_secret_access_key=secret,
-    )
-
-
-def person(emulator: Emulator, role: Role) -> Callable[[str], Any]:
-    """Create a user with exactly the policies of a role; return a factory of clients that act as that user."""
-    key = credentials(emulator, role)
-    return lambda service: client(emulator, service, key["AWS_ACCESS_KEY_ID"], key["AWS_SECRET_ACCESS_KEY"])
-
-
-def credentials(emulator: Emulator, role: Role) -> dict[str, str]:
-    """Create a user with exactly the policies of a role; return the environment with its credentials."""
-    environment = emulator.environment
-    iam = client(emulator, "iam", environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"])
-    iam.create_user(UserName=role)
-    for number, document in enumerate(policies(role, PREFIX, REGION)):
-        made = iam.create_policy(PolicyName=f"{role}-{number}", PolicyDocument=json.dumps(document))
-        iam.attach_user_policy(UserName=role, PolicyArn=made["Policy"]["Arn"])
-    key = iam.create_access_key(UserName=role)["AccessKey"]
-    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
-
-
 def refused(call: Callable[[], object]) -> bool:
     """Return whether IAM refuses a call."""
     try:
@@ -128,55 +94,36 @@ def refused(call: Callable[[], object]) -> bool:
     return False
 
 
-def invoked(functions: Any, function: str, task: Json) -> Json:
-    """Return the answer of a function."""
-    answer = functions.invoke(FunctionName=f"{PREFIX}-{function}", Payload=json.dumps(task).encode())
-    found: Json = json.loads(answer["Payload"].read())
-    assert "FunctionError" not in answer, found
-    return found
-
-
 @pytest.mark.local_cloud
 def test_given_the_policies_of_people_when_they_act_then_the_documented_commands_work_and_no_others(
     emulator: Emulator, applied: tuple[Terraform, Path]
 ) -> None:
-    analyst, on_call = (person(emulator, role) for role in ("analyst", "oncall"))
-    auditing = credentials(emulator, "auditor")
-    bad_token = {"task_token": "x" * 100, "decision": "approve", "analyst": "jane"}
+    assert applied
+    with (
+        person(emulator.environment, "analyst") as analyst,
+        person(emulator.environment, "oncall") as on_call,
+        person(emulator.environment, "auditor") as auditor,
+    ):
+        url = analyst.client("sqs").get_queue_url(QueueName=f"{PREFIX}-approval")["QueueUrl"]
+        assert "Messages" not in analyst.client("sqs").receive_message(QueueUrl=url)
+        assert analyst.invoke("workflow", {"task": "list_approvals"}) is not None
+        assert refused(lambda: analyst.invoke("operations", {"task": "verify"}))
 
-    url = analyst("sqs").get_queue_url(QueueName=f"{PREFIX}-approval")["QueueUrl"]
-    assert "Messages" not in analyst("sqs").receive_message(QueueUrl=url)
-    assert invoked(analyst("lambda"), "workflow", {"task": "list_approvals"}) is not None
-    assert not refused(lambda: analyst("lambda").invoke(FunctionName=f"{PREFIX}-approval-handler", Payload=b"{}"))
-    assert refused(lambda: analyst("lambda").invoke(FunctionName=f"{PREFIX}-operations", Payload=b"{}"))
+        assert on_call.client("lambda").get_function_configuration(FunctionName=f"{PREFIX}-operations")
+        assert on_call.client("ssm").get_parameter(Name="/SecurityIncidentResponse/slackWorkspaceId")
+        assert on_call.invoke("operations", {"task": "verify"})["checks"]
+        assert refused(lambda: on_call.invoke("approval-handler", {"decision": "approve"}))
 
-    assert on_call("lambda").get_function_configuration(FunctionName=f"{PREFIX}-operations")
-    assert on_call("ssm").get_parameter(Name="/SecurityIncidentResponse/slackWorkspaceId")
-    assert invoked(on_call("lambda"), "operations", {"task": "verify"})["checks"]
-    assert refused(lambda: invoked(on_call("lambda"), "approval-handler", bad_token))
+        def rows(partition: str) -> Any:
+            return auditor.client("dynamodb").query(
+                TableName=f"{PREFIX}-ledger",
+                KeyConditionExpression="PK = :pk",
+                ExpressionAttributeValues={":pk": {"S": partition}},
+            )
 
-    def auditor(service: str) -> Any:
-        return client(emulator, service, auditing["AWS_ACCESS_KEY_ID"], auditing["AWS_SECRET_ACCESS_KEY"])
-
-    def rows(partition: str) -> Any:
-        return auditor("dynamodb").query(
-            TableName=f"{PREFIX}-ledger",
-            KeyConditionExpression="PK = :pk",
-            ExpressionAttributeValues={":pk": {"S": partition}},
-        )
-
-    assert "Items" in rows("AUDIT#2026-11")
-    assert refused(lambda: rows("TOKEN#1"))
-    assert refused(lambda: invoked(auditor("lambda"), "workflow", {"task": "list_approvals"}))
-    audited = subprocess.run(
-        [sys.executable, "-m", "ir_operator", "audit", "--prefix", PREFIX, "--region", REGION],
-        env={**os.environ, **emulator.environment, **auditing, "PYTHONPATH": str(SOURCES.parent)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert audited.returncode == 0, audited.stdout + audited.stderr
-    assert "the audit is complete" in audited.stdout
+        assert "Items" in rows("AUDIT#2026-11")
+        assert refused(lambda: rows("TOKEN#1"))
+        assert refused(lambda: auditor.invoke("workflow", {"task": "list_approvals"}))
 
 
 @pytest.mark.local_cloud

@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from ir_sandbox import cloud_trail
 from ir_sandbox.cloud.launcher import LocalCloud
 from tests.support.local_cloud import inventory, make_trail, run
+from tests.support.people import person
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.local_cloud
@@ -190,6 +193,49 @@ def test_given_failed_work_when_replayed_then_it_is_done_and_the_verification_gr
     assert "1 kept" in ended.lines[-1]
     sqs.purge_queue(QueueUrl=cloud.outputs["queue_urls"]["slack_events_dead_letter"])
     wait_for(lambda: run(cloud, "verify").code == 0)
+
+
+def test_given_an_incident_when_people_act_with_their_policies_only_then_it_is_decided_and_audited(
+    cloud: LocalCloud,
+) -> None:
+    """The analyst, the auditor and on-call have exactly the policies of `ir-router policies`."""
+    iam = cloud.client("iam")
+    iam.create_user(UserName="backdoor")
+    key = iam.create_access_key(UserName="backdoor")["AccessKey"]["AccessKeyId"]
+    by = cloud_trail.user_identity("000000000000", "creator-of-backdoor", "AKIAEXAMPLEEXAMPLE00")
+    created = cloud_trail.key_created(datetime.now(UTC), "backdoor", key, by=by)
+    entry = {"Source": "aws.iam", "DetailType": "AWS API Call via CloudTrail", "Detail": json.dumps(created)}
+    cloud.client("events").put_events(Entries=[entry])
+
+    with person(cloud.environment, "analyst") as analyst:
+        sqs = analyst.client("sqs")
+        url = sqs.get_queue_url(QueueName="security-incident-approval")["QueueUrl"]
+        (message,) = wait_for(lambda: sqs.receive_message(QueueUrl=url).get("Messages"))
+        request = json.loads(message["Body"])
+        assert request["incident"]["access_key_id"] == key
+        assert len(analyst.invoke("workflow", {"task": "list_approvals"})["approvals"]) == 1
+        decision = {"task_token": request["taskToken"], "decision": "approve", "analyst": "your-name"}
+        assert analyst.invoke("approval-handler", decision)["status"] == "approved"
+        execution = {"executionArn": request["incident"]["execution"]}
+        states = cloud.client("stepfunctions")
+        wait_for(lambda: states.describe_execution(**execution)["status"] == "SUCCEEDED")
+        assert iam.list_access_keys(UserName="backdoor")["AccessKeyMetadata"] == []
+        release = {"principal": request["containment"]["principals"][0]["principal"], "reason": "done"}
+        analyst.invoke("workflow", {"task": "release", "released_by": "your-name", **release})
+    assert iam.list_attached_user_policies(UserName="backdoor")["AttachedPolicies"] == []
+
+    with person(cloud.environment, "auditor") as auditor:
+        audited = run(cloud, "audit", **auditor.credentials)
+        assert audited.code == 0, "\n".join(audited.lines)
+        assert "the audit is complete" in "\n".join(audited.lines)
+
+    with person(cloud.environment, "oncall") as on_call:
+        for command in ("verify", "replay"):
+            operated = run(cloud, command, **on_call.credentials)
+            assert operated.code == 0, "\n".join(operated.lines)
+        token = cloud.slack.issue_token(cloud.slack_app)
+        rotated = run(cloud, "rotate", "--revoke-previous", **on_call.credentials, SLACK_BOT_TOKEN=token)
+        assert rotated.code == 0, "\n".join(rotated.lines)
 
 
 def test_given_the_deployed_system_when_removed_then_nothing_of_it_is_left(cloud: LocalCloud) -> None:
