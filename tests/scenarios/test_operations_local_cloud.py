@@ -234,7 +234,7 @@ def test_given_an_incident_when_people_act_with_their_policies_only_then_it_is_d
             operated = run(cloud, command, **on_call.credentials)
             assert operated.code == 0, "\n".join(operated.lines)
         token = cloud.slack.issue_token(cloud.slack_app)
-        rotated = run(cloud, "rotate", **on_call.credentials, SLACK_BOT_TOKEN=token)
+        rotated = run(cloud, "rotate", "--revoke-previous", **on_call.credentials, SLACK_BOT_TOKEN=token)
         assert rotated.code == 0, "\n".join(rotated.lines)
 
 
