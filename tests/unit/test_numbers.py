@@ -186,6 +186,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "workflow.missing_cases": {"_KEPT_SECONDS": 1209600},
     "workflow.notices": {"_SUBJECT_LENGTH": 100},
     "workflow.open_case": {"_MOST_REPORTED": 10},
+    "workflow.owners": {"_KEPT_SECONDS": 604800},
     "workflow.phase": {"_ABANDONED_SECONDS": 93600, "_STEPS_SECONDS": 1800},
     "workflow.reading": {"_USER_AGENT_LENGTH": 256},
     "workflow.reapplication": {"_READS": 3, "_PAUSE_SECONDS": 1.0},
