@@ -1,4 +1,4 @@
-"""The ARN that identifies a principal in the ledger: one for each unique id of IAM, independent of its current name.
+"""The ARN that identifies a principal in the ledger: one for each unique id of IAM.
 
 A user can be renamed, and another principal can take the name. The first containment of an id stores the ARN of that
 moment, and all later events about the id use the same rows, lock and limit. If the rows of that ARN belong to another
