@@ -247,7 +247,7 @@ def test_given_lines_about_files_when_written_then_each_states_where_the_file_is
     assert file_lines.from_case("a", "s") == "📎 a (attachment s of this case)"
     assert file_lines.from_case("a", "") == "📎 a (from this case)"
     assert file_lines.stays("a", "empty") == "📎 a (in Slack only: empty)"
-    assert file_lines.HIDDEN == "hidden by the limit of Slack's plan"
+    assert file_lines.HIDDEN == "hidden by the limit of the workspace's Slack plan"
     assert file_lines.certain_reason({"size": 314_572_800}) == "300 MB, more than a case accepts"
     assert file_lines.certain_reason({"size": "big"}) is None
     other = "x\n📎 b (attachment b-F10.txt)\n"

@@ -47,7 +47,7 @@ HIGH, MEDIUM, LOW = detection("HIGH", "caller"), detection("MEDIUM"), detection(
         ([detection("CRITICAL", "caller")], "user", None, "CRITICAL", "contain", "title CRITICAL"),
         ([HIGH], "account", None, "HIGH", "contain", "title HIGH"),
         ([HIGH], "user", "sample", "LOW", "alert", "SAMPLE finding: title HIGH"),
-        ([HIGH], "root", "closed", "LOW", "alert", "AWS closed its event: title HIGH"),
+        ([HIGH], "root", "closed", "LOW", "alert", "Closed by AWS: title HIGH"),
     ],
 )
 def test_given_detections_when_assessed_then_severity_action_and_title_follow(
@@ -428,7 +428,7 @@ def test_given_entries_of_the_failures_queue_when_delivered_then_only_sync_is_in
     for source, target, outcome, why in (
         ("security-ir", "acme-sync", "moved", ""),
         ("aws.security-ir", "acme-sync", "moved", ""),
-        ("aws.iam", "acme-sync", "kept", "it is no event of a case or an approval"),
+        ("aws.iam", "acme-sync", "kept", "it is not an event of a case or an approval"),
         ("security-ir", "acme-slack", "kept", "no rule of this deployment invokes acme-slack"),
     ):
         event = {"source": source}
