@@ -38,7 +38,7 @@ def policies(role: Role, prefix: str, region: str, key: str | None = None) -> li
             a key: they allow no change of an existing key.
 
     Raises:
-        CommandError: The prefix is not one that Terraform accepts, or `key` is no ARN of a key.
+        CommandError: The prefix is not one that Terraform accepts, or `key` is not the ARN of a key.
     """
     if key is not None and not _KEY.fullmatch(key):
         raise CommandError(
