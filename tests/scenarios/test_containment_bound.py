@@ -1,4 +1,4 @@
-"""Item 16: one actor causes at most two cases and three requests, whatever the outcomes of its principals are."""
+"""Item 16: one actor causes at most two cases and three requests, for all outcomes of its principals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Item 12: what an attacker may have left behind is listed after the containment and before a release."""
+"""Item 12: possible leftovers of an attacker are listed after the containment and before a release."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.trials.world.state_machine import StateMachine
 
 DOCUMENT = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
 SSH_KEY = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQ== mallory"
-LIST = "check what may be left behind since"
+LIST = "check possible leftovers since"
 
 
 def comments(world: World) -> list[str]:

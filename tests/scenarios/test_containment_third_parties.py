@@ -1,4 +1,4 @@
-"""Item 17: a denial or release gives back only what ir-router changed. The rest needs a second decision."""
+"""Item 17: a denial or release reverts only the changes of ir-router. The rest needs a second decision."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Lock:
         attempts, last_attempt, last_attempt_at, attempts_reported, attempts_reported_at: The denied calls since the
             containment, and how many of them the case reports.
         suspicious_since: Time of the first suspicious event, in seconds since the epoch.
-        left_behind, left_behind_reported, inline_policies: The list of what an attacker may have left behind, whether
+        left_behind, left_behind_reported, inline_policies: The list of possible leftovers, whether
             the case has it, and the inline policies at that time (`workflow/left_behind.py`).
         left_at_end: That list when the decision is carried out.
         deny_refused: True if IAM permanently refuses the deny policy, and an alert reports it.

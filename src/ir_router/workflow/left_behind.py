@@ -38,12 +38,12 @@ _INLINE = "inline policy"
 _ATTACHED = "attached policy"
 _CONSOLE = "console password"
 
-# A thing that IAM has: what it is, its name or id, its date in seconds since the epoch (None: IAM has no date).
+# A thing that IAM has: its description, its name or id, its date in seconds since the epoch (None: IAM has no date).
 Found = tuple[str, str, float | None]
 
 
 def report(arn: str, execution: str, context: Any) -> None:
-    """List what may be left behind on the incident's case, once. A failure is logged, and a later call repeats it."""
+    """List possible leftovers on the incident's case, once. A failure is logged, and a later call repeats it."""
     try:
         row = containments.get(arn) or {}
         if row.get("incident") != execution or "contained_at" not in row or scopes.is_key_only(row):
@@ -69,7 +69,7 @@ def report(arn: str, execution: str, context: Any) -> None:
 
 def headline(row: Mapping[str, Any]) -> str:
     """Return the first line of the list."""
-    return f"{wording.name_of(row['principal'])}: check what may be left behind since {_since_of(row)}."
+    return f"{wording.name_of(row['principal'])}: check possible leftovers since {_since_of(row)}."
 
 
 def before_release(row: Row, context: Any) -> list[str]:
@@ -163,7 +163,7 @@ def _reads(principal: Principal) -> Iterator[tuple[str, Callable[[], Iterator[Fo
 
 
 class _Kind(NamedTuple):
-    """A kind of credential: what it is, its operation, and the fields of the answer, the name and the date."""
+    """A kind of credential: its description, its operation, and the fields of the answer, the name and the date."""
 
     what: str
     operation: str

@@ -33,8 +33,8 @@ class RemediationResult(TypedDict):
 
     `denied` maps the ARN of each principal that stays contained to whether IAM shows the deny policy. `joined` are the
     principals that joined the incident, `released` the ARNs of those that were released before the decision. `held`
-    are the ARNs of those with keys that stay disabled, since others restricted them. `left_behind` lists what an
-    attacker may have left behind, as IAM showed it before the changes.
+    are the ARNs of those with keys that stay disabled, since others restricted them. `left_behind` lists
+    possible leftovers of an attacker, as IAM showed them before the changes.
     """
 
     actions: list[ActionTaken]
@@ -136,7 +136,7 @@ def for_each_principal(task: Mapping[str, Any], context: Any, work: Work) -> Rem
 
 
 def _list_left_behind(lock: Lock, context: Any) -> list[str]:
-    """Return what may be left behind. It is stored, so that a retry reports the state before the first change."""
+    """Return the possible leftovers. It is stored, so that a retry reports the state before the first change."""
     if scopes.is_key_only(lock.row):
         return []
     if "left_at_end" not in lock.row:

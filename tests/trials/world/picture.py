@@ -28,7 +28,7 @@ _VOLATILE = (
 )
 
 
-# ir-router names reads that failed in the list of what may be left behind. Nothing else is missing then.
+# ir-router names reads that failed in the list of possible leftovers. Nothing else is missing then.
 _UNREAD = re.compile(r"(?:(?:\\n|\n)- |; |(?:\\n|\n)May be left behind - [^:]*: )?NOT read: .*?Check this by hand")
 
 _NOT_AN_END = (

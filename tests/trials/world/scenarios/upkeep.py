@@ -33,7 +33,7 @@ def _room_again(world: World, _there: object) -> None:
 
 
 def _deployed(world: World) -> Incident:
-    """Create Terraform's other resources, and let the first verification report what the simulator lacks."""
+    """Create Terraform's other resources, and let the first verification report the parts that the simulator lacks."""
     there = watched(world)
     Resources(world)
     world.invoke("operations", {"task": "watch", "now": True})
