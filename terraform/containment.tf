@@ -63,9 +63,15 @@ locals {
         Effect = "Allow"
         Action = [
           "iam:GetAccessKeyLastUsed",
+          "iam:GetLoginProfile",
           "iam:GetUser",
           "iam:ListAccessKeys",
           "iam:ListAttachedUserPolicies",
+          "iam:ListMFADevices",
+          "iam:ListServiceSpecificCredentials",
+          "iam:ListSigningCertificates",
+          "iam:ListSSHPublicKeys",
+          "iam:ListUserPolicies",
           "iam:ListUserTags",
         ]
         Resource = local.users
@@ -74,13 +80,20 @@ locals {
       {
         Sid      = "ReadDenyPolicy"
         Effect   = "Allow"
-        Action   = ["iam:GetPolicy", "iam:GetPolicyVersion"]
+        Action   = ["iam:GetPolicyVersion"]
         Resource = local.arns.deny_policy
+      },
+      # The deny policy, and the dates of the policies that are attached to a contained principal.
+      {
+        Sid      = "ReadPolicyDates"
+        Effect   = "Allow"
+        Action   = ["iam:GetPolicy"]
+        Resource = "arn:${local.partition}:iam::${local.account}:policy/*"
       },
       {
         Sid      = "ReadRoles"
         Effect   = "Allow"
-        Action   = ["iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole", "iam:ListRoleTags"]
+        Action   = ["iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole", "iam:ListRolePolicies", "iam:ListRoleTags"]
         Resource = local.roles
       },
       # If the mode changes while a containment is in place, the workflow must still be able to restore.

@@ -192,6 +192,28 @@ def test_given_a_finding_that_continues_when_its_first_alert_fails_then_the_retr
     assert "GuardDuty now counts 57 occurrences." in report["Message"]
 
 
+def test_given_a_finding_that_joined_an_incident_when_it_continues_after_the_denial_then_that_is_reported_once(
+    world: World, machine: StateMachine
+) -> None:
+    (key,) = support.user("backdoor")
+    machine.start(support.key_created(world, "backdoor", key))
+    found = support.finding("backdoor", 8.0)
+    found["detail"]["resource"]["accessKeyDetails"] |= {"accessKeyId": key}
+    found["detail"]["resource"]["accessKeyDetails"].pop("principalId")
+    machine.start(found)
+    decide(world, asked(world)[0]["taskToken"], "deny")
+    machine.advance()
+    alerts(world)
+    world.advance(86_400)
+
+    for count in (57, 58, 59):
+        machine.start(updated(world, found, count))
+
+    (report,) = alerts(world)
+    assert "continues after its denial: GuardDuty now counts 57 occurrences." in report["Message"]
+    assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
+
+
 def updated(world: World, finding: Any, count: int, ago: float = 0) -> Any:
     """Return an update of the finding, last seen `ago` seconds before now."""
     seen = datetime.fromtimestamp(world.now() - ago, UTC).isoformat()

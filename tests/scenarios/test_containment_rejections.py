@@ -178,7 +178,8 @@ def test_given_a_quarantine_by_aws_when_denied_then_the_result_states_it_and_lea
 
     assert execution.status == "SUCCEEDED"
     told = alerts(world)[-1]["Message"]
-    assert f"key {key} enabled (verified)" in told
+    why = "AWS attached AWSCompromisedKeyQuarantineV3 since the containment"
+    assert f"key {key} stays disabled, because {why}" in told
     assert "AWS attached AWSCompromisedKeyQuarantineV3, because it found a key exposed; it stays attached" in told
     assert "others attached the policy Backup; it stays attached" in told
     assert f"key {other} was created by others and is Active" in told

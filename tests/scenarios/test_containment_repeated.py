@@ -100,7 +100,7 @@ def test_given_other_principals_and_other_kinds_of_events_when_refused_then_each
 
     machine.start(support.finding("backdoor", 8.0))
 
-    assert len(cases(world)) == 3
+    assert len(cases(world)) == 2  # one for the caller, one for the finding
     assert len(alerts(world)) == 3
 
 

@@ -223,6 +223,16 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
             call("UpdateAccessKey", who=role("security-incident-workflow"), accessKeyId="AKIAX", status="Active"),
         ],
     ),
+    "access_key_disabled": (
+        [
+            call("UpdateAccessKey", userName="bob", accessKeyId="AKIAX", status="Inactive"),
+            call("UpdateAccessKey", who=role("security"), userName="bob", accessKeyId="AKIAX", status="Inactive"),
+        ],
+        [
+            call("UpdateAccessKey", userName="bob", accessKeyId="AKIAX", status="Active"),
+            call("UpdateAccessKey", who=role("security-incident-workflow"), accessKeyId="AKIAX", status="Inactive"),
+        ],
+    ),
     "service_credential_created": (
         [call("CreateServiceSpecificCredential", userName="bob", serviceName="bedrock.amazonaws.com")],
         [call("ListServiceSpecificCredentials", userName="bob")],

@@ -66,6 +66,7 @@ SCENARIOS = (
     "given_a_bot_that_was_removed_when_it_is_back_then_both_sides_have_what_they_missed",
     "given_the_command_line_when_the_creator_is_contained_twice_then_it_is_once_and_the_first_analyst_is_named",
     "given_a_role_of_services_when_it_must_be_contained_then_an_analyst_permits_it_and_reads_what_stops",
+    "given_credentials_of_every_kind_when_contained_then_the_case_lists_them_once",
     "given_aws_that_refuses_the_list_when_polled_then_the_channel_reads_it_within_a_minute_once_and_its_end",
     "given_a_request_that_is_deleted_when_it_waits_then_it_is_posted_again_and_decides",
     "given_swapped_labels_when_the_message_is_changed_then_it_is_restored_and_reported_and_nothing_decided",

@@ -47,6 +47,8 @@ class Lock:
         principal: The principal, as it was contained.
         recorded: {"deny_attached": bool, "keys": {id: status}} before the first change.
         named_keys: Access key ids that events named.
+        disabled_keys: The active keys that ir-router disabled.
+        held: The keys that a denial would leave disabled, with the reasons (`workflow/third_parties.py`).
         scope: `key` if only the named keys are disabled and recorded. Absent: the complete principal is contained.
         sealed_keys: The recorded keys at approval. Only a release restores them.
         case_id: The incident's case.
@@ -61,6 +63,10 @@ class Lock:
         times_undone: How often that was reported.
         attempts, last_attempt, last_attempt_at, attempts_reported, attempts_reported_at: The denied calls since the
             containment, and how many of them the case reports.
+        suspicious_since: Time of the first suspicious event, in seconds since the epoch.
+        left_behind, left_behind_reported, inline_policies: The list of possible leftovers, whether
+            the case has it, and the inline policies at that time (`workflow/left_behind.py`).
+        left_at_end: That list when the decision is carried out.
         deny_refused: True if IAM permanently refuses the deny policy, and an alert reports it.
     """
 
@@ -98,6 +104,8 @@ _INCIDENT = (
     "recorded",
     "scope",
     "named_keys",
+    "disabled_keys",
+    "held",
     "sealed_keys",
     "case_id",
     "opened_at",
@@ -109,6 +117,11 @@ _INCIDENT = (
     "undone",
     "times_undone",
     "deny_refused",
+    "suspicious_since",
+    "left_behind",
+    "left_behind_reported",
+    "inline_policies",
+    "left_at_end",
     *ATTEMPTS,
     "principal",
 )

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from ir_router import clock
 from ir_router.ledger import approvals, keys, table
 from ir_router.ledger.containments import ContainmentBusyError
-from ir_router.ledger.table import TransactionFailedError
+from ir_router.ledger.table import Row, TransactionFailedError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef as Change
 
 _KEPT_SECONDS = 7 * 86_400
+_COVERED_SECONDS = 14 * 86_400
 # A decision covers only the events that the analyst saw. After so many events of principals that the request lists,
 # further ones are only summarised. Otherwise a steady stream of events would prevent every decision.
 MOST_COUNTED = 20
@@ -67,6 +68,23 @@ def note(
         if counted_before or approvals.get(approval_id) is None:
             return  # the request does not exist yet and will read the containment's row
         raise ContainmentBusyError("an analyst decided while this event was joining the incident") from failure
+
+
+def remember(approval_id: str, execution: str) -> None:
+    """Store the request that covers the event of an execution, for later updates of the event (`request_of`)."""
+    row = {"approval_id": approval_id, "expires_at": int(clock.now()) + _COVERED_SECONDS}
+    table.put(_covered(execution), row)
+
+
+def request_of(execution: str) -> Row | None:
+    """Return the request of an execution after its containment, or the one that its event joined."""
+    row = table.get(_covered(execution))
+    return approvals.get(str(row["approval_id"]) if row else approvals.id_of(execution, "remediate"))
+
+
+def _covered(execution: str) -> keys.Key:
+    digest = hashlib.sha256(execution.encode()).hexdigest()[:20]
+    return keys.deduplication(f"COVERED#{digest}")
 
 
 def _join_again(approval_id: str, principal: str, with_row: Change) -> bool:

@@ -152,6 +152,21 @@ def execution_owners(execution: str) -> Key:
     return Key("CONTAINMENT#owners", execution)
 
 
+def disabled_key(access_key_id: str) -> Key:
+    """The newest call of another principal that disabled an access key."""
+    return Key("CONTAINMENT#disabled-keys", access_key_id)
+
+
+def held_keys(principal: str) -> Key:
+    """The keys of a restored principal that stay disabled, since others restricted them."""
+    return Key(f"CONTAINMENT#{principal}", "HELD")
+
+
+def verification(principal: str) -> Key:
+    """The next verification of a containment after its decision."""
+    return Key("CONTAINMENT#verifications", principal)
+
+
 def missing_case(execution: str) -> Key:
     """A case that AWS did not open because a quota is reached, until it is opened."""
     return Key("CONTAINMENT#missing-cases", execution)

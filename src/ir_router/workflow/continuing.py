@@ -13,7 +13,7 @@ from typing import Any
 
 from ir_router import clock
 from ir_router.errors import RefusedError
-from ir_router.ledger import approvals, keys, table
+from ir_router.ledger import joined_events, keys, table
 from ir_router.ledger.table import ConditionFailedError, Row
 from ir_router.observability import logger
 from ir_router.workflow import notices, wording, wording_decisions
@@ -33,7 +33,7 @@ def report(incident: Incident, event: Mapping[str, Any], name: str, handled: Row
         handled: The finding's detection row, with the execution that handled it.
     """
     count = mapping(mapping(event.get("detail")).get("service")).get("count")
-    approval = approvals.get(approvals.id_of(str(handled["execution"]), "remediate"))
+    approval = joined_events.request_of(str(handled["execution"]))
     if event.get("detail-type") != "GuardDuty Finding" or approval is None or approval.get("receipt") != "deny":
         return
     moment = datetime.fromisoformat(incident["event_time"]).timestamp() if incident["event_time"] else 0.0

@@ -81,7 +81,8 @@ def _missing(lock: Lock, principal: Principal, deleted: Sequence[str]) -> dict[s
     undenied = not scopes.is_key_only(lock.row) and (not state.denied or deny_policy.is_altered())
     missing = {"incident": incident, "deny_policy": undenied, "active_keys": active}
     if missing["deny_policy"] or active:
-        lock.save(missing_at_end=missing)
+        own = sorted({*lock.row["disabled_keys"], *active}) if "disabled_keys" in lock.row else None
+        lock.save(missing_at_end=missing, disabled_keys=own)
     return missing
 
 

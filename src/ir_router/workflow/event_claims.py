@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ir_router import aws, clock
 from ir_router.errors import IrRouterError
-from ir_router.ledger import approvals, audit, groups, keys, table
+from ir_router.ledger import approvals, audit, groups, joined_events, keys, table
 from ir_router.ledger.table import ConditionFailedError, Row
 from ir_router.observability import logger
 from ir_router.settings import settings
@@ -178,7 +178,7 @@ def _is_same(row: Row, content: Content) -> bool:
     if row["caller"] == content.caller:
         return True
     # The finding led to a request, so its principal is contained, or an analyst has decided about it.
-    return content.finding and approvals.get(approvals.id_of(str(row["execution"]), "remediate")) is not None
+    return content.finding and joined_events.request_of(str(row["execution"])) is not None
 
 
 def _digest(facts: Facts, names: tuple[str, ...]) -> str:

@@ -10,7 +10,16 @@ from typing import Any, cast
 from botocore.exceptions import ClientError
 
 from ir_router import aws
-from ir_router.workflow import continuing, creators, detections, event_claims, invocation, reading, severity
+from ir_router.workflow import (
+    continuing,
+    creators,
+    detections,
+    event_claims,
+    invocation,
+    reading,
+    severity,
+    third_parties,
+)
 from ir_router.workflow.incident import INSTEAD_OF, Execution, Incident
 
 # A field in the input of an execution that handles one of several entities of an event: keys of an AWS Health event,
@@ -36,6 +45,7 @@ def run_task(task: Mapping[str, Any], context: Any) -> Incident:
         # Also for a duplicate: an update of a known event may name further entities.
         _start_for_further_entities(event, execution)
     incident = cast("Incident", {**facts, "execution": execution, "duplicate": duplicate, "band": band})
+    third_parties.note_disabled(incident, event, found)
     if claim.conflict is not None:
         event_claims.report_conflict(incident, name, claim.conflict)
     if claim.handled is not None:

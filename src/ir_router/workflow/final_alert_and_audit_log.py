@@ -54,7 +54,11 @@ def run_task(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     if case_id is None and case.get("opened_later"):
         text = wording_decisions.final(incident, containment, decision, done, None, missing)
         case_id = missing_cases.comment_later(incident["execution"]["id"], text)
-    if case_id and (OUTCOMES[containment["outcome"]].case != "comment" or "permission" in state):
+    if (
+        case_id
+        and not case.get("full")
+        and (OUTCOMES[containment["outcome"]].case != "comment" or "permission" in state)
+    ):
         missing += _comment(
             case_id,
             incident,

@@ -90,6 +90,7 @@ def guardduty(event: Mapping[str, Any], detail: Mapping[str, Any], partition: st
         "event_name": finding_type,
         "event_source": "guardduty.amazonaws.com",
         "event_time": iso(string(service.get("eventLastSeen"))) or iso(string(event.get("time"))),
+        "first_seen": iso(string(service.get("eventFirstSeen"))),
         "region": region,
         "account": string(detail.get("accountId")) or string(event.get("account")),
         "read_only": False,

@@ -31,6 +31,7 @@ from ir_router.workflow import (
     invocation,
     joining,
     new_keys,
+    not_contained,
     outcomes,
     owners,
     protection,
@@ -71,7 +72,8 @@ def run_task(task: Mapping[str, Any], context: Any) -> ContainmentResult:
     )
     results: list[PrincipalResult] = []
     failed: list[ActionTaken] = []
-    for target in identity.targets(incident, context):
+    further = not_contained.further_targets(incident) if permission.given else []
+    for target in [*identity.targets(incident, context), *further]:
         try:
             results.append(_contain(incident, target, permission, context))
         except ChangeFailedError as failure:
@@ -164,10 +166,12 @@ def _under_lock(
     state = _active_before(found, permission.disabled)
     if row.get("incident") == incident_of and not joins:
         state = _as_found(state, row)
-    _record_found_state(lock, incident_of, principal, key, state, joins=joins, only_key=only_key)
+    wanted = _changes(principal, key, state, only_key=only_key)
+    disabling = [change.target for change in wanted if state.keys.get(change.target) == iam.ACTIVE]
+    since = _suspicious_since(incident)
+    _record_found_state(lock, incident_of, principal, key, state, disabling, since, joins=joins, only_key=only_key)
     why = ""
     try:
-        wanted = _changes(principal, key, state, only_key=only_key)
         actions = changes.make(principal, wanted, until=changes.retry_until(lock), altered=altered)
     except ChangeFailedError as failure:
         why, actions = _without_deny_policy(incident, principal, failure), failure.actions
@@ -222,7 +226,16 @@ def _as_found(state: State, row: Mapping[str, Any]) -> State:
 
 
 def _record_found_state(
-    lock: Lock, incident: str, principal: Principal, key: str | None, state: State, *, joins: bool, only_key: bool
+    lock: Lock,
+    incident: str,
+    principal: Principal,
+    key: str | None,
+    state: State,
+    disabling: list[str],
+    since: float,
+    *,
+    joins: bool,
+    only_key: bool,
 ) -> None:
     """Store the incident and the principal's state in one write, before any change.
 
@@ -242,6 +255,8 @@ def _record_found_state(
         keys = {name: status for name, status in keys.items() if name in named}
     scope = "key" if only_key else None
     values: dict[str, Any] = {"recorded": {**recorded, "keys": keys}, "named_keys": named, "scope": scope}
+    if "incident" not in row or "disabled_keys" in row:  # else an earlier version contained the principal
+        values["disabled_keys"] = sorted({*row.get("disabled_keys", []), *disabling})
     if not joins and row.get("incident") != incident:
         values |= {
             "incident": incident,
@@ -255,9 +270,22 @@ def _record_found_state(
             "joined_creators": None,
             "undone": None,
             "times_undone": None,
+            "suspicious_since": since,
+            "left_behind": None,
+            "left_behind_reported": None,
+            "inline_policies": None,
+            "left_at_end": None,
             **dict.fromkeys(containments.ATTEMPTS),
         }
+    else:
+        values["suspicious_since"] = min(since, float(row.get("suspicious_since", since)))
     lock.save(**values)
+
+
+def _suspicious_since(incident: Incident) -> float:
+    """Return the time of the event, or of the first activity of a finding, in seconds since the epoch."""
+    moment = incident.get("first_seen") or incident["event_time"]
+    return min(datetime.fromisoformat(moment).timestamp(), clock.now()) if moment else clock.now()
 
 
 def _only_key(incident: Incident, key: str | None, row: Mapping[str, Any]) -> bool:

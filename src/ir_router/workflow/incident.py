@@ -75,8 +75,8 @@ class Facts(TypedDict):
 
     For a call through a VPC endpoint (`vpc_endpoint_id`), the owner of the VPC chose `source_ip`. `subject` is the
     principal whose credentials are at risk: the owner of the key that the event names, else the actor. `details` are
-    further lines for people. `quiet` marks an event that only informs, `finding` an event of GuardDuty or AWS
-    Health in contrast to an API call.
+    further lines for people. `first_seen` is the time of a finding's first activity. `quiet` marks an event that only
+    informs, `finding` an event of GuardDuty or AWS Health in contrast to an API call.
     """
 
     event_id: str
@@ -96,6 +96,7 @@ class Facts(TypedDict):
     details: NotRequired[list[str]]
     quiet: NotRequired[Quiet]
     finding: NotRequired[bool]
+    first_seen: NotRequired[str | None]
 
 
 class CreatorRequest(TypedDict):
@@ -195,7 +196,8 @@ class CaseResult(TypedDict):
 
     `repetition`: an earlier event of the hour already sent the same alert, so this event is `counted`, or is counted
     and `tells` the count at the end of the hour. `none` for all others. `for_readers` states in sentences why there is
-    no case and what to do. `opened_later`: a quota is reached, and ir-router opens the case when there is room.
+    no case and what to do. `opened_later`: a quota is reached, and ir-router opens the case when there is room. `full`:
+    an earlier event of the actor opened the case, and it has the comments of many others.
     """
 
     case_id: str | None
@@ -204,6 +206,7 @@ class CaseResult(TypedDict):
     why: NotRequired[str]
     for_readers: NotRequired[str]
     opened_later: NotRequired[bool]
+    full: NotRequired[bool]
 
 
 class Analyst(TypedDict):

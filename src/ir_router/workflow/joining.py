@@ -79,6 +79,7 @@ def join(
         lock.saved()
     else:
         joined_events.note(approval_id, event)
+    joined_events.remember(approval_id, event["execution"])
     # A retry of the event that brought the principal reports the same.
     result["added"] = lock.row.get("joined_by") == event["execution"]
     result["joined_execution"] = lock.row["incident"]

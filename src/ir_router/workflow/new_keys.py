@@ -11,7 +11,7 @@ from typing import Any
 from ir_router.ledger import containments
 from ir_router.ledger.containments import Lock
 from ir_router.observability import logger
-from ir_router.workflow import changes, iam, invocation, scopes, wording
+from ir_router.workflow import changes, iam, invocation, scopes, third_parties, wording, wording_gaps
 from ir_router.workflow.changes import ChangeFailedError
 from ir_router.workflow.incident import ContainmentResult, Incident, Principal, PrincipalResult
 
@@ -46,13 +46,17 @@ def disabled_in(containment: ContainmentResult) -> list[str]:
     return [key for part in beyond for key in changes.disabled(part)]
 
 
-def enable_again(containment: ContainmentResult, context: Any) -> None:
+def enable_again(execution: str, containment: ContainmentResult, context: Any) -> list[str]:
     """Enable the new keys again. A principal that a later event has contained is left as it is.
+
+    Returns:
+        A sentence for each principal with keys that stay disabled, since others restricted them.
 
     Raises:
         ContainmentBusyError: Another invocation holds the principal's lock.
         ChangeFailedError: A change failed or could not be verified.
     """
+    kept: list[str] = []
     for part in containment["principals"]:
         keys = changes.disabled(part) if part["outcome"] == "limit_reached" else []
         if not keys:
@@ -62,5 +66,11 @@ def enable_again(containment: ContainmentResult, context: Any) -> None:
             if "incident" in lock.row or iam.is_denied(principal):
                 logger.warning("containment.key_stays_disabled: the principal was contained meanwhile")
                 continue
-            wanted = [changes.enable(principal, key) for key in keys]
+            # The state before is not recorded, so that every restricting policy counts.
+            before = {"recorded": {"keys": dict.fromkeys(keys, iam.ACTIVE), "policies": []}, "incident": execution}
+            held = third_parties.held(before, changes.read(principal))
+            third_parties.remember(before, principal, held)
+            wanted = [changes.enable(principal, key) for key in keys if key not in held]
             changes.make(principal, wanted, until=changes.retry_until(lock))
+            kept += [f"{wording_gaps.stays_disabled(held)}. Release the principal to enable it"] if held else []
+    return kept

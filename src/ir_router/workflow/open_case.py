@@ -22,7 +22,7 @@ from ir_router.ledger.table import ConditionFailedError
 from ir_router.observability import logger
 from ir_router.security_ir import gateway
 from ir_router.settings import settings
-from ir_router.workflow import case_fields, case_start, missing_cases, notices, wording
+from ir_router.workflow import case_fields, case_start, missing_cases, not_contained, notices, wording
 from ir_router.workflow.incident import CaseResult, ContainmentResult, Incident
 from ir_router.workflow.outcomes import OUTCOMES, CaseEffect
 
@@ -52,15 +52,19 @@ def run_task(task: Mapping[str, Any], _context: Any) -> CaseResult:
     group = _group(incident, containment, effect)
     if group is not None and (counted := _counted(group, incident, containment)) is not None:
         return counted
+    shared = not_contained.shared_case(incident, containment) if effect == "open_first" else None
     try:
         if effect == "comment":
             return _comment(incident, containment)
-        opened = _open(incident, containment, group)
+        opened = shared or _open(incident, containment, group)
     except RefusedError as error:
         if error.code not in _NO_MEMBERSHIP:
             raise
         logger.warning("case.not_opened: AWS Security Incident Response has no active membership")
+        not_contained.opened(incident, None)
         return {**_no_case("no active membership of AWS Security Incident Response"), "for_readers": _MEMBERSHIP}
+    if shared is None:
+        not_contained.opened(incident, opened["case_id"])
     if opened["case_id"] is None:
         return opened
     if group is not None:

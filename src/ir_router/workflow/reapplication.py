@@ -1,4 +1,4 @@
-"""Re-apply a containment whose decision is pending and that someone has undone, and report it."""
+"""Re-apply a containment that someone has undone, and report it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from ir_router import clock
 from ir_router.errors import RefusedError
-from ir_router.ledger import approvals, audit
+from ir_router.ledger import approvals, audit, containments
 from ir_router.ledger.containments import Lock
 from ir_router.observability import logger, measure
 from ir_router.settings import settings
@@ -19,10 +19,11 @@ from ir_router.workflow import (
     notices,
     request_approval,
     scopes,
+    third_parties,
     wording,
     wording_gaps,
 )
-from ir_router.workflow.changes import Change, ChangeFailedError
+from ir_router.workflow.changes import Change, ChangeFailedError, State
 from ir_router.workflow.incident import ActionTaken, Principal
 
 # IAM may show an older state for some seconds, so only a gap that every read shows is reported.
@@ -78,6 +79,7 @@ def _undone(lock: Lock, principal: Principal, named_key: str | None) -> Mapping[
         active = sorted(key for key in covered if state.keys.get(key) == iam.ACTIVE)
         denied = state.denied or scopes.is_key_only(row)
         if denied and not active:
+            _note_held(lock, state)
             return None
         if attempt + 1 < _READS:
             clock.sleep(_PAUSE_SECONDS)
@@ -89,19 +91,35 @@ def _undone(lock: Lock, principal: Principal, named_key: str | None) -> Mapping[
         "was_refused": bool(row.get("deny_refused")),
     }
     known = {key: status for key, status in state.keys.items() if key in covered}
-    lock.save(undone=undone, recorded={**row["recorded"], "keys": {**known, **recorded}})
+    own = sorted({*row["disabled_keys"], *active}) if "disabled_keys" in row else None
+    lock.save(undone=undone, recorded={**row["recorded"], "keys": {**known, **recorded}}, disabled_keys=own)
     return undone
+
+
+def _note_held(lock: Lock, state: State) -> None:
+    """Store the keys that a denial would leave disabled, and show them in the approval request."""
+    if lock.row["phase"] != containments.OPEN:
+        return
+    held = third_parties.held(lock.row, state)
+    if held == (lock.row.get("held") or {}):
+        return
+    lock.save(held=held or None)
+    approval_id = approvals.id_of(str(lock.row["incident"]), "remediate")
+    if request_approval.refresh(approval_id) is not None:
+        notices.publish("ApprovalRequested", {"approval_id": approval_id, "joined": True})
 
 
 def _report(lock: Lock, undone: Mapping[str, Any], actions: list[ActionTaken]) -> None:
     row = lock.row
     execution, number, case_id = str(row["incident"]), undone["number"], row.get("case_id")
+    is_pending = row["phase"] == containments.OPEN
     verified = all(action["verified"] for action in actions)
     who = wording.name_of(row["principal"])
     headline = wording_gaps.contained_again(who, undone, verified=verified)
     text = wording.lines(
         headline,
         "" if undone["was_refused"] else wording_gaps.FIND_WHO_UNDID_IT if verified else wording_gaps.ACT_BY_HAND,
+        wording_gaps.PENDING if is_pending else wording_gaps.UNTIL_RELEASE,
         "",
         f"Done: {' · '.join(wording.action(taken) for taken in actions)}",
         f"Case: {case_id}" if case_id else "",
@@ -118,9 +136,10 @@ def _report(lock: Lock, undone: Mapping[str, Any], actions: list[ActionTaken]) -
     )
     notices.alert(name, "HIGH", headline, text)
     logger.warning("containment.reapplied", extra={"incident": execution, "verified": verified})
-    approval_id = approvals.id_of(execution, "remediate")
-    request_approval.refresh(approval_id)
-    notices.publish("ApprovalRequested", {"approval_id": approval_id, "joined": True})
+    if is_pending:
+        approval_id = approvals.id_of(execution, "remediate")
+        request_approval.refresh(approval_id)
+        notices.publish("ApprovalRequested", {"approval_id": approval_id, "joined": True})
     if case_id:
         try:
             notices.comment(str(case_id), name, text)

@@ -1,4 +1,7 @@
-"""State "Re-enable Key, Remove Deny Policy": after a denial, restore the principal exactly as it was found."""
+"""State "Re-enable Key, Remove Deny Policy": after a denial, restore the principal exactly as it was found.
+
+Keys that others restricted meanwhile stay disabled (`workflow/third_parties.py`).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ir_router.ledger.containments import Lock
-from ir_router.workflow import remediation
+from ir_router.workflow import remediation, wording, wording_gaps
 from ir_router.workflow.incident import Principal
 from ir_router.workflow.remediation import Done, RemediationResult
 
@@ -17,8 +20,12 @@ def run_task(task: Mapping[str, Any], context: Any) -> RemediationResult:
 
 
 def _deny(lock: Lock, principal: Principal) -> Done:
-    earlier = "sealed_keys" in lock.row
-    actions = remediation.restore(lock, principal)
-    done = Done(actions, "the containment that was approved earlier stays until you release it" if earlier else "")
+    notes = (
+        ["the containment that was approved earlier stays until you release it"] if "sealed_keys" in lock.row else []
+    )
+    restored = remediation.restore(lock, principal)
+    stays = wording_gaps.stays_disabled(restored.held)
+    notes += [f"{stays}; to enable it too, release {wording.name_of(principal)}"] if stays else []
+    done = Done(restored.actions, "; ".join(notes), held=bool(restored.held))
     remediation.forget(lock, done)
     return done

@@ -10,11 +10,27 @@ from typing import Any
 
 from ir_router.errors import InvalidInputError, IrRouterError
 from ir_router.ledger import approvals, audit, contained_names, containments
+from ir_router.ledger.containments import Lock
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
-from ir_router.workflow import changes, identity, inputs, invocation, notices, remediation, request_approval, wording
+from ir_router.workflow import (
+    changes,
+    iam,
+    identity,
+    inputs,
+    invocation,
+    left_behind,
+    notices,
+    remediation,
+    request_approval,
+    third_parties,
+    wording,
+    wording_gaps,
+)
 from ir_router.workflow.incident import ActionTaken
 from ir_router.workflow.phase import Phase, phase_of
+
+_AGAIN = "To enable these keys too, run the release once more."
 
 
 def run_task(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -28,26 +44,32 @@ def run_task(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
     arn = identity.contained_arn(inputs.text(task, "principal"))
     released_by = inputs.text(task, "released_by")
     reason = inputs.text(task, "reason")
-    if containments.get(arn) is None:
+    if containments.get(arn) is None and third_parties.waiting(arn) is None:
         raise InvalidInputError(f"{arn} is not contained. Use the full ARN, including the path.")
     with containments.locked(arn, invocation.lock_until(context)) as lock:
         row = lock.row
         if "incident" not in row:
-            raise InvalidInputError(f"{arn} is not contained.")
+            return _enable_held(lock, released_by, reason)
         _refuse_while_awaited(row)
         incident = str(row["incident"])
         # An incident may have several principals, and a released principal may join it again.
         once = f"{incident}/{arn}/{row.get('opened_at')}"
         request = {"principal": arn, "incident": incident, "reason": reason}
         audit.append("release_requested", released_by, request, once=f"{once}/release_requested/{released_by}")
+        left = left_behind.before_release(row, context)
         # A release also lifts containments that were approved earlier.
         lock.save(sealed_keys=None)
-        actions = remediation.restore(lock, row["principal"])
+        actions, held = remediation.restore(lock, row["principal"])
         answer = {"status": "released", "principal": arn, "actions": [changes.describe(taken) for taken in actions]}
-        details = request | {"actions": wording.record_actions(actions)}
+        answer["left_behind"] = left
+        if held:
+            answer |= {"stays": wording_gaps.stays_disabled(held), "next": _AGAIN}
+        details = request | {"actions": wording.record_actions(actions), "held": dict(held), "left_behind": left}
         audit.append("released", released_by, details, once=f"{once}/released")
         logger.info("containment.released", extra={"incident": incident})
-        if not _report(row, once, released_by, reason, actions):
+        stays = f"{wording_gaps.stays_disabled(held)}. {_AGAIN}" if held else ""
+        stays = wording.lines(stays, f"May be left behind: {'; '.join(left)}" if left else "")
+        if not _report(row, once, released_by, reason, actions, stays):
             answer["case_comment"] = "failed"
         lock.clear()
     if request_approval.refresh(_approval_id(row)) is not None:  # it may list further principals
@@ -55,12 +77,39 @@ def run_task(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
     return answer
 
 
-def _report(row: Row, once: str, released_by: str, reason: str, actions: list[ActionTaken]) -> bool:
+def _enable_held(lock: Lock, released_by: str, reason: str) -> dict[str, Any]:
+    """Enable the keys that stayed disabled when the principal was restored, since others had restricted them."""
+    row = third_parties.waiting(lock.principal)
+    if row is None:
+        raise InvalidInputError(f"{lock.principal} is not contained.")
+    current = identity.current_principal(row["principal"], row["keys"])
+    found = iam.access_keys(current) if current else {}
+    # A key that is active, expired or deleted needs no change.
+    wanted = [changes.enable(current, key) for key in row["keys"] if found.get(key) == iam.INACTIVE] if current else []
+    once = f"{row['incident']}/{lock.principal}/{row.get('opened_at')}/held"
+    request = {"principal": lock.principal, "incident": row["incident"], "reason": reason, "held": row["keys"]}
+    audit.append("release_requested", released_by, request, once=f"{once}/release_requested/{released_by}")
+    actions = changes.make(current, wanted, until=changes.retry_until(lock)) if current else []
+    details = request | {"actions": wording.record_actions(actions)}
+    audit.append("released", released_by, details, once=f"{once}/released")
+    answer: dict[str, Any] = {
+        "status": "released",
+        "principal": lock.principal,
+        "actions": [changes.describe(taken) for taken in actions],
+    }
+    if not _report(row, once, released_by, reason, actions):
+        answer["case_comment"] = "failed"
+    third_parties.forget(lock.principal)
+    return answer
+
+
+def _report(row: Row, once: str, released_by: str, reason: str, actions: list[ActionTaken], stays: str = "") -> bool:
     """Send the alert and comment on the case. Returns False if the comment failed; the release itself is recorded."""
     case_id = row.get("case_id")
     changed = " · ".join(wording.action(taken) for taken in actions) or "nothing to restore"
     headline = f"Released by {released_by}: {wording.name_of(row['principal'])} - {changed}"
-    text = wording.lines(headline, f"Reason given: {wording.cut(reason)}", f"Case: {case_id}" if case_id else "")
+    given = f"Reason given: {wording.cut(reason)}"
+    text = wording.lines(headline, stays, given, f"Case: {case_id}" if case_id else "")
     notices.alert(f"{once.partition(':execution:')[2]}/released", "HIGH", headline, text)
     if case_id:
         try:

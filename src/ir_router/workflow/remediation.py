@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
 from ir_router import clock
 from ir_router.ledger import approvals, containments, keys, table
 from ir_router.ledger.containments import ContainmentBusyError, Lock
 from ir_router.observability import measure
-from ir_router.workflow import changes, enforcement, iam, identity, invocation, principals, scopes
+from ir_router.workflow import (
+    changes,
+    enforcement,
+    iam,
+    identity,
+    invocation,
+    later_verifications,
+    left_behind,
+    principals,
+    scopes,
+    third_parties,
+    wording,
+    wording_many,
+)
 from ir_router.workflow.changes import ChangeFailedError, State
 from ir_router.workflow.incident import ActionTaken, Principal, PrincipalResult
 from ir_router.workflow.outcomes import OUTCOMES
@@ -19,7 +32,9 @@ class RemediationResult(TypedDict):
     """The changes in IAM, and sentences for the final alert (`notes`).
 
     `denied` maps the ARN of each principal that stays contained to whether IAM shows the deny policy. `joined` are the
-    principals that joined the incident, `released` the ARNs of those that were released before the decision.
+    principals that joined the incident, `released` the ARNs of those that were released before the decision. `held`
+    are the ARNs of those with keys that stay disabled, since others restricted them. `left_behind` lists
+    possible leftovers of an attacker, as IAM showed them before the changes.
     """
 
     actions: list[ActionTaken]
@@ -27,6 +42,8 @@ class RemediationResult(TypedDict):
     denied: NotRequired[dict[str, bool]]
     joined: NotRequired[list[Principal]]
     released: NotRequired[list[str]]
+    held: NotRequired[list[str]]
+    left_behind: NotRequired[list[str]]
 
 
 class Done(NamedTuple):
@@ -35,11 +52,17 @@ class Done(NamedTuple):
     actions: list[ActionTaken]
     note: str = ""
     denied: bool | None = None
+    held: bool = False
+    left: Sequence[str] = ()
 
 
-# AWS attaches AWSCompromisedKeyQuarantine, V2 or V3 to the user of a key that it found in public.
-# https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSCompromisedKeyQuarantineV3.html
-_QUARANTINE = "AWSCompromisedKeyQuarantine"
+class Restored(NamedTuple):
+    """The changes of a restoration, and the keys that stay disabled with the reasons (`third_parties.held`)."""
+
+    actions: list[ActionTaken]
+    held: Mapping[str, str]
+
+
 _KEPT_SECONDS = 7 * 86_400  # longer than an execution can be retried
 # For the changes of one principal, and for reading them back without waiting for IAM (`changes.retry_until`).
 _RESERVE_SECONDS = 12.0
@@ -71,8 +94,11 @@ def for_each_principal(task: Mapping[str, Any], context: Any, work: Work) -> Rem
     denied: dict[str, bool] = {}
     others: list[Principal] = []
     gone: list[str] = []
+    held: list[str] = []
+    left: list[str] = []
     result: RemediationResult = {"actions": [], "notes": [], "denied": denied, "joined": others, "released": gone}
     failed: list[ActionTaken] = []
+    lists = len([*own, *joined]) <= wording_many.MOST_NAMED  # of many principals, the case has the lists
     for number, arn in enumerate([*own, *joined]):
         if number and float(context.get_remaining_time_in_millis()) / 1000 < _RESERVE_SECONDS:
             raise ContainmentBusyError("a retry continues with the other principals")
@@ -81,7 +107,8 @@ def for_each_principal(task: Mapping[str, Any], context: Any, work: Work) -> Rem
             done = _done_before(execution, arn, lock)
             try:
                 if done is None and principal is not None and lock.row.get("incident") == execution:
-                    done = work(lock, principal)
+                    listed = _list_left_behind(lock, context) if lists else []
+                    done = work(lock, principal)._replace(left=listed)
             except ChangeFailedError as failure:
                 failed += failure.actions
                 continue
@@ -94,27 +121,48 @@ def for_each_principal(task: Mapping[str, Any], context: Any, work: Work) -> Rem
         result["notes"] += [done.note] if done.note and done.note not in result["notes"] else []
         if done.denied is not None:
             denied[arn] = done.denied
+        held += [arn] if done.held else []
+        if done.left:
+            name = wording.name_of(principal or principals.unknown_principal())
+            left.append(f"{name}: {'; '.join(done.left)}")
     if failed:
         measure("ContainmentFailed")
         raise changes.failed([*failed, *result["actions"]])
+    if held:
+        result["held"] = held
+    if left:
+        result["left_behind"] = left
     return result
 
 
-def restore(lock: Lock, principal: Principal) -> list[ActionTaken]:
+def _list_left_behind(lock: Lock, context: Any) -> list[str]:
+    """Return the possible leftovers. It is stored, so that a retry reports the state before the first change."""
+    if scopes.is_key_only(lock.row):
+        return []
+    if "left_at_end" not in lock.row:
+        lock.save(left_at_end=left_behind.before_release(lock.row, context))
+    return list(lock.row["left_at_end"])
+
+
+def restore(lock: Lock, principal: Principal) -> Restored:
     """Restore the recorded state, key by key, and verify it; call `forget` afterwards. Raises ChangeFailedError.
 
     A containment that was approved earlier stays until its release: only keys of the later incident are re-enabled.
+    Keys that others restricted meanwhile stay disabled. A later release can enable them.
     """
     recorded = lock.row["recorded"]
     sealed = lock.row.get("sealed_keys")
     current = identity.current_principal(principal, recorded["keys"])
     if current is None:
-        return _not_found(principal)
-    active = [
-        key for key, status in sorted(recorded["keys"].items()) if status == iam.ACTIVE and key not in (sealed or ())
-    ]
+        return Restored(_not_found(principal), {})
     found = changes.read(current)
     listed = found.keys
+    held = {key: why for key, why in third_parties.held(lock.row, found).items() if key not in (sealed or ())}
+    active = [
+        key
+        for key, status in sorted(recorded["keys"].items())
+        if status == iam.ACTIVE and key not in (sealed or ()) and key not in held
+    ]
     wanted = [changes.enable(current, key) for key in active if listed.get(key) in (iam.ACTIVE, iam.INACTIVE)]
     if sealed is None and not recorded["deny_attached"] and not scopes.is_key_only(lock.row):
         wanted.append(changes.lift_deny(current))
@@ -122,7 +170,9 @@ def restore(lock: Lock, principal: Principal) -> list[ActionTaken]:
     gone, expired = "key {target} no longer exists", "key {target} has expired"
     actions += [_noted(gone, key) for key in active if key not in listed]
     actions += [_noted(expired, key) for key in active if listed.get(key) == iam.EXPIRED]
-    return actions + _changed_by_others(recorded, found, only_keys=scopes.is_key_only(lock.row))
+    third_parties.remember(lock.row, {**current, "arn": lock.principal}, held)
+    actions += _changed_by_others(recorded, found, only_keys=scopes.is_key_only(lock.row))
+    return Restored(actions, held)
 
 
 def _changed_by_others(recorded: Mapping[str, Any], found: State, *, only_keys: bool) -> list[ActionTaken]:
@@ -134,7 +184,7 @@ def _changed_by_others(recorded: Mapping[str, Any], found: State, *, only_keys: 
     before, after = set(recorded["policies"]), set(found.policies)
     for arn in sorted(after - before):
         name = arn.rpartition("/")[2]
-        by_aws = name.startswith(_QUARANTINE)
+        by_aws = name.startswith(third_parties.QUARANTINE)
         what = (
             f"AWS attached {name}, because it found a key exposed" if by_aws else f"others attached the policy {name}"
         )
@@ -159,7 +209,8 @@ def forget(lock: Lock, done: Done) -> None:
 
 
 def _keep_result(lock: Lock, done: Done) -> None:
-    kept = {"actions": done.actions, "note": done.note, "denied": done.denied}
+    kept: dict[str, Any] = {"actions": done.actions, "note": done.note, "denied": done.denied, "held": done.held}
+    kept["left"] = lock.row.get("left_at_end", [])
     row = {**kept, "expires_at": int(clock.now()) + _KEPT_SECONDS}
     table.put(keys.done(lock.row["incident"], lock.principal), row)
 
@@ -169,7 +220,10 @@ def _done_before(execution: str, arn: str, lock: Lock) -> Done | None:
     if lock.row.get("incident") == execution and lock.row["phase"] not in (containments.APPROVED, containments.KEPT):
         return None
     row = table.get(keys.done(execution, arn))
-    return Done(list(row["actions"]), str(row.get("note", "")), row.get("denied")) if row else None
+    if row is None:
+        return None
+    done = Done(list(row["actions"]), str(row.get("note", "")), row.get("denied"))
+    return done._replace(held=bool(row.get("held")), left=row.get("left", ()))
 
 
 def delete_named_keys(lock: Lock, principal: Principal) -> Done:
@@ -189,6 +243,7 @@ def delete_named_keys(lock: Lock, principal: Principal) -> Done:
         return done
     done = Done(enforced.actions, enforced.note, enforced.denied)
     _keep_result(lock, done)
+    later_verifications.schedule(lock.principal)
     lock.save(phase=containments.APPROVED, sealed_keys=sorted(lock.row["recorded"]["keys"]))
     return done
 
@@ -202,6 +257,7 @@ def keep(lock: Lock, principal: Principal) -> Done:
         enforced = enforcement.keep_in_place(lock, current, "the containment")
         done = Done(enforced.actions, enforced.note, enforced.denied)
     _keep_result(lock, done)
+    later_verifications.schedule(lock.principal)
     lock.save(phase=containments.KEPT)
     return done
 

@@ -18,14 +18,24 @@ from ir_router.ledger import creators as offers
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.settings import settings
-from ir_router.workflow import creators, missing_cases, new_keys, notices, owners, scopes, wording, wording_decisions
+from ir_router.workflow import (
+    creators,
+    left_behind,
+    missing_cases,
+    new_keys,
+    notices,
+    owners,
+    scopes,
+    wording,
+    wording_decisions,
+)
 from ir_router.workflow.incident import Analyst, ContainmentResult, Decision, Incident
 
 _NAME_LENGTH = 200
 _NOTES_LENGTH = 1_000
 
 
-def run_task(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
+def run_task(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Send the approval request. The state machine waits for the token and ignores the value returned here."""
     incident: Incident = task["incident"]
     containment: ContainmentResult = owners.restored(task["containment"], incident["execution"]["id"])
@@ -48,6 +58,8 @@ def run_task(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     if task["kind"] == "remediate":  # an earlier request for permission to contain now shows its result
         permission = approvals.id_of(incident["execution"]["id"], "contain")
         notices.report_result(permission, "approve", wording.containment_headline(containment))
+        for part in wording_decisions.contained_parts(containment):
+            left_behind.report(part["principal"]["arn"], incident["execution"]["id"], context)
     creators.report(incident, task["kind"], wording_decisions.asked(containment, case_id))
     logger.info("approval.requested", extra={"approval_id": row["approval_id"], "kind": task["kind"]})
     return {"approval_id": row["approval_id"]}
@@ -135,7 +147,8 @@ def record_decision(task: Mapping[str, Any], context: Any) -> Decision:
     notes = str(answer.get("notes") or "")[:_NOTES_LENGTH]
     row = approvals.record_receipt(approval_id, decision, _stated_name(answer.get("analyst")), notes)
     if task["kind"] == "contain" and decision == "deny" and "containment" in task:
-        new_keys.enable_again(task["containment"], context)
+        for stays in new_keys.enable_again(execution, task["containment"], context):
+            notices.alert(f"{incident['execution']['name']}/held", "HIGH", f"Denied: {stays}", stays)
     analyst = _analyst(row)
     details = {"execution": execution, "approval_id": approval_id, "kind": task["kind"], "decision": decision}
     details |= {"via": analyst["via"], "slack_user_id": analyst.get("slack_user_id")}

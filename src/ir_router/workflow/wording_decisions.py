@@ -15,7 +15,7 @@ from typing import Any, Literal
 from ir_router.ledger import approvals
 from ir_router.ledger.approvals import ApprovalKind
 from ir_router.settings import settings
-from ir_router.workflow import changes, new_keys, scopes, wording, wording_many
+from ir_router.workflow import changes, new_keys, scopes, wording, wording_gaps, wording_many
 from ir_router.workflow.incident import ActionTaken, ContainmentResult, Decision, Incident, Principal, PrincipalResult
 from ir_router.workflow.outcomes import OUTCOMES
 from ir_router.workflow.remediation import RemediationResult
@@ -189,17 +189,20 @@ def _denial_does(part: Mapping[str, Any]) -> str:
     name = wording.name_of(principal)
     recorded: Mapping[str, Any] = part["recorded"]
     active = sorted(key for key, status in recorded.get("keys", {}).items() if status == "Active")
+    held: Mapping[str, str] = part.get("held") or {}
+    stays = f". But {wording_gaps.stays_disabled(held)}" if held else ""
+    active = [key for key in active if key not in held]
     if scopes.is_key_only(part):
-        return f"re-enables {', '.join(active) or 'no key'} of {name}. Nothing else changes"
+        return f"re-enables {', '.join(active) or 'no key'} of {name}. Nothing else changes{stays}"
     if "sealed_keys" in part:
         own = ", ".join(key for key in active if key not in part["sealed_keys"])
         noun = "keys" if "," in own else "key"
         does = f"re-enables {noun} {own} of {name}" if own else f"changes nothing for {name}"
         rest = "the rest of the containment, including the deny policy, was approved earlier"
-        return f"{does}; {rest} and stays until you release it"
+        return f"{does}; {rest} and stays until you release it{stays}"
     keys = "" if principal["kind"] != "user" else f"{len(active)} key{'' if len(active) == 1 else 's'} active, "
     policy = "deny policy as before" if recorded.get("deny_attached") else "no deny policy"
-    return f"restores {name} as found: {keys}{policy}"
+    return f"restores {name} as found: {keys}{policy}{stays}"
 
 
 def asked(containment: ContainmentResult, case_id: str | None) -> str:
@@ -351,19 +354,22 @@ def final(
     return wording.lines(
         outcome(containment, decision, done, missing),
         f"Reason given: {wording.cut(notes)}" if notes else "",
-        _how_to_release(containment, decision),
+        _how_to_release(containment, decision, done),
         "",
         wording.alert_subject(incident, wording.principals_of(containment)),
         *wording.facts(incident),
         *(wording.reason(part) for part in containment["principals"] if part["why"] and lacks_deny(part, done)),
+        *(f"May be left behind - {one}" for one in (done.get("left_behind", []) if done else [])),
         f"Missing: {'; '.join(missing)}" if missing else "",
         f"Case: {case_id}" if case_id else no_case,
         *wording.ids(incident),
     )
 
 
-def _how_to_release(containment: ContainmentResult, decision: Decision | None) -> str:
-    """Return the release commands if there was no decision."""
+def _how_to_release(containment: ContainmentResult, decision: Decision | None, done: RemediationResult | None) -> str:
+    """Return the release commands if there was no decision, or for keys that stay disabled after a denial."""
+    if done is not None and done.get("held"):
+        return f"To enable the keys that stay disabled, run: {release_commands(done['held'])}"
     asked = OUTCOMES[containment["outcome"]].approval == "remediate"
     if not asked or decision is None or decision["decision"] in PAST:
         return ""

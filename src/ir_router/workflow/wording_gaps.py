@@ -1,4 +1,4 @@
-"""The texts about a containment that is incomplete: because someone undid it. Pure."""
+"""The texts about a containment that is incomplete: because someone undid it, or restored in part. Pure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 
 FIND_WHO_UNDID_IT = (
     "Someone undid the containment. Find the caller in CloudTrail (DetachUserPolicy, DetachRolePolicy, "
-    "UpdateAccessKey, CreateAccessKey) and contain the caller too. The decision about the incident is pending."
+    "UpdateAccessKey, CreateAccessKey) and contain the caller too."
 )
+PENDING = "The decision about the incident is pending."
+UNTIL_RELEASE = "The incident has ended. The containment stays until you release it."
 ACT_BY_HAND = "Someone undid the containment, and ir-router could not re-apply all of it. You must act by hand now."
 
 
@@ -33,3 +35,12 @@ def contained_again(who: str, undone: Mapping[str, Any], *, verified: bool) -> s
 
 def _keys(shown: Sequence[str]) -> str:
     return f"key {shown[0]} was" if len(shown) == 1 else f"keys {', '.join(shown)} were"
+
+
+def stays_disabled(held: Mapping[str, str]) -> str:
+    """Return one clause about the keys that a restoration leaves disabled; empty without any.
+
+    Args:
+        held: The keys with the reasons, from `third_parties.held`.
+    """
+    return ", ".join(f"key {key} stays disabled, because {why} since the containment" for key, why in held.items())

@@ -235,6 +235,7 @@ def _watch(
             world.advance(max(1.0, polled + _POLL_SECONDS - world.now()))
         polled = world.now()
         world.poll()
+        world.verify_containments()
         world.settle(patience=_POLL_SECONDS - 1)
         wrong, told = _judged(scenario.look(world, there).with_names(_EXPECTED_NOTES).differences(expected))
         if (

@@ -6,10 +6,11 @@ import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
+from moto.iam.models import iam_backends
 
 from ir_sandbox import cloud_trail
 from ir_sandbox.slack.people import Person
@@ -98,10 +99,14 @@ def role_identity(role: str, session: str = "session") -> dict[str, Any]:
 
 
 def user(name: str, keys: int = 1) -> list[str]:
-    """Create an IAM user with this number of active keys; return the keys' ids."""
+    """Create an IAM user with this number of active keys, a day ago; return the keys' ids."""
     iam = boto3.client("iam")
     iam.create_user(UserName=name)
-    return [iam.create_access_key(UserName=name)["AccessKey"]["AccessKeyId"] for _ in range(keys)]
+    created = [iam.create_access_key(UserName=name)["AccessKey"]["AccessKeyId"] for _ in range(keys)]
+    stored: Any = iam_backends[ACCOUNT]["aws"].users[name]
+    for dated in (stored, *stored.access_keys):
+        dated.create_date -= timedelta(days=1)
+    return created
 
 
 def key_created(world: World, name: str, key: str | None = None, **changes: Any) -> Any:

@@ -12,7 +12,7 @@ from moto import mock_aws
 from ir_router import aws, clock
 from ir_sandbox.security_ir import serve as serve_security_ir
 from ir_sandbox.slack import serve as serve_slack
-from tests.trials.world import deployment, moto_speed, queues, tables, threads
+from tests.trials.world import deployment, moto_speed, queues, service_credentials, tables, threads
 from tests.trials.world.deployment import forget_everything
 from tests.trials.world.wire import connected
 from tests.trials.world.world import World
@@ -32,7 +32,13 @@ def running_world(
             world.environment["AWS_ENDPOINT_URL_SECURITY_IR"] = security_ir.url
             world.environment["SLACK_API_BASE_URL"] = f"{slack.url}/api/"
             os.environ.update(world.environment)
-            with mock_aws(), tables.isolated(world.now), moto_speed.plain_rows(), queues.on_clock(world.now):
+            with (
+                mock_aws(),
+                tables.isolated(world.now),
+                moto_speed.plain_rows(),
+                queues.on_clock(world.now),
+                service_credentials.in_iam(),
+            ):
                 aws.forget_session()
                 aws.session().register_component("data_loader", moto_speed.models())
                 boto3.setup_default_session(botocore_session=aws.session())

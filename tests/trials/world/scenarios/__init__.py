@@ -6,6 +6,7 @@ from tests.trials.world.crashes import Scenario
 from tests.trials.world.scenarios.cases import CASES
 from tests.trials.world.scenarios.commands import COMMANDS
 from tests.trials.world.scenarios.containment import CONTAINMENT
+from tests.trials.world.scenarios.tampering import TAMPERING
 from tests.trials.world.scenarios.upkeep import UPKEEP
 
-SCENARIOS: tuple[Scenario, ...] = (*CASES, *COMMANDS, *CONTAINMENT, *UPKEEP)
+SCENARIOS: tuple[Scenario, ...] = (*CASES, *COMMANDS, *CONTAINMENT, *TAMPERING, *UPKEEP)

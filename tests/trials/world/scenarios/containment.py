@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -19,9 +20,11 @@ from tests.trials.world.picture import Picture, number_cases, steady
 from tests.trials.world.state_machine import StateMachine
 from tests.trials.world.world import World
 
-_USER = "backdoor"
-_OTHER = "second"  # the same caller makes a key for this user too
+USER = "backdoor"
+OTHER = "second"  # the same caller makes a key for this user too
 _HOUR = 3600.0
+# A subject has at most 100 characters, so that it may end within the id of a key.
+_CUT_KEY = re.compile(r"AKIA\w*\.\.\.$")
 # An analyst retries when the command line shows an error.
 _MOST_TRIES = 4
 # Work that a dead poll had started is settled after the poll's latest possible end: Lambda's 15 minutes and 30 s.
@@ -39,7 +42,7 @@ class Incident:
     alerted: set[str] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
 
-    def event(self, world: World, number: int, key: str | None = None, user: str = _USER) -> None:
+    def event(self, world: World, number: int, key: str | None = None, user: str = USER) -> None:
         """Report a new key of the user (or `key`), and start the execution with this number."""
         if key is None:
             key = _key_after(self.keys[-1], user)
@@ -65,14 +68,15 @@ def watched(world: World) -> Incident:
     jane, channel = incidents.jane_and_her_channel(world)
     machine = StateMachine(world)
     world.carriers.append(machine.carry)
-    keys = incidents.user(_USER)
-    incidents.user(_OTHER, keys=0)
+    keys = incidents.user(USER)
+    incidents.user(OTHER, keys=0)
     world.settle()
     world.poll()
     return Incident(jane, channel, machine, keys)
 
 
-def _contained(world: World) -> Incident:
+def contained(world: World) -> Incident:
+    """Report a new key, so that its user is contained."""
     there = watched(world)
     there.event(world, 1)
     world.live(1)
@@ -80,8 +84,8 @@ def _contained(world: World) -> Incident:
 
 
 def _flooded(world: World) -> Incident:
-    there = _contained(world)
-    there.event(world, 2, user=_OTHER)
+    there = contained(world)
+    there.event(world, 2, user=OTHER)
     world.live(1)
     return there
 
@@ -90,10 +94,12 @@ def _contained_by_mallory(world: World) -> Incident:
     name = incidents.ATTACKER["name"]
     incidents.user(name, 0)
     iam_backends[ACCOUNT]["aws"].users[name].id = incidents.user_identity(name, "")["principalId"]
-    return _contained(world)
+    return contained(world)
 
 
-def _acting(act: Callable[[World, Incident], None]) -> Callable[[World, object], None]:
+def acting(act: Callable[[World, Incident], None]) -> Callable[[World, object], None]:
+    """Return the action, followed by the work that it causes."""
+
     def run(world: World, there: object) -> None:
         assert isinstance(there, Incident)
         act(world, there)
@@ -112,7 +118,7 @@ def _joining(world: World, there: Incident) -> None:
 
 
 def _joining_for_actor(world: World, there: Incident) -> None:
-    there.event(world, 2, user=_OTHER)
+    there.event(world, 2, user=OTHER)
 
 
 def _deciding(action: str, values: dict[str, object]) -> Callable[[World, Incident], None]:
@@ -158,7 +164,7 @@ def _contain_creator(world: World, there: Incident) -> None:
             break
 
 
-def _invoking(decision: str) -> Callable[[World, Incident], None]:
+def invoking(decision: str) -> Callable[[World, Incident], None]:
     """Return a function that invokes the approval handler with the token from the queue, as `aws
     lambda invoke` does.
     """
@@ -201,7 +207,7 @@ def look(world: World, there: object) -> Picture:
     """Return the state of both sides, with IAM, the executions, the audit, and each alert and approval message once."""
     assert isinstance(there, Incident)
     lines = []
-    for user in (_USER, _OTHER):
+    for user in (USER, OTHER):
         state = incidents.iam_state(world, user)
         lines += [f"{user}: key {key} {status}" for key, status in state.keys.items()]
         lines.append(f"{user}: deny policy attached: {state.denied}")
@@ -213,7 +219,8 @@ def look(world: World, there: object) -> Picture:
     cases = world.security_ir.snapshot()["cases"]
     lines = [number_cases(steady(line), cases) for line in lines]
     alerts, asked = incidents.alerts(world), incidents.asked(world)  # both queues are emptied by reading
-    there.alerted.update(number_cases(steady(f"{alert['Subject']}: {alert['Message']}"), cases) for alert in alerts)
+    told = [f"{_CUT_KEY.sub('<key>', str(alert['Subject']))}: {alert['Message']}" for alert in alerts]
+    there.alerted.update(number_cases(steady(text), cases) for text in told)
     there.asked.update(number_cases(steady(str(_without_what_varies(one))), cases) for one in asked)
     lines += [f"alert: {text}" for text in there.alerted] + [f"asked: {text}" for text in there.asked]
     taken = picture.take(world)
@@ -231,34 +238,34 @@ def _without_what_varies(value: Any) -> Any:
 
 
 CONTAINMENT = (
-    Scenario("containment: a key is made and contained", watched, _acting(_event), look),
-    Scenario("containment: a second event joins", _contained, _acting(_joining), look),
-    Scenario("containment: a second user of one caller joins", _contained, _acting(_joining_for_actor), look),
-    Scenario("containment: two users, approved", _flooded, _acting(_invoking("approve")), look, by_person=True),
-    Scenario("containment: two users, denied", _flooded, _acting(_invoking("deny")), look, by_person=True),
+    Scenario("containment: a key is made and contained", watched, acting(_event), look),
+    Scenario("containment: a second event joins", contained, acting(_joining), look),
+    Scenario("containment: a second user of one caller joins", contained, acting(_joining_for_actor), look),
+    Scenario("containment: two users, approved", _flooded, acting(invoking("approve")), look, by_person=True),
+    Scenario("containment: two users, denied", _flooded, acting(invoking("deny")), look, by_person=True),
     Scenario(
         "containment: approved by button and form",
-        _contained,
-        _acting(_deciding("approval_approve", {})),
+        contained,
+        acting(_deciding("approval_approve", {})),
         look,
         by_person=True,
     ),
     Scenario(
         "containment: denied by button and form",
-        _contained,
-        _acting(_deciding("approval_deny", {"reason": "planned rotation"})),
+        contained,
+        acting(_deciding("approval_deny", {"reason": "planned rotation"})),
         look,
         by_person=True,
     ),
-    Scenario("containment: approved by Invoke", _contained, _acting(_invoking("approve")), look, by_person=True),
-    Scenario("containment: denied by Invoke", _contained, _acting(_invoking("deny")), look, by_person=True),
+    Scenario("containment: approved by Invoke", contained, acting(invoking("approve")), look, by_person=True),
+    Scenario("containment: denied by Invoke", contained, acting(invoking("deny")), look, by_person=True),
     Scenario(
         "containment: the creator by button and form",
         _contained_by_mallory,
-        _acting(_contain_creator),
+        acting(_contain_creator),
         look,
         by_person=True,
     ),
-    Scenario("containment: nobody decides", _contained, _acting(_nobody), look),
-    Scenario("containment: root, alerted only", watched, _acting(_root_signs_in), look),
+    Scenario("containment: nobody decides", contained, acting(_nobody), look),
+    Scenario("containment: root, alerted only", watched, acting(_root_signs_in), look),
 )

@@ -1,13 +1,17 @@
-"""The work of the rule `-upkeep`: a case that had no room is opened."""
+"""The work of the rule `-upkeep`: a case that had no room is opened, and the deployment is verified."""
 
 from __future__ import annotations
 
+import boto3
+
 from ir_sandbox.security_ir import Settings
+from tests.support.operations import Resources
 from tests.trials.world.crashes import Scenario
 from tests.trials.world.scenarios.containment import Incident, look, watched
 from tests.trials.world.world import World
 
 _NO_ROOM = Settings(active_self_managed_cases=0)
+_RULE = "security-incident-detect-create-access-key"
 _EVERY_SECONDS = 60.0
 """The rule's pause is 15 minutes. A trial measures the recovery by the next run, so it need not wait that long."""
 
@@ -28,7 +32,23 @@ def _room_again(world: World, _there: object) -> None:
     world.live(2)
 
 
-def _schedule(world: World, deployment: str, task: str) -> None:
+def _deployed(world: World) -> Incident:
+    """Create Terraform's other resources, and let the first verification report the parts that the simulator lacks."""
+    there = watched(world)
+    Resources(world)
+    world.invoke("operations", {"task": "watch", "now": True})
+    world.settle()
+    return there
+
+
+def _rule_disabled(world: World, _there: object) -> None:
+    boto3.client("events").disable_rule(Name=_RULE)
+    _schedule(world, "operations", "watch", now=True)
+    world.settle(patience=30)
+    world.live(2)
+
+
+def _schedule(world: World, deployment: str, task: str, **more: object) -> None:
     """Run a task now and then every minute."""
     due = world.now()
 
@@ -37,10 +57,13 @@ def _schedule(world: World, deployment: str, task: str) -> None:
         if world.now() < due:
             return False
         due = world.now() + _EVERY_SECONDS
-        world.try_invoke(deployment, {"task": task})
+        world.try_invoke(deployment, {"task": task, **more})
         return True
 
     world.carriers.append(carry)
 
 
-UPKEEP = (Scenario("upkeep open_missing_cases: there is room again", _without_a_case, _room_again, look),)
+UPKEEP = (
+    Scenario("upkeep open_missing_cases: there is room again", _without_a_case, _room_again, look),
+    Scenario("upkeep watch: a rule is disabled", _deployed, _rule_disabled, look),
+)

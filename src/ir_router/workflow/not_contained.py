@@ -1,0 +1,156 @@
+"""Principals of one actor that are not contained: they share one case and one request for permission.
+
+Without this, an actor that makes keys for 60 protected users would open 60 cases and use up the quota. The first event
+opens the case. Each further principal is alerted and gets a comment. If it needs a permission, it joins the pending
+request of the first, and an approval contains it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from ir_router import clock
+from ir_router.errors import RefusedError
+from ir_router.ledger import approvals, audit, groups, joined_events
+from ir_router.ledger.containments import ContainmentBusyError
+from ir_router.ledger.table import ConditionFailedError, Row
+from ir_router.observability import logger
+from ir_router.workflow import actor_incidents, notices, principals, wording, wording_many
+from ir_router.workflow.identity import Target
+from ir_router.workflow.incident import CaseResult, ContainmentResult, Incident
+from ir_router.workflow.outcomes import OUTCOMES
+
+# A first event that has not opened its case after this time may have failed.
+_OPENS_WITHIN_SECONDS = 60
+_MOST_COMMENTED = 10
+_MOST_KEPT = 1_000
+_TRIES = 3
+
+
+def shared_case(incident: Incident, containment: ContainmentResult) -> CaseResult | None:
+    """Return the case of the actor's earlier events, or None if this event must open a case.
+
+    Raises:
+        ContainmentBusyError: The actor's first event has not opened its case yet. The state machine retries.
+    """
+    group = _group("case", incident)
+    if group is None:
+        return None
+    execution = incident["execution"]["id"]
+    row = groups.enter(group, execution)
+    if row["execution"] != execution and "case_id" not in row:
+        if clock.now() < float(row["until"]) - groups.SECONDS + _OPENS_WITHIN_SECONDS:
+            raise ContainmentBusyError("the first event of this actor has not opened its case yet")
+        row = groups.enter(group, execution, instead_of=row["execution"])
+    if row["execution"] == execution:
+        joined = _asks(incident, containment, None)
+        if joined:  # an hour later, an earlier request may still be pending
+            opened(incident, None)
+        return joined
+    arns = {part["principal"]["arn"] or "unknown" for part in containment["principals"]}
+    known = set(row.get("principals", ()))
+    if len(known) < _MOST_KEPT:
+        known = set(groups.annotate(group, row["execution"], "ADD principals :arns", arns=arns).get("principals", ()))
+    case_id = row["case_id"] or None
+    full = len(known) > _MOST_COMMENTED
+    if joined := _asks(incident, containment, None if full else case_id):
+        return joined
+    return {"case_id": case_id, "failed": False, "repetition": "none", "full": full}
+
+
+def opened(incident: Incident, case_id: str | None) -> None:
+    """Store the case that the actor's first event opened, for the later ones. None: there is no case."""
+    group = _group("case", incident)
+    if group is not None:
+        with suppress(ConditionFailedError):  # this event did not enter the group, or the hour is over
+            groups.annotate(group, incident["execution"]["id"], "SET case_id = :case_id", case_id=case_id or "")
+
+
+def _asks(incident: Incident, containment: ContainmentResult, case_id: str | None) -> CaseResult | None:
+    """Let a principal that needs a permission join the actor's pending request. None: it gets its own, or none."""
+    group = _group("permission", incident)
+    if group is None or OUTCOMES[containment["outcome"]].approval != "contain":
+        return None
+    execution = incident["execution"]["id"]
+    row = groups.enter(group, execution)
+    if row["execution"] == execution:
+        return None
+    approval_id = approvals.id_of(str(row["execution"]), "contain")
+    request = approvals.get(approval_id)
+    asks_soon = clock.now() < float(row["until"]) - groups.SECONDS + _OPENS_WITHIN_SECONDS
+    if request is None and asks_soon:
+        raise ContainmentBusyError("the first event of this actor has not sent its request yet")
+    if request is None or request["state"] != approvals.PENDING:
+        groups.enter(group, execution, instead_of=row["execution"])
+        return None
+    _join(incident, containment, request, case_id)
+    return {"case_id": case_id, "failed": False, "repetition": "counted"}
+
+
+def _join(incident: Incident, containment: ContainmentResult, request: Row, case_id: str | None) -> None:
+    execution, approval_id = incident["execution"]["id"], str(request["approval_id"])
+    event = {"execution": execution, "what": wording.what_happened(incident)}
+    for part in containment["principals"]:
+        joined_events.note(
+            approval_id,
+            {**event, "execution": f"{execution}#{part['principal']['arn']}"},
+            principal=part["principal"]["arn"],
+        )
+    actor_incidents.give_up(incident)  # this execution sends no request of its own
+    details = wording.record(incident) | wording.record_containment(containment, case_id) | {"approval_id": approval_id}
+    audit.append("permission_joined", wording.AUDIT_ACTOR, details, once=f"{execution}/permission_joined")
+    if case_id:
+        try:
+            notices.comment(case_id, f"joined-{execution}", wording.containment(incident, containment, None))
+        except RefusedError as error:
+            # A retry cannot help: a closed case accepts no comments.
+            logger.warning("case.comment_rejected: the case has no comment", extra={"code": error.code})
+    _show(approval_id)
+    notices.publish("ApprovalRequested", {"approval_id": approval_id, "joined": True})
+
+
+def _show(approval_id: str) -> None:
+    """Let the request list all principals, also those that join at the same moment."""
+    for _ in range(_TRIES):
+        row = approvals.get(approval_id) or {}
+        wanted = texts(row)
+        if all(row.get(name) == text for name, text in wanted.items()):
+            return
+        approvals.amend(approval_id, **wanted)
+
+
+def further_targets(incident: Incident) -> list[Target]:
+    """Return the principals that joined the request for permission of this execution."""
+    row = approvals.get(approvals.id_of(incident["execution"]["id"], "contain")) or {}
+    found = [principals.from_arn(arn) for arn in sorted(row.get("joined_principals", ()))]
+    own = row.get("principal")
+    return [Target(principal, None, []) for principal in found if principal is not None and principal["arn"] != own]
+
+
+def texts(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the texts of a request for permission that several principals share; empty for one principal."""
+    arns = list(dict.fromkeys([str(row["principal"]), *sorted(row.get("joined_principals", ()))]))
+    if len(arns) < 2:
+        return {}
+    denial = str(row.get("deny_alone", row["deny_does"]))
+    names = [wording.name_of(principals.from_arn(arn) or principals.unknown_principal()) for arn in arns]
+    who = wording_many.names(names)
+    return {
+        "who": who,
+        "headline": f"contain {who}?",
+        "listed": names,
+        "approve_does": f"contains {who}: attaches the deny policy to each, so that everything that uses it stops. "
+        "ir-router then sends a second approval request.",
+        "deny_alone": denial,
+        "deny_does": f"leaves {who} unchanged." if denial.startswith("leaves") else f"{denial} The others stay as is.",
+    }
+
+
+def _group(kind: str, incident: Incident) -> str | None:
+    """Return the name of the actor's group, or None for a caller that the event does not identify."""
+    who = actor_incidents.identity_of(incident["actor"])
+    if not who or incident.get("finding") or "requested" in incident:
+        return None
+    return groups.name_of(f"not-contained-{kind}", who)
