@@ -252,7 +252,7 @@ def test_given_a_scan_that_takes_long_when_looked_at_then_the_next_look_is_half_
 
 def test_given_a_file_that_is_too_large_when_reported_then_both_texts_state_its_size() -> None:
     error = file_from_slack._too_large(157_286_400)
-    assert str(error) == "it has 150 MB, and a case accepts at most 100 MB per file. Split it, or post a link."
+    assert str(error) == "it is 150 MB, and a case accepts at most 100 MB per file. Split it, or post a link."
     assert error.short == "150 MB, more than a case accepts"
 
 
@@ -384,7 +384,7 @@ def test_given_a_creator_when_offered_then_the_new_incident_is_about_it_and_name
     assert creators._does(facts.ROLE) == (
         "contains role deploy: attaches the deny policy, so that all its sessions and everything that uses the role "
         "stop. ir-router then sends a separate approval request about role deploy. For a role that AWS services "
-        "assume, it requests a permission first."
+        "assume, it requests permission first."
     )
     start = creators.start_of("a1", "c1")
     assert start == {
