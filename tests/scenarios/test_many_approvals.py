@@ -15,6 +15,9 @@ FACTS = {
     "owners": [],
     "approve_does": "keeps it",
     "deny_does": "restores it",
+    "severity": "HIGH",
+    "title": "A key was created",
+    "event_id": "event-1",
 }
 
 
