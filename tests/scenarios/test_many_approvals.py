@@ -18,6 +18,7 @@ FACTS = {
     "severity": "HIGH",
     "title": "A key was created",
     "event_id": "event-1",
+    "execution_name": "execution",
 }
 
 
