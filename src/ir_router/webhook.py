@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ir_router import aws
 from ir_router.commands import forms
 from ir_router.errors import IrRouterError, NotConfiguredError, RetryLaterError, UncertainError, error_id
-from ir_router.observability import logger
+from ir_router.observability import identifier, logger
 from ir_router.settings import settings
 from ir_router.slack import credentials, envelopes, inbound, installation, signature
 from ir_router.slack.envelopes import Origin
@@ -133,6 +133,8 @@ def _json(text: str, headers: Mapping[str, str], body: bytes) -> Answer:
     if not _is_ours(origin):
         return _turned_away(origin)
     if not inbound.is_wanted(event, str(payload.get("api_app_id") or "")):
+        if (unknown := inbound.unknown_subtype(event)) is not None:
+            logger.warning("slack.subtype_unknown: the message is ignored", extra={"subtype": identifier(unknown)})
         return _answer(200)
     return _enqueue(payload, event, headers, body)
 

@@ -87,6 +87,20 @@ def test_given_buttons_and_forms_when_used_through_the_control_api_then_as_in_py
     ]
 
 
+def test_given_a_document_and_a_forward_when_made_through_the_control_api_then_as_in_python(slack):
+    url = slack.url
+    control(url, "POST", "users", {"name": "jane"})
+    source = control(url, "POST", "people/jane/create_channel", {"name": "operations"})
+    channel = control(url, "POST", "people/jane/create_channel", {"name": "case"})
+    ts = control(url, "POST", "people/jane/post", {"channel": source, "text": "the words"})
+    control(url, "POST", "people/jane/forward", {"channel": channel, "source": source, "ts": ts, "text": "look"})
+    control(url, "POST", "people/jane/share_document", {"channel": channel, "kind": "canvas", "title": "Runbook"})
+
+    messages = slack.workspace.channel_messages(channel)
+    assert "the words" in str([one.get("attachments") for one in messages])
+    assert [file["mode"] for one in messages for file in one.get("files", [])] == ["quip"]
+
+
 def test_given_faults_calls_and_time_when_changed_through_the_control_api_then_they_work(slack):
     url, client = slack.url, slack.client()
     control(url, "POST", "faults", {"method": "auth.test", "kind": "ratelimited", "retry_after": 3})

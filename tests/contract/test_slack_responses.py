@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from slack_sdk import WebClient
 
+from ir_operator.project import PROJECT_ROOT
 from ir_sandbox.slack import Person
 from ir_sandbox.slack.testing import LocalSlack
 
@@ -19,6 +21,8 @@ _TYPES = {"string": str, "number": int | float, "boolean": bool}
 _DOCUMENTED = {"is_frozen", "parent_conversation", "revoked"}
 # Of every answer (https://docs.slack.dev/apis/web-api#responses).
 _OF_EVERY_ANSWER = {"ok", "warning", "response_metadata"}
+_METHOD = re.compile(r'"((?:auth|chat|conversations|files|usergroups|users|views)\.[a-z][A-Za-z.]+)"')
+_NO_METHODS = {"files.fifo", "files.slack.com"}
 MODAL = {
     "type": "modal",
     "title": {"type": "plain_text", "text": "Form"},
@@ -116,3 +120,10 @@ def test_given_every_method_when_the_local_slack_answers_then_its_fields_are_tho
 
     assert wrong == []
     assert called == set(_PUBLISHED["methods"])
+
+
+def test_given_the_methods_that_the_code_names_when_compared_then_each_answer_is_validated_above() -> None:
+    sources = [file for name in ("ir_router", "ir_operator") for file in (PROJECT_ROOT / "src" / name).rglob("*.py")]
+    named = {found for file in sources for found in _METHOD.findall(file.read_text("utf-8"))}
+    assert "chat.postMessage" in named
+    assert named - _NO_METHODS <= set(_PUBLISHED["methods"])

@@ -43,6 +43,21 @@ def test_given_slacks_own_notice_when_it_is_sent_or_changed_then_the_case_has_no
     assert from_slack(world, case_id) == []
 
 
+def test_given_a_subtype_that_slack_has_not_documented_when_it_comes_then_only_the_log_has_it(
+    world: World, jane: Person, case_id: str, channel: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "ir-router")
+    posted = message(world, channel, user=jane.id, subtype="of_next_year", text="words")
+    send_event(world, posted)
+    send_event(world, changed(world, None, posted))
+    send_event(world, message(world, channel, user=jane.id, subtype="channel_join", text="words"))
+    world.settle()
+
+    found = [one for one in caplog.records if one.getMessage().startswith("slack.subtype_unknown")]
+    assert [(one.levelname, getattr(one, "subtype", None)) for one in found] == [("WARNING", "of_next_year")] * 2
+    assert from_slack(world, case_id) == []
+
+
 def test_given_slackbot_when_it_posts_then_nothing_is_copied(
     world: World, jane: Person, case_id: str, channel: str
 ) -> None:
@@ -53,6 +68,23 @@ def test_given_slackbot_when_it_posts_then_nothing_is_copied(
         world.settle()
 
     assert from_slack(world, case_id) == []
+
+
+def test_given_edits_that_arrive_before_their_message_when_their_order_is_reversed_then_the_newest_stays(
+    world: World, jane: Person, case_id: str, channel: str
+) -> None:
+    posted = message(world, channel, user=jane.id, text="first words")
+    edits = [
+        changed(world, posted, {**posted, "text": text, "edited": {"user": jane.id, "ts": posted["ts"]}})
+        for text in ("second words", "third words")
+    ]
+    for event in (*reversed(edits), posted):
+        send_event(world, event)
+        world.settle()
+
+    (body,) = from_slack(world, case_id)
+    assert text_of(body) == "third words"
+    assert ", edited" in body.split("\n")[0]
 
 
 @pytest.mark.parametrize("tombstone", [False, True])
@@ -154,6 +186,38 @@ def test_given_two_files_when_both_are_deleted_then_only_a_message_that_was_edit
     assert body.startswith("[Slack Update] Jane Smith (")
     assert (f", {jane.id}), edited (20" in body) == edited
     assert body.count("(deleted in Slack; the copy on the case stays: attachment ") == 2
+
+
+def test_given_a_link_to_a_canvas_when_slack_adds_the_file_to_the_message_then_it_is_named_and_is_no_edit(
+    world: World, jane: Person, case_id: str, channel: str
+) -> None:
+    link = "https://example.slack.com/docs/T0EXAMPLE1/F0EXAMPLE9"
+    posted = message(world, channel, user=jane.id, text=f"plan: <{link}>")
+    canvas = {"id": "F0EXAMPLE9", "name": "Runbook", "title": "Runbook", "mode": "quip", "permalink": link}
+    send_event(world, posted)
+    world.settle()
+    send_event(world, changed(world, posted, {**posted, "files": [canvas]}))
+    world.settle()
+
+    (body,) = from_slack(world, case_id)
+    assert text_of(body) == f"plan: {link}\n📎 Runbook (in Slack only: a canvas: {link})"
+    assert ", edited" not in body
+
+
+def test_given_a_user_whom_slack_does_not_show_to_the_app_when_they_write_then_the_name_in_the_message_is_taken(
+    world: World, jane: Person, case_id: str, channel: str
+) -> None:
+    known = {"avatar_hash": "g1", "display_name": "vera", "real_name": "Vera\nVendor", "team": "T0OTHER01"}
+    for user, profile in (("U0UNSEEN1", known), ("U0UNSEEN2", {}), (jane.id, {"real_name": "Mallory"})):
+        send_event(world, message(world, channel, user=user, text="hello", user_profile=profile))
+        world.settle()
+
+    heads = [body.split("\n")[0].partition(" (20")[0] for body in from_slack(world, case_id)]
+    assert heads == [
+        "[Slack Update] Vera Vendor (U0UNSEEN1)",
+        "[Slack Update] U0UNSEEN2",
+        f"[Slack Update] Jane Smith ({jane.user.email}, {jane.id})",
+    ]
 
 
 @pytest.mark.parametrize("mirrored", [False, True])

@@ -181,3 +181,38 @@ def test_given_a_channel_in_which_the_app_may_not_post_when_a_file_is_shared_the
     assert f"📎 evidence.pcap (attachment evidence-{file_id}.pcap)" in from_slack(world, case_id)[-1]
     assert not any("could not be copied" in body for body in world.comments(case_id))
     assert world.dead_letters("files") == []
+
+
+def test_given_a_workspace_without_uploads_when_an_attachment_waits_for_hours_then_slack_is_asked_ever_less(
+    world: World,
+) -> None:
+    make_jane(world)
+    case_id = settled_case(world, watchers=[JANE])
+    refuse(world, "files.getUploadURLExternal", "file_uploads_disabled")
+    world.security_ir.add_attachment_as(case_id, file_name="dump.bin", content=b"x")
+    world.live(20)
+    before = len([call for call in world.workspace.calls if call.method == "files.getUploadURLExternal"])
+    for _ in range(8):
+        world.advance(14 * 60)
+        world.live(1)
+    asked = [call for call in world.workspace.calls if call.method == "files.getUploadURLExternal"]
+    assert len(asked) - before <= 12  # once in ten minutes
+
+    world.workspace.faults.clear()
+    world.advance(14 * 60)
+    world.live(2)
+    assert len(shared_files(world, case_id)) == 1
+
+
+def test_given_a_policy_against_files_when_an_attachment_is_copied_then_the_advice_is_about_posting(
+    world: World,
+) -> None:
+    make_jane(world)
+    case_id = settled_case(world, watchers=[JANE])
+    refuse(world, "files.completeUploadExternal", "restricted_action")
+    world.security_ir.add_attachment_as(case_id, file_name="dump.bin", content=b"x")
+    world.live(3)
+
+    (told,) = [text for text in system_comments(world, case_id) if "dump.bin" in text]
+    assert "to let the app post messages and files in this channel" in told
+    assert "create and manage channels" not in told

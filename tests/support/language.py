@@ -122,9 +122,8 @@ def _python(file: Path) -> Iterator[Passage]:
     name = _name(file)
     tree = ast.parse(source)
     docstrings: set[int] = set()
-    for node in ast.walk(tree):
-        body = getattr(node, "body", [])
-        for child in body if isinstance(body, list) else []:
+    for owner in _bodies(tree):
+        for child in owner.body:
             if (
                 isinstance(child, ast.Expr)
                 and isinstance(child.value, ast.Constant)
@@ -132,7 +131,7 @@ def _python(file: Path) -> Iterator[Passage]:
             ):
                 docstrings.add(id(child.value))
                 yield Passage("docstrings", name, child.lineno, re.sub(r"`[^`\n]*`", " ", child.value.value))
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+    for token in tokenize.generate_tokens(io.StringIO(source).readline) if "#" in source else ():
         if token.type == tokenize.COMMENT and not re.match(r"# (?:noqa|type:|mypy:|fmt:)", token.string):
             yield Passage("comments", name, token.start[0], re.sub(r"`[^`]*`", " ", token.string.lstrip("# ")))
     if name.startswith(("src/ir_router", "src/ir_operator")):
@@ -141,6 +140,18 @@ def _python(file: Path) -> Iterator[Passage]:
                 words_of = node.value.split()
                 if len(words_of) > 2 or (len(words_of) > 1 and node.value[0] in " ,.;:"):
                     yield Passage("texts", name, node.lineno, node.value)
+
+
+def _bodies(tree: ast.Module) -> Iterator[ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Yield the module and its classes and functions. Their statements are walked, but no expression."""
+    left: list[ast.AST] = [tree]
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+        for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner = getattr(node, field, None)
+            left += inner if isinstance(inner, list) else []
 
 
 def _infrastructure(file: Path) -> Iterator[Passage]:

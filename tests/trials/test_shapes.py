@@ -81,6 +81,15 @@ def test_given_a_message_when_the_entry_is_played_then_the_result_shows_its_comm
     assert (result["unexpected"], result["not_played"], result["dead_letters"]) == ([], [], [])
 
 
+def test_given_an_attachment_with_a_button_when_the_entry_is_played_then_the_result_shows_its_text() -> None:
+    action = {"id": "1", "name": "mute", "type": "button", "text": "Mute"}
+    result = played(sends(0, user="U0EXAMPLE2", text="", attachments=[{"id": 1, "text": "alert", "actions": [action]}]))
+    (body,) = bodies(result)
+    assert "alert\n[Mute]" in body
+    shown = result["channel_messages"]["C0EXAMPLE1"]["messages"]
+    assert [one["attachments"] for one in shown if "attachments" in one] == ["alert\n[Mute]"]
+
+
 def test_given_a_file_whose_bytes_come_late_when_it_is_played_then_the_scripted_answers_follow_one_another() -> None:
     file = {"id": "F0EXAMPLE77", "name": "trace.txt", "mimetype": "text/plain", "size": 40, "user": "U0EXAMPLE1"}
     address = "https://files.slack.com/files-pri/T0EXAMPLE1-F0EXAMPLE77/download/file"
@@ -97,6 +106,16 @@ def test_given_a_file_whose_bytes_come_late_when_it_is_played_then_the_scripted_
     attachments = result["case"]["1234567890"]["attachments"]
     assert [(one["size"], one["status"]) for one in attachments] == [(40, "Verified")]
     assert result["answers_never_asked_for"] == []
+
+
+def test_given_a_command_in_a_channel_of_no_case_when_it_is_played_then_the_answer_arrives() -> None:
+    form = {
+        "command": "/security-ir", "text": "status", "user_id": "U0EXAMPLE1", "team_id": "T0EXAMPLE1",
+        "channel_id": "C0EXAMPLE3", "channel_name": "operations", "api_app_id": "A0EXAMPLE1", "trigger_id": "1.2.3",
+        "response_url": "https://hooks.slack.com/commands/T0EXAMPLE1/1/EXAMPLE",
+    }  # fmt: skip
+    result = played({"at": 0, "slack_sends": {"content_type": "application/x-www-form-urlencoded", "form": form}})
+    assert "can only be used in AWS Security IR incident channels" in str(result["ephemeral"])
 
 
 def test_given_a_contained_user_when_jane_denies_then_iam_before_and_after_agree() -> None:

@@ -53,6 +53,14 @@ def block(kind: str, **fields: Any) -> dict[str, Any]:
             block("table", rows=[[{"type": "raw_text", "text": "a|b"}], [{"type": "raw_text", "text": "c"}]]),
             "| a\\|b |\n| --- |\n| c |",
         ),
+        (
+            block("markdown", text="**asked** <@U0EXAMPLE2> in <#C0EXAMPLE3>, a &lt; b"),
+            "**asked** @U0EXAMPLE2 in #C0EXAMPLE3, a < b",
+        ),
+        (
+            block("actions", elements=[{"type": "datetimepicker", "action_id": "d", "initial_date_time": 1628633820}]),
+            "2021-08-10 22:17:00 UTC",
+        ),
     ],
 )  # fmt: skip
 def test_given_a_block_when_read_then_a_user_reads_what_slack_shows_and_no_ids(

@@ -148,11 +148,15 @@ def test_given_text_inside_code_when_shown_then_it_has_no_marks() -> None:
 
 
 def test_given_rows_when_shown_then_the_first_is_the_header_and_each_cell_stays_on_its_line() -> None:
-    rows = [["host", "port", "note"], [{"text": "a\nb"}, 8443, ""], "no row", [None, 1.5, "x"]]
+    rows = [["host", "port", "note"], [{"text": "a\nb"}, 8443, ""], "no row", [None, 1.5, "x"], [], ["y"]]
 
     text = table(rows, lambda cell, _: string(cell["text"]), Reading(Names()))
 
-    assert text == "| host | port | note |\n| --- | --- | --- |\n| a b | 8443 |  |\n|  | 1.5 | x |"
+    assert text == "| host | port | note |\n| --- | --- | --- |\n| a b | 8443 |  |\n|  | 1.5 | x |\n| y |  |  |"
+
+
+def test_given_a_row_longer_than_the_header_when_shown_then_each_row_has_as_many_cells() -> None:
+    assert table([["a"], ["b", "c"]], lambda *_: "never", Reading(Names())) == "| a |  |\n| --- | --- |\n| b | c |"
 
 
 @pytest.mark.parametrize("rows", [None, [], [[]], [["", ""]], "rows", {"a": 1}])

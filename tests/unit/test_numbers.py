@@ -5,10 +5,15 @@ If you change a number on purpose, change it here, and wherever the docs state i
 
 from __future__ import annotations
 
+import ast
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pytest
+
+from ir_operator.project import PROJECT_ROOT
+
+SOURCE = PROJECT_ROOT / "src" / "ir_router"
 
 NUMBERS: Mapping[str, Mapping[str, float]] = {
     "aws": {"_THROTTLED": 429, "_LONGEST_PAUSE_OF_BOTOCORE": 1},
@@ -45,6 +50,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "ledger.audit_verification": {"_DAY": 86400},
     "ledger.containments": {"LIMIT_SECONDS": 3600},
     "ledger.groups": {"SECONDS": 3600, "_KEPT_CALLERS": 20, "_KEPT_SECONDS": 93600},
+    "ledger.joined_events": {"_KEPT_SECONDS": 604800, "MOST_COUNTED": 20},
     "ledger.table": {"_CONFLICT_TRIES": 6, "_ROWS_A_READ": 100},
     "ops.activity": {"_POLL_SECONDS": 900, "_FIRST_POLL_SECONDS": 180, "_PAGES": 20},
     "ops.credentials": {"MAXIMUM_AGE_DAYS": 90, "_DAY": 86400},
@@ -60,12 +66,12 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
         "_FAILED_AT_MOST": 100,
     },
     "ops.replay": {"LIMIT": 100, "WAIT_SECONDS": 1, "_MOST": 1000, "_RESERVE_SECONDS": 60, "_VISIBILITY_SECONDS": 120},
-    "ops.resync": {"_DAY_SECONDS": 86400},
+    "ops.resync": {"_DAY_SECONDS": 86400, "RUN_SECONDS": 120},
     "ops.slack_app": {"_TIMEOUT_SECONDS": 10, "EARLIER_TOKENS": 3},
     "ops.trimming": {"LARGEST_INPUT": 200000, "_MOST_ITEMS": 200},
     "ops.verify": {"_RESERVE_SECONDS": 20},
     "ops.watch": {"_RESERVE_SECONDS": 20, "_QUARTER_SECONDS": 900, "_LINE_LENGTH": 600, "_MEASURED_DAYS": 60},
-    "ops.watching": {"_ALARMS_AT_MOST": 100},
+    "ops.watching": {"_ALARMS_AT_MOST": 100, "_ACCESS_LOG_DAYS": 7},
     "router": {"PREPARATION_SECONDS": 3.0},
     "security_ir.gateway": {
         "PAGE_SIZE": 25,
@@ -165,16 +171,24 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
         "_DEPLOYMENT_SECONDS": 300,
     },
     "sync.posting": {"_CLOCK_SKEW_SECONDS": 60},
-    "sync.queue": {"MAX_RECEIVE_COUNT": 20, "REPORTED_AT_RECEIVE_COUNT": 6, "_LONGEST_WAIT_SECONDS": 60.0},
+    "sync.queue": {
+        "MAX_RECEIVE_COUNT": 20,
+        "REPORTED_AT_RECEIVE_COUNT": 6,
+        "_LONGEST_WAIT_SECONDS": 60.0,
+        "VISIBILITY_SECONDS": 5400,
+    },
+    "sync.retention": {"_DAY_SECONDS": 86400, "NEVER": 32503680000.0},
     "sync.slack_message": {"_EXCERPT_LENGTH": 80, "_NAME_LENGTH": 80},
     "sync.slack_to_case": {"_RESERVE_SECONDS": 10, "_PATIENT_TRIES": 3, "_SETTLED_EVERY_SECONDS": 60},
     "transfer": {"_THROTTLED_SECONDS": 5.0, "_ERROR_BYTES": 4096, "_SPOOLED_BYTES": 4194304},
     "webhook": {"BODY_LIMIT": 1000000},
+    "workflow.actor_incidents": {"MOST_PRINCIPALS": 100, "_ASKS_WITHIN_SECONDS": 120, "_TRIES": 3},
     "workflow.alert_only": {"GROUP_SECONDS": 3600},
     "workflow.approval": {"_NOTES_LENGTH": 1000, "_NAME_LENGTH": 200, "_MOST_EVENTS": 1000000000},
     "workflow.attempts": {"REPORT_SECONDS": 300, "_APPLIED_SECONDS": 15, "_KEPT_SECONDS": 604800},
     "workflow.case_fields": {"_USER_AGENT_LENGTH": 500},
     "workflow.changes": {"_READ_BACK_TRIES": 8, "_PAUSE_SECONDS": 1.0, "_RESERVE_SECONDS": 25.0},
+    "workflow.check_allowlist": {"_NEW_DAYS": 7},
     "workflow.continuing": {"_KEPT_SECONDS": 1209600},
     "workflow.details": {"_VALUES": 8, "_VALUE_LENGTH": 150, "_DETAILS": 16},
     "workflow.event_claims": {"_KEPT_DAYS": 14},
@@ -183,16 +197,20 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "workflow.inputs": {"_LONGEST": 1000},
     "workflow.missing_cases": {"_KEPT_SECONDS": 1209600},
     "workflow.notices": {"_SUBJECT_LENGTH": 100},
+    "workflow.open_case": {"_MOST_REPORTED": 10},
     "workflow.phase": {"_ABANDONED_SECONDS": 93600, "_STEPS_SECONDS": 1800},
     "workflow.reading": {"_USER_AGENT_LENGTH": 256},
     "workflow.reapplication": {"_READS": 3, "_PAUSE_SECONDS": 1.0},
     "workflow.rejections": {"_MESSAGE_LENGTH": 500},
-    "workflow.remediation": {"_KEPT_SECONDS": 604800},
+    "workflow.remediation": {"_KEPT_SECONDS": 604800, "_RESERVE_SECONDS": 12.0},
     "workflow.report_failure": {"_CAUSE_LENGTH": 1500},
     "workflow.request_approval": {"_NAME_LENGTH": 200, "_NOTES_LENGTH": 1000},
-    "workflow.verify_containment": {"_FIRST_SECONDS": 120},
+    "workflow.roles": {"_SHOWN": 10},
+    "workflow.verify_containment": {"_FIRST_SECONDS": 120, "_RESERVE_SECONDS": 25.0, "_STRIDE": 17},
+    "workflow.witness_audit": {"_KEPT_SECONDS": 34560000},
     "workflow.wording": {"_VALUE_LENGTH": 300},
-    "workflow.wording_decisions": {"_NAME_LENGTH": 80},
+    "workflow.wording_decisions": {"_NAME_LENGTH": 80, "_MOST_CHANGES": 12},
+    "workflow.wording_many": {"MOST_NAMED": 3, "_NAMED": 2},
 }
 
 
@@ -201,3 +219,27 @@ def test_given_the_numbers_of_a_module_when_read_then_they_are_those_that_others
     found = vars(importlib.import_module(f"ir_router.{module}"))
 
     assert {name: found.get(name) for name in NUMBERS[module]} == NUMBERS[module]
+
+
+def test_given_the_modules_when_their_numbers_are_listed_then_none_is_missing_here() -> None:
+    assert sorted(_listed()) == sorted((module, name) for module, names in NUMBERS.items() for name in names)
+
+
+def _listed() -> Iterator[tuple[str, str]]:
+    """Yield the numbers at the top level of the deployed package, each with its module."""
+    for file in SOURCE.rglob("*.py"):
+        module = ".".join(file.relative_to(SOURCE).with_suffix("").parts)
+        names = [name for name in _assigned(file.read_text("utf-8")) if name.isupper()]
+        found = vars(importlib.import_module(f"ir_router.{module}")) if names else {}
+        for name in names:
+            if isinstance(found[name], int | float) and not isinstance(found[name], bool):
+                yield module, name
+
+
+def _assigned(source: str) -> Iterator[str]:
+    for statement in ast.parse(source).body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+        for target in targets:
+            for one in target.elts if isinstance(target, ast.Tuple) else [target]:
+                if isinstance(one, ast.Name):
+                    yield one.id

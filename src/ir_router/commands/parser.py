@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
+
+from ir_router.commands.catalogue import COMMAND, SUB_COMMANDS
 
 # Phones and word processors turn straight quotes into these; a pair may mix both kinds.
 _OPENING = {'"': '"“”„', "'": "'‘’‚"}
 _CLOSING = {'"': '"“”', "'": "'‘’"}
+# What users and phones write for the hyphen in a name: an underscore, a non-breaking hyphen, dashes.
+_HYPHENS = re.compile("[_\u2010-\u2015\u2212]")
 
 
 class Invocation(NamedTuple):
@@ -17,12 +22,28 @@ class Invocation(NamedTuple):
 
 
 def parse(text: str) -> Invocation:
-    """Split off the sub-command (any letter case, `_` for `-`), and unquote an argument that is one quoted text."""
+    """Split off the sub-command, and unquote an argument that is one quoted text.
+
+    Any letter case is accepted, a space or any dash for the hyphen in a name, and a repeated `/security-ir`.
+    """
+    first, rest = _split(text)
+    if first.casefold() == COMMAND:
+        first, rest = _split(rest)
+    name = _name(first)
+    second, after = _split(rest)
+    if name not in SUB_COMMANDS and f"{name}-{_name(second)}" in SUB_COMMANDS:
+        name, rest = f"{name}-{_name(second)}", after
+    return Invocation(name, unquoted(rest))
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Return the first word and the text after it. Both are empty without a word."""
     words = text.split(maxsplit=1)
-    if not words:
-        return Invocation("", "")
-    name = unquoted(words[0]).casefold().replace("_", "-")
-    return Invocation(name, unquoted(words[1].strip()) if len(words) > 1 else "")
+    return words[0] if words else "", words[1].strip() if len(words) > 1 else ""
+
+
+def _name(word: str) -> str:
+    return _HYPHENS.sub("-", unquoted(word).casefold())
 
 
 def unquoted(text: str) -> str:

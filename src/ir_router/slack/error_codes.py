@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from ir_router.errors import RefusedError
+
 About = Literal["app", "person", "channel", "message", "form", "request"]
 
 
@@ -177,6 +179,21 @@ MEANINGS: Mapping[str, Meaning] = {
     **_all(("not_found", "view_not_found", "hash_conflict"), Meaning("form", "the form is closed")),
 }
 _OTHER = Meaning("request")
+# Of `restricted_action`, whose entry above is about channels.
+_MAY_NOT_POST = Meaning(
+    "app",
+    "a policy of the workspace forbids it",
+    f"{_ADMINISTRATOR} to let the app post messages and files in this channel.",
+)
+
+
+def meaning_of(error: Exception) -> Meaning:
+    """Return the meaning of Slack's error for the rejected method; any other error is about the request."""
+    if not isinstance(error, RefusedError) or error.service != "Slack":
+        return _OTHER
+    if error.code == "restricted_action" and error.operation.startswith(("chat.", "files.")):
+        return _MAY_NOT_POST
+    return meaning(error.code)
 
 
 def meaning(code: str) -> Meaning:

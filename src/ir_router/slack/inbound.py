@@ -20,6 +20,20 @@ _FILE = frozenset({"file_shared", FILE_DELETED})
 # The subtypes of messages that users or bots write. A plain message has no subtype.
 _SPOKEN = frozenset({"", "file_share", "thread_broadcast", "me_message", "bot_message"})
 _CHANGES = frozenset({"message_changed", "message_deleted"})
+# The subtypes of Slack's own notices and of messages in other places than case channels
+# (https://docs.slack.dev/reference/events/message#subtypes, and those that clients of Slack report).
+_NOTICES = frozenset(
+    {
+        "app_conversation_join", "app_conversation_leave", "assistant_app_thread", "bot_add", "bot_disable",
+        "bot_enable", "bot_remove", "channel_archive", "channel_canvas_updated", "channel_convert_to_private",
+        "channel_convert_to_public", "channel_join", "channel_leave", "channel_name", "channel_posting_permissions",
+        "channel_purpose", "channel_topic", "channel_unarchive", "document_mention", "ekm_access_denied",
+        "file_comment", "file_mention", "group_archive", "group_join", "group_leave", "group_name", "group_purpose",
+        "group_topic", "group_unarchive", "huddle_thread", "joiner_notification", "joiner_notification_for_inviter",
+        "message_replied", "pinned_item", "reminder_add", "reminder_delete", "reply_broadcast", "sh_room_created",
+        "sh_room_shared", "slackbot_response", "tabbed_canvas_updated", "tombstone", "unpinned_item",
+    }
+)  # fmt: skip
 _TOMBSTONE = "tombstone"
 # The field of a trimmed event with the ids of the approvals that a changed message names.
 APPROVALS = "approvals"
@@ -48,6 +62,8 @@ _MESSAGE_FIELDS = (
     "user_team",
     "source_team",
 )
+# The names of a user in `user_profile`, the best one first.
+PROFILE_NAMES = ("real_name", "display_name", "name")
 _FILE_FIELDS = (
     "id",
     "name",
@@ -94,6 +110,14 @@ def is_wanted(event: Mapping[str, Any], own_app_id: str) -> bool:
     if own_app_id and own_app_id in _apps_of(event):
         return bool(_approvals(event, subtype))
     return subtype != "message_changed" or _content_changed(event)
+
+
+def unknown_subtype(event: Mapping[str, Any]) -> str | None:
+    """Return the subtype of a message if Slack has not documented it and ir-router therefore ignores the message."""
+    message = event.get("message") if event.get("subtype") == "message_changed" else event
+    subtype = message.get("subtype") if isinstance(message, Mapping) and event.get("type") == "message" else None
+    known = _SPOKEN | _CHANGES | _NOTICES
+    return subtype if isinstance(subtype, str) and subtype not in known else None
 
 
 def _has_timestamp(event: Mapping[str, Any], subtype: str) -> bool:
@@ -184,6 +208,9 @@ def _message(message: Mapping[str, Any]) -> dict[str, Any]:
     profile = message.get("bot_profile")
     if isinstance(profile, Mapping):
         kept["bot_profile"] = {name: profile[name] for name in ("name", "app_id") if isinstance(profile.get(name), str)}
+    person = message.get("user_profile")
+    if isinstance(person, Mapping):
+        kept["user_profile"] = {name: person[name] for name in PROFILE_NAMES if isinstance(person.get(name), str)}
     if isinstance(message.get("edited"), Mapping):
         kept["edited"] = {}
     if isinstance(message.get("files"), list):

@@ -12,12 +12,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ir_router import clock
 from ir_router.deadline import Deadline
-from ir_router.errors import IrRouterError, NotConfiguredError, RefusedError, error_id
+from ir_router.errors import IrRouterError, NotConfiguredError, error_id
 from ir_router.ledger import leases
 from ir_router.ledger.leases import Lease
 from ir_router.observability import logger, measure
-from ir_router.slack import error_codes
-from ir_router.slack.error_codes import Meaning
+from ir_router.slack.error_codes import meaning_of
 from ir_router.sync import channel, comment_claims, failures
 from ir_router.sync.case_sync import LONGEST_SLICE_SECONDS, SLICE_SECONDS
 from ir_router.sync.channel import ChannelUnavailableError
@@ -64,13 +63,8 @@ def _pause(error: Exception, count: int) -> float:
     jitter = random.uniform(0.8, 1.2)  # noqa: S311
     if _is_transient(error) and not isinstance(error, ReadingTooSlowError):
         return _TRANSIENT_BACK_OFF * jitter
-    longest = _LONGEST_BACK_OFF_OF_THE_APP if _meaning(error).about == "app" else _LONGEST_BACK_OFF
+    longest = _LONGEST_BACK_OFF_OF_THE_APP if meaning_of(error).about == "app" else _LONGEST_BACK_OFF
     return min(longest, _FIRST_BACK_OFF * 2.0 ** min(count - 1, 10) * jitter)
-
-
-def _meaning(error: Exception) -> Meaning:
-    code = error.code if isinstance(error, RefusedError) and error.service == "Slack" else ""
-    return error_codes.meaning(code)
 
 
 def _is_transient(error: Exception) -> bool:
@@ -106,12 +100,12 @@ def _subject(error: Exception) -> str:
     """Return the part of the report's name that differs if the reader must do something else than before."""
     if isinstance(error, ChannelUnavailableError):
         return f"-{error.reason.replace(' ', '-')}"
-    return f"-{_meaning(error).about}" if _needs_operator(error) else ""
+    return f"-{meaning_of(error).about}" if _needs_operator(error) else ""
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, IrRouterError):
-        return ": ".join(filter(None, (str(error), _meaning(error).words)))
+        return ": ".join(filter(None, (str(error), meaning_of(error).words)))
     if isinstance(error, ClientError | BotoCoreError):
         return "AWS does not respond to ir-router"
     return "ir-router had an unexpected error"
@@ -120,5 +114,5 @@ def _reason(error: Exception) -> str:
 def _fix(error: Exception) -> str:
     if isinstance(error, ChannelUnavailableError):
         return error.fix
-    fix = _meaning(error).fix or "Contact the operators of ir-router and quote the error ID."
+    fix = meaning_of(error).fix or "Contact the operators of ir-router and quote the error ID."
     return f"{fix} No data is lost."

@@ -13,7 +13,7 @@ from ir_router.ledger import claims, keys, table
 from ir_router.ledger.table import ConditionFailedError
 from ir_router.observability import logger, measure
 from ir_router.slack import messages
-from ir_router.slack.error_codes import meaning
+from ir_router.slack.error_codes import meaning_of
 from ir_router.slack.gateway import Slack
 from ir_router.sync import posting, system_comments
 
@@ -59,7 +59,7 @@ def log_fields(error: BaseException) -> dict[str, str]:
 def cause(error: BaseException) -> str:
     """Return the cause for a report, for example `Slack rejected the request (ratelimited)`."""
     if isinstance(error, RefusedError):
-        words = meaning(error.code).words if error.service == "Slack" else ""
+        words = meaning_of(error).words
         rejected = f"{error.service} rejected the request ({': '.join(filter(None, (error.code, error.detail)))})"
         return ": ".join(filter(None, (rejected, words)))
     if isinstance(error, RetryLaterError):

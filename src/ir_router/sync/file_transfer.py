@@ -19,7 +19,7 @@ from ir_router.ledger import claims, keys, leases, table
 from ir_router.ledger.claims import Claim, ClaimLostError
 from ir_router.ledger.keys import Key
 from ir_router.observability import logger
-from ir_router.slack.error_codes import Meaning, meaning
+from ir_router.slack.error_codes import meaning_of
 from ir_router.slack.gateway import Names, Slack
 from ir_router.slack.messages import Message
 from ir_router.sync import comment_claims, failures, posting, queue
@@ -47,16 +47,12 @@ class NotReadyError(IrRouterError):
 
 def is_app_error(error: Exception) -> bool:
     """Whether Slack rejected the app or its token, not the file."""
-    return _meaning(error).about == "app"
+    return meaning_of(error).about == "app"
 
 
 def is_permanent(error: Exception) -> bool:
     """Return whether a retry cannot help. Errors of the app or the channel are retried: a person can fix them."""
-    return comment_claims.is_permanent(error) and _meaning(error).about not in ("app", "channel")
-
-
-def _meaning(error: Exception) -> Meaning:
-    return meaning(error.code if isinstance(error, RefusedError) and error.service == "Slack" else "")
+    return comment_claims.is_permanent(error) and meaning_of(error).about not in ("app", "channel")
 
 
 def _pause_after(transfers: int) -> float:
@@ -169,12 +165,14 @@ class Transfer:
         if isinstance(error, RefusedError) and is_permanent(error):
             claims.refused(claim, given_up=error.code)
             return
-        pause = min(60.0, 2.0**self._record.receive_count)
+        # An error of the app stays until a person fixes it, so its attempts count across records of the queue.
+        attempts = max(self._record.receive_count, min(claim.attempt, _LAST_RECEIVE) if is_app_error(error) else 0)
+        pause = min(60.0, 2.0**attempts)
         if isinstance(error, RetryLaterError):
             pause = max(pause, error.seconds)
         if moved:
             pause = max(pause, _pause_after(self.transfers))
-        elif self._record.receive_count >= _LAST_RECEIVE and not isinstance(error, NotReadyError):
+        elif attempts >= _LAST_RECEIVE and not isinstance(error, NotReadyError):
             pause = _LONGEST_RETRY_PAUSE
         self._retry_at = clock.now() + pause * random.uniform(1.0, 1.1)  # noqa: S311
         if isinstance(error, UncertainError) and may_have_landed:
@@ -203,7 +201,7 @@ class Transfer:
         permanent = is_permanent(error)
         name = self.file_name or str(row.get("file_name") or row.get("file_id") or "")
         replay = "Once the cause is fixed, ask the operators of ir-router to replay it."
-        fix = replay if permanent else _meaning(error).fix
+        fix = replay if permanent else meaning_of(error).fix
         failure = failures.Failure(
             name=failure_name,
             what=f"The file {name} could not be copied: {failures.cause(error)}.".replace("  ", " "),

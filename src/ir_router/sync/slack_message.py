@@ -13,6 +13,7 @@ from ir_router.errors import RefusedError
 from ir_router.ledger import claims, keys, table
 from ir_router.ledger.keys import Key
 from ir_router.ledger.table import Row
+from ir_router.slack import identity, inbound
 from ir_router.slack.content import reader
 from ir_router.slack.content.reader import Content
 from ir_router.slack.gateway import Names, Slack
@@ -68,11 +69,12 @@ class SlackMessage:
         self._gone_before = {str(file.get("id")) for file in files_before if is_gone(file)}
         self._remember_names(files_before)
 
-    def create(self, *, repeated: bool) -> list[str]:
+    def create(self, *, repeated: bool, edited_ts: str = "") -> list[str]:
         """Create the message's comments, and return the ids of the new ones.
 
         Args:
             repeated: Whether the event was handled before. If so, a part that AWS rejected permanently is not retried.
+            edited_ts: Of an edit that arrives before its message: the time by which later edits are ordered.
 
         Raises:
             RefusedError, RetryLaterError, UncertainError: The Security IR gateway failed.
@@ -83,7 +85,8 @@ class SlackMessage:
             if self._was_deleted():
                 return []  # Slack delivered the deletion first
             self._announce_files()
-            made = self._claim(self._bodies(), **self._frozen())
+            edited = ", edited" if "edited" in self._message else ""
+            made = self._claim(self._bodies(edited), **self._frozen(), edited_ts=edited_ts)
             if made is not None:
                 written = [comment_claims.settle(self._case_id, claim, _ORIGIN) for claim in made]
                 self._settle_files()
@@ -106,7 +109,7 @@ class SlackMessage:
         """
         rows = self._rows()
         if not rows:
-            return self.create(repeated=repeated)
+            return self.create(repeated=repeated, edited_ts=event_ts)
         if event_ts <= str(rows[0].get("edited_ts") or "") or self._was_deleted():
             return []  # this edit or a later change has already been copied
         self._files |= rows[0].get("files") or {}
@@ -114,7 +117,7 @@ class SlackMessage:
             table.update(self._key(0), "SET edited_ts = :event_ts", event_ts=event_ts)
             return []
         self._announce_files()
-        edited = "" if self._lost_only_files(rows) else ", edited"
+        edited = "" if self._changed_only_files(rows) else ", edited"
         bodies = self._bodies(edited)
         written = [made for part, body in enumerate(bodies) if (made := self._set(part, body, rows))]
         for part in sorted(set(rows) - set(range(len(bodies)))):
@@ -139,14 +142,20 @@ class SlackMessage:
         hashes = [(table.get(keys.comment(self._case_id, ids[part])) or {}).get("hash") for part in sorted(ids)]
         return any(hashes == [comments.body_hash(body) for body in self._bodies(edit)] for edit in ("", ", edited"))
 
-    def _lost_only_files(self, rows: Mapping[int, Row]) -> bool:
-        """Whether no user has edited the message: Slack reports a deleted file as a change of its message."""
-        if not rows[0].get("content") or "edited" in self._message:
+    def _changed_only_files(self, rows: Mapping[int, Row]) -> bool:
+        """Whether no user has edited the message: Slack reports as a change of its message that a file was deleted,
+        and adds the file that a link in the message leads to.
+        """
+        stored = str(rows[0].get("content") or "")
+        if not stored or "edited" in self._message:
             return False
         files = self._message.get("files") or []
         restored = [file if str(file.get("id")) in self._gone_before else {**file, "mode": ""} for file in files]
-        before = reader.fingerprint({**self._message, "files": restored})
-        return reader.is_same_content(str(rows[0]["content"]), before)
+        known = [file for file in restored if str(file.get("id")) in (rows[0].get("files") or {})]
+        return any(
+            reader.is_same_content(stored, reader.fingerprint({**self._message, "files": before}))
+            for before in (restored, known)
+        )
 
     def _was_deleted(self) -> bool:
         return table.get(keys.note(self._case_id, f"deleted-{self._ts}")) is not None
@@ -281,14 +290,25 @@ def _author(message: Mapping[str, Any], names: Names) -> str:
     """Return the name under which Slack shows the message: of the user, or the name that a bot chose."""
     user_id = str(message.get("user") or "")
     if user_id and not (message.get("username") and names.user(user_id).get("is_bot")):
-        return names.real_name(user_id)
+        return names.real_name(user_id) if names.user(user_id) else _name_in_profile(message) or user_id
     profile = message.get("bot_profile") or {}
     return str(message.get("username") or profile.get("name") or "A bot")
+
+
+def _name_in_profile(message: Mapping[str, Any]) -> str:
+    """Return the name that Slack sends with the message. It is for users that users.info does not show to the app.
+
+    https://github.com/slackapi/java-slack-sdk (`Message.UserProfile`)
+    """
+    profile = message.get("user_profile") or {}
+    return one_line(next((str(profile[name]) for name in inbound.PROFILE_NAMES if profile.get(name)), ""))
 
 
 def _identified_author(message: Mapping[str, Any], names: Names) -> str:
     """Return the author for the head of a comment. A user's name is their own choice, so address and id follow it."""
     user_id, shown = str(message.get("user") or ""), _author(message, names)
+    if user_id and not names.user(user_id):
+        return identity.identified(shown, None, user_id)
     is_user = bool(user_id) and shown == names.real_name(user_id)
     return names.identified(user_id) if is_user else _one_line(shown, _NAME_LENGTH)
 

@@ -9,11 +9,12 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.support.texts import channel, commands, decisions, workflow
+from tests.support.texts import approvals, channel, commands, decisions, workflow
 
 FOLDER = Path(__file__).parents[2] / "unit" / "texts"
 
 PAGES: Mapping[str, Callable[[], Mapping[str, object]]] = {
+    "approvals": approvals.texts,
     "channel": channel.texts,
     "commands": commands.texts,
     "decisions": decisions.texts,

@@ -88,13 +88,13 @@ def texts() -> dict[str, Any]:
         "line": messages.line("a <b>"),
         "failed scan": messages.failed_scan("a`b.exe"),
     }
-    return {name: _shown(value) for name, value in found.items()}
+    return {name: shown(value) for name, value in found.items()}
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """Return a message as its text and a line for each block, and a list as a line for each element."""
     if isinstance(value, Message):
-        return "\n".join((value.text, *map(_shown, value.blocks)))
+        return "\n".join((value.text, *map(shown, value.blocks)))
     if isinstance(value, list):
-        return "\n".join(map(_shown, value))
+        return "\n".join(map(shown, value))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -166,9 +166,10 @@ def _texts(value: Any) -> list[str]:
     if not isinstance(value, dict):
         return []
     if value.get("type") == "button":
-        return [f"[{(value.get('text') or {}).get('text', '')}]"]
+        label = value.get("text")  # a string in the actions of an attachment
+        return [f"[{label.get('text', '') if isinstance(label, dict) else label or ''}]"]
     if value.get("type") == "rich_text_section":
-        return ["".join(_piece(one) for one in value.get("elements", []))]
+        return ["".join(_piece(one) for one in value.get("elements") or [] if isinstance(one, dict))]
     found = [value["text"]] if isinstance(value.get("text"), str) else []
     for name, item in value.items():
         if isinstance(item, dict | list):

@@ -127,7 +127,7 @@ class Requests:
         else:
             user, channel = str(form.get("user_id") or JANE), str(form.get("channel_id") or "")
             self.stage.ensure_user(user, form.get("team_id"))
-            self._direct_message(channel, user)
+            self._place(channel, user, str(form.get("channel_name") or ""))
             self._trigger(form, user, None)
             self._response_url(form, channel, user, None)
         return {name: value if isinstance(value, str) else json.dumps(value) for name, value in form.items()}
@@ -208,8 +208,13 @@ class Requests:
         self.store.response_urls[path] = ResponseUrl(path, entries.APP, channel, user, expires, source_ts=source)
         form["response_url"] = self.store.base_url + path
 
-    def _direct_message(self, channel_id: str, user: str) -> None:
-        if channel_id.startswith("D") and channel_id not in self.store.channels:
+    def _place(self, channel_id: str, user: str, name: str) -> None:
+        """Create the direct message or channel in which a user types a command, unless it is the case's or exists."""
+        if channel_id in ("", entries.CHANNEL) or channel_id in self.store.channels:
+            return
+        if not channel_id.startswith("D"):
+            self.stage.add_channel(channel_id, name, [user])
+        else:
             made = self.world.workspace.channels.open_direct([user, entries.BOB if user != entries.BOB else JANE])
             del self.store.channels[made.id]
             made.id = channel_id

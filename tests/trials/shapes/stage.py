@@ -94,7 +94,7 @@ class Stage:
         document = json.dumps(_DENIES_ALL)
         policy = boto3.client("iam").create_policy(PolicyName=_DENY_POLICY, PolicyDocument=document)["Policy"]
         self.world.environment["IR_DENY_POLICY_ARN"] = policy["Arn"]
-        self._channel(SECURITY_CHANNEL, "security", [JANE, entries.ANN, entries.BOT_USER])
+        self.add_channel(SECURITY_CHANNEL, "security", [JANE, entries.ANN, entries.BOT_USER])
         self.world.environment["IR_SECURITY_CHANNEL_ID"] = SECURITY_CHANNEL
         self.resources = Resources(self.world)
         self.slack.describe()
@@ -169,7 +169,8 @@ class Stage:
         """Return a person to act as."""
         return Person(self.world.workspace, self.store.user(user_id))
 
-    def _channel(self, channel_id: str, name: str, members: Sequence[str]) -> Channel:
+    def add_channel(self, channel_id: str, name: str, members: Sequence[str]) -> Channel:
+        """Create a public channel with the given id."""
         channel = Channel(channel_id, name, "public", members[0], int(self.world.now()), list(members))
         self.store.channels[channel_id] = channel
         return channel

@@ -13,7 +13,7 @@ from typing import Any
 from ir_router.slack.content.reading import Reading, lines, mapping, mappings, string
 from ir_router.slack.content.rich_text import rich_text
 from ir_router.slack.content.tables import table
-from ir_router.slack.text import link, unescape
+from ir_router.slack.text import link, unescape, utc
 
 _TEXT_OBJECTS = frozenset({"plain_text", "mrkdwn"})
 _RAW = frozenset({"raw_text", "raw_number"})
@@ -80,7 +80,7 @@ def _text(block: Mapping[str, Any], reading: Reading) -> str:
             label, hint = _object(block.get("label"), reading), _object(block.get("hint"), reading)
             return lines(f"{label}: {_element(block.get('element'), reading)}", hint)
         case "markdown":
-            return string(block.get("text"))
+            return reading.mrkdwn(block.get("text"))
         case "table" | "data_table":
             return lines(string(block.get("caption")), table(block.get("rows"), _cell, reading))
         case _:
@@ -135,6 +135,7 @@ def _element(value: object, reading: Reading) -> str:
         for value in (element.get(name) for name in _INITIAL)
         if value
     ]
+    chosen += filter(None, [utc(string(element.get("initial_date_time")))])
     for name in ("user", "channel", "conversation"):
         several = element.get(f"initial_{name}s")
         ids = [element.get(f"initial_{name}"), *(several if isinstance(several, list) else [])]
@@ -142,8 +143,8 @@ def _element(value: object, reading: Reading) -> str:
     if kind in _LISTED_CHOICES:
         options = [reading.text_object(option.get("text")) for option in mappings(element.get("options"))]
         return ", ".join(f"[{'x' if option in chosen else ' '}] {option}" for option in options)
-    if chosen:
-        return ", ".join(chosen)
+    if any(chosen):
+        return ", ".join(filter(None, chosen))
     if "placeholder" in element:
         return f"[{_object(element.get('placeholder'), reading)}]"
     return _unknown(element, reading)

@@ -27,8 +27,9 @@ def table(rows: object, cell: Callable[[Any, Reading], str], reading: Reading) -
     ]
     if not any(any(row) for row in texts):
         return ""
-    shown = [f"| {' | '.join(row)} |" for row in texts]
-    return "\n".join([shown[0], "|" + " --- |" * len(texts[0]), *shown[1:]])
+    width = max(map(len, texts))
+    shown = [f"| {' | '.join(row + [''] * (width - len(row)))} |" for row in texts if row]
+    return "\n".join([shown[0], "|" + " --- |" * width, *shown[1:]])
 
 
 def _one_line(text: str) -> str:
