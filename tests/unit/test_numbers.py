@@ -66,7 +66,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
         "_FAILED_AT_MOST": 100,
     },
     "ops.replay": {"LIMIT": 100, "WAIT_SECONDS": 1, "_MOST": 1000, "_RESERVE_SECONDS": 60, "_VISIBILITY_SECONDS": 120},
-    "ops.resync": {"_DAY_SECONDS": 86400, "RUN_SECONDS": 120},
+    "ops.resync": {"_DAY_SECONDS": 86400, "RUN_SECONDS": 840},
     "ops.slack_app": {"_TIMEOUT_SECONDS": 10, "EARLIER_TOKENS": 3},
     "ops.trimming": {"LARGEST_INPUT": 200000, "_MOST_ITEMS": 200},
     "ops.verify": {"_RESERVE_SECONDS": 20},
