@@ -233,7 +233,7 @@ resource "aws_lambda_event_source_mapping" "slack_events" {
   function_response_types = ["ReportBatchItemFailures"]
 
   scaling_config {
-    maximum_concurrency = 30
+    maximum_concurrency = 20
   }
 }
 

@@ -1,4 +1,4 @@
-"""CloudWatch bills a metric for each hour with a value: an idle deployment has only the metrics that an alarm needs."""
+"""CloudWatch bills a metric for each hour with a value: an idle deployment measures only the values of an alarm."""
 
 from __future__ import annotations
 

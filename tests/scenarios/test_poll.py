@@ -244,15 +244,15 @@ def test_given_many_new_cases_at_once_when_polled_then_they_are_brought_over_in_
 ) -> None:
     world.drop_native_events = True
     cases = []
-    for _ in range(18):
+    for _ in range(23):
         cases.append(world.create_case())
         world.advance(1)
-    assert world.poll()["published"] == 15
+    assert world.poll()["published"] == 20
     world.settle()
-    assert channels(world) == [f"aws-security-incident-response-case-{case_id}" for case_id in cases[:15]]
+    assert channels(world) == [f"aws-security-incident-response-case-{case_id}" for case_id in cases[:20]]
     world.advance(60)
     world.live(1)
 
-    assert len(channels(world)) == 18
+    assert len(channels(world)) == 23
     assert all(channel_messages(world, case_id) for case_id in cases)
     assert "IR_INITIAL_IMPORT" not in os.environ
