@@ -297,8 +297,8 @@ variable "quota_self_managed_cases" {
   default     = 50
 
   validation {
-    condition     = var.quota_self_managed_cases >= 1 && floor(var.quota_self_managed_cases) == var.quota_self_managed_cases
-    error_message = "quota_self_managed_cases must be an integer of at least 1."
+    condition     = var.quota_self_managed_cases >= 50 && floor(var.quota_self_managed_cases) == var.quota_self_managed_cases
+    error_message = "quota_self_managed_cases must be an integer of at least 50, the default of AWS. Service Quotas only increases it."
   }
 }
 
@@ -308,8 +308,8 @@ variable "quota_aws_supported_cases" {
   default     = 10
 
   validation {
-    condition     = var.quota_aws_supported_cases >= 1 && floor(var.quota_aws_supported_cases) == var.quota_aws_supported_cases
-    error_message = "quota_aws_supported_cases must be an integer of at least 1."
+    condition     = var.quota_aws_supported_cases >= 10 && floor(var.quota_aws_supported_cases) == var.quota_aws_supported_cases
+    error_message = "quota_aws_supported_cases must be an integer of at least 10, the default of AWS. Service Quotas only increases it."
   }
 }
 
@@ -319,8 +319,8 @@ variable "quota_new_aws_supported_cases" {
   default     = 10
 
   validation {
-    condition     = var.quota_new_aws_supported_cases >= 1 && floor(var.quota_new_aws_supported_cases) == var.quota_new_aws_supported_cases
-    error_message = "quota_new_aws_supported_cases must be an integer of at least 1."
+    condition     = var.quota_new_aws_supported_cases >= 10 && floor(var.quota_new_aws_supported_cases) == var.quota_new_aws_supported_cases
+    error_message = "quota_new_aws_supported_cases must be an integer of at least 10, the default of AWS. Service Quotas only increases it."
   }
 }
 

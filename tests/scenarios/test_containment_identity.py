@@ -56,6 +56,27 @@ def test_given_a_name_that_was_given_to_another_user_when_contained_then_they_ar
     assert iam_state(world, "elsewhere") == IamState({key: "Inactive"}, denied=True)
 
 
+@pytest.mark.parametrize("impossible", ["AKIASHORT", "AKIA" + "X" * 200, "AKIA/../users/00001", "AKIAéééééééééééééééé"])
+def test_given_a_key_that_iam_cannot_have_when_contained_then_the_user_is_and_both_decisions_succeed(
+    world: World, machine: StateMachine, impossible: str
+) -> None:
+    for number, decision in enumerate(("approve", "deny")):
+        name = f"bob-{number}"
+        (key,) = user(name)
+        by = support.user_identity(f"creator-of-{name}", "AKIACREATOR000000001")
+        execution = machine.start(key_created(world, name, impossible, userIdentity=by))
+
+        assert execution.steps[-1] == "Wait for Analyst"
+        assert iam_state(world, name) == IamState({key: "Inactive"}, denied=True)
+        (request,) = asked(world)
+        assert decide(world, request["taskToken"], decision)["status"] in ("approved", "denied")
+        machine.advance()
+        assert execution.status == "SUCCEEDED"
+        assert iam_state(world, name) == IamState(
+            {key: "Inactive" if decision == "approve" else "Active"}, denied=decision == "approve"
+        )
+
+
 # The id in the event identifies the actor
 
 

@@ -6,6 +6,7 @@ Functions raise botocore's errors unless their docstring names an exception from
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final, Literal
 
@@ -21,6 +22,9 @@ INACTIVE: Final = "Inactive"
 EXPIRED: Final = "Expired"
 
 _MISSING = "NoSuchEntity"
+# No key has another form, and IAM rejects a request with one
+# (https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKey.html).
+_KEY_ID = re.compile(r"\w{16,128}", re.ASCII)
 
 
 def find(principal: Principal) -> Principal | None:
@@ -75,6 +79,8 @@ def instance_profiles(role: Principal) -> list[str]:
 
 def owner_of(access_key_id: str) -> str | None:
     """Return the name of the user that owns a key (GetAccessKeyLastUsed), or None if IAM does not know the key."""
+    if not _KEY_ID.fullmatch(access_key_id):
+        return None
     try:
         answer = aws.client("iam").get_access_key_last_used(AccessKeyId=access_key_id)
     except ClientError as error:
@@ -169,6 +175,8 @@ def set_key_status(principal: Principal, access_key_id: str, status: KeyStatus) 
 
 def delete_key(principal: Principal, access_key_id: str) -> None:
     """Delete a key permanently. No effect if it no longer exists."""
+    if not _KEY_ID.fullmatch(access_key_id):
+        return
     try:
         aws.client("iam").delete_access_key(UserName=principal["name"], AccessKeyId=access_key_id)
     except ClientError as error:
