@@ -238,7 +238,7 @@ def test_given_json_when_run_then_each_record_is_one_object_with_detection_sever
         ("invalid", None, None, None),
         ("invalid", None, None, None),
     ]
-    assert "no CloudTrail record" in results[3]["why"]
+    assert "not a CloudTrail record" in results[3]["why"]
     assert "eventID" in results[4]["why"]
 
 

@@ -80,7 +80,7 @@ def test_given_channels_that_are_deleted_again_and_again_when_polled_then_three_
     assert world.workspace.store.channels == {}
     told = system_comments(world, case_id)
     assert len([text for text in told if "replaces it" in text]) == 3
-    assert "it stops: use the case in the AWS console" in told[-1]
+    assert "it stops. Then use the case in the AWS console" in told[-1]
 
 
 def test_given_a_private_channel_without_the_app_when_the_case_goes_on_then_an_invitation_is_asked_for(

@@ -120,7 +120,7 @@ def test_given_things_that_are_older_when_contained_then_they_are_not_listed_but
     iam.create_login_profile(UserName="backdoor", Password="Secret-1234567890")
     backend = iam_backends[ACCOUNT]["aws"]
     backend.users["backdoor"].access_keys[0].create_date = datetime(2020, 1, 1, tzinfo=UTC)
-    backend.users["backdoor"].create_date = datetime(2020, 1, 1, tzinfo=UTC)  # moto's date of the password, too
+    backend.users["backdoor"].password_date = datetime(2020, 1, 1, tzinfo=UTC)
 
     machine.start(support.key_created(world, "backdoor"))
 
@@ -187,7 +187,7 @@ def test_given_reads_that_fail_when_contained_then_the_list_names_them_and_peopl
 def test_given_a_finding_when_its_first_activity_was_earlier_then_the_list_begins_there(
     world: World, machine: StateMachine
 ) -> None:
-    (key,) = support.user("backdoor")
+    (key, other) = support.user("backdoor", keys=2)
     found = support.finding("backdoor", 8.0)
     found["detail"]["resource"]["accessKeyDetails"] |= {"accessKeyId": key}
     found["detail"]["resource"]["accessKeyDetails"].pop("principalId")
@@ -198,3 +198,4 @@ def test_given_a_finding_when_its_first_activity_was_earlier_then_the_list_begin
 
     (listed,) = comments(world)
     assert f"{LIST} 2026-01-02 03:04:05 UTC" in listed
+    assert f"access key {other}, 20" in listed

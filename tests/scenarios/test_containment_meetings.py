@@ -213,7 +213,7 @@ def test_given_a_release_when_the_case_takes_its_comment_then_the_answer_says_no
     case_id, key = approved
     answer = world.invoke("workflow", {**RELEASE, "principal": BACKDOOR})
 
-    assert set(answer) == {"status", "principal", "actions"}
+    assert set(answer) == {"status", "principal", "actions", "left_behind"}
     assert (answer["status"], answer["principal"]) == ("released", BACKDOOR)
     assert answer["actions"] == ["deny policy detached", f"key {key} no longer exists"]
     assert containments.get(BACKDOOR) is None

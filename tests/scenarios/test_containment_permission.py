@@ -105,7 +105,7 @@ def test_given_too_many_principals_when_asked_then_slack_says_that_nothing_is_co
         told.append([text for text in said if "Still waiting for a decision" in text])
     assert [len(reminders) for reminders in told] == [0, 1, 2, 3, 4]
     assert "made 10 min ago" in told[1][0]
-    assert all("NOT contained; without a decision" in text and "stays" not in text for text in told[-1])
+    assert all("NOT contained until you approve" in text and "stays" not in text for text in told[-1])
 
     world.advance(4 * 3600)
     machine.advance()

@@ -118,7 +118,7 @@ def test_given_a_file_of_one_case_when_it_is_shared_in_another_then_both_cases_h
         (b"", "it is empty.", "empty"),
         (
             None,
-            "it has 101 MB, and a case accepts at most 100 MB per file. Split it, or post a link.",
+            "it is 101 MB, and a case accepts at most 100 MB per file. Split it, or post a link.",
             "101 MB, more than a case accepts",
         ),
     ],
@@ -343,7 +343,7 @@ def test_given_an_attachment_over_the_limit_when_synchronised_then_the_channel_s
     world.live(3)
 
     assert shared_files(world, case_id) == []
-    text = "📎 Attachment `dump.bin` was not copied: it has 5 MB, and the limit is 100 MB."
+    text = "📎 Attachment `dump.bin` was not copied: it is 5 MB, and the limit is 100 MB."
     (line,) = lines_with(world, case_id, text)
     assert f"#/cases/{case_id}|the case in the AWS console>" in line
 

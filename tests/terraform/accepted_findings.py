@@ -75,4 +75,7 @@ ACCEPTED_OF_PARLIAMENT: Mapping[str, str] = {
     'aws_iam_role_policy.function["approval-handler"] RESOURCE_MISMATCH states:DescribeExecution': (
         "it takes the action to need an express execution as well; AWS asks for either, and ours is a standard one"
     ),
+    'aws_iam_role_policy.function["workflow"] RESOURCE_MISMATCH states:DescribeExecution': (
+        "it takes the action to need an express execution as well; AWS asks for either, and ours is a standard one"
+    ),
 }

@@ -133,7 +133,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
         capture_output=True,
         text=True,
         check=False,
-        timeout=500,
+        timeout=1800,
     )
     assert answer.returncode == 0, answer.stdout[-4000:] + answer.stderr[-4000:]
     found = json.loads(file.read_text("utf-8"))

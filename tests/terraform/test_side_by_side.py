@@ -32,6 +32,7 @@ OF_THE_ACCOUNT = {
     f"arn:aws:cloudwatch:us-east-1:{ACCOUNT}:alarm:*",
     f"arn:aws:iam::{ACCOUNT}:user/*",
     f"arn:aws:iam::{ACCOUNT}:role/*",
+    f"arn:aws:iam::{ACCOUNT}:policy/*",
     f"arn:aws:security-ir:us-east-1:{ACCOUNT}:case/*",
     f"arn:aws:security-ir:us-east-1:{ACCOUNT}:membership/*",
     "arn:aws:cloudtrail:*:*:trail/*",

@@ -1,6 +1,8 @@
-"""Service-specific credentials in moto's IAM, which lacks them.
+"""Credentials of users that moto's IAM lacks or dates wrongly.
 
+moto has no service-specific credentials, and gives a login profile the date of its user:
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListServiceSpecificCredentials.html
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_LoginProfile.html
 """
 
 from __future__ import annotations
@@ -17,8 +19,22 @@ from moto.iam.responses import IamResponse
 
 @contextmanager
 def in_iam() -> Iterator[None]:
-    """Let moto create and list service-specific credentials."""
+    """Let moto create and list service-specific credentials, and date login profiles."""
     made: dict[str, list[dict[str, Any]]] = {}
+    create_profile, get_profile = IamResponse.create_login_profile, IamResponse.get_login_profile
+
+    def dated(response: Any, answer: Any) -> Any:
+        profile = answer.result["LoginProfile"]
+        profile["CreateDate"] = response.backend.users[profile["UserName"]].password_date
+        return answer
+
+    def created_profile(response: Any) -> Any:
+        answer = create_profile(response)
+        response.backend.users[answer.result["LoginProfile"]["UserName"]].password_date = datetime.now(UTC)
+        return dated(response, answer)
+
+    def got_profile(response: Any) -> Any:
+        return dated(response, get_profile(response))
 
     def create(response: Any) -> ActionResult:
         user, service = response._get_param("UserName"), response._get_param("ServiceName")
@@ -43,5 +59,7 @@ def in_iam() -> Iterator[None]:
     with (
         mock.patch.object(IamResponse, "create_service_specific_credential", create, create=True),
         mock.patch.object(IamResponse, "list_service_specific_credentials", listed, create=True),
+        mock.patch.object(IamResponse, "create_login_profile", created_profile),
+        mock.patch.object(IamResponse, "get_login_profile", got_profile),
     ):
         yield
