@@ -11,6 +11,8 @@ Sources:
 - github.com/mattclay/aws-terminator/pull/63: DescribeAlarms needs permission for all alarms, even if it names one.
 - docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html: a log group's ARN ends with
   `:*`, except for tagging.
+- docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html: a parameter's ARN contains its
+  name alone, even if a request names a version.
 """
 # ruff: noqa: SLF001 - a patch uses private members of the patched module
 
@@ -32,6 +34,7 @@ AWS_SERVICE_KEYS = frozenset({"security-ir"})
 """The access keys of emulated AWS services that put events; AWS's own services need no IAM policy."""
 
 RULE_OPERATIONS = re.compile(r"AWSEvents\.(\w+Rule|\w+TargetsByRule|PutTargets|RemoveTargets)")
+PARAMETER_VERSION = re.compile(r"(?<=:parameter)(/[^:]+):[^:]+")
 LOG_GROUP = re.compile(r"arn:aws:logs:[^:]*:[^:]*:log-group:[^:]+")
 TAGGING = ("TagResource", "ListTagsForResource")
 POLICY_ACTIONS = re.compile(r"iam:(Attach|Detach)(User|Role|Group)Policy")
@@ -125,7 +128,7 @@ def resource_arn(
     region: str,
     account_id: str,
 ) -> str:
-    """Return the ARN of a request's resource: AWS's ARN for rules, alarms and log groups, else the emulator's."""
+    """Return the ARN of a request's resource: AWS's for rules, alarms, log groups, versions; else the emulator's."""
     if service == "events" and RULE_OPERATIONS.fullmatch(headers.get("x-amz-target", "")):
         return rule_arn(json.loads(body or b"{}"), region, account_id)
     if service == "iam" and ACTIONS._query_param(parameters, "Action") == "GetAccessKeyLastUsed":
@@ -134,6 +137,8 @@ def resource_arn(
         return f"arn:aws:cloudwatch:{region}:{account_id}:alarm:*"
     original = _originals["extract_resource_arn"]
     found = str(original(service, method, path, headers, body, parameters, region, account_id))
+    if service == "ssm":
+        return PARAMETER_VERSION.sub(r"\1", found)
     return f"{found}:*" if LOG_GROUP.fullmatch(found) and not headers["x-amz-target"].endswith(TAGGING) else found
 
 
