@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -99,6 +100,8 @@ def test_given_a_kept_cloud_when_started_again_beside_the_first_then_it_deploys_
     assert not any(is_alive(pid) for pid in pids)
 
 
+# A deployment can be complete before a late signal comes. Then the test deploys once more.
+ATTEMPTS = 3
 DEPLOYING = """
 from ir_sandbox.cloud.launcher import LocalCloud
 from ir_operator.signals import graceful_stop
@@ -111,6 +114,18 @@ with graceful_stop(), LocalCloud(variables={"log_retention_days": 7}) as cloud:
 @pytest.mark.parametrize("end", ["SIGINT", "SIGTERM", "SIGKILL", "SIGINT without a reader"])
 def test_given_a_deployment_under_way_when_ended_then_nothing_is_left(end: str) -> None:
     kept_before = saved_by_this_test()
+    for _ in range(ATTEMPTS):
+        end_while_deploying(end)
+        completed = [state for state in saved_by_this_test() if state not in kept_before]
+        if not completed:
+            return
+        for state in completed:  # the deployment was complete before the signal came, and was rightly kept
+            shutil.rmtree(state.parent)
+    pytest.fail(f"Each of {ATTEMPTS} deployments was kept although {end} ended it.")
+
+
+def end_while_deploying(end: str) -> None:
+    """Send the signal to a process that deploys. Expect that its processes end and its folders are removed."""
     with program("-c", DEPLOYING) as owner:
         for line in lines_of(owner):
             if line.startswith("waiting  Deploying") and " of " in line:
@@ -126,7 +141,6 @@ def test_given_a_deployment_under_way_when_ended_then_nothing_is_left(end: str) 
         owner.wait()
 
     wait_for(lambda: not any(is_alive(pid) for pid in started))
-    assert saved_by_this_test() == kept_before
     if end != "SIGKILL":
         assert not [folder for folder in own_folders if folder.exists()]
 

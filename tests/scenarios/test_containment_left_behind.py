@@ -118,9 +118,8 @@ def test_given_things_that_are_older_when_contained_then_they_are_not_listed_but
     (old,) = support.user("backdoor")
     iam = boto3.client("iam")
     iam.create_login_profile(UserName="backdoor", Password="Secret-1234567890")
-    backend = iam_backends[ACCOUNT]["aws"]
-    backend.users["backdoor"].access_keys[0].create_date = datetime(2020, 1, 1, tzinfo=UTC)
-    backend.users["backdoor"].password_date = datetime(2020, 1, 1, tzinfo=UTC)
+    stored: Any = iam_backends[ACCOUNT]["aws"].users["backdoor"]
+    stored.access_keys[0].create_date = stored.password_date = datetime(2020, 1, 1, tzinfo=UTC)
 
     machine.start(support.key_created(world, "backdoor"))
 

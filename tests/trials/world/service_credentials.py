@@ -29,7 +29,7 @@ def in_iam() -> Iterator[None]:
         return answer
 
     def created_profile(response: Any) -> Any:
-        answer = create_profile(response)
+        answer: Any = create_profile(response)
         response.backend.users[answer.result["LoginProfile"]["UserName"]].password_date = datetime.now(UTC)
         return dated(response, answer)
 
