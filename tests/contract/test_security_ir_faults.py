@@ -6,13 +6,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 from mypy_boto3_security_ir import SecurityIncidentResponseClient
 
-from ir_sandbox.security_ir import Fault, FaultKind, application
+from ir_sandbox.security_ir import Fault, FaultKind
 from ir_sandbox.security_ir.testing import LocalSecurityIr, case_parameters, local_security_ir
 
 
@@ -131,7 +130,7 @@ def test_given_a_garbled_answer_when_called_then_the_effect_is_there_and_boto3_g
 
 def test_given_latency_and_an_error_when_called_then_both_strike(sir, client, monkeypatch):
     slept: list[float] = []
-    monkeypatch.setattr(application, "time", SimpleNamespace(sleep=slept.append, monotonic=time.monotonic))
+    monkeypatch.setattr(sir.service, "sleep", slept.append)
     sir.service.faults.slow_down(0.2, "ListCases", times=1)
     sir.service.faults.refuse("AccessDeniedException", "ListCases")
 

@@ -39,7 +39,7 @@ def test_given_any_prefix_when_rendered_then_each_document_fits_and_gives_no_mor
             continue
         assert all(action.split(":")[1] not in ("*", "") for action in strings(statement["Action"])), statement["Sid"]
         if statement["Resource"] == "*" and "Condition" not in statement:
-            assert statement["Sid"] == "NothingToName"
+            assert statement["Sid"] in ("NothingToName", "FindProtectedPrincipals")
     sids = [statement["Sid"] for statement in statements(role, prefix, region)]
     assert len(sids) == len(set(sids))
 
