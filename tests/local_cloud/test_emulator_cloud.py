@@ -115,17 +115,20 @@ with graceful_stop(), LocalCloud(variables={"log_retention_days": 7}) as cloud:
 def test_given_a_deployment_under_way_when_ended_then_nothing_is_left(end: str) -> None:
     kept_before = saved_by_this_test()
     for _ in range(ATTEMPTS):
-        end_while_deploying(end)
-        completed = [state for state in saved_by_this_test() if state not in kept_before]
-        if not completed:
+        kept_at_the_signal = end_while_deploying(end)
+        if kept_at_the_signal == kept_before:
+            assert saved_by_this_test() == kept_before
             return
-        for state in completed:  # the deployment was complete before the signal came, and was rightly kept
+        for state in set(kept_at_the_signal) - set(kept_before):
             shutil.rmtree(state.parent)
-    pytest.fail(f"Each of {ATTEMPTS} deployments was kept although {end} ended it.")
+    pytest.fail(f"Each of {ATTEMPTS} deployments was complete before the signal.")
 
 
-def end_while_deploying(end: str) -> None:
-    """Send the signal to a process that deploys. Expect that its processes end and its folders are removed."""
+def end_while_deploying(end: str) -> list[Path]:
+    """Send the signal to a process that deploys, and return the clouds that were saved just before it.
+
+    Expect that the processes end and the folders are removed.
+    """
     with program("-c", DEPLOYING) as owner:
         for line in lines_of(owner):
             if line.startswith("waiting  Deploying") and " of " in line:
@@ -137,12 +140,14 @@ def end_while_deploying(end: str) -> None:
 
         if end.endswith("without a reader") and owner.stdout is not None:
             owner.stdout.close()
+        saved = saved_by_this_test()
         owner.send_signal(signal.Signals[end.split()[0]])
         owner.wait()
 
     wait_for(lambda: not any(is_alive(pid) for pid in started))
     if end != "SIGKILL":
         assert not [folder for folder in own_folders if folder.exists()]
+    return saved
 
 
 def saved_by_this_test() -> list[Path]:
