@@ -80,6 +80,7 @@ def error(code: str, status: int = 400, **more: Any) -> ClientError:
     return ClientError(answer, "Operation")
 
 
+KEY = "AKIA" + "A" * 16
 USER: Any = {"kind": "user", "name": "mallory", "arn": "arn:u", "account": "1"}
 ROLE: Any = {"kind": "role", "name": "deploy", "arn": "arn:r", "account": "1"}
 
@@ -97,9 +98,9 @@ def test_given_a_principal_that_is_gone_when_iam_is_asked_then_there_is_none_and
     if who is USER:
         reads += [
             (lambda: iam.access_keys(who), {}),
-            (lambda: iam.owner_of("AKIA"), None),
-            (lambda: iam.set_key_status(who, "AKIA", iam.ACTIVE), None),
-            (lambda: iam.delete_key(who, "AKIA"), None),
+            (lambda: iam.owner_of(KEY), None),
+            (lambda: iam.set_key_status(who, KEY, iam.ACTIVE), None),
+            (lambda: iam.delete_key(who, KEY), None),
         ]
     for act, nothing in reads:
         answering(error("NoSuchEntity", 404))
@@ -139,9 +140,9 @@ def test_given_a_principal_when_iam_is_asked_then_by_its_name_and_with_the_deny_
         "deploy",
     ] * 2
     answering(error("AccessDenied", 403))
-    assert iam.owner_of("AKIA") is None
+    assert iam.owner_of(KEY) is None
     answering({"UserName": ""})
-    assert iam.owner_of("AKIA") is None
+    assert iam.owner_of(KEY) is None
 
 
 class _Model(BaseModel):
