@@ -195,6 +195,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "workflow.continuing": {"_KEPT_SECONDS": 1209600},
     "workflow.details": {"_VALUES": 8, "_VALUE_LENGTH": 150, "_DETAILS": 16},
     "workflow.event_claims": {"_KEPT_DAYS": 14},
+    "workflow.event_not_believed": {"_LENGTH": 20},
     "workflow.findings": {"_SIGNALS": 8},
     "workflow.immediate_containment": {"_PERMISSIONS_APPLY_SECONDS": 60},
     "workflow.inputs": {"_LONGEST": 1000},
