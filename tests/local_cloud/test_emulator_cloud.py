@@ -111,7 +111,7 @@ with graceful_stop(), LocalCloud(variables={"log_retention_days": 7}) as cloud:
 """
 
 
-@pytest.mark.parametrize("end", ["SIGTERM", "SIGKILL", "SIGINT without a reader"])
+@pytest.mark.parametrize("end", ["SIGINT", "SIGTERM", "SIGKILL", "SIGINT without a reader"])
 def test_given_a_deployment_under_way_when_ended_then_nothing_is_left(end: str) -> None:
     try:
         for _ in range(ATTEMPTS):

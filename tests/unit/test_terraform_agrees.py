@@ -13,7 +13,6 @@ import pytest
 from moto import mock_aws
 
 from ir_router import router, settings
-from ir_router.commands.catalogue import SUB_COMMANDS
 from ir_router.ledger import keys
 from ir_router.ops import names
 from ir_router.slack import announcements
@@ -65,13 +64,6 @@ def test_given_the_poller_when_its_source_is_read_then_the_index_has_every_attri
         and isinstance(node.slice, ast.Constant)
     }
     assert taken - {"index_sk"} == set(keys.INDEX_PROJECTION)
-
-
-def test_given_the_hint_of_the_command_when_slack_shows_it_then_it_names_existing_sub_commands() -> None:
-    found = re.search(r'usage_hint\s*=\s*"\[([\w|-]+)\] \[args\]"', text("slack_app.tf"))
-    assert found
-    named = found[1].split("|")
-    assert named == [name for name in SUB_COMMANDS if name in named]
 
 
 @pytest.mark.parametrize(
