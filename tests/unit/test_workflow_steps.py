@@ -52,7 +52,7 @@ def test_given_a_policy_document_when_read_then_only_one_that_allows_everything_
 def test_given_a_key_that_a_request_names_when_read_then_it_is_the_deployments_or_not(
     monkeypatch: pytest.MonkeyPatch, own: str | None, named: str, is_own: bool
 ) -> None:
-    monkeypatch.setattr(configuration, "kms_key_arn", lambda: own)
+    monkeypatch.setattr(configuration, "kms_key_arns", lambda: [own])
     assert refinements.concerns_own_key({"detail": {"requestParameters": {"keyId": named}}}) is is_own
 
 
