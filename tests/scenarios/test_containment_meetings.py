@@ -255,7 +255,7 @@ def test_given_an_owner_that_iam_does_not_show_yet_when_the_actor_is_looked_up_t
 ) -> None:
     world.become("workflow")
     (key,) = support.user("mallory")
-    monkeypatch.setattr(iam, "owner_of", lambda _key: "somebody-else")
+    monkeypatch.setattr(iam, "owner_of", lambda _key, _account: "somebody-else")
     actor = {
         "kind": "user",
         "name": "mallory",
