@@ -12,6 +12,7 @@ from ir_router.ledger import keys
 from ir_router.settings import settings
 from ir_router.slack import credentials, gateway, installation, signature
 from ir_router.sync import members
+from ir_router.workflow import sessions
 
 ACCOUNT = "123456789012"  # moto's own
 REGION = "us-east-1"
@@ -66,6 +67,8 @@ def build(variables: dict[str, str]) -> None:
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
     created = boto3.client("iam").create_policy(PolicyName="deny", PolicyDocument=json.dumps(policy))
     variables["IR_DENY_POLICY_ARN"] = created["Policy"]["Arn"]
+    role = boto3.client("iam").create_role(RoleName="security-incident-containment", AssumeRolePolicyDocument="{}")
+    variables["IR_CONTAINMENT_ROLE_ARN"] = role["Role"]["Arn"]
 
 
 def _table() -> None:
@@ -130,6 +133,7 @@ def forget_what_is_kept() -> None:
     installation.forget()
     gateway.Names.forget()
     members.forget_team()
+    sessions.forget()
 
 
 def forget_everything() -> None:
