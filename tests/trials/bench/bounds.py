@@ -17,7 +17,7 @@ FAILING_FILE_TRANSFERS = 12
 # ListCases, GetCase, and one page of ListComments or the tags.
 IDLE_CASE_CALLS = 3
 
-# What a million events cost when these bounds were set, and a margin.
+# US dollars for a million events, with a margin.
 INTAKE_USD: Mapping[str, float] = {"usd_per_million_repeated": 265, "usd_per_million_allowlisted": 190}
 
 # All calls that the webhook makes before its response.
