@@ -95,6 +95,15 @@ locals {
       dimensions  = { StateMachineArn = local.arns.state_machine }
       threshold   = 1000
     }
+    # 0.24 US dollars for 1,000 events (make bench: intake).
+    detections-cost = {
+      description = "More than 10,000 events started the workflow within a day, which costs about 2.40 US dollars a day or more. Find the principal that causes the events and stop it, or allowlist it if it is expected."
+      namespace   = "AWS/States"
+      metric      = "ExecutionsStarted"
+      dimensions  = { StateMachineArn = local.arns.state_machine }
+      threshold   = 10000
+      period      = 86400
+    }
     containment-failed = {
       description = "A principal could not be contained, restored or remediated as decided. Do it by hand now. The alert and the audit record list the missing steps."
       namespace   = local.metrics_namespace

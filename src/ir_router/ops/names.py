@@ -36,6 +36,7 @@ _ALARMS = (
     "containment-failed",
     "containment-slow",
     "deployment-differs",
+    "detections-cost",
     "detections-flood",
     "executions-aborted",
     "executions-failed",

@@ -117,6 +117,10 @@ def assembled(counted: Counted, figures: Mapping[str, Any], fixed: Fixed) -> Fig
         "containment": contained,
         "failing_file_transfers_per_day": counted.failing_file,
         "slack_events": counted.slack_load,
+        "intake": {
+            f"usd_per_million_{kind}": cost.usd_per_million(counted.operations[f"event_{kind}"])
+            for kind in ("repeated", "allowlisted")
+        },
         "monthly_cost_usd": {cases: items["total"] for cases, items in monthly.items()},
         "monthly_cost_items_usd": monthly,
         "deployed": asdict(fixed),

@@ -17,6 +17,9 @@ FAILING_FILE_TRANSFERS = 12
 # ListCases, GetCase, and one page of ListComments or the tags.
 IDLE_CASE_CALLS = 3
 
+# US dollars for a million events, with a margin.
+INTAKE_USD: Mapping[str, float] = {"usd_per_million_repeated": 265, "usd_per_million_allowlisted": 190}
+
 # All calls that the webhook makes before its response.
 BEFORE_ACKNOWLEDGEMENT: Mapping[str, Mapping[str, int]] = {
     "webhook_before_ack": {"sqs": 1},
@@ -79,6 +82,7 @@ def broken(result: Mapping[str, Any]) -> Iterator[str]:
             max(result["failing_file_transfers_per_day"].values()),
             FAILING_FILE_TRANSFERS,
         ),
+        *((f"intake, {name.replace('_', ' ')}", result["intake"][name], usd) for name, usd in INTAKE_USD.items()),
     )
     for name, found, limit in figures:
         if found > limit:

@@ -154,6 +154,25 @@ def monthly(cases: int, work: Mapping[str, Work], fixed: Fixed) -> dict[str, flo
     return rounded | {"total": round(sum(items.values()), 2)}
 
 
+def usd_per_million(work: Work) -> float:
+    """Return US dollars for a million events with this work each, of which AWS charges none that it delivers itself."""
+    reads = writes = 0.0
+    for operation, count in work.operations.items():
+        service, _, action = operation.partition(" ")
+        if service == "dynamodb":
+            writes += count * WRITE_UNITS.get(action, 0)
+            reads += count * (action not in WRITE_UNITS)
+    invocations = sum(work.invocations.values())
+    one = (
+        work.transitions * prices.STATE_TRANSITION.usd
+        + sum(_gb_seconds(work).values()) * prices.LAMBDA_GB_SECOND.usd
+        + invocations * (prices.LAMBDA_REQUEST.usd + _LOGS_PER_INVOCATION * prices.LOGS_GB.usd)
+        + reads * prices.DYNAMODB_READ.usd
+        + writes * prices.DYNAMODB_WRITE.usd
+    )
+    return round(one * prices.MILLION, 1)
+
+
 def _metric_months(cases: int) -> float:
     """Return the custom metrics, each by the share of the month in which it has values."""
     shares = [min(cases * hours / HOURS, 1.0) for hours in _METRIC_HOURS.values()]

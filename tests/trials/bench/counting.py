@@ -60,6 +60,7 @@ def count(polled: Sequence[int], commented: Sequence[int]) -> Counted:
         long = {size: pool.submit(calls.idle_poll_with_comments, size) for size in sorted(commented, reverse=True)}
         operations = pool.submit(calls.operations)
         parts, steps = pool.submit(containment.parts), pool.submit(containment.steps)
+        events = pool.submit(containment.events)
         watchers = {
             "unknown_watchers": pool.submit(calls.unknown_watchers, UNKNOWN_WATCHERS),
             "new_case_unknown_watchers": pool.submit(calls.new_case_with_unknown_watchers, UNKNOWN_WATCHERS),
@@ -74,6 +75,7 @@ def count(polled: Sequence[int], commented: Sequence[int]) -> Counted:
             operations={
                 **operations.result(),
                 **parts.result(),
+                **events.result(),
                 **{name: work.result() for name, work in watchers.items()},
             },
             steps=steps.result(),

@@ -92,6 +92,10 @@ def _figures(result: Mapping[str, Any]) -> Iterator[str]:
         "detection to disabled key, local cloud": [f"{contained['seconds']} s", ""],
         "the same, functions cold": [f"{contained['seconds_cold']} s", ""],
     }
+    rows |= {
+        f"events, {name.replace('_', ' ').replace('usd', 'US dollars')}": [f"{result['intake'][name]:.0f}", f"{most}"]
+        for name, most in bounds.INTAKE_USD.items()
+    }
     yield from _columns("memory, size, files, containment", ("found", "bound"), rows)
 
 
