@@ -12,7 +12,15 @@ from ir_router.errors import RefusedError
 from ir_router.ledger import approvals, audit
 from ir_router.ledger.approvals import ApprovalKind
 from ir_router.observability import logger
-from ir_router.workflow import creators, missing_cases, notices, owners, wording, wording_decisions
+from ir_router.workflow import (
+    creators,
+    missing_cases,
+    not_contained,
+    notices,
+    owners,
+    wording,
+    wording_decisions,
+)
 from ir_router.workflow.incident import CaseResult, ContainmentResult, Decision, Incident, PrincipalResult
 from ir_router.workflow.outcomes import OUTCOMES, EndState
 from ir_router.workflow.remediation import RemediationResult
@@ -31,6 +39,8 @@ def run_task(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     incident: Incident = state["incident"]
     done: RemediationResult | None = state["remediation"]["answer"] if "remediation" in state else None
     containment = _with_joined(owners.restored(state["containment"]["answer"], incident["execution"]["id"]), done)
+    if OUTCOMES[containment["outcome"]].approval == "contain":
+        containment = not_contained.with_joined(incident["execution"]["id"], containment)
     case: CaseResult = state["case"]["answer"]
     case_id = missing_cases.case_of(case, incident["execution"]["id"])
     decision = _decision(state)

@@ -66,13 +66,13 @@ def run_task(task: Mapping[str, Any], context: Any) -> ContainmentResult:
         ChangeFailedError: A change failed or could not be verified.
     """
     incident: Incident = task["incident"]
-    permission = Permission(
-        (task.get("permission") or {}).get("decision") == "approve",
-        frozenset(key for part in (task.get("before") or {}).get("principals", ()) for key in changes.disabled(part)),
-    )
+    given = (task.get("permission") or {}).get("decision") == "approve"
+    before: list[PrincipalResult] = (task.get("before") or {}).get("principals", [])
+    joined = not_contained.joined(incident["execution"]["id"], before) if given else []
+    permission = Permission(given, frozenset(key for part in [*before, *joined] for key in changes.disabled(part)))
     results: list[PrincipalResult] = []
     failed: list[ActionTaken] = []
-    further = not_contained.further_targets(incident) if permission.given else []
+    further = [identity.Target(part["principal"], None, []) for part in joined]
     for target in [*identity.targets(incident, context), *further]:
         try:
             results.append(_contain(incident, target, permission, context))

@@ -6,6 +6,7 @@ and sessions continue.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ir_router.ledger import containments
@@ -13,7 +14,8 @@ from ir_router.ledger.containments import Lock
 from ir_router.observability import logger
 from ir_router.workflow import changes, iam, invocation, scopes, third_parties, wording, wording_gaps
 from ir_router.workflow.changes import ChangeFailedError
-from ir_router.workflow.incident import ContainmentResult, Incident, Principal, PrincipalResult
+from ir_router.workflow.incident import Incident, Principal, PrincipalResult
+from ir_router.workflow.outcomes import OUTCOMES
 
 
 def beyond_limit(lock: Lock, incident: Incident, principal: Principal, key: str | None, limit: int) -> PrincipalResult:
@@ -40,13 +42,17 @@ def beyond_limit(lock: Lock, incident: Incident, principal: Principal, key: str 
     return result
 
 
-def disabled_in(containment: ContainmentResult) -> list[str]:
+def disabled_in(parts: Sequence[PrincipalResult]) -> list[str]:
     """Return the new keys that are disabled although their owners are not contained."""
-    beyond = [part for part in containment["principals"] if part["outcome"] == "limit_reached"]
-    return [key for part in beyond for key in changes.disabled(part)]
+    return [key for part in _awaiting(parts) for key in changes.disabled(part)]
 
 
-def enable_again(execution: str, containment: ContainmentResult, context: Any) -> list[str]:
+def _awaiting(parts: Sequence[PrincipalResult]) -> list[PrincipalResult]:
+    """Return the principals that need a permission before their containment."""
+    return [part for part in parts if OUTCOMES[part["outcome"]].approval == "contain"]
+
+
+def enable_again(execution: str, parts: Sequence[PrincipalResult], context: Any) -> list[str]:
     """Enable the new keys again. A principal that a later event has contained is left as it is.
 
     Returns:
@@ -57,8 +63,8 @@ def enable_again(execution: str, containment: ContainmentResult, context: Any) -
         ChangeFailedError: A change failed or could not be verified.
     """
     kept: list[str] = []
-    for part in containment["principals"]:
-        keys = changes.disabled(part) if part["outcome"] == "limit_reached" else []
+    for part in _awaiting(parts):
+        keys = changes.disabled(part)
         if not keys:
             continue
         principal = part["principal"]

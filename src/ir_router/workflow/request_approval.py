@@ -23,6 +23,7 @@ from ir_router.workflow import (
     left_behind,
     missing_cases,
     new_keys,
+    not_contained,
     notices,
     owners,
     scopes,
@@ -147,7 +148,8 @@ def record_decision(task: Mapping[str, Any], context: Any) -> Decision:
     notes = str(answer.get("notes") or "")[:_NOTES_LENGTH]
     row = approvals.record_receipt(approval_id, decision, _stated_name(answer.get("analyst")), notes)
     if task["kind"] == "contain" and decision == "deny" and "containment" in task:
-        for stays in new_keys.enable_again(execution, task["containment"], context):
+        parts = not_contained.with_joined(execution, task["containment"])["principals"]
+        if stays := ". ".join(new_keys.enable_again(execution, parts, context)):
             notices.alert(f"{incident['execution']['name']}/held", "HIGH", f"Denied: {stays}", stays)
     analyst = _analyst(row)
     details = {"execution": execution, "approval_id": approval_id, "kind": task["kind"], "decision": decision}

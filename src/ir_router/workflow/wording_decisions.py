@@ -68,9 +68,10 @@ def approval_facts(
         "at_large": wording.owners_at_large(containment) or None,
         "creators": containment.get("creators"),
         "approve_does": _contain_does(containment) if contain else _approve_does(contained),
-        "deny_does": _leaves(containment, who) if contain else deny_does(contained),
+        "deny_does": _leaves(containment["principals"], who) if contain else deny_does(contained),
         "principals": [part["principal"]["arn"] for part in contained],
         "principal": containment["principals"][0]["principal"]["arn"],
+        "disabled_keys": (new_keys.disabled_in(containment["principals"]) or None) if contain else None,
         "owners": containment["owners"],
         "event_id": incident["event_id"],
         "event_time": incident["event_time"],
@@ -87,8 +88,8 @@ def completely_contained(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"who": who, "headline": f"{who} contained", "at_large": []}
 
 
-def _leaves(containment: ContainmentResult, who: str) -> str:
-    keys = new_keys.disabled_in(containment)
+def _leaves(parts: Sequence[PrincipalResult], who: str) -> str:
+    keys = new_keys.disabled_in(parts)
     return f"re-enables key {', '.join(keys)} of {who}. Nothing else changes." if keys else f"leaves {who} unchanged."
 
 
@@ -265,7 +266,7 @@ def outcome(
     """Return one line with the decision, its effect, the steps that are missing and the required action."""
     approval = OUTCOMES[containment["outcome"]].approval
     if approval == "contain":
-        return _not_permitted(_who(containment["principals"]), decision, new_keys.disabled_in(containment))
+        return _not_permitted(containment["principals"], decision)
     if approval is None or decision is None:
         return wording.containment_headline(containment)
     if decision["decision"] in PAST:
@@ -280,12 +281,14 @@ def _kept(
     why = "No decision within 24 hours" if timed_out else "The approval request could not be sent"
     others = [step for step in missing if timed_out or step != "Wait for Analyst"]
     changed = _changes_and_notes(done)
-    stays = "stays contained" if changed else "stays contained until you release it"
+    parts = contained_parts(containment)
+    stays, it = ("stay contained", "them") if len(parts) > 1 else ("stays contained", "it")
+    stays += "" if changed else f" until you release {it}"
     if done is not None and not all(done.get("denied", {}).values()):
-        stays = "is only PARTLY contained"
+        stays = f"{'are' if len(parts) > 1 else 'is'} only PARTLY contained"
     return (
-        f"{why}{_undone(others)}{_who(contained_parts(containment))} {stays}{f' - {changed}' if changed else ''}. "
-        "Review the incident. To restore access, release the principal."
+        f"{why}{_undone(others)}{_who(parts)} {stays}{f' - {changed}' if changed else ''}. "
+        f"Review the incident. To restore access, release {'each' if len(parts) > 1 else 'the'} principal."
     )
 
 
@@ -317,7 +320,7 @@ def _changes_and_notes(done: RemediationResult | None) -> str:
 def result(containment: ContainmentResult, done: RemediationResult | None) -> str:
     """Return the effect of a decision: the principals, each change and whether it is verified."""
     if done is None and OUTCOMES[containment["outcome"]].approval == "contain":
-        return f"{_who(containment['principals'])} was not contained"
+        return f"{_who(containment['principals'])} {_was(containment['principals'])} not contained"
     if done is None:  # the decision was permission to contain
         return wording.containment_headline(containment)
     who, tail = _who(contained_parts(containment)), _changes_and_notes(done)
@@ -330,13 +333,20 @@ def lacks_deny(part: PrincipalResult, done: RemediationResult | None) -> bool:
     return not at_end.get(part["principal"]["arn"], not part["why"])
 
 
-def _not_permitted(who: str, decision: Decision | None, keys: Sequence[str]) -> str:
+def _was(parts: Sequence[PrincipalResult]) -> str:
+    return "were" if len(parts) > 1 else "was"
+
+
+def _not_permitted(parts: Sequence[PrincipalResult], decision: Decision | None) -> str:
+    who = f"{_who(parts)} {_was(parts)}"
     if decision is not None and decision["decision"] == "deny":
-        return f"{decided_by(decision)}: {who} was not contained."
+        return f"{decided_by(decision)}: {who} not contained."
     timed_out = decision is not None and decision["decision"] == "timed_out"
     why = "No decision within 24 hours" if timed_out else "The approval request could not be sent"
-    stays = f" Only key {', '.join(keys)} is disabled." if keys else ""
-    return f"{why}: {who} was NOT contained.{stays} Contain it by hand now."
+    keys = new_keys.disabled_in(parts)
+    noun, verb = ("keys", "are") if len(keys) > 1 else ("key", "is")
+    stays = f" Only {noun} {', '.join(keys)} {verb} disabled." if keys else ""
+    return f"{why}: {who} NOT contained.{stays} Contain {'them' if len(parts) > 1 else 'it'} by hand now."
 
 
 def final(
@@ -357,6 +367,7 @@ def final(
         _how_to_release(containment, decision, done),
         "",
         wording.alert_subject(incident, wording.principals_of(containment)),
+        *wording_many.listed([wording.name_of(principal) for principal in wording.principals_of(containment)]),
         *wording.facts(incident),
         *(wording.reason(part) for part in containment["principals"] if part["why"] and lacks_deny(part, done)),
         *(f"May be left behind - {one}" for one in (done.get("left_behind", []) if done else [])),
