@@ -1,4 +1,4 @@
-"""The files and commands that the pages mention exist, and their example policy denies what they state."""
+"""The files and commands that the pages mention exist. The example policy denies the calls that its page names."""
 
 from __future__ import annotations
 

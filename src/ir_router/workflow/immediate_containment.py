@@ -162,7 +162,7 @@ def _under_lock(
         only_key = limited
     if joins:  # the event may be the call that undid the containment
         reapplication.reapply(lock, key)
-    found, altered = together.both(partial(changes.read, principal), deny_policy.is_altered)
+    (found, unlisted), altered = together.both(partial(changes.read_as_permitted, principal), deny_policy.is_altered)
     state = _active_before(found, permission.disabled)
     if row.get("incident") == incident_of and not joins:
         state = _as_found(state, row)
@@ -173,16 +173,23 @@ def _under_lock(
     why = ""
     try:
         actions = changes.make(principal, wanted, until=changes.retry_until(lock), altered=altered)
+        if unlisted is not None:
+            raise changes.failed([*actions, unlisted])
     except ChangeFailedError as failure:
-        why, actions = _without_deny_policy(incident, principal, failure), failure.actions
+        if unlisted is not None and unlisted not in failure.actions:
+            raise changes.failed([*failure.actions, unlisted]) from failure
+        why, actions = _why_in_part(incident, principal, failure, unlisted), failure.actions
         if not why:
             raise
         measure("ContainmentFailed")
     added = not joins and incident_of != execution
+    lacking = {"deny_refused": bool(why and unlisted is None) or None, "keys_unknown": unlisted is not None or None}
     if not joins and not added:
-        lock.save(contained_at=clock.now(), phase=containments.OPEN, deny_refused=bool(why) or None)
+        lock.save(contained_at=clock.now(), phase=containments.OPEN, **lacking)
     result = _result(principal, "contained" if incident_of == execution else "joined", why)
-    result["actions"] = [*actions, *_not_disabled(key, state)]
+    result["actions"] = [*actions, *(_not_disabled(key, state) if unlisted is None else ())]
+    if unlisted is not None:
+        result["keys_unknown"] = True
     result["named_keys"] = list(lock.row["named_keys"])
     result["recorded"] = dict(lock.row["recorded"])
     if only_key:
@@ -205,17 +212,22 @@ def _active_before(state: State, disabled: frozenset[str]) -> State:
     return State(keys, state.denied, state.policies)
 
 
-def _without_deny_policy(incident: Incident, principal: Principal, failure: ChangeFailedError) -> str:
-    """Return the required action if only the deny policy failed and a retry cannot help, else an empty string.
+def _why_in_part(
+    incident: Incident, principal: Principal, failure: ChangeFailedError, unlisted: ActionTaken | None
+) -> str:
+    """Return the required action if a retry cannot help and a part of the containment is done, else an empty string.
 
-    With at least one key disabled there is something to decide about, so the workflow goes on and ends as failed.
+    With the deny policy attached, or with at least one key disabled, there is something to decide about, so the
+    workflow goes on. Without the deny policy it ends as failed.
     """
-    rejected = enforcement.refusal_of_policy(failure)
-    if rejected is None or len(failure.actions) < 2:
+    rejected = unlisted or enforcement.refusal_of_policy(failure)
+    if rejected is None or not any(action["verified"] for action in failure.actions):
         return ""
     running = _seconds_since(incident["execution"]["started_at"]) or 0.0
     if rejected.get("retry") == "soon" and running < _PERMISSIONS_APPLY_SECONDS:
         return ""
+    if unlisted is not None:
+        return f"{enforcement.without_keys(principal, unlisted)}."
     return f"{enforcement.not_attached(principal, rejected, 'Only the access keys are disabled.')}."
 
 

@@ -33,7 +33,10 @@ def beyond_limit(lock: Lock, incident: Incident, principal: Principal, key: str 
         "named_keys": [],
         "recorded": {},
     }
-    if created is not None and created in changes.read(principal).keys:
+    found, unlisted = changes.read_as_permitted(principal) if created is not None else (None, None)
+    if unlisted is not None:  # a denial could not restore the key exactly
+        result["actions"] = [unlisted]
+    elif created is not None and found is not None and created in found.keys:
         try:
             wanted = [changes.disable(principal, created)]
             result["actions"] = changes.make(principal, wanted, until=changes.retry_until(lock))

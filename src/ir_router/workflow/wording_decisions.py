@@ -123,12 +123,13 @@ def current_texts(parts: Sequence[Mapping[str, Any]], *, several: bool) -> dict[
         several: Whether the incident has or had several principals, so that the request lists them.
     """
     refused = any(part.get("deny_refused") for part in parts)
+    partly = refused or any(part.get("keys_unknown") for part in parts)
     texts: dict[str, Any] = {"approve_does": approve_does(parts, denied=not refused), "deny_does": deny_does(parts)}
     if several:
         who = _who(parts)
         texts |= {
             "who": who,
-            "headline": f"{who} {'only PARTLY ' if refused else ''}contained",
+            "headline": f"{who} {'only PARTLY ' if partly else ''}contained",
             "listed": [_listed(part) for part in parts],
         }
     return texts
@@ -137,7 +138,8 @@ def current_texts(parts: Sequence[Mapping[str, Any]], *, several: bool) -> dict[
 def _listed(part: Mapping[str, Any]) -> str:
     """Return a principal and the keys that an approval deletes, as one entry of the request's list."""
     keys = ", ".join(part["named_keys"])
-    partly = " (deny policy NOT attached)" if part.get("deny_refused") else ""
+    partly = " (keys NOT disabled)" if part.get("keys_unknown") else ""
+    partly = " (deny policy NOT attached)" if part.get("deny_refused") else partly
     partly = " (only the key is disabled)" if scopes.is_key_only(part) else partly
     return f"{wording.name_of(part['principal'])}{f' {keys}' if keys else ''}{partly}"
 
@@ -202,6 +204,7 @@ def _denial_does(part: Mapping[str, Any]) -> str:
         rest = "the rest of the containment, including the deny policy, was approved earlier"
         return f"{does}; {rest} and stays until you release it{stays}"
     keys = "" if principal["kind"] != "user" else f"{len(active)} key{'' if len(active) == 1 else 's'} active, "
+    keys = "keys unchanged, " if part.get("keys_unknown") else keys
     policy = "deny policy as before" if recorded.get("deny_attached") else "no deny policy"
     return f"restores {name} as found: {keys}{policy}{stays}"
 
@@ -330,7 +333,7 @@ def result(containment: ContainmentResult, done: RemediationResult | None) -> st
 def lacks_deny(part: PrincipalResult, done: RemediationResult | None) -> bool:
     """Whether the deny policy is missing at the end, or after containment if the principal was restored."""
     at_end = done.get("denied", {}) if done else {}
-    return not at_end.get(part["principal"]["arn"], not part["why"])
+    return not at_end.get(part["principal"]["arn"], not part["why"] or bool(part.get("keys_unknown")))
 
 
 def _was(parts: Sequence[PrincipalResult]) -> str:
