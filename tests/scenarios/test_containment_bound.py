@@ -14,7 +14,7 @@ from tests.scenarios.test_containment_of_one_actor import cases, victims
 from tests.support.approvals import approvals_in, make_approver
 from tests.support.world import ACCOUNT, World
 from tests.trials.world import incidents as support
-from tests.trials.world.incidents import alerts, asked, decide, iam_state, role_is_denied
+from tests.trials.world.incidents import IamState, alerts, asked, decide, iam_state, role_is_denied
 from tests.trials.world.state_machine import StateMachine
 
 MANY = 14
@@ -163,3 +163,27 @@ def test_given_roles_and_a_new_key_of_one_caller_when_the_request_ends_then_each
         ) in text
     assert iam_state(world, "mallory").keys == {key: "Inactive" if decision == "none" else "Active"}
     assert not any(role_is_denied(world, name) for name in names)
+
+
+@pytest.mark.parametrize("permission", ["approve", "deny"])
+def test_given_a_key_beyond_the_limit_when_another_event_contains_its_owner_then_a_denial_enables_the_key(
+    world: World, machine: StateMachine, permission: str
+) -> None:
+    world.environment["IR_MAX_CONTAINMENTS_PER_HOUR"] = "0"
+    _execution, key = support.contain(world, machine)
+    (asked_first,) = asked(world)
+    world.environment["IR_MAX_CONTAINMENTS_PER_HOUR"] = "10"
+    machine.start(support.finding("backdoor", 8.0))
+    (asked_then,) = asked(world)
+    assert asked_then["deny"] == "restores user backdoor as found: 0 keys active, no deny policy."
+
+    decide(world, asked_first["taskToken"], permission)
+    machine.advance()
+    assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
+    (pending,) = world.invoke("workflow", {"task": "list_approvals"})["approvals"]
+    assert pending["deny_does"] == "restores user backdoor as found: 1 key active, no deny policy."
+    decide(world, asked_then["taskToken"], "deny")
+    machine.advance()
+
+    assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
+    assert {execution.status for execution in machine.executions.values()} == {"SUCCEEDED"}

@@ -72,7 +72,7 @@ def run_task(task: Mapping[str, Any], context: Any) -> ContainmentResult:
     permission = Permission(given, frozenset(key for part in [*before, *joined] for key in changes.disabled(part)))
     results: list[PrincipalResult] = []
     failed: list[ActionTaken] = []
-    further = [identity.Target(part["principal"], None, []) for part in joined]
+    further = [identity.Target(part["principal"], None, changes.disabled(part)) for part in joined]
     for target in [*identity.targets(incident, context), *further]:
         try:
             results.append(_contain(incident, target, permission, context))
@@ -170,6 +170,7 @@ def _under_lock(
     disabling = [change.target for change in wanted if state.keys.get(change.target) == iam.ACTIVE]
     since = _suspicious_since(incident)
     _record_found_state(lock, incident_of, principal, key, state, disabling, since, joins=joins, only_key=only_key)
+    new_keys.hand_over(lock, permission.disabled)
     why = ""
     try:
         actions = changes.make(principal, wanted, until=changes.retry_until(lock), altered=altered)

@@ -6,8 +6,8 @@ and sessions continue.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ir_router.ledger import containments
 from ir_router.ledger.containments import Lock
@@ -16,6 +16,17 @@ from ir_router.workflow import changes, iam, invocation, scopes, third_parties, 
 from ir_router.workflow.changes import ChangeFailedError
 from ir_router.workflow.incident import Incident, Principal, PrincipalResult
 from ir_router.workflow.outcomes import OUTCOMES
+
+
+class Enabled(NamedTuple):
+    """The result of `enable_again`.
+
+    `kept` has a sentence for each principal with keys that stay disabled, since others restricted them. `incidents` are
+    the executions that have contained a principal meanwhile.
+    """
+
+    kept: list[str]
+    incidents: list[str]
 
 
 def beyond_limit(lock: Lock, incident: Incident, principal: Principal, key: str | None, limit: int) -> PrincipalResult:
@@ -55,25 +66,28 @@ def _awaiting(parts: Sequence[PrincipalResult]) -> list[PrincipalResult]:
     return [part for part in parts if OUTCOMES[part["outcome"]].approval == "contain"]
 
 
-def enable_again(execution: str, parts: Sequence[PrincipalResult], context: Any) -> list[str]:
-    """Enable the new keys again. A principal that a later event has contained is left as it is.
-
-    Returns:
-        A sentence for each principal with keys that stay disabled, since others restricted them.
+def enable_again(execution: str, parts: Sequence[PrincipalResult], context: Any) -> Enabled:
+    """Enable the new keys again. If another event has contained the principal, its incident restores the keys.
 
     Raises:
         ContainmentBusyError: Another invocation holds the principal's lock.
         ChangeFailedError: A change failed or could not be verified.
     """
     kept: list[str] = []
+    incidents: list[str] = []
     for part in _awaiting(parts):
         keys = changes.disabled(part)
-        if not keys:
+        owner = iam.owner_of(keys[0]) if keys else None
+        if owner is None:  # there is no key, or it was deleted
             continue
-        principal = part["principal"]
+        principal: Principal = {**part["principal"], "name": owner}
         with containments.locked(principal["arn"], invocation.lock_until(context)) as lock:
-            if "incident" in lock.row or iam.is_denied(principal):
-                logger.warning("containment.key_stays_disabled: the principal was contained meanwhile")
+            if "incident" in lock.row:
+                hand_over(lock, keys)
+                incidents.append(str(lock.row["incident"]))
+                continue
+            if iam.is_denied(principal):
+                logger.warning("containment.key_stays_disabled: a user attached the deny policy by hand")
                 continue
             # The state before is not recorded, so that every restricting policy counts.
             before = {"recorded": {"keys": dict.fromkeys(keys, iam.ACTIVE), "policies": []}, "incident": execution}
@@ -82,4 +96,15 @@ def enable_again(execution: str, parts: Sequence[PrincipalResult], context: Any)
             wanted = [changes.enable(principal, key) for key in keys if key not in held]
             changes.make(principal, wanted, until=changes.retry_until(lock))
             kept += [f"{wording_gaps.stays_disabled(held)}. Release the principal to enable it"] if held else []
-    return kept
+    return Enabled(kept, incidents)
+
+
+def hand_over(lock: Lock, keys: Collection[str]) -> None:
+    """Record in the principal's incident that ir-router disabled these keys before, so that a denial enables them."""
+    row = lock.row
+    recorded: Mapping[str, Any] = row["recorded"]
+    found = [key for key in keys if recorded["keys"].get(key) == iam.INACTIVE]
+    if found:
+        statuses = {**recorded["keys"], **dict.fromkeys(found, iam.ACTIVE)}
+        own = {"disabled_keys": sorted({*row["disabled_keys"], *found})} if "disabled_keys" in row else {}
+        lock.save(recorded={**recorded, "keys": statuses}, **own)

@@ -19,7 +19,7 @@ from ir_router.ledger.table import ConditionFailedError, Row
 from ir_router.observability import logger
 from ir_router.workflow import actor_incidents, changes, notices, owners, principals, wording, wording_many
 from ir_router.workflow.incident import ActionTaken, CaseResult, ContainmentResult, Incident, PrincipalResult
-from ir_router.workflow.outcomes import OUTCOMES
+from ir_router.workflow.outcomes import OUTCOMES, ContainmentOutcome
 
 # A first event that has not opened its case after this time may have failed.
 _OPENS_WITHIN_SECONDS = 60
@@ -93,12 +93,14 @@ def _join(incident: Incident, containment: ContainmentResult, request: Row, case
     barred = owners.restored(containment, execution)["owners"]
     event = {"execution": execution, "what": wording.what_happened(incident)}
     for part in containment["principals"]:
+        arn, unique_id = part["principal"]["arn"], part["principal"].get("id")
         joined_events.note(
             approval_id,
-            {**event, "execution": f"{execution}#{part['principal']['arn']}"},
-            principal=part["principal"]["arn"],
+            {**event, "execution": f"{execution}#{arn}"},
+            principal=arn,
             more={
-                "joined_keys": {f"{part['principal']['arn']} {key}" for key in changes.disabled(part)},
+                "joined_ids": {f"{arn} {unique_id}"} if unique_id else set(),
+                "joined_keys": {f"{arn} {key}" for key in changes.disabled(part)},
                 "joined_owners": {*barred},
             },
         )
@@ -135,21 +137,32 @@ def joined(execution: str, own: Sequence[PrincipalResult]) -> list[PrincipalResu
     """
     row = approvals.get(approvals.id_of(execution, "contain")) or {}
     known = {row.get("principal"), *(part["principal"]["arn"] for part in own)}
-    disabled: dict[str, list[ActionTaken]] = {}
-    for arn, _, key in (one.rpartition(" ") for one in sorted(row.get("joined_keys", ()))):
-        taken: ActionTaken = {"what": changes.DISABLED, "target": key, "verified": True, "principal": arn}
-        disabled.setdefault(arn, []).append(taken)
-    return [
-        {
-            "principal": principals.from_arn(arn) or principals.unknown_principal(),
-            "outcome": own[0]["outcome"] if own else "ask_first",
-            "why": "",
-            "actions": disabled.get(arn, []),
-            "named_keys": [],
-            "recorded": {},
-        }
-        for arn in sorted(set(row.get("joined_principals", ())) - known)
+    outcome: ContainmentOutcome = own[0]["outcome"] if own else "ask_first"
+    return [_joined_part(row, arn, outcome) for arn in sorted(set(row.get("joined_principals", ())) - known)]
+
+
+def _joined_part(row: Mapping[str, Any], arn: str, outcome: ContainmentOutcome) -> PrincipalResult:
+    principal = principals.from_arn(arn) or principals.unknown_principal()
+    for unique_id in _values_of(row, "joined_ids", arn):
+        principal["id"] = unique_id
+    disabled: list[ActionTaken] = [
+        {"what": changes.DISABLED, "target": key, "verified": True, "principal": arn}
+        for key in _values_of(row, "joined_keys", arn)
     ]
+    return {
+        "principal": principal,
+        "outcome": outcome,
+        "why": "",
+        "actions": disabled,
+        "named_keys": [],
+        "recorded": {},
+    }
+
+
+def _values_of(row: Mapping[str, Any], name: str, arn: str) -> list[str]:
+    """Return the values of a principal in a set of the request, whose elements are `<ARN> <value>`."""
+    pairs = (one.rpartition(" ") for one in sorted(row.get(name, ())))
+    return [value for owner, _, value in pairs if owner == arn]
 
 
 def with_joined(execution: str, containment: ContainmentResult) -> ContainmentResult:
