@@ -15,6 +15,8 @@ from ir_router.sync import members
 
 ACCOUNT = "123456789012"  # moto's own
 REGION = "us-east-1"
+# The name in terraform/locals.tf, by which the detections recognise the policy.
+DENY_POLICY = "security-incident-containment-deny"
 
 # Deployment -> its routes and its timeout in seconds. The source is terraform/functions.tf.
 DEPLOYMENTS: Mapping[str, tuple[str, int]] = {
@@ -62,8 +64,9 @@ def build(variables: dict[str, str]) -> None:
     sns.subscribe(TopicArn=variables["IR_ALERT_TOPIC_ARN"], Protocol="sqs", Endpoint=arn("sqs", "alerts-seen"))
     boto3.client("events").create_event_bus(Name="bus")
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
-    created = boto3.client("iam").create_policy(PolicyName="deny", PolicyDocument=json.dumps(policy))
-    variables["IR_DENY_POLICY_ARN"] = created["Policy"]["Arn"]
+    document = json.dumps(policy)
+    created = boto3.client("iam").create_policy(PolicyName=DENY_POLICY, PolicyDocument=document)["Policy"]
+    variables["IR_DENY_POLICY_ARN"] = created["Arn"]
 
 
 def _table() -> None:
