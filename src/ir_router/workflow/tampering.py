@@ -50,4 +50,5 @@ def contained_target(
     if row is None or "incident" not in row or "contained_at" not in row:
         return None
     moment = datetime.fromisoformat(incident["event_time"]).timestamp() if incident["event_time"] else None
-    return principal if moment is None or moment >= float(row["contained_at"]) else None
+    # The times of events have no fractions of a second, and a call can come between two changes of a containment.
+    return principal if moment is None or moment >= int(row["opened_at"]) else None
