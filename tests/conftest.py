@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     )
     pairs = itertools.zip_longest(waiting, computing)
     items[:] = [item for pair in pairs for file in pair if file for item in files[file]]
+
+
+def pytest_configure() -> None:
+    """Handle SIGINT also if the caller ignores it, as `nohup` and background jobs of shells do.
+
+    Processes inherit an ignored signal, and tests send SIGINT to the processes that they start.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -113,19 +113,19 @@ with graceful_stop(), LocalCloud(variables={"log_retention_days": 7}) as cloud:
 
 @pytest.mark.parametrize("end", ["SIGINT", "SIGTERM", "SIGKILL", "SIGINT without a reader"])
 def test_given_a_deployment_under_way_when_ended_then_nothing_is_left(end: str) -> None:
-    kept_before = saved_by_this_test()
-    for _ in range(ATTEMPTS):
-        kept_at_the_signal = end_while_deploying(end)
-        if kept_at_the_signal == kept_before:
-            assert saved_by_this_test() == kept_before
-            return
-        for state in set(kept_at_the_signal) - set(kept_before):
-            shutil.rmtree(state.parent)
-    pytest.fail(f"Each of {ATTEMPTS} deployments was complete before the signal.")
+    try:
+        for _ in range(ATTEMPTS):
+            forget_saved()
+            if end_while_deploying(end):
+                assert not saved_by_this_test()
+                return
+        pytest.fail(f"Each of {ATTEMPTS} deployments was complete before the signal.")
+    finally:
+        forget_saved()
 
 
-def end_while_deploying(end: str) -> list[Path]:
-    """Send the signal to a process that deploys, and return the clouds that were saved just before it.
+def end_while_deploying(end: str) -> bool:
+    """Send the signal to a process that deploys, and return whether it was still deploying.
 
     Expect that the processes end and the folders are removed.
     """
@@ -133,21 +133,33 @@ def end_while_deploying(end: str) -> list[Path]:
         for line in lines_of(owner):
             if line.startswith("waiting  Deploying") and " of " in line:
                 break
+        else:
+            pytest.fail("The process ended without a deployment.")
         # The emulator, the lifeline, Terraform and its provider. Each step of Terraform has a provider of its own.
-        started = wait_for(lambda: found if len(found := descendants(owner.pid)) >= 4 else None)
+        started = wait_for(
+            lambda: found if len(found := descendants(owner.pid)) >= 4 or owner.poll() is not None else None
+        )
+        if owner.poll() is not None:
+            return False
         own_folders = run_folders_of(owner.pid)
         assert own_folders
 
         if end.endswith("without a reader") and owner.stdout is not None:
             owner.stdout.close()
-        saved = saved_by_this_test()
+        was_saved = bool(saved_by_this_test())
         owner.send_signal(signal.Signals[end.split()[0]])
         owner.wait()
 
     wait_for(lambda: not any(is_alive(pid) for pid in started))
     if end != "SIGKILL":
         assert not [folder for folder in own_folders if folder.exists()]
-    return saved
+    return not was_saved
+
+
+def forget_saved() -> None:
+    """Remove the saved clouds of this test, so that the next start deploys."""
+    for state in saved_by_this_test():
+        shutil.rmtree(state.parent)
 
 
 def saved_by_this_test() -> list[Path]:

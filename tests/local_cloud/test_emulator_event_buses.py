@@ -37,6 +37,8 @@ def rule(stack: Stack) -> str:
         ({"Arn": OTHER_ACCOUNT, "RetryPolicy": {"MaximumEventAgeInSeconds": 60}}, False),
         ({"Arn": OTHER_REGION, "InputPath": "$.detail"}, True),
         ({"Arn": OTHER_ACCOUNT}, True),
+        ({"Arn": OTHER_ACCOUNT, "RoleArn": ""}, False),
+        ({"Arn": OTHER_REGION, "RoleArn": ""}, False),
         ({"Arn": OTHER_ACCOUNT, "Input": "{}"}, False),
         ({"Arn": OTHER_ACCOUNT, "InputPath": "$.detail"}, False),
         ({"Arn": OTHER_ACCOUNT, "InputTransformer": {"InputTemplate": "1"}}, False),
@@ -48,7 +50,8 @@ def test_given_a_bus_as_target_when_put_then_options_that_aws_refuses_are_refuse
     events = stack.client("events")
 
     def put() -> None:
-        events.put_targets(Rule=rule, Targets=[{"Id": "bus", "RoleArn": ROLE, **target}])
+        given = {"Id": "bus", "RoleArn": ROLE, **target}
+        events.put_targets(Rule=rule, Targets=[{name: value for name, value in given.items() if value}])
 
     if accepted:
         put()

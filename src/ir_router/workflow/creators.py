@@ -55,7 +55,7 @@ def of_incident(
     if any(principals.same_name(one, actor) for one in contained):
         return {}
     creator = principals.principal_of(actor)
-    refused = protection.refusal(creator, own_account, protected)
+    refused = protection.refusal(creator, own_account, protected, event_account=incident["account"])
     offer: Offer = {"who": wording.name_of(creator), "arn": creator["arn"], "note": note(incident, refused)}
     if refused is None:
         offer["does"] = _does(creator)

@@ -52,13 +52,15 @@ class Claim:
     conflict: str | None = None
 
 
-def name_of(event: Mapping[str, Any], event_id: str, band: Severity) -> str:
+def name_of(event: Mapping[str, Any], event_id: str, band: Severity, member: str = "") -> str:
     """Return the name of the event's row.
 
     Each severity and containment mode is handled once: a GuardDuty finding keeps its id when its severity rises, and an
-    event of a dry run must be contained later.
+    event of a dry run must be contained later. `member` is the event's account if it is not this one, so that no
+    account can use up the ids of another. For this account, the rows of earlier versions stay valid.
     """
-    return f"{event.get('source')}#{band}#{settings().containment_mode}#{event_id}"
+    source = "#".join(filter(None, (str(event.get("source")), member)))
+    return f"{source}#{band}#{settings().containment_mode}#{event_id}"
 
 
 def content_of(facts: Facts, *, contains: bool) -> Content:

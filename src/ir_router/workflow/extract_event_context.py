@@ -16,6 +16,7 @@ from ir_router.workflow import (
     detections,
     event_claims,
     invocation,
+    origin,
     reading,
     severity,
     third_parties,
@@ -28,16 +29,22 @@ _ENTITY_FIELD = "ir_router_access_key_id"
 
 
 def run_task(task: Mapping[str, Any], context: Any) -> Incident:
-    """Return the incident that the event describes. Raises InvalidInputError if the event cannot be read."""
+    """Return the incident that the event describes.
+
+    Raises:
+        InvalidInputError: The event cannot be read.
+        EventNotBelievedError: The detail names another account than the one that the event comes from.
+    """
     event, execution = task["event"], task["execution"]
     if creators.is_start(event):
         return _requested(event, execution)
-    partition, _account = invocation.own_account(context)
+    partition, account = invocation.own_account(context)
     chosen = event.get(_ENTITY_FIELD) if isinstance(event, Mapping) else None
     found = detections.matching(event) if isinstance(event, Mapping) else []
     facts = reading.read(event, partition=partition, entity=chosen, whom=severity.whom(found))
+    origin.check(event, facts, account)
     band = severity.band(found, facts.get("quiet"))
-    name = event_claims.name_of(event, facts["event_id"], band)
+    name = event_claims.name_of(event, facts["event_id"], band, origin.member_of(facts, account))
     content = event_claims.content_of(facts, contains=severity.whom(found) is not None)
     claim = event_claims.claim(name, content, execution["id"], event.get(INSTEAD_OF, execution["id"]))
     duplicate = claim.handled is not None

@@ -12,6 +12,7 @@ from ir_router.errors import UnknownEventError
 # Task -> module and function. The module of a state has the state's name.
 TASKS: Mapping[str, tuple[str, str]] = {
     "extract_event_context": ("extract_event_context", "run_task"),
+    "event_not_believed": ("event_not_believed", "run_task"),
     "check_allowlist": ("check_allowlist", "run_task"),
     "evaluate_severity": ("evaluate_severity", "run_task"),
     "log_and_exit": ("log_and_exit", "run_task"),

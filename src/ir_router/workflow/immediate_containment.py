@@ -111,7 +111,7 @@ def _contain(incident: Incident, target: identity.Target, permission: Permission
     account = invocation.own_account(context)[1]
     principal, key = target.principal, target.named_key
     # The variable protected_principals is checked below, against the name in IAM and not the name in the event.
-    refused = protection.refusal(principal, account, ())
+    refused = protection.refusal(principal, account, (), event_account=incident["account"])
     if refused:
         return _result(principal, "refused", refused)
     found = identity.resolve(target)

@@ -10,13 +10,14 @@ from ir_router.workflow.incident import Principal
 _RESERVED = ("role/aws-service-role/", "role/aws-reserved/")
 
 
-def refusal(principal: Principal, own_account: str, protected: Iterable[str]) -> str | None:
+def refusal(principal: Principal, own_account: str, protected: Iterable[str], *, event_account: str = "") -> str | None:
     """Return why the principal must not be contained, and the required action.
 
     Args:
         principal: The principal from the event or from IAM.
         own_account: The account of this deployment, 12 digits.
         protected: The ARNs with their paths. Those of a back-test can contain `*` for any characters.
+        event_account: The account of the event. An event can cause a containment in no other account.
 
     Returns:
         Sentences for the alert, or None if the principal may be contained.
@@ -31,6 +32,11 @@ def refusal(principal: Principal, own_account: str, protected: Iterable[str]) ->
         return (
             f"It belongs to account {principal['account']}, but ir-router contains only principals of account "
             f"{own_account}. Disable its keys in its own account."
+        )
+    if event_account not in ("", own_account):
+        return (
+            f"The event is about account {event_account}, so it can cause no containment in account {own_account}. "
+            "Review the event and act by hand."
         )
     if kind not in ("user", "role") or not name:
         return "The event names no IAM user or role of this account. Review the event and act by hand."

@@ -2,7 +2,8 @@
 
 Sources: docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutPermission.html (`Policy` replaces the policy of the
 bus; a principal is an account), .../API_Target.html and .../API_PutTargets.html (input options are not available for
-the bus of another account), and github.com/aws/aws-cdk/issues/28735 (a bus as a target takes no retry policy).
+the bus of another account), docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-account.html (a bus as a target
+needs a role), and github.com/aws/aws-cdk/issues/28735 (it takes no retry policy).
 """
 
 # ruff: noqa: SLF001 - a patch uses private members of the patched module
@@ -41,6 +42,8 @@ def target_error(target: Json) -> Any:
     spec = parse_arn(target["Arn"])
     if spec.service != "events" or not spec.resource.startswith("event-bus/"):
         return None
+    if not target.get("RoleArn"):
+        return refusal(f"RoleArn is required for target {target['Arn']}.")
     if "RetryPolicy" in target:
         return refusal("Retry policy is not supported for Event bus targets.")
     if spec.account_id != EVENTS.get_account_id() and any(option in target for option in INPUT_OPTIONS):

@@ -1,0 +1,37 @@
+"""State "Report Event Not Believed": an event that is about another account than the one that it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from ir_router.ledger import audit, groups
+from ir_router.workflow import invocation, notices, origin, reading, wording
+from ir_router.workflow.incident import Incident
+
+
+def run_task(task: Mapping[str, Any], context: Any) -> dict[str, bool]:
+    """Write the audit record. Send an alert, at most one an hour for each account that such events come from."""
+    event, execution = task["event"], task["execution"]
+    partition, account = invocation.own_account(context)
+    incident = cast("Incident", {**reading.read(event, partition=partition), "execution": execution})
+    source, about = origin.of(event, account), incident["account"]
+    details = wording.record(incident) | {"origin": source}
+    audit.append("event_not_believed", wording.AUDIT_ACTOR, details, once=f"{execution['id']}/not_believed")
+    group = groups.enter(groups.name_of("event not believed", source), execution["id"])
+    first = bool(group["execution"] == execution["id"])
+    if first:
+        text = wording.lines(
+            f"An event of account {source} names account {about} in its detail. ir-router contained nothing, because "
+            "an event can cause a containment only in its own account.",
+            f"The event may be forged. Check in CloudTrail of account {source} who sent it. If it is genuine, respond "
+            "to it by hand.",
+            f"For one hour, ir-router sends no alerts about further such events of account {source}. The audit "
+            "records each.",
+            "",
+            *wording.facts(incident),
+            *wording.ids(incident),
+        )
+        subject = f"HIGH: Event not believed - account {source} about account {about}"
+        notices.alert(f"{execution['name']}/not_believed", "HIGH", subject, text)
+    return {"alerted": first}
