@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
 import boto3
 import pytest
 
-from ir_router.workflow import detections
+from ir_router.ledger.containments import ContainmentBusyError
+from ir_router.workflow import detections, immediate_containment
 from ir_sandbox.slack.people import Person
 from tests.scenarios.test_containment_of_one_actor import cases, victims
 from tests.support.approvals import approvals_in, make_approver
@@ -66,8 +68,11 @@ def test_given_many_protected_users_of_one_caller_then_one_case_and_an_alert_for
 
 
 def test_given_many_roles_that_need_an_approval_when_one_caller_touches_them_then_one_request_covers_all(
-    world: World, machine: StateMachine, own_detection: None
+    world: World, machine: StateMachine, own_detection: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    world.expect(ContainmentBusyError)  # one invocation is too short for all
+    short = itertools.cycle([False] * 5 + [True])
+    monkeypatch.setattr(immediate_containment, "_is_short_of_time", lambda _context: next(short))
     names = [f"app-{number:02}" for number in range(MANY)]
     for name in names:
         support.role(name, services=["ec2.amazonaws.com"])

@@ -196,7 +196,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "workflow.details": {"_VALUES": 8, "_VALUE_LENGTH": 150, "_DETAILS": 16},
     "workflow.event_claims": {"_KEPT_DAYS": 14},
     "workflow.findings": {"_SIGNALS": 8},
-    "workflow.immediate_containment": {"_PERMISSIONS_APPLY_SECONDS": 60},
+    "workflow.immediate_containment": {"_PERMISSIONS_APPLY_SECONDS": 60, "_RESERVE_SECONDS": 12.0},
     "workflow.inputs": {"_LONGEST": 1000},
     "workflow.later_verifications": {"_SHORTEST_SECONDS": 3600.0, "_LONGEST_SECONDS": 86400.0, "_SHARE": 24},
     "workflow.left_behind": {"_RESERVE_SECONDS": 25.0, "_TRIED_SECONDS": 900.0, "_MOST": 12, "_LENGTH": 200},

@@ -47,6 +47,8 @@ from ir_router.workflow.outcomes import OUTCOMES, ContainmentOutcome
 
 # A changed permission of the workflow's role applies everywhere within a minute: IAM is eventually consistent.
 _PERMISSIONS_APPLY_SECONDS = 60
+# For the containment of one principal.
+_RESERVE_SECONDS = 12.0
 # The detection of a call that detaches the deny policy.
 _UNDOES = "deny_policy_detached"
 
@@ -72,10 +74,11 @@ def run_task(task: Mapping[str, Any], context: Any) -> ContainmentResult:
     permission = Permission(given, frozenset(key for part in [*before, *joined] for key in changes.disabled(part)))
     results: list[PrincipalResult] = []
     failed: list[ActionTaken] = []
-    further = [identity.Target(part["principal"], None, changes.disabled(part)) for part in joined]
-    for target in [*identity.targets(incident, context), *further]:
+    work = [partial(_contain, incident, target, permission, context) for target in identity.targets(incident, context)]
+    work += [partial(_contain_joined, incident, part, permission, context) for part in joined]
+    for contain in work:
         try:
-            results.append(_contain(incident, target, permission, context))
+            results.append(contain())
         except ChangeFailedError as failure:
             failed += failure.actions  # continue with the other principals
     if failed:
@@ -105,6 +108,29 @@ def run_task(task: Mapping[str, Any], context: Any) -> ContainmentResult:
 def _creators(incident: Incident, results: list[PrincipalResult], context: Any) -> dict[str, Offer]:
     account, protected = invocation.own_account(context)[1], deployed_lists.current().protected_principals
     return creators.of_incident(incident, results, account, protected)
+
+
+def _contain_joined(incident: Incident, part: PrincipalResult, permission: Permission, context: Any) -> PrincipalResult:
+    """Contain a principal that joined the request for permission, unless an earlier attempt has contained it.
+
+    Raises ContainmentBusyError if the time of the invocation is not enough: a retry continues.
+    """
+    row = containments.get(part["principal"]["arn"]) or {}
+    complete = row.get("phase") == containments.OPEN and not row.get("deny_refused") and not row.get("keys_unknown")
+    if row.get("incident") == incident["execution"]["id"] and complete:
+        result = _result(row["principal"], "contained", "")
+        made = [(changes.DENY, ""), *((changes.DISABLED, key) for key in row.get("disabled_keys", ()))]
+        arn = row["principal"]["arn"]
+        result["actions"] = [{"what": what, "target": key, "verified": True, "principal": arn} for what, key in made]
+        result["named_keys"], result["recorded"] = list(row["named_keys"]), dict(row["recorded"])
+        return result
+    if _is_short_of_time(context):
+        raise containments.ContainmentBusyError("a retry contains the other principals")
+    return _contain(incident, identity.Target(part["principal"], None, changes.disabled(part)), permission, context)
+
+
+def _is_short_of_time(context: Any) -> bool:
+    return float(context.get_remaining_time_in_millis()) / 1000 < _RESERVE_SECONDS
 
 
 def _contain(incident: Incident, target: identity.Target, permission: Permission, context: Any) -> PrincipalResult:

@@ -81,7 +81,8 @@ def _asks(incident: Incident, containment: ContainmentResult, case_id: str | Non
     asks_soon = clock.now() < float(row["until"]) - groups.SECONDS + _OPENS_WITHIN_SECONDS
     if request is None and asks_soon:
         raise ContainmentBusyError("the first event of this actor has not sent its request yet")
-    if request is None or request["state"] != approvals.PENDING:
+    full = request is not None and len(request.get("joined_principals", ())) >= actor_incidents.MOST_PRINCIPALS - 1
+    if request is None or full or request["state"] != approvals.PENDING:
         groups.enter(group, execution, instead_of=row["execution"])
         return None
     _join(incident, containment, request, case_id)
