@@ -33,11 +33,11 @@ def contained_target(
     if not any(detection.tampering for detection in found):
         return None
     partition, _account = invocation.own_account(context)
-    target, _key = reading.target(event, partition)
+    target, key = reading.target(event, partition)
     if target["kind"] not in ("user", "role") or not target["name"]:
         return None
     try:
-        principal = identity.resolve(Target(target, None, []))
+        principal = identity.resolve(Target(target, None, [key] if key else []))
     except OwnerNotShownError:
         return None
     except ClientError as error:
