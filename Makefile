@@ -21,7 +21,7 @@ $(VENV)/.ready: uv.lock pyproject.toml
 	@test -x $(BIN)/python || { echo "Making .venv ..."; $(PYTHON) -m venv $(VENV); }
 	@test -x $(BIN)/uv || { $(PYTHON) -c 'import tomllib; uv = next(p for p in tomllib.load(open("uv.lock", "rb"))["package"] if p["name"] == "uv"); print("uv==" + uv["version"], *("--hash=" + w["hash"] for w in uv["wheels"]))' > $(VENV)/uv.txt && $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: --requirement $(VENV)/uv.txt; }
 	@echo "Installing the locked packages ..."
-	@UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --quiet --frozen --no-install-project --compile-bytecode --python $(BIN)/python
+	@UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --quiet --frozen --no-install-project --no-build --compile-bytecode --python $(BIN)/python
 	@touch $@
 
 setup: $(VENV)/.ready ## Make .venv with the locked packages (the other targets do this automatically)

@@ -42,8 +42,8 @@ resource "aws_sns_topic_subscription" "email" {
   endpoint  = each.value
 }
 
-# The essential alarms, and the report of a change of our key. A customer-managed key would silence them when it is disabled,
-# and CloudWatch may not use AWS's own key for SNS. They contain no incident data.
+# The essential alarms, the report of a change of a key, and the workflow's alerts while the other topic cannot use its key. A
+# customer-managed key would silence them when it is disabled, and CloudWatch may not use AWS's own key for SNS.
 resource "aws_sns_topic" "alarms" {
   name = local.names.alarm_topic
 }
@@ -93,16 +93,16 @@ resource "aws_sns_topic_subscription" "alarm_email" {
   endpoint  = each.value
 }
 
-# Without the key, the workflow cannot alert. This rule therefore needs neither the key nor a function.
+# This rule needs neither a key nor a function.
 resource "aws_cloudwatch_event_rule" "key_changes" {
   name        = local.names.key_changes_rule
-  description = "Reports each change of the encryption key by which ir-router could lose access to its data"
+  description = "Reports each change of an encryption key by which ir-router could lose access to its data"
 
   event_pattern = jsonencode({
     source      = ["aws.kms"]
     detail-type = ["AWS API Call via CloudTrail"]
     detail = {
-      resources = { ARN = [local.key_arn] }
+      resources = { ARN = distinct([local.key_arn, local.workflow_key_arn]) }
       errorCode = [{ exists = false }]
       "$or" = [
         { eventName = ["DisableKey", "ScheduleKeyDeletion", "PutKeyPolicy", "DeleteImportedKeyMaterial"] },
@@ -127,7 +127,7 @@ resource "aws_cloudwatch_event_target" "key_changes" {
       time = "$.time"
       user = "$.detail.userIdentity.arn"
     }
-    input_template = "\"The encryption key of ir-router (${var.name_prefix}) was changed: <call> by <user> at <time>. If the key is disabled, no alert, containment or synchronisation works. If you did not do this, enable the key or restore its policy now, and contain <user>. Key: <key>\""
+    input_template = "\"An encryption key of ir-router (${var.name_prefix}) was changed: <call> by <user> at <time>. If the key is disabled, decisions and synchronisation stop, and containments go on only while the other key works. If you did not do this, enable the key or restore its policy now, and contain <user>. Key: <key>\""
   }
 
   retry_policy {

@@ -72,5 +72,8 @@ resource "aws_dynamodb_table_item" "kms_key" {
     PK  = { S = "CONFIG#kms_key" }
     SK  = { S = "META" }
     arn = { S = local.key_arn }
+
+    # verify reads it here, because the environment of -operations is nearly full.
+    workflow_arn = { S = local.workflow_key_arn }
   })
 }

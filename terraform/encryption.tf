@@ -1,8 +1,10 @@
-# One customer-managed key encrypts the table, queues, topic, logs, secret parameters and the execution history. It is created here unless
-# kms_key_arn names your own key.
+# One customer-managed key encrypts the table, queues, topic, logs and secret parameters. Another one encrypts the execution history of
+# the workflow, so that containments go on while the first one is disabled. They are created here unless kms_key_arn and
+# workflow_kms_key_arn name your own keys.
 
 locals {
-  key_arn = var.kms_key_arn == null ? aws_kms_key.this[0].arn : var.kms_key_arn
+  key_arn          = var.kms_key_arn == null ? aws_kms_key.this[0].arn : var.kms_key_arn
+  workflow_key_arn = var.workflow_kms_key_arn == null ? aws_kms_key.workflow[0].arn : var.workflow_kms_key_arn
 
   # Functions use the key through the services that store the data, never directly. Access to an encrypted table needs
   # more actions than access to a queue or topic.
@@ -32,18 +34,35 @@ locals {
     ],
   )
 
+  # IAM policies of the account control the management and use of a key. Without this statement, no one could manage it.
+  account_decides_by_iam = {
+    Sid       = "AccountDecidesByIam"
+    Effect    = "Allow"
+    Principal = { AWS = "arn:${local.partition}:iam::${local.account}:root" }
+    Action    = "kms:*"
+    Resource  = "*"
+  }
+
+  workflow_key_policy = {
+    Version = "2012-10-17"
+    Statement = [
+      local.account_decides_by_iam,
+      {
+        # Log delivery decrypts the log lines that Step Functions encrypts with the key of the state machine.
+        Sid       = "DeliverWorkflowLogs"
+        Effect    = "Allow"
+        Principal = { Service = "delivery.logs.amazonaws.com" }
+        Action    = ["kms:Decrypt"]
+        Resource  = "*"
+        Condition = { StringEquals = { "kms:EncryptionContext:SourceArn" = local.log_delivery_arn } }
+      },
+    ]
+  }
+
   key_policy = {
     Version = "2012-10-17"
     Statement = [
-      {
-        # IAM policies of the account control the management and use of the key. Without this statement, no one could
-        # manage it.
-        Sid       = "AccountDecidesByIam"
-        Effect    = "Allow"
-        Principal = { AWS = "arn:${local.partition}:iam::${local.account}:root" }
-        Action    = "kms:*"
-        Resource  = "*"
-      },
+      local.account_decides_by_iam,
       {
         Sid       = "EncryptLogs"
         Effect    = "Allow"
@@ -57,15 +76,6 @@ locals {
             ]
           }
         }
-      },
-      {
-        # Log delivery decrypts the log lines that Step Functions encrypts with the key of the state machine.
-        Sid       = "DeliverWorkflowLogs"
-        Effect    = "Allow"
-        Principal = { Service = "delivery.logs.amazonaws.com" }
-        Action    = ["kms:Decrypt"]
-        Resource  = "*"
-        Condition = { StringEquals = { "kms:EncryptionContext:SourceArn" = local.log_delivery_arn } }
       },
       {
         # EventBridge sends neither aws:SourceArn nor aws:SourceAccount for an encrypted dead-letter queue. The policy
@@ -116,6 +126,22 @@ resource "aws_kms_alias" "this" {
   target_key_id = aws_kms_key.this[0].key_id
 }
 
+resource "aws_kms_key" "workflow" {
+  count = var.workflow_kms_key_arn == null ? 1 : 0
+
+  description             = "ir-router ${var.name_prefix}: executions of the workflow"
+  enable_key_rotation     = true
+  deletion_window_in_days = 30
+  policy                  = jsonencode(local.workflow_key_policy)
+}
+
+resource "aws_kms_alias" "workflow" {
+  count = var.workflow_kms_key_arn == null ? 1 : 0
+
+  name          = "alias/${var.name_prefix}-workflow"
+  target_key_id = aws_kms_key.workflow[0].key_id
+}
+
 # A separate policy, because the id of a new key is known only after the apply. The other policy of the role is then
 # complete in the plan.
 resource "aws_iam_role_policy" "function_key" {
@@ -145,13 +171,13 @@ resource "aws_iam_role_policy" "function_key" {
         Sid      = "VerifyKey"
         Effect   = "Allow"
         Action   = ["kms:DescribeKey"]
-        Resource = local.key_arn
+        Resource = distinct([local.key_arn, local.workflow_key_arn])
         }, {
         # verify reads the definition of the state machine, start_oversized the input of failed executions.
         Sid       = "ReadWorkflow"
         Effect    = "Allow"
         Action    = ["kms:Decrypt"]
-        Resource  = local.key_arn
+        Resource  = local.workflow_key_arn
         Condition = { StringEquals = merge(local.workflow_context.StringEquals, { "kms:ViaService" = "states.${var.region}.amazonaws.com" }) }
       }] : statement if each.key == "operations"],
     )
@@ -169,14 +195,14 @@ resource "aws_iam_role_policy" "state_machine_key" {
         Sid       = "EncryptExecutions"
         Effect    = "Allow"
         Action    = local.key_actions
-        Resource  = local.key_arn
+        Resource  = local.workflow_key_arn
         Condition = local.workflow_context
       },
       {
         Sid       = "EncryptDeliveredLogs"
         Effect    = "Allow"
         Action    = ["kms:GenerateDataKey"]
-        Resource  = local.key_arn
+        Resource  = local.workflow_key_arn
         Condition = { StringEquals = { "kms:EncryptionContext:SourceArn" = local.log_delivery_arn } }
       },
     ]

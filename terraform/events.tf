@@ -155,7 +155,8 @@ resource "aws_cloudwatch_event_target" "poll" {
 }
 
 # Every 15 minutes: cases that a quota of AWS prevented are opened, and events that are too large for the workflow start
-# it with their long values cut. Once an hour the deployment is verified.
+# it with their long values cut. Once an hour the deployment is verified. Once a day the audit's hash is sent and the
+# allowlist is checked. EventBridge allows five targets for a rule.
 resource "aws_cloudwatch_event_rule" "upkeep" {
   name                = local.names.upkeep_rule
   description         = "Opens cases that a quota prevented, starts oversized events, and verifies the deployment every hour"
@@ -163,7 +164,7 @@ resource "aws_cloudwatch_event_rule" "upkeep" {
 }
 
 resource "aws_cloudwatch_event_target" "upkeep" {
-  for_each = { open_missing_cases = "workflow", start_oversized = "operations", watch = "operations", witness_audit = "workflow" }
+  for_each = { open_missing_cases = "workflow", start_oversized = "operations", watch = "operations", witness_audit = "workflow", check_allowlist_entries = "workflow" }
 
   rule      = aws_cloudwatch_event_rule.upkeep.name
   target_id = each.key

@@ -96,6 +96,7 @@ locals {
       IR_EVENT_BUS_NAME              = local.names.bus
       IR_APPROVAL_QUEUE_URL          = aws_sqs_queue.approval.url
       IR_ALERT_TOPIC_ARN             = local.arns.topic
+      IR_ALARM_TOPIC_ARN             = local.arns.alarm_topic
       IR_DENY_POLICY_ARN             = local.arns.deny_policy
       IR_CONTAINMENT_MODE            = var.containment_mode
       IR_CONTAIN_OTHER_KEYS          = tostring(var.contain_other_keys)
@@ -171,7 +172,10 @@ resource "aws_lambda_function" "this" {
   filename         = var.package_path
   source_code_hash = filebase64sha256(var.package_path)
   timeout          = each.value.timeout
-  memory_size      = each.value.memory
+
+  code_signing_config_arn = var.code_signing_config_arn
+
+  memory_size = each.value.memory
 
   tracing_config {
     mode = var.xray_tracing ? "Active" : "PassThrough"

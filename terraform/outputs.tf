@@ -70,6 +70,11 @@ output "key_policy" {
   value       = jsonencode(local.key_policy)
 }
 
+output "workflow_key_policy" {
+  description = "Key policy that your own key needs if you set workflow_kms_key_arn."
+  value       = jsonencode(local.workflow_key_policy)
+}
+
 output "protected_principals" {
   description = "The users and roles that each entry of protected_principals protects. An empty list protects none: correct the entry, or plan again when the principal exists."
   value       = local.protected_entries

@@ -399,7 +399,7 @@ locals {
           Sid      = "Alert"
           Effect   = "Allow"
           Action   = ["sns:Publish"]
-          Resource = local.arns.topic
+          Resource = [local.arns.topic, local.arns.alarm_topic]
         },
         {
           # If an event names several keys, each key gets its own execution.

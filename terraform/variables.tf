@@ -73,6 +73,28 @@ variable "kms_key_arn" {
   }
 }
 
+variable "workflow_kms_key_arn" {
+  type        = string
+  description = "ARN of your own customer-managed KMS key for the executions of the workflow. Its policy must contain the statements in the output workflow_key_policy. If null, Terraform creates a key. If you set it to kms_key_arn, a disabled key stops containment."
+  default     = null
+
+  validation {
+    condition     = var.workflow_kms_key_arn == null || can(regex("^arn:aws:kms:[a-z0-9-]+:[0-9]{12}:key/[a-zA-Z0-9-]+$", var.workflow_kms_key_arn))
+    error_message = "workflow_kms_key_arn must be the ARN of a key (arn:aws:kms:REGION:ACCOUNT:key/ID), not of an alias."
+  }
+}
+
+variable "code_signing_config_arn" {
+  type        = string
+  description = "ARN of a code signing configuration of Lambda. The functions then run only a zip that one of its profiles has signed; set package_path to that zip. If null, Lambda checks no signature."
+  default     = null
+
+  validation {
+    condition     = var.code_signing_config_arn == null || can(regex("^arn:aws:lambda:[a-z0-9-]+:[0-9]{12}:code-signing-config:csc-[a-z0-9]{17}$", var.code_signing_config_arn))
+    error_message = "code_signing_config_arn must be the ARN of a code signing configuration (arn:aws:lambda:REGION:ACCOUNT:code-signing-config:csc-...)."
+  }
+}
+
 variable "web_acl_arn" {
   type        = string
   description = "ARN of a regional AWS WAF web ACL that protects the API. If null, the API has no web ACL."

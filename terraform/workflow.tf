@@ -10,7 +10,7 @@ resource "aws_sfn_state_machine" "response" {
   name     = local.names.state_machine
   role_arn = aws_iam_role.state_machine.arn
 
-  # Marked as sensitive only so that a plan does not print all 1,300 lines.
+  # Marked as sensitive only so that a plan does not print all 1,600 lines.
   definition = sensitive(local.state_machine_definition)
 
   # Execution data contains task tokens and principals, so it is not logged. It is only in the encrypted execution history.
@@ -23,7 +23,7 @@ resource "aws_sfn_state_machine" "response" {
   # docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
   encryption_configuration {
     type                              = "CUSTOMER_MANAGED_KMS_KEY"
-    kms_key_id                        = local.key_arn
+    kms_key_id                        = local.workflow_key_arn
     kms_data_key_reuse_period_seconds = 900
   }
 

@@ -105,7 +105,10 @@ def _policies_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--role", choices=POLICY_ROLES, default="deployer", help="whose policies (default: deployer)")
     parser.add_argument("--output", type=Path, help="folder for one file per policy (default: print them)")
     parser.add_argument(
-        "--key", help="ARN of the encryption key (default: the deployer may create one, and change none)"
+        "--key",
+        action="append",
+        default=[],
+        help="ARN of an encryption key; repeat it for each (default: the deployer may create keys, and change none)",
     )
 
 

@@ -10,6 +10,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from ir_operator import environment
 from ir_operator.errors import CommandError
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -95,9 +96,8 @@ def local_interpreter() -> Path:
     """
     candidate = shutil.which(f"python{LAMBDA_PYTHON}")
     if candidate is not None:
-        answer = subprocess.run(
-            [candidate, "-c", "import sys; print(sys.executable)"], capture_output=True, text=True, check=False
-        )
+        command, given = [candidate, "-c", "import sys; print(sys.executable)"], environment.for_build()
+        answer = subprocess.run(command, env=given, capture_output=True, text=True, check=False)
         if answer.returncode == 0:
             return Path(answer.stdout.strip())
     return Path(sys.executable)
@@ -113,5 +113,6 @@ def interpreter_version(interpreter: Path) -> str:
 def interpreter_release(interpreter: Path) -> str:
     """Return `major.minor.micro` of an interpreter. Raises CalledProcessError if it does not start."""
     program = "import sys; print('%d.%d.%d' % sys.version_info[:3])"
-    answer = subprocess.run([interpreter, "-c", program], capture_output=True, text=True, check=True)
+    command, given = [str(interpreter), "-c", program], environment.for_build()
+    answer = subprocess.run(command, env=given, capture_output=True, text=True, check=True)
     return answer.stdout.strip()

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from ir_operator import environment
 from ir_operator.errors import CommandError
 
 MINIMUM_VERSION = (1, 11)
@@ -37,7 +38,8 @@ def terraform_program() -> Path:
     advice = f"Install Terraform {needed} or newer (https://developer.hashicorp.com/terraform/install)."
     if found is None:
         raise TerraformError(f"Terraform is not on the PATH. {advice}")
-    answer = subprocess.run([found, "version", "-json"], capture_output=True, text=True, check=False)
+    command, given = [found, "version", "-json"], environment.for_terraform()
+    answer = subprocess.run(command, env=given, capture_output=True, text=True, check=False)
     if answer.returncode:
         raise TerraformError(f"{found} cannot be started: {answer.stderr.strip()}")
     version = json.loads(answer.stdout)["terraform_version"]

@@ -17,6 +17,7 @@
     ├── ClaimHeldError               retry after `until`                                  (sync)
     ├── ChannelUnavailableError      ask for the fix that `reason` needs, retry later     (sync)
     ├── FunctionFailedError          report the message: it names the function and its error
+    ├── LedgerUnavailableError       retry, or go on without the ledger                  (ledger.unavailable)
     ├── ContainmentBusyError         retry: another run holds the principal's lock        (ledger.containments)
     ├── ChangeFailedError            report `actions`: some are not done or not verified  (workflow)
     │   └── ChangeRefusedError       the same, and a retry cannot help                    (workflow)

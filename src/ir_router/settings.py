@@ -38,6 +38,7 @@ class Settings:
     files_queue_url: str | None
     approval_queue_url: str | None
     alert_topic_arn: str | None
+    alarm_topic_arn: str | None
     key_arn: str | None
     log_retention_days: int
     digests: tuple[tuple[str, str], ...]
@@ -103,6 +104,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         files_queue_url=environment.get("IR_FILES_QUEUE_URL"),
         approval_queue_url=environment.get("IR_APPROVAL_QUEUE_URL"),
         alert_topic_arn=environment.get("IR_ALERT_TOPIC_ARN"),
+        alarm_topic_arn=environment.get("IR_ALARM_TOPIC_ARN"),
         key_arn=environment.get("IR_KEY_ARN"),
         log_retention_days=int(_number(environment, "IR_LOG_RETENTION_DAYS", 90)),
         digests=_pairs(environment, "IR_DIGESTS"),

@@ -219,15 +219,17 @@ run "given_values_that_aws_would_refuse_at_the_apply_when_planned_then_each_is_r
   command = plan
 
   variables {
-    region               = "ap-southeast-6"
-    lambda_architecture  = "aarch64"
-    slack_approvers      = [for number in range(60) : "analyst-${number}@example.com"]
-    slack_case_editors   = [for number in range(60) : "analyst-${number}@example.com"]
-    protected_principals = [for number in range(201) : "arn:aws:iam::123456789012:user/${number}"]
-    allowed_cidrs        = flatten([for high in range(9) : [for low in range(256) : "10.${high}.${low}.0/24"]])
-    allowed_principals   = [for number in range(501) : "arn:aws:iam::123456789012:user/${number}"]
-    extra_environment    = { AWS_REGION = "us-east-1" }
-    kms_key_arn          = "arn:aws-cn:kms:cn-north-1:123456789012:key/00000000-1111-2222-3333-444444444444"
+    region                  = "ap-southeast-6"
+    lambda_architecture     = "aarch64"
+    slack_approvers         = [for number in range(60) : "analyst-${number}@example.com"]
+    slack_case_editors      = [for number in range(60) : "analyst-${number}@example.com"]
+    protected_principals    = [for number in range(201) : "arn:aws:iam::123456789012:user/${number}"]
+    allowed_cidrs           = flatten([for high in range(9) : [for low in range(256) : "10.${high}.${low}.0/24"]])
+    allowed_principals      = [for number in range(501) : "arn:aws:iam::123456789012:user/${number}"]
+    extra_environment       = { AWS_REGION = "us-east-1" }
+    workflow_kms_key_arn    = "alias/aws/states"
+    code_signing_config_arn = "csc-0123456789abcdef0"
+    kms_key_arn             = "arn:aws-cn:kms:cn-north-1:123456789012:key/00000000-1111-2222-3333-444444444444"
   }
 
   expect_failures = [
@@ -240,6 +242,8 @@ run "given_values_that_aws_would_refuse_at_the_apply_when_planned_then_each_is_r
     var.allowed_principals,
     var.extra_environment,
     var.kms_key_arn,
+    var.workflow_kms_key_arn,
+    var.code_signing_config_arn,
   ]
 }
 

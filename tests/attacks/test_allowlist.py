@@ -95,3 +95,44 @@ def test_given_a_caller_of_another_account_when_a_new_user_here_has_its_name_the
     assert not starts(world, machine, arn, identity)
 
     assert alerts(world) == []
+
+
+@pytest.mark.parametrize("dies", [None, ("sns", "Publish"), ("dynamodb", "PutItem")])
+def test_given_entries_of_deleted_principals_when_a_day_passes_then_one_alert_names_them_once(
+    world: World, dies: tuple[str, str] | None
+) -> None:
+    """An attacker who may create roles can take the name of a deleted one."""
+    role, user = support.role("deploy", "/ci/"), f"arn:aws:iam::{ACCOUNT}:user/jenkins"
+    gone = [f"arn:aws:iam::{ACCOUNT}:role/deploy", f"arn:aws:sts::{ACCOUNT}:assumed-role/old-deploy/*", user]
+    kept = [role, f"arn:aws:sts::{ACCOUNT}:assumed-role/deploy/*", f"{role} via cloudformation.amazonaws.com"]
+    kept += [f"arn:aws:iam::{ACCOUNT}:role/any-*", "arn:aws:iam::999999999999:role/elsewhere"]
+    world.environment["IR_ALLOWED_PRINCIPALS"] = json.dumps([*kept, *gone[:2]])
+    add = {"task": "allowlist_add", "kind": "principal", "value": user, "reason": "deploys", "added_by": "Jane"}
+    world.invoke("workflow", add)
+    task = {"task": "check_allowlist_entries"}
+    if dies:
+        world.wire.kill_on(*dies, "before")
+        world.try_invoke("workflow", task)
+        assert world.wire.died_at is not None
+        world.wire.spare()
+
+    checked = [world.invoke("workflow", task)["missing"] for _ in range(2)]
+
+    assert checked == [sorted(gone), None]
+    subjects, messages = set(), set()
+    for alert in alerts(world):
+        subjects.add(alert["Subject"])
+        messages.add(alert["Message"])
+    assert subjects == {"MEDIUM: 3 entries of the allowlist without a principal in IAM"}
+    (message,) = messages
+    assert all(f"\n{value}\n" in message for value in gone)
+
+    support.user("jenkins")
+    world.advance(86_400)
+    assert world.invoke("workflow", task)["missing"] == sorted(gone[:2])
+    boto3.client("iam").delete_role(RoleName="deploy")
+    world.advance(86_400)
+    assert role in world.invoke("workflow", task)["missing"]
+    (alert,) = alerts(world)
+    assert alert["Subject"] == "MEDIUM: 3 entries of the allowlist without a principal in IAM"
+    assert gone[0] not in alert["Message"].splitlines()

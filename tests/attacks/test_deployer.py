@@ -17,7 +17,9 @@ CHANGES = ("kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:TagResource", "km
 
 
 def statements(role: Role, prefix: str = "acme", key: str | None = OWN) -> list[dict[str, Any]]:
-    return [one for document in policies(role, prefix, "us-east-1", key) for one in document["Statement"]]
+    return [
+        one for document in policies(role, prefix, "us-east-1", [key] if key else []) for one in document["Statement"]
+    ]
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -89,4 +91,4 @@ def test_given_the_policies_of_people_when_read_then_only_the_deployer_has_wildc
 @pytest.mark.parametrize("key", ["", "*", "alias/mine", f"{OWN}*", "arn:aws:kms:us-east-1:123456789012:key/*"])
 def test_given_a_key_with_a_wildcard_when_rendered_then_it_is_refused(key: str) -> None:
     with pytest.raises(CommandError, match="is not the ARN of a KMS key"):
-        policies("deployer", "acme", "us-east-1", key)
+        policies("deployer", "acme", "us-east-1", [key])

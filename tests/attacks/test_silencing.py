@@ -33,6 +33,10 @@ def disable_key(deployed: Deployed) -> None:
     boto3.client("kms").disable_key(KeyId=deployed.world.environment["IR_KEY_ARN"].rpartition("/")[2])
 
 
+def disable_workflow_key(deployed: Deployed) -> None:
+    boto3.client("kms").disable_key(KeyId=deployed.workflow_key.rpartition("/")[2])
+
+
 def cut_retention(_: Deployed) -> None:
     boto3.client("logs").put_retention_policy(logGroupName=names.log_group("workflow"), retentionInDays=1)
 
@@ -89,6 +93,7 @@ def decrypt_history(deployed: Deployed) -> None:
 
 ATTACKS: dict[str, tuple[Callable[[Deployed], None], str, str]] = {
     "kms:DisableKey": (disable_key, "encryption key", "its state is Disabled"),
+    "kms:DisableKey, workflow": (disable_workflow_key, "key of the workflow", "its state is Disabled"),
     "logs:PutRetentionPolicy": (cut_retention, "log groups", "kept for 1 days instead of 90"),
     "logs:DeleteRetentionPolicy": (forget_retention, "log groups", "kept for ever instead of 90"),
     "logs:DeleteLogGroup": (replace_log_group, "log groups", "not encrypted with the key of ir-router"),
@@ -169,7 +174,12 @@ def test_given_kms_disable_key_when_the_key_is_gone_then_the_report_and_the_esse
         ]
     )
 
-    assert topics["security-incident-alerts"]["kms_master_key_id"]
+    machine = enforcing.resources("aws_sfn_state_machine")["aws_sfn_state_machine.response"]
+    (encryption,) = machine["encryption_configuration"]
+    key = topics["security-incident-alerts"]["kms_master_key_id"]
+
+    assert key != encryption["kms_key_id"], "the history has a key of its own, so that containments start"
+    assert set(pattern["detail"]["resources"]["ARN"]) == {key, encryption["kms_key_id"]}
     assert not topics["security-incident-alarms"].get("kms_master_key_id")
     assert set(names.essential_alarms()) <= alarms
     assert pattern["detail"]["$or"][0]["eventName"][:3] == ["DisableKey", "ScheduleKeyDeletion", "PutKeyPolicy"]

@@ -31,7 +31,7 @@ KEY = "arn:aws:kms:us-east-1:000000000000:key/00000000-1111-2222-3333-4444444444
 
 def statements() -> list[Json]:
     """Return the permissions of the deployer before and after the key exists."""
-    documents = [*policies("deployer", PREFIX, REGION), *policies("deployer", PREFIX, REGION, KEY)]
+    documents = [*policies("deployer", PREFIX, REGION), *policies("deployer", PREFIX, REGION, [KEY])]
     return [one for document in documents for one in document["Statement"] if one["Effect"] == "Allow"]
 
 

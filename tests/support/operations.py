@@ -15,6 +15,7 @@ import boto3
 from moto.logs import models as logs
 from moto.sqs.models import sqs_backends
 
+from ir_router.ledger import keys, table
 from ir_router.ops import names, resources
 from ir_router.settings import settings
 from tests.support.world import ACCOUNT, REGION, World
@@ -43,9 +44,11 @@ class Resources:
         """Create the resources."""
         self.world = world
         world.environment["IR_KEY_ARN"] = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
-        sns = boto3.client("sns")
-        self.alarm_topic = sns.create_topic(Name="security-incident-alarms")["TopicArn"]
-        sns.subscribe(TopicArn=self.alarm_topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:{ACCOUNT}:alerts-seen")
+        self.workflow_key: str = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
+        world.become("operations")
+        keys_row = {"arn": world.environment["IR_KEY_ARN"], "workflow_arn": self.workflow_key}
+        table.put(keys.configuration("kms_key"), keys_row)
+        self.alarm_topic = world.environment["IR_ALARM_TOPIC_ARN"]
         self._functions()
         self._workflow()
         self._rules()
@@ -65,6 +68,7 @@ class Resources:
         for name, task in (
             ("workflow", "open_missing_cases"),
             ("workflow", "witness_audit"),
+            ("workflow", "check_allowlist_entries"),
             ("operations", "start_oversized"),
             ("operations", "watch"),
         ):
@@ -161,12 +165,11 @@ class Resources:
 
     def _workflow(self) -> None:
         definition = {"StartAt": "Any", "States": {"Any": {"Type": "Pass", "End": True}}}
-        key = self.world.environment["IR_KEY_ARN"]
         boto3.client("stepfunctions").create_state_machine(
             name="security-incident",
             definition=json.dumps(definition),
             roleArn=ROLE,
-            encryptionConfiguration={"type": "CUSTOMER_MANAGED_KMS_KEY", "kmsKeyId": key},
+            encryptionConfiguration={"type": "CUSTOMER_MANAGED_KMS_KEY", "kmsKeyId": self.workflow_key},
         )
 
     def _rules(self) -> None:

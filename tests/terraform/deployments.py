@@ -13,6 +13,8 @@ from ir_operator.project import PROJECT_ROOT
 from tests.terraform.root import ACCOUNT, digest_of, kept, terraform_root
 
 BROUGHT_KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/00000000-1111-2222-3333-444444444444"
+CODE_SIGNING = f"arn:aws:lambda:us-east-1:{ACCOUNT}:code-signing-config:csc-0123456789abcdef0"
+BROUGHT_WORKFLOW_KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/99999999-1111-2222-3333-444444444444"
 
 # Built from parts, so that no scanner reports them as real secrets.
 SECRETS = {
@@ -34,10 +36,12 @@ ENFORCING: Mapping[str, Any] = {
         f"arn:aws:iam::{ACCOUNT}:role/emergency-*",
     ],
     "kms_key_arn": BROUGHT_KEY,
+    "workflow_kms_key_arn": BROUGHT_WORKFLOW_KEY,
+    "code_signing_config_arn": CODE_SIGNING,
     "manage_api_gateway_account": True,
     "xray_tracing": True,
 }
-"""A deployment that contains, with secrets. It uses an existing KMS key, so that the plan shows the policies for it."""
+"""A deployment that contains, with secrets. It uses existing KMS keys, so that the plan shows the policies for them."""
 
 
 @cache

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ir_operator.project import PROJECT_ROOT
-from tests.terraform.deployments import BROUGHT_KEY
+from tests.terraform.deployments import BROUGHT_KEY, BROUGHT_WORKFLOW_KEY
 from tests.terraform.root import ACCOUNT
 
 PREFIX = "a-prefix-of-28-letters-xxxxx"
@@ -41,6 +41,7 @@ EXTREME: dict[str, Any] = {
     "region": REGION,
     "containment_mode": "enforce",
     "kms_key_arn": BROUGHT_KEY.replace("us-east-1", REGION),
+    "workflow_kms_key_arn": BROUGHT_WORKFLOW_KEY.replace("us-east-1", REGION),
     "web_acl_arn": f"arn:aws:wafv2:{REGION}:{ACCOUNT}:regional/webacl/{'w' * 128}/00000000-1111-2222-3333-444444444444",
     "manage_api_gateway_account": True,
     "xray_tracing": True,

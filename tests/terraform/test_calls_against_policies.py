@@ -71,6 +71,7 @@ SCENARIOS = (
     "given_a_request_that_is_deleted_when_it_waits_then_it_is_posted_again_and_decides",
     "given_swapped_labels_when_the_message_is_changed_then_it_is_restored_and_reported_and_nothing_decided",
     "given_an_execution_that_is_stopped_when_the_same_event_arrives_then_it_is_contained",
+    "given_the_disabled_key_when_a_grave_event_arrives_then_it_is_contained_at_once_and_decided_later",
 )
 
 # Permissions that AWS's own services use on behalf of a function, so that no call of the function shows them.

@@ -312,7 +312,7 @@ def test_given_addresses_of_others_when_a_file_is_to_be_fetched_then_they_are_re
 def test_given_a_failure_of_a_state_when_reported_then_error_and_message_are_told_without_a_trace(
     failure: object, told: tuple[str, str]
 ) -> None:
-    assert report_failure._error(failure) == told
+    assert report_failure.error_of(failure) == told
 
 
 def test_given_attempts_that_fail_when_all_are_made_then_the_others_are_made_and_the_first_is_raised() -> None:

@@ -20,6 +20,7 @@ SETTINGS: dict[str, tuple[str, str, Any, Any]] = {
     "files_queue_url": ("IR_FILES_QUEUE_URL", "q", "q", None),
     "approval_queue_url": ("IR_APPROVAL_QUEUE_URL", "q", "q", None),
     "alert_topic_arn": ("IR_ALERT_TOPIC_ARN", "a", "a", None),
+    "alarm_topic_arn": ("IR_ALARM_TOPIC_ARN", "t", "t", None),
     "key_arn": ("IR_KEY_ARN", "k", "k", None),
     "log_retention_days": ("IR_LOG_RETENTION_DAYS", "7", 7, 90),
     "digests": ("IR_DIGESTS", '{"b": "2", "a": "1"}', (("a", "1"), ("b", "2")), ()),

@@ -21,6 +21,7 @@ CRASHES = {
     "start_oversized": "tests/scenarios/test_operations_oversized.py",
     "watch": "tests/scenarios/test_operations_watch.py",
     "witness_audit": "tests/attacks/test_silencing.py",
+    "check_allowlist_entries": "tests/attacks/test_allowlist.py",
 }
 
 

@@ -18,7 +18,7 @@ from tests.support.detection_events import ACCOUNT, ACTOR, EVENTS, OWN_KEY, PROC
 @pytest.fixture(autouse=True)
 def own_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the deployment a KMS key, which the ledger names."""
-    monkeypatch.setattr(configuration, "kms_key_arn", lambda: OWN_KEY)
+    monkeypatch.setattr(configuration, "kms_key_arns", lambda: [OWN_KEY])
 
 
 def test_given_the_table_when_compared_then_every_detection_has_true_and_false_events() -> None:

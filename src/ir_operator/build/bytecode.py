@@ -10,6 +10,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path, PurePosixPath
 
+from ir_operator import environment
 from ir_operator.build.errors import BytecodeError
 
 
@@ -17,6 +18,7 @@ def compile_modules(folder: Path, interpreter: Path) -> None:
     """Compile every module below `folder` into its `__pycache__`. Raises BytecodeError."""
     answer = subprocess.run(
         [interpreter, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", folder, folder],
+        env=environment.for_build(),
         capture_output=True,
         text=True,
         check=False,

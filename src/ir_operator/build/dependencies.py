@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from ir_operator import environment
 from ir_operator.build.bytecode import compile_modules
 from ir_operator.build.errors import DependencyError
 from ir_operator.project import (
@@ -95,9 +96,8 @@ def installed(target: Target) -> Path:
 
 
 def _uv(*arguments: str, directory: Path) -> str:
-    answer = subprocess.run(
-        [_uv_program(), "--quiet", *arguments], cwd=directory, capture_output=True, text=True, check=False
-    )
+    command, given = [_uv_program(), "--quiet", *arguments], environment.for_build()
+    answer = subprocess.run(command, cwd=directory, env=given, capture_output=True, text=True, check=False)
     if answer.returncode:
         raise DependencyError(f"Nothing was built, because uv {arguments[0]} failed:\n{answer.stderr.strip()}")
     return answer.stdout

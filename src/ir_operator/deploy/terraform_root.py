@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ir_operator import environment
 from ir_operator.deploy.account import Variables
 from ir_operator.deploy.errors import OperationError
 from ir_operator.project import checkout
@@ -132,7 +133,7 @@ class TerraformRoot:
         return [str(terraform_program()), f"-chdir={self.folder}", *arguments]
 
     def _environment(self) -> dict[str, str]:
-        return os.environ | self._workspace()
+        return environment.for_terraform() | self._workspace()
 
     def _workspace(self) -> dict[str, str]:
         name = self.tfvars.name.removesuffix(".json").removesuffix(".tfvars")

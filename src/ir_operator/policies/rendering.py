@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any, Literal, get_args
 
@@ -27,30 +28,31 @@ _CHANGES_KEY = "KeyChange"
 Json = dict[str, Any]
 
 
-def policies(role: Role, prefix: str, region: str, key: str | None = None) -> list[Json]:
+def policies(role: Role, prefix: str, region: str, keys: Sequence[str] = ()) -> list[Json]:
     """Return the documents of a role's managed policies; attach all of them.
 
     Args:
         role: One of ROLES.
         prefix: The deployment's `name_prefix`.
         region: The deployment's home region.
-        key: ARN of the deployment's encryption key. Without it, the policies fit the first deployment, which may create
-            a key: they allow no change of an existing key.
+        keys: ARNs of the deployment's encryption keys. Without them, the policies fit the first deployment, which may
+            create keys: they allow no change of an existing key.
 
     Raises:
-        CommandError: The prefix is not one that Terraform accepts, or `key` is not the ARN of a key.
+        CommandError: The prefix is not one that Terraform accepts, or one of `keys` is not the ARN of a key.
     """
-    if key is not None and not _KEY.fullmatch(key):
-        raise CommandError(
-            f"{key!r} is not the ARN of a KMS key, such as arn:aws:kms:us-east-1:123456789012:key/1234abcd-..."
-        )
+    for key in keys:
+        if not _KEY.fullmatch(key):
+            raise CommandError(
+                f"{key!r} is not the ARN of a KMS key, such as arn:aws:kms:us-east-1:123456789012:key/1234abcd-..."
+            )
     if not _PREFIX.fullmatch(prefix):
         raise CommandError(
             f"{prefix!r} is not a valid name_prefix. Use 3 to 28 lower-case letters, digits or hyphens. Begin with a "
             "letter and end with a letter or digit."
         )
     parts: list[list[Json]] = [[]]
-    for statement in _statements(role, prefix, region, key):
+    for statement in _statements(role, prefix, region, keys):
         if parts[-1] and size(_document([*parts[-1], statement])) > MOST_CHARACTERS:
             parts.append([])
         parts[-1].append(statement)
@@ -66,7 +68,7 @@ def _document(statements: list[Json]) -> Json:
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-def _statements(role: Role, prefix: str, region: str, key: str | None) -> list[Json]:
+def _statements(role: Role, prefix: str, region: str, keys: Sequence[str]) -> list[Json]:
     templates = json.loads(resources.files(__package__).joinpath("templates.json").read_text("utf-8"))
     parameters = "SecurityIncidentResponse" + ("" if prefix == _DEFAULT_PREFIX else f"/{prefix}")
     # Outside us-east-1, rules there forward the events of global services, with resources of their own.
@@ -74,17 +76,19 @@ def _statements(role: Role, prefix: str, region: str, key: str | None) -> list[J
     fixed = "" if prefix == _DEFAULT_PREFIX else f"{prefix}-"
     values = {"{prefix}": prefix, "{parameters}": parameters, "{fixed}": fixed}
     # A permission that depends on a key's tags would reach other keys: who may tag a new key can tag any key.
-    left_out = _CHANGES_KEY if key is None else _CREATES_KEY
-    return [_rendered(statement, values, regions, key) for statement in templates[role] if statement["Sid"] != left_out]
+    left_out = _CREATES_KEY if keys else _CHANGES_KEY
+    return [
+        _rendered(statement, values, regions, keys) for statement in templates[role] if statement["Sid"] != left_out
+    ]
 
 
-def _rendered(statement: Json, values: dict[str, str], regions: list[str], key: str | None) -> Json:
+def _rendered(statement: Json, values: dict[str, str], regions: list[str], keys: Sequence[str]) -> Json:
     text = json.dumps(statement)
     for name, value in values.items():
         text = text.replace(name, value)
     found: Json = json.loads(text)
     arns = [found["Resource"]] if isinstance(found["Resource"], str) else found["Resource"]
-    placed = [place for arn in arns for place in ([key] if key and arn == _ANY_KEY else _in_regions(arn, regions))]
+    placed = [place for arn in arns for place in (keys if keys and arn == _ANY_KEY else _in_regions(arn, regions))]
     return {**found, "Resource": placed[0] if len(placed) == 1 else placed}
 
 

@@ -12,6 +12,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from ir_operator import environment
 from ir_operator.build.dependencies import Target, installed
 from ir_operator.build.package import normalised_name
 from ir_operator.project import Checkout
@@ -95,9 +96,8 @@ def _time_of_commit(clone: Checkout) -> datetime:
 
 
 def _commit(clone: Checkout, placeholder: str) -> str:
-    answer = subprocess.run(
-        ["git", "log", "-1", f"--format={placeholder}"], cwd=clone.root, capture_output=True, text=True, check=False
-    )
+    command, given = ["git", "log", "-1", f"--format={placeholder}"], environment.for_git()
+    answer = subprocess.run(command, cwd=clone.root, env=given, capture_output=True, text=True, check=False)
     if answer.returncode:
         raise ReleaseError(f"No release was made: git log failed: {answer.stderr.strip()}")
     return answer.stdout.strip()

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ir_operator import terminal
+from ir_operator import environment, terminal
 from ir_operator.build.dependencies import PLATFORMS, Target
 from ir_operator.build.package import build_package
 from ir_operator.project import LAMBDA_PYTHON, Checkout, checkout
@@ -66,9 +66,8 @@ def make_files(clone: Checkout, folder: Path) -> None:
 
 
 def _require_clean_tree(clone: Checkout) -> None:
-    answer = subprocess.run(
-        ["git", "status", "--porcelain"], cwd=clone.root, capture_output=True, text=True, check=False
-    )
+    command, given = ["git", "status", "--porcelain"], environment.for_git()
+    answer = subprocess.run(command, cwd=clone.root, env=given, capture_output=True, text=True, check=False)
     if answer.returncode:
         raise ReleaseError(f"No release was made: git status failed: {answer.stderr.strip()}")
     if answer.stdout:
@@ -92,6 +91,7 @@ def _build_wheel(clone: Checkout, folder: Path) -> None:
     answer = subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)],
         cwd=clone.root,
+        env=environment.for_build(),
         capture_output=True,
         text=True,
         check=False,

@@ -26,7 +26,15 @@ def protected_entries() -> dict[str, list[str]]:
     return entries
 
 
-def kms_key_arn() -> str:
-    """Return the ARN of the KMS key of the deployment, or "" without a ledger or in one of an earlier version."""
+def workflow_key_arn() -> str:
+    """Return the ARN of the KMS key of the workflow. Raises NotConfiguredError if it is missing."""
+    row = table.get(keys.configuration("kms_key")) or {}
+    if "workflow_arn" not in row:
+        raise NotConfiguredError("The ledger lacks the key of the workflow. Run make deploy: Terraform writes it.")
+    return str(row["workflow_arn"])
+
+
+def kms_key_arns() -> list[str]:
+    """Return the ARNs of the deployment's KMS keys; none without a ledger or in one of an earlier version."""
     row = table.get(keys.configuration("kms_key")) if settings().table_name else None
-    return str(row["arn"]) if row else ""
+    return [str(row[name]) for name in ("arn", "workflow_arn") if name in row] if row else []

@@ -53,6 +53,7 @@ class Lock:
         sealed_keys: The recorded keys at approval. Only a release restores them.
         case_id: The incident's case.
         opened_at, contained_at: Seconds since the epoch.
+        found_at: The time of `recorded`, if the principal was contained without the ledger.
         joined_by: Execution ARN of the event with which the principal joined the incident of its actor.
         joined_owners: E-mail addresses of users who may not decide because of an event that joined.
         joined_creators: Creators of keys in events that joined (`ledger/creators.py`).
@@ -110,6 +111,7 @@ _INCIDENT = (
     "sealed_keys",
     "case_id",
     "opened_at",
+    "found_at",
     "contained_at",
     "joined_by",
     "joined_owners",

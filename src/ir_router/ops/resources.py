@@ -6,12 +6,12 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ir_router import aws
-from ir_router.ledger import keys
+from ir_router.ledger import configuration, keys
 from ir_router.ops import names, regions
 from ir_router.ops.checks import APPLY, Check, count, failed, ok, run_checks, warning
 from ir_router.settings import settings
@@ -20,6 +20,14 @@ from ir_router.workflow import deny_policy
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
+_KEYS: Sequence[tuple[str, Callable[[], str], str]] = (
+    (
+        "encryption key",
+        lambda: settings().require("key_arn"),
+        "no decision or synchronisation works, and containments go on without the ledger",
+    ),
+    ("key of the workflow", configuration.workflow_key_arn, "the workflow does not start and nothing is contained"),
+)
 _CHANGED = f"{APPLY} Find out who changed it: the call is in CloudTrail."
 _REPLAY = "Fix the cause (see the function's log group), then run make replay."
 
@@ -39,19 +47,20 @@ def checks() -> Iterator[Check]:
 
 def always_there() -> Iterator[Check]:
     """Yield the lines that do not depend on pending work: key, functions, workflow and deny policy."""
-    yield from run_checks("encryption key", _key)
+    for label, arn, effect in _KEYS:
+        yield from run_checks(label, partial(_key, label, arn, effect))
     yield from run_checks("functions", _functions)
     yield from run_checks("workflow", _workflow)
     yield from run_checks("deny policy", _deny_policy)
 
 
-def _key() -> Iterator[Check]:
-    """Check the key without which no alert, containment or synchronisation works."""
-    label, key = "encryption key", settings().require("key_arn")
+def _key(label: str, arn: Callable[[], str], effect: str) -> Iterator[Check]:
+    """Check an encryption key of the deployment. `effect` names the loss if it is disabled."""
+    key = arn()
     state = regions.client("kms", settings().region).describe_key(KeyId=key)["KeyMetadata"].get("KeyState", "unknown")
     if state != "Enabled":
         fix = f"Run `aws kms cancel-key-deletion` if deletion is pending, then `aws kms enable-key --key-id {key}`."
-        yield failed(label, f"its state is {state}, so no alert, containment or synchronisation works", fix)
+        yield failed(label, f"its state is {state}, so {effect}", fix)
         return
     yield ok(label, "enabled")
 
@@ -201,7 +210,7 @@ def _workflow() -> Iterator[Check]:
     if digest != dict(settings().digests).get("definition", digest):
         yield failed("workflow", "the definition of the state machine was changed since the last deployment", _CHANGED)
         return
-    if found.get("encryptionConfiguration", {}).get("kmsKeyId") != settings().require("key_arn"):
+    if found.get("encryptionConfiguration", {}).get("kmsKeyId") != configuration.workflow_key_arn():
         yield failed("workflow", "its execution history is not encrypted with the key of ir-router", _CHANGED)
         return
     yield ok("workflow", f"{arn.rpartition(':')[2]} is active; containment mode {settings().containment_mode}")

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from ir_router.errors import RefusedError
-from ir_router.ledger import audit, groups
+from ir_router.ledger import audit, groups, unavailable
 from ir_router.observability import logger
-from ir_router.workflow import attempts, detections, notices, wording, wording_alerts
+from ir_router.workflow import attempts, detections, notices, report_failure, wording, wording_alerts, wording_ledger
 from ir_router.workflow.incident import Incident
 
 GROUP_SECONDS = groups.SECONDS
@@ -29,8 +29,27 @@ class AlertAnswer(TypedDict):
 
 
 def run_task(task: Mapping[str, Any], context: Any) -> AlertAnswer:
-    """Send the alert, or count the event in its open group or on the incident of its contained caller."""
+    """Send the alert, or count the event in its open group or on the incident of its contained caller.
+
+    Raises LedgerUnavailableError if the ledger cannot be read or written.
+    """
+    with unavailable.reported():
+        return _alert(task["incident"], context)
+
+
+def without_ledger(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
+    """State "Alert Only Without Ledger": publish the event at once, to the topic that needs no encryption key."""
     incident: Incident = task["incident"]
+    notices.alert_without_key(
+        f"{incident['execution']['name']}/ledger",
+        incident["severity"],
+        f"Ledger unavailable - {wording.alert_subject(incident)}",
+        wording_ledger.alerted(incident, report_failure.error_of(task["failure"])[1]),
+    )
+    return {"done": True, "step": "Alert Only Without Ledger"}
+
+
+def _alert(incident: Incident, context: Any) -> AlertAnswer:
     execution = incident["execution"]["id"]
     if attempts.handle(incident, context):
         return {"alerted": False, "group_opened": False}

@@ -170,7 +170,12 @@ def delete(principal: Principal, key: str) -> Change:
 
 def retry_until(lock: Lock) -> float:
     """Return until when the invocation that holds this lock may retry rejected changes, in seconds since the epoch."""
-    return float(lock.row["lock_until"]) - settings().settle_seconds - _RESERVE_SECONDS
+    return time_for_retries(float(lock.row["lock_until"]))
+
+
+def time_for_retries(lock_until: float) -> float:
+    """Return `retry_until` for a lock that would last until `lock_until`."""
+    return lock_until - settings().settle_seconds - _RESERVE_SECONDS
 
 
 def make(

@@ -36,7 +36,7 @@ def run_task(task: Mapping[str, Any], context: Any) -> Incident:
         return {**incident, "allowlist": {"allowlisted": False, "lookup_failed": False}}
     refused: list[str] = []
     try:
-        known = list(_entries())
+        known = list(known_entries())
         found = entry_for(incident, _usable(known, refused), clock.now())
     except (BotoCoreError, ClientError) as error:
         logger.error(
@@ -126,7 +126,8 @@ def _usable(entries: Iterable[Entry], refused: list[str]) -> Iterator[Entry]:
             refused.append(why)
 
 
-def _entries() -> Iterator[Entry]:
+def known_entries() -> Iterator[Entry]:
+    """Yield the entries of the deployment, then those of the ledger."""
     yield from deployed_entries()
     for row in stored.entries():
         yield Entry(row["kind"], row["value"], row["reason"], row.get("expires_at"))

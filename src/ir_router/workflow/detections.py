@@ -9,7 +9,10 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Literal, cast, get_args
 
-from ir_router.ledger import configuration
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ir_router.ledger import configuration, unavailable
+from ir_router.observability import logger
 from ir_router.settings import settings
 from ir_router.workflow import patterns, refinements
 from ir_router.workflow.incident import Severity, Whom
@@ -61,7 +64,14 @@ def table() -> tuple[Detection, ...]:
     Raises ValueError if an entry is invalid. Terraform refuses such a file when it plans.
     """
     given = settings()
-    found = _table(given.name_prefix, given.detections_disabled, given.severity_overrides, given.extra_detections)
+    chosen = (given.name_prefix, given.detections_disabled, given.severity_overrides)
+    try:
+        found = _table(*chosen, given.extra_detections)
+    except (BotoCoreError, ClientError) as error:
+        if not unavailable.is_unavailable(error):
+            raise
+        logger.error("detections.not_read: only the built-in ones are used", extra={"error": type(error).__name__})
+        found = _table(*chosen, None)
     return (*found, *_added) if _added else found
 
 

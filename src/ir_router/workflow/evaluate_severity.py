@@ -22,7 +22,7 @@ def run_task(task: Mapping[str, Any], context: Any) -> Incident:
     found = detections.matching(task["event"])
     assessment = severity.assess(found, incident["subject"], incident.get("quiet"))
     target = None
-    if assessment.action != "contain":
+    if assessment.action != "contain" and "unclaimed" not in incident:  # without the ledger, no containment is known
         target = tampering.contained_target(incident, task["event"], found, context)
     if target is not None:
         assessment = severity.of_tampering(assessment)

@@ -17,7 +17,7 @@ from ir_router.ledger.table import ConditionFailedError, Row
 from ir_router.observability import logger
 from ir_router.settings import settings
 from ir_router.workflow import notices, wording
-from ir_router.workflow.incident import Facts, Incident, Severity
+from ir_router.workflow.incident import Facts, Incident, Severity, Unclaimed
 
 _KEPT_DAYS = 14
 _IDENTITY = ("event_name", "account", "subject", "access_key_id")
@@ -97,6 +97,16 @@ def claim(name: str, content: Content, execution_id: str, instead_of: str) -> Cl
     other = _take(f"{name}#{content.identity}{content.caller}", content, execution_id, instead_of)
     conflict = str(first["execution"]) if first["identity"] != content.identity or not content.finding else None
     return Claim(other, conflict)
+
+
+def unclaimed(name: str, content: Content) -> Unclaimed:
+    """Return a claim that the ledger could not store."""
+    return {"name": name, "content": asdict(content)}
+
+
+def claim_later(missing: Unclaimed, execution_id: str) -> None:
+    """Claim an event whose claim the ledger could not store. If another execution handles it, both go on."""
+    claim(missing["name"], Content(**missing["content"]), execution_id, execution_id)
 
 
 def report_conflict(incident: Incident, name: str, other: str) -> None:

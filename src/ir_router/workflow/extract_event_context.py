@@ -10,6 +10,9 @@ from typing import Any, cast
 from botocore.exceptions import ClientError
 
 from ir_router import aws
+from ir_router.ledger import unavailable
+from ir_router.ledger.unavailable import LedgerUnavailableError
+from ir_router.observability import logger
 from ir_router.workflow import (
     continuing,
     creators,
@@ -21,11 +24,15 @@ from ir_router.workflow import (
     severity,
     third_parties,
 )
-from ir_router.workflow.incident import INSTEAD_OF, Execution, Incident
+from ir_router.workflow.event_claims import Claim, Content
+from ir_router.workflow.incident import INSTEAD_OF, Execution, Incident, Severity, Unclaimed
 
 # A field in the input of an execution that handles one of several entities of an event: keys of an AWS Health event,
 # actors of an attack sequence. The name is older than the actors.
 _ENTITY_FIELD = "ir_router_access_key_id"
+# Events that do not wait for the ledger, after this number of retries.
+_GO_ON: frozenset[Severity] = frozenset({"HIGH", "CRITICAL"})
+_RETRIES = 3
 
 
 def run_task(task: Mapping[str, Any], context: Any) -> Incident:
@@ -34,6 +41,7 @@ def run_task(task: Mapping[str, Any], context: Any) -> Incident:
     Raises:
         InvalidInputError: The event cannot be read.
         EventNotBelievedError: The detail names another account than the one that the event comes from.
+        LedgerUnavailableError: The ledger is unavailable, and the event is not grave or was not retried yet.
     """
     event, execution = task["event"], task["execution"]
     if creators.is_start(event):
@@ -47,18 +55,39 @@ def run_task(task: Mapping[str, Any], context: Any) -> Incident:
     band = severity.band(found, facts.get("quiet"))
     name = event_claims.name_of(event, facts["event_id"], band, origin.member_of(facts, account))
     content = event_claims.content_of(facts, contains=contains)
-    claim = event_claims.claim(name, content, execution["id"], event.get(INSTEAD_OF, execution["id"]))
+    claim, missing = _claim(name, content, event, task, goes_on=band in _GO_ON)
     duplicate = claim.handled is not None
     if chosen is None:
         # Also for a duplicate: an update of a known event may name further entities.
         _start_for_further_entities(event, execution)
     incident = cast("Incident", {**facts, "execution": execution, "duplicate": duplicate, "band": band})
-    third_parties.note_disabled(incident, event, found)
+    if missing is not None:
+        return {**incident, "unclaimed": missing}
+    with unavailable.reported():
+        third_parties.note_disabled(incident, event, found)
     if claim.conflict is not None:
         event_claims.report_conflict(incident, name, claim.conflict)
     if claim.handled is not None:
         continuing.report(incident, event, name, claim.handled)
     return incident
+
+
+def _claim(
+    name: str, content: Content, event: Mapping[str, Any], task: Mapping[str, Any], *, goes_on: bool
+) -> tuple[Claim, Unclaimed | None]:
+    """Claim the event. If the ledger stays unavailable, a grave event goes on without a claim, which is returned too.
+
+    Raises LedgerUnavailableError for all other events. The state machine retries for ten days.
+    """
+    execution: Execution = task["execution"]
+    try:
+        with unavailable.reported():
+            return event_claims.claim(name, content, execution["id"], event.get(INSTEAD_OF, execution["id"])), None
+    except LedgerUnavailableError:
+        if not goes_on or int(task.get("retries", 0)) < _RETRIES:
+            raise
+        logger.error("event.not_claimed: the ledger is unavailable", extra={"event": name})
+        return Claim(None), event_claims.unclaimed(name, content)
 
 
 def _requested(event: Mapping[str, Any], execution: Execution) -> Incident:

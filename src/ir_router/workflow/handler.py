@@ -17,8 +17,13 @@ TASKS: Mapping[str, tuple[str, str]] = {
     "evaluate_severity": ("evaluate_severity", "run_task"),
     "log_and_exit": ("log_and_exit", "run_task"),
     "alert_only": ("alert_only", "run_task"),
+    "alert_only_without_ledger": ("alert_only", "without_ledger"),
     "alert_count": ("alert_only", "count"),
     "immediate_containment": ("immediate_containment", "run_task"),
+    "read_without_ledger": ("without_ledger", "read"),
+    "contain_without_ledger": ("without_ledger", "contain"),
+    "alert_without_ledger": ("without_ledger", "alert"),
+    "contain_with_ledger": ("without_ledger", "record"),
     "open_case": ("open_case", "run_task"),
     "open_missing_cases": ("missing_cases", "open_all"),
     "limit_reached": ("limit_reached", "run_task"),
@@ -41,6 +46,7 @@ TASKS: Mapping[str, tuple[str, str]] = {
     "allowlist_remove": ("allowlist_tasks", "remove"),
     "list_approvals": ("operator_tasks", "list_approvals"),
     "verify_audit": ("operator_tasks", "verify_audit"),
+    "check_allowlist_entries": ("stale_allowlist", "run_task"),
     "witness_audit": ("witness_audit", "run_task"),
 }
 

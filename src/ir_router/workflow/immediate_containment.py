@@ -8,13 +8,13 @@ detached later.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
 from ir_router import clock, together
-from ir_router.ledger import contained_names, containments
+from ir_router.ledger import contained_names, containments, unavailable
 from ir_router.ledger.containments import Lock
 from ir_router.ledger.creators import Offer
 from ir_router.observability import logger, measure
@@ -26,6 +26,7 @@ from ir_router.workflow import (
     deny_policy,
     deployed_lists,
     enforcement,
+    event_claims,
     iam,
     identity,
     invocation,
@@ -42,7 +43,14 @@ from ir_router.workflow import (
 )
 from ir_router.workflow.actor_incidents import Leader
 from ir_router.workflow.changes import ChangeFailedError, State
-from ir_router.workflow.incident import ActionTaken, ContainmentResult, Incident, Principal, PrincipalResult
+from ir_router.workflow.incident import (
+    ActionTaken,
+    ContainmentResult,
+    EarlierState,
+    Incident,
+    Principal,
+    PrincipalResult,
+)
 from ir_router.workflow.outcomes import OUTCOMES, ContainmentOutcome
 
 # A changed permission of the workflow's role applies everywhere within a minute: IAM is eventually consistent.
@@ -54,10 +62,15 @@ _UNDOES = "deny_policy_detached"
 
 
 class Permission(NamedTuple):
-    """Whether an analyst permitted the containment, and the keys that ir-router disabled before."""
+    """The events before this containment.
+
+    `given`: an analyst permitted it. `disabled`: the keys that ir-router disabled before. `earlier`: the states of
+    principals that were contained without the ledger, by `name_of`.
+    """
 
     given: bool
     disabled: frozenset[str]
+    earlier: Mapping[str, EarlierState]
 
 
 def run_task(task: Mapping[str, Any], context: Any) -> ContainmentResult:
@@ -66,12 +79,24 @@ def run_task(task: Mapping[str, Any], context: Any) -> ContainmentResult:
     Raises:
         ContainmentBusyError: Another invocation holds the principal's lock, or is carrying out a decision.
         ChangeFailedError: A change failed or could not be verified.
+        LedgerUnavailableError: The ledger cannot be read or written.
     """
+    with unavailable.reported():
+        return _contain_all(task, context)
+
+
+def _contain_all(task: Mapping[str, Any], context: Any) -> ContainmentResult:
     incident: Incident = task["incident"]
+    if "unclaimed" in incident:
+        event_claims.claim_later(incident["unclaimed"], incident["execution"]["id"])
     given = (task.get("permission") or {}).get("decision") == "approve"
     before: list[PrincipalResult] = (task.get("before") or {}).get("principals", [])
     joined = not_contained.joined(incident["execution"]["id"], before) if given else []
-    permission = Permission(given, frozenset(key for part in [*before, *joined] for key in changes.disabled(part)))
+    permission = Permission(
+        given,
+        frozenset(key for part in [*before, *joined] for key in changes.disabled(part)),
+        task.get("earlier") or {},
+    )
     results: list[PrincipalResult] = []
     failed: list[ActionTaken] = []
     work = [partial(_contain, incident, target, permission, context) for target in identity.targets(incident, context)]
@@ -84,16 +109,8 @@ def run_task(task: Mapping[str, Any], context: Any) -> ContainmentResult:
     if failed:
         measure("ContainmentFailed")
         raise changes.failed([*failed, *(action for result in results for action in result["actions"])])
-    outcome = outcomes.gravest(result["outcome"] for result in results)
-    contained = OUTCOMES[outcome].contained
-    answer: ContainmentResult = {
-        "outcome": outcome,
-        "principals": results,
-        "owners": [],
-        "contained_at": clock.utc_now().isoformat().replace("+00:00", "Z") if contained else None,
-        "seconds_from_event": _seconds_since(incident["event_time"]) if contained else None,
-        "seconds_from_arrival": _seconds_since(incident["execution"]["started_at"]) if contained else None,
-    }
+    answer = summary(incident, results, task.get("contained"))
+    outcome = answer["outcome"]
     if offered := _creators(incident, results, context):
         answer["creators"] = offered
     if OUTCOMES[outcome].approval:
@@ -103,6 +120,35 @@ def run_task(task: Mapping[str, Any], context: Any) -> ContainmentResult:
         _measure(answer)
     logger.info("containment.finished", extra={"outcome": outcome, "event_id": incident["event_id"]})
     return owners.kept_apart(answer, incident["execution"]["id"])
+
+
+def summary(
+    incident: Incident, results: list[PrincipalResult], contained_before: ContainmentResult | None = None
+) -> ContainmentResult:
+    """Return the result for all principals, with the time that their containment took.
+
+    Args:
+        incident: The incident.
+        results: The result for each principal.
+        contained_before: The result without the ledger, if that came first. Its times count.
+    """
+    outcome = outcomes.gravest(result["outcome"] for result in results)
+    contained = OUTCOMES[outcome].contained
+    if contained and contained_before is not None and contained_before["contained_at"] is not None:
+        return {**contained_before, "outcome": outcome, "principals": results}
+    return {
+        "outcome": outcome,
+        "principals": results,
+        "owners": [],
+        "contained_at": clock.utc_now().isoformat().replace("+00:00", "Z") if contained else None,
+        "seconds_from_event": _seconds_since(incident["event_time"]) if contained else None,
+        "seconds_from_arrival": _seconds_since(incident["execution"]["started_at"]) if contained else None,
+    }
+
+
+def name_of(principal: Principal) -> str:
+    """Return IAM's unique id of the principal, or its ARN if the id is unknown."""
+    return principal.get("id") or principal["arn"]
 
 
 def _creators(incident: Incident, results: list[PrincipalResult], context: Any) -> dict[str, Offer]:
@@ -118,7 +164,7 @@ def _contain_joined(incident: Incident, part: PrincipalResult, permission: Permi
     row = containments.get(part["principal"]["arn"]) or {}
     complete = row.get("phase") == containments.OPEN and not row.get("deny_refused") and not row.get("keys_unknown")
     if row.get("incident") == incident["execution"]["id"] and complete:
-        result = _result(row["principal"], "contained", "")
+        result = result_of(row["principal"], "contained", "")
         made = [(changes.DENY, ""), *((changes.DISABLED, key) for key in row.get("disabled_keys", ()))]
         arn = row["principal"]["arn"]
         result["actions"] = [{"what": what, "target": key, "verified": True, "principal": arn} for what, key in made]
@@ -135,37 +181,54 @@ def _is_short_of_time(context: Any) -> bool:
 
 def _contain(incident: Incident, target: identity.Target, permission: Permission, context: Any) -> PrincipalResult:
     account = invocation.own_account(context)[1]
-    principal, key = target.principal, target.named_key
+    found, spared = examine(incident, target, account, lambda: deployed_lists.current().protected_principals)
+    if spared is not None:
+        return spared
+    with contained_names.locked(found["arn"], found.get("id"), invocation.lock_until(context)) as lock:
+        return _under_lock(lock, incident, {**found, "arn": lock.principal}, target.named_key, permission, context)
+
+
+def examine(
+    incident: Incident, target: identity.Target, account: str, protected: Callable[[], Sequence[str]]
+) -> tuple[Principal, PrincipalResult | None]:
+    """Return the target as IAM shows it, and the result if ir-router does not contain it.
+
+    Args:
+        incident: The incident.
+        target: The principal that the event concerns.
+        account: The account of this deployment.
+        protected: Returns the ARNs of the protected principals.
+    """
+    principal = target.principal
     # The variable protected_principals is checked below, against the name in IAM and not the name in the event.
     refused = protection.refusal(principal, account, (), event_account=incident["account"])
     if refused:
-        return _result(principal, "refused", refused)
+        return principal, result_of(principal, "refused", refused)
     found = identity.resolve(target)
     if found is None:
-        return _not_found(principal)
-    refused = protection.refusal(found, account, deployed_lists.current().protected_principals)
+        return principal, _not_found(principal)
+    refused = protection.refusal(found, account, protected())
     if refused:
-        return _result(found, "refused", refused)
+        return found, result_of(found, "refused", refused)
     mode = settings().containment_mode
     if mode == "off":
-        return _result(found, "off", "ir-router changed nothing, because containment_mode is off.")
+        return found, result_of(found, "off", "ir-router changed nothing, because containment_mode is off.")
     if mode != "enforce":
-        return _dry_run(incident, found, key)
-    with contained_names.locked(found["arn"], found.get("id"), invocation.lock_until(context)) as lock:
-        return _under_lock(lock, incident, {**found, "arn": lock.principal}, key, permission, context)
+        return found, _dry_run(incident, found, target.named_key)
+    return found, None
 
 
 def _not_found(principal: Principal) -> PrincipalResult:
     """Return the result for a name that no longer exists in IAM, or that belongs to another user now."""
     who = wording.name_of(principal)
     if "id" not in principal:
-        return _result(principal, "gone", f"IAM no longer has the {who}.")
+        return result_of(principal, "gone", f"IAM no longer has the {who}.")
     why = (
         f"IAM no longer has the {who} (id {principal['id']}): the user was deleted or renamed. Search IAM for "
         f"the id (aws iam list-users --query \"Users[?UserId=='{principal['id']}']\"). If the user exists, contain "
         "it by hand."
     )
-    return _result(principal, "refused", why)
+    return result_of(principal, "refused", why)
 
 
 def _under_lock(
@@ -176,13 +239,14 @@ def _under_lock(
     joins = joining.joins(row, execution, principal)
     leader = Leader(str(row["incident"]), first=False) if joins else actor_incidents.leader(incident, principal)
     incident_of = leader.execution
-    only_key, limited = _only_key(incident, key, row), False
+    only_key, limited = only_key_of(incident, key, row), False
+    earlier = permission.earlier.get(name_of(principal))
     is_new = ("incident" not in row or scopes.is_key_only(row)) and not only_key
-    if is_new and not permission.given and (why := roles.why_ask(incident, principal)):
-        return _result(principal, "ask_first", why)
+    if is_new and not permission.given and earlier is None and (why := roles.why_ask(incident, principal)):
+        return result_of(principal, "ask_first", why)
     if is_new and not permission.given:
         limit = settings().max_containments_per_hour
-        limited = not containments.admit(principal["arn"], limit)
+        limited = not containments.admit(principal["arn"], limit) and earlier is None
         if limited and (leader.first or key is None or not creators.creates_key_of_another(incident)):
             return new_keys.beyond_limit(lock, incident, principal, key, limit)
         only_key = limited
@@ -190,12 +254,15 @@ def _under_lock(
         reapplication.reapply(lock, key)
     (found, unlisted), altered = together.both(partial(changes.read_as_permitted, principal), deny_policy.is_altered)
     state = _active_before(found, permission.disabled)
+    if earlier is not None:
+        state = State({**state.keys, **earlier["keys"]}, earlier["denied"], earlier["policies"])
     if row.get("incident") == incident_of and not joins:
         state = _as_found(state, row)
-    wanted = _changes(principal, key, state, only_key=only_key)
+    wanted = changes_for(principal, key, state, only_key=only_key)
     disabling = [change.target for change in wanted if state.keys.get(change.target) == iam.ACTIVE]
     since = _suspicious_since(incident)
-    _record_found_state(lock, incident_of, principal, key, state, disabling, since, joins=joins, only_key=only_key)
+    at = earlier["at"] if earlier is not None else None
+    _record_found_state(lock, incident_of, principal, key, state, disabling, since, at, joins=joins, only_key=only_key)
     new_keys.hand_over(lock, permission.disabled)
     why = ""
     try:
@@ -213,7 +280,7 @@ def _under_lock(
     lacking = {"deny_refused": bool(why and unlisted is None) or None, "keys_unknown": unlisted is not None or None}
     if not joins and not added:
         lock.save(contained_at=clock.now(), phase=containments.OPEN, **lacking)
-    result = _result(principal, "contained" if incident_of == execution else "joined", why)
+    result = result_of(principal, "contained" if incident_of == execution else "joined", why)
     result["actions"] = [*actions, *(_not_disabled(key, state) if unlisted is None else ())]
     if unlisted is not None:
         result["keys_unknown"] = True
@@ -272,6 +339,7 @@ def _record_found_state(
     state: State,
     disabling: list[str],
     since: float,
+    at: float | None,
     *,
     joins: bool,
     only_key: bool,
@@ -280,12 +348,17 @@ def _record_found_state(
 
     The first stored state is kept: a later event adds only new keys. When an event joins, keys that no longer exist
     are dropped, so that an attacker who creates and deletes keys for hours cannot grow the row without limit.
+
+    `at` is the time of the state if the principal was contained without the ledger. The earliest such state counts.
     """
     row = lock.row
+    is_earlier = joins and at is not None and at < float(row.get("found_at") or row["opened_at"])
     recorded = row.get("recorded") or {"deny_attached": state.denied, "keys": {}, "policies": list(state.policies)}
     if scopes.is_key_only(row) and not only_key:  # the rest of the principal is contained only now
         recorded = {**recorded, "deny_attached": state.denied, "policies": list(state.policies)}
-    keys = {**state.keys, **recorded["keys"]}
+    if is_earlier:
+        recorded = {**recorded, "deny_attached": state.denied, "policies": list(state.policies)}
+    keys = {**recorded["keys"], **state.keys} if is_earlier else {**state.keys, **recorded["keys"]}
     named = list(dict.fromkeys([*row.get("named_keys", []), *([key] if key else [])]))
     if joins:
         keys = {name: status for name, status in keys.items() if name in state.keys}
@@ -302,6 +375,7 @@ def _record_found_state(
             # Until all changes are made. If they never are, the next event sends the approval request.
             "phase": containments.FAILED,
             "opened_at": clock.now(),
+            "found_at": at,
             "principal": dict(principal),
             "case_id": None,
             "joined_by": None,
@@ -318,6 +392,7 @@ def _record_found_state(
         }
     else:
         values["suspicious_since"] = min(since, float(row.get("suspicious_since", since)))
+        values |= {"found_at": at} if is_earlier else {}
     lock.save(**values)
 
 
@@ -327,13 +402,14 @@ def _suspicious_since(incident: Incident) -> float:
     return min(datetime.fromisoformat(moment).timestamp(), clock.now()) if moment else clock.now()
 
 
-def _only_key(incident: Incident, key: str | None, row: Mapping[str, Any]) -> bool:
-    """Whether only the key of the event is disabled. A principal that is contained completely stays so."""
+def only_key_of(incident: Incident, key: str | None, row: Mapping[str, Any]) -> bool:
+    """Return whether only the key of the event is disabled. A principal that is contained completely stays so."""
     wanted = settings().containment_scope == "key" and creators.creates_key_of_another(incident) and key is not None
     return wanted and ("incident" not in row or row.get("scope") == "key")
 
 
-def _changes(principal: Principal, key: str | None, state: State, *, only_key: bool) -> list[changes.Change]:
+def changes_for(principal: Principal, key: str | None, state: State, *, only_key: bool) -> list[changes.Change]:
+    """Return the changes that contain a principal in this state."""
     wanted = [] if only_key else [changes.deny(principal)]
     # An expired key does not work, and a denial could not restore its status.
     if key and state.keys.get(key) in (iam.ACTIVE, iam.INACTIVE):
@@ -354,13 +430,13 @@ def _not_disabled(key: str | None, state: State) -> list[ActionTaken]:
 
 def _dry_run(incident: Incident, principal: Principal, key: str | None) -> PrincipalResult:
     state = changes.read(principal)
-    only_key = _only_key(incident, key, {})
-    wanted = _changes(principal, key, state, only_key=only_key)
+    only_key = only_key_of(incident, key, {})
+    wanted = changes_for(principal, key, state, only_key=only_key)
     planned = [change.what.format(target=change.target) for change in wanted]
     result = f"With containment_mode enforce, the result would be: {', '.join(planned)}."
     if not only_key and (why := roles.why_ask(incident, principal)):
         result = f"With containment_mode enforce, ir-router would request an approval first. {why} {result}"
-    return _result(principal, "dry_run", result)
+    return result_of(principal, "dry_run", result)
 
 
 def _owner_tags(incident: Incident, results: list[PrincipalResult], context: Any) -> dict[str, str]:
@@ -400,7 +476,8 @@ def _measure(answer: ContainmentResult) -> None:
         measure("ContainmentReactionSeconds", answer["seconds_from_arrival"], "Seconds")
 
 
-def _result(principal: Principal, outcome: ContainmentOutcome, why: str) -> PrincipalResult:
+def result_of(principal: Principal, outcome: ContainmentOutcome, why: str) -> PrincipalResult:
+    """Return a result without changes."""
     return {
         "principal": principal,
         "outcome": outcome,

@@ -112,10 +112,27 @@ class CreatorRequest(TypedDict):
     case_id: str | None
 
 
+class Unclaimed(TypedDict):
+    """A claim of an event that the ledger could not store (`workflow/event_claims.py`)."""
+
+    name: str
+    content: dict[str, Any]
+
+
+class EarlierState(TypedDict):
+    """A principal before it was contained without the ledger. `at`: time of the state, in seconds since the epoch."""
+
+    at: float
+    keys: dict[str, str]
+    denied: bool
+    policies: list[str]
+
+
 class Incident(Facts):
     """The facts of an event and the results of the states. `band` is its detections' highest severity, or NONE.
 
     `requested`: an analyst requested this containment, so no detection and no allowlist entry decides about it.
+    `unclaimed`: the ledger was unavailable when the event arrived.
     """
 
     execution: Execution
@@ -127,6 +144,7 @@ class Incident(Facts):
     title: NotRequired[str]
     detections: NotRequired[list[str]]
     requested: NotRequired[CreatorRequest]
+    unclaimed: NotRequired[Unclaimed]
 
 
 class ActionTaken(TypedDict):

@@ -7,23 +7,28 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from ir_router import aws, bus
 from ir_router.cases import comments
 from ir_router.cases.limits import COMMENT_LIMIT
 from ir_router.errors import UncertainError
 from ir_router.ledger import approvals
 from ir_router.ledger.approvals import Answer
+from ir_router.observability import logger
 from ir_router.security_ir import gateway
 from ir_router.settings import settings
 from ir_router.workflow.incident import Severity
 
 SOURCE = "security-ir"
 _SUBJECT_LENGTH = 100
+# https://docs.aws.amazon.com/sns/latest/api/API_Publish.html. KMSThrottling is left out: a retry helps.
+_KEY_ERRORS = frozenset({"KMSAccessDenied", "KMSDisabled", "KMSInvalidState", "KMSNotFound", "KMSOptInRequired"})
 _COMMENTS = uuid.UUID("5b0e7c1c-93f5-4f0a-9d43-3a1f0f2f8f5e")
 
 
 def alert(alert_id: str, severity: Severity, subject: str, text: str) -> None:
-    """Publish an alert to the SNS topic, at least once.
+    """Publish an alert to the alert topic, at least once. If SNS cannot use the topic's key, use the alarm topic.
 
     Args:
         alert_id: A stable id at the end of the text, by which a reader recognises a repeated alert.
@@ -31,8 +36,23 @@ def alert(alert_id: str, severity: Severity, subject: str, text: str) -> None:
         subject: The subject of the e-mail, reduced to the characters that SNS accepts.
         text: The body.
     """
+    try:
+        _send(settings().require("alert_topic_arn"), alert_id, severity, subject, text)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _KEY_ERRORS:
+            raise
+        logger.error("alert.key_unavailable: the alarm topic gets the alert", extra={"alert_id": alert_id})
+        alert_without_key(alert_id, severity, subject, text)
+
+
+def alert_without_key(alert_id: str, severity: Severity, subject: str, text: str) -> None:
+    """Publish an alert as `alert` does, to the topic that needs no encryption key."""
+    _send(settings().require("alarm_topic_arn"), alert_id, severity, subject, text)
+
+
+def _send(topic: str, alert_id: str, severity: Severity, subject: str, text: str) -> None:
     aws.client("sns").publish(
-        TopicArn=settings().require("alert_topic_arn"),
+        TopicArn=topic,
         Subject=_subject(subject),
         Message=f"{text}\n\nAlert id: {alert_id}",
         MessageAttributes={

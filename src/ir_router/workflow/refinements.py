@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ir_router.ledger import configuration
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ir_router.ledger import configuration, unavailable
 from ir_router.workflow.details import parsed_document
 from ir_router.workflow.principals import items, mapping, string
 
@@ -36,10 +38,18 @@ def _list(value: object) -> list[object]:
 
 
 def concerns_own_key(event: Mapping[str, Any]) -> bool:
-    """Whether the request names the KMS key of this deployment, by its id or ARN."""
-    own = configuration.kms_key_arn()
+    """Return whether the request names a KMS key of this deployment, by its id or ARN.
+
+    If the ledger cannot be read, the reason may be this very call, so every key counts.
+    """
     named = string(mapping(mapping(event.get("detail")).get("requestParameters")).get("keyId"))
-    return bool(own and named) and named in (own, own.rpartition("/")[2])
+    try:
+        own = configuration.kms_key_arns()
+    except (BotoCoreError, ClientError) as error:
+        if not unavailable.is_unavailable(error):
+            raise
+        return bool(named)
+    return any(named in (arn, arn.rpartition("/")[2]) for arn in own if named)
 
 
 BY_NAME: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {

@@ -29,6 +29,11 @@ _REQUIRED_ACTION = {
     "Immediate Containment": (
         "Containment FAILED or is incomplete. Disable the principal's keys and attach the deny policy by hand now."
     ),
+    "Contain With Ledger": (
+        "The ledger was unavailable for ten days. The principal stays contained, but no analyst can decide about it, "
+        "and the task release does not know it. To restore it, enable the keys and detach the deny policy by hand. The "
+        "output of the state Read State Without Ledger shows which keys were active."
+    ),
     "Verify Containment": (
         "ir-router could not verify that the principal is still contained. Check in IAM that the deny policy is "
         "attached and that its keys are disabled. Do the missing steps by hand now."
@@ -66,7 +71,7 @@ def run_task(task: Mapping[str, Any], context: Any) -> Decision:
     step = str(task["step"])
     incident: Incident | None = task.get("incident")
     execution = incident["execution"]["id"] if incident else str(task.get("execution_id", "unknown"))
-    error, cause = _error(task.get("failure"))
+    error, cause = error_of(task.get("failure"))
     details = {"execution": execution, "step": step, "error": error, "cause": cause}
     principals = _principals(task, step, context)
     if incident:
@@ -95,7 +100,7 @@ def note_failed_branch(task: Mapping[str, Any], _context: Any) -> dict[str, Any]
     """States "Audit the Failed Alert" and "Alert the Failed Audit": report the failed branch through the other one."""
     incident: Incident = task["incident"]
     step = str(task["step"])
-    error, cause = _error(task.get("failure"))
+    error, cause = error_of(task.get("failure"))
     execution = incident["execution"]["id"]
     if step == "Send Alert":
         details = wording.record(incident) | {"step": step, "error": error, "cause": cause}
@@ -174,7 +179,7 @@ def _attempt_all(*attempts: Callable[[], object]) -> None:
         raise UncertainError("AWS", "reporting a failure", type(failed[0]).__name__) from failed[0]
 
 
-def _error(failure: object) -> tuple[str, str]:
+def error_of(failure: object) -> tuple[str, str]:
     """Return name and message of a Catch's error (`{"Error", "Cause"}`), without the stack trace that Lambda adds."""
     if not isinstance(failure, Mapping):
         return "Unknown", ""

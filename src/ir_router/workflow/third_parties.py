@@ -56,7 +56,7 @@ def held(row: Mapping[str, Any], state: State) -> dict[str, str]:
     recorded = row["recorded"]
     own = row.get("disabled_keys", recorded["keys"])
     policy = next((arn for arn in _added(recorded, state) if _RESTRICTS.search(arn)), "")
-    since = float(row.get("opened_at", 0)) - _MARGIN_SECONDS
+    since = float(row.get("found_at") or row.get("opened_at", 0)) - _MARGIN_SECONDS
     found: dict[str, str] = {}
     for key, status in sorted(recorded["keys"].items()):
         if status != iam.ACTIVE or state.keys.get(key) != iam.INACTIVE:

@@ -146,10 +146,11 @@ def containment_headline(containment: ContainmentResult) -> str:
     needed = OUTCOMES[containment["outcome"]].needed
     if _in_part(containment):
         needed = "You must act by hand now. Then approve or deny within 24 hours."
-    return f"{_outcome_of(containment)} {needed}".rstrip()
+    return f"{outcome_of(containment)} {needed}".rstrip()
 
 
-def _outcome_of(containment: ContainmentResult) -> str:
+def outcome_of(containment: ContainmentResult) -> str:
+    """Return the outcome of a containment as a sentence."""
     who = names_of(containment["principals"]) or "no principal"
     if _in_part(containment):
         return f"{who} only PARTLY contained."
@@ -205,7 +206,7 @@ def containment(
 
 def case_description(incident: Incident, result: ContainmentResult) -> str:
     """Return the description of the incident's case: facts that no later decision changes, without the title."""
-    return lines(_outcome_of(result), "", *_event_and_containment(incident, result), *ids(incident))
+    return lines(outcome_of(result), "", *_event_and_containment(incident, result), *ids(incident))
 
 
 def _event_and_containment(incident: Incident, result: ContainmentResult) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ir_router.workflow import wording, wording_alerts, wording_gaps, wording_many
+from ir_router.workflow import wording, wording_alerts, wording_gaps, wording_ledger, wording_many
 from ir_router.workflow.outcomes import OUTCOMES
 from tests.support.texts import facts
 from tests.support.texts.facts import BOB, CONTAINED, FAILED, INCIDENT, MALLORY, PARTLY, ROLE, ROOT, SESSION, UNKNOWN
@@ -77,6 +77,24 @@ def texts() -> dict[str, Any]:
         ),
         **_alerts(),
         **_gaps(),
+        **_without_ledger(),
+    }
+
+
+def _without_ledger() -> dict[str, Any]:
+    state: Any = {"at": 0.0, "keys": {"AKIA1": "Inactive", "AKIA2": "Active"}, "denied": False, "policies": []}
+    cause = "The ledger is unavailable: An error occurred (AccessDeniedException) when calling the PutItem operation"
+    return {
+        "a user contained without the ledger": wording_ledger.contained(
+            INCIDENT, [(MALLORY, state)], facts.result(CONTAINED), cause
+        ),
+        "an uncertain containment without the ledger": wording_ledger.contained(
+            INCIDENT, [(MALLORY, state | {"denied": True})], None, ""
+        ),
+        "a role that waits for the ledger": wording_ledger.contained(
+            INCIDENT, [], facts.result(facts.part(ROLE, "ask_first", "Services use it."), outcome="ask_first"), cause
+        ),
+        "root without the ledger": wording_ledger.alerted(facts.event(severity="CRITICAL", subject=ROOT), cause),
     }
 
 

@@ -62,6 +62,8 @@ def build(variables: dict[str, str]) -> None:
     sns = boto3.client("sns")
     variables["IR_ALERT_TOPIC_ARN"] = sns.create_topic(Name="security-incident-alerts")["TopicArn"]
     sns.subscribe(TopicArn=variables["IR_ALERT_TOPIC_ARN"], Protocol="sqs", Endpoint=arn("sqs", "alerts-seen"))
+    variables["IR_ALARM_TOPIC_ARN"] = sns.create_topic(Name="security-incident-alarms")["TopicArn"]
+    sns.subscribe(TopicArn=variables["IR_ALARM_TOPIC_ARN"], Protocol="sqs", Endpoint=arn("sqs", "alerts-seen"))
     boto3.client("events").create_event_bus(Name="bus")
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
     document = json.dumps(policy)

@@ -201,7 +201,7 @@ class StateMachine:
                     "Input": execution.input,
                 },
                 "StateMachine": {"Id": MACHINE_ARN},
-                "State": {"Name": name},
+                "State": {"Name": name, "RetryCount": 0},
             }
             kind = state["Type"]
             if kind == "Fail":
@@ -233,6 +233,7 @@ class StateMachine:
                 result = yield from self._once(state, data, context, execution)
             except StateFailedError as failure:
                 if self._retries(state, failure, used):
+                    context = {**context, "State": {**context["State"], "RetryCount": sum(used)}}
                     continue
                 for catcher in state.get("Catch", []):
                     if _names(catcher["ErrorEquals"], failure.error):
