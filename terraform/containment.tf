@@ -1,7 +1,10 @@
-# IAM permissions of the workflow, and the principals that it can never change.
+# The role with the IAM permissions, which only the workflow can assume, and the principals that it can never change.
 
 locals {
-  own_roles = concat(values(local.function_names), ["${var.name_prefix}-state-machine", "${var.name_prefix}-event-rules", "${var.name_prefix}-api-logs"])
+  own_roles = concat(
+    values(local.function_names),
+    [for role in ["api-logs", "containment", "event-rules", "state-machine"] : "${var.name_prefix}-${role}"],
+  )
 
   # ir-router never contains its own roles, even if an event names them.
   own_role_arns        = [for role in local.own_roles : "arn:${local.partition}:iam::${local.account}:role/${role}"]
@@ -39,6 +42,8 @@ locals {
     "iam:DetachUserPolicy",
     "iam:UpdateAccessKey",
   ]
+
+  containment_role_arn = "arn:${local.partition}:iam::${local.account}:role/${var.name_prefix}-containment"
 
   # 25 ARNs of 200 characters fit into a managed policy (6,144 characters), and 8 policies below the quota of a role (10).
   protected_parts = { for index, arns in chunklist(local.protected_arns, 25) : tostring(index + 1) => arns }
@@ -135,6 +140,29 @@ locals {
   )
 }
 
+# `-workflow` assumes this role with a session policy that leaves one principal to change (workflow/sessions.py).
+resource "aws_iam_role" "containment" {
+  name        = "${var.name_prefix}-containment"
+  description = "ir-router: reads and contains users and roles of this account, for ${local.function_names.workflow}"
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect = "Allow"
+      # A role as the principal would be stored by its unique id, which changes if the role is created again.
+      Principal = { AWS = "arn:${local.partition}:iam::${local.account}:root" }
+      Action    = "sts:AssumeRole"
+      Condition = { ArnEquals = { "aws:PrincipalArn" = "arn:${local.partition}:iam::${local.account}:role/${local.function_names.workflow}" } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "containment" {
+  name   = "containment"
+  role   = aws_iam_role.containment.name
+  policy = jsonencode({ Version = "2012-10-17", Statement = local.containment_statements })
+}
+
 data "aws_iam_users" "all" {
   count = length(var.protected_principals) > 0 ? 1 : 0
 }
@@ -171,7 +199,7 @@ resource "aws_iam_policy" "protected" {
 resource "aws_iam_role_policy_attachment" "protected" {
   for_each = local.protected_parts
 
-  role       = aws_iam_role.function["workflow"].name
+  role       = aws_iam_role.containment.name
   policy_arn = aws_iam_policy.protected[each.key].arn
 }
 

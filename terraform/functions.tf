@@ -98,6 +98,7 @@ locals {
       IR_ALERT_TOPIC_ARN             = local.arns.topic
       IR_ALARM_TOPIC_ARN             = local.arns.alarm_topic
       IR_DENY_POLICY_ARN             = local.arns.deny_policy
+      IR_CONTAINMENT_ROLE_ARN        = local.containment_role_arn
       IR_CONTAINMENT_MODE            = var.containment_mode
       IR_CONTAIN_OTHER_KEYS          = tostring(var.contain_other_keys)
       IR_CONTAIN_ACTOR               = tostring(var.contain_actor)
@@ -198,6 +199,7 @@ resource "aws_lambda_function" "this" {
   depends_on = [
     aws_cloudwatch_log_group.function,
     aws_dynamodb_table_item.lists,
+    aws_iam_role_policy.containment,
     aws_iam_role_policy.function,
     aws_iam_role_policy.function_key,
     aws_iam_role_policy_attachment.protected,

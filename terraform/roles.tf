@@ -1,6 +1,7 @@
 # One role for each function, with only the actions and resources that the function uses. -webhook faces the internet.
-# It can only hand over work and read the signing secret and the workspace id. Only -workflow can change IAM. -workflow
-# writes task tokens, and only -approval-handler reads them.
+# It can only hand over work and read the signing secret and the workspace id. No function has a permission in IAM; only
+# -workflow can assume the role that has (containment.tf). -workflow writes task tokens, and only -approval-handler reads
+# them.
 
 locals {
   # Permissions of each function on ledger rows, by the first word of the partition key. DynamoDB authorises each
@@ -428,9 +429,14 @@ locals {
           Resource = local.cases_arn
         },
       ],
+      [{
+        Sid      = "ReadAndContainPrincipals"
+        Effect   = "Allow"
+        Action   = ["sts:AssumeRole"]
+        Resource = local.containment_role_arn
+      }],
       local.create_case,
       local.publish_events,
-      local.containment_statements,
     )
 
     "approval-handler" = concat(

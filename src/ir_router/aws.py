@@ -58,9 +58,26 @@ def client(name: Literal["sqs"]) -> SQSClient: ...
 def client(name: Literal["ssm"]) -> SSMClient: ...
 @overload
 def client(name: Literal["stepfunctions"]) -> SFNClient: ...
+@overload
+def client(name: Literal["sts"]) -> Any: ...
 def client(name: str) -> Any:
     """Return the client of a service. `AWS_ENDPOINT_URL` and its per-service forms set the endpoints."""
     return _client(name)
+
+
+def iam_of_session(credentials: Mapping[str, Any]) -> IAMClient:
+    """Return a client of IAM with the credentials of a role's session. All such clients share their connections."""
+    made: Any = session().create_client(
+        "iam",
+        config=CONFIG,
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+    )
+    # botocore has no public way to a client's connections.
+    made._endpoint.http_session = _client("iam")._endpoint.http_session  # noqa: SLF001
+    answer: IAMClient = made
+    return answer
 
 
 def create(name: str) -> None:

@@ -22,6 +22,7 @@
     ├── ChangeFailedError            report `actions`: some are not done or not verified  (workflow)
     │   └── ChangeRefusedError       the same, and a retry cannot help                    (workflow)
     ├── EventNotBelievedError        report it: the event is about another account        (workflow)
+    ├── NoRoleError                  report it: AWS denied the role of an account         (workflow)
     ├── OwnerNotShownError           retry: IAM does not show the key's owner yet         (workflow)
     ├── AuditContendedError          nothing was written: retry                           (ledger.audit)
     └── AuditDamagedError            nothing was written: an operator restores the head   (ledger.audit)

@@ -45,7 +45,7 @@ CLIENTS: Mapping[str, tuple[str, ...]] = {
     "poll": ("dynamodb", "ssm", "security-ir", "events"),
     "sync_case": ("dynamodb", "ssm", "security-ir", "sqs"),
     "file_transfer": ("dynamodb", "ssm", "security-ir", "events", "sqs"),
-    "workflow": ("dynamodb", "iam", "sns", "sqs", "security-ir", "events"),
+    "workflow": ("dynamodb", "iam", "sts", "sns", "sqs", "security-ir", "events"),
     "approval": ("dynamodb", "stepfunctions", "events"),
 }
 

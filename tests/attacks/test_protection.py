@@ -48,7 +48,7 @@ def test_given_a_plan_when_a_principal_is_contained_then_code_and_iam_protect_th
     principal: Any = {"kind": kind, "name": name, "arn": f"{ENTRY}:{arn}", "account": ACCOUNT}
     deny_policy = f"{ENTRY}:policy/security-incident-deny-all"
     action = f"iam:Attach{kind.title()}Policy"
-    policy = [one for one in enforcing.role_policies()["workflow"] if one["Effect"] == "Deny"]
+    policy = [one for one in enforcing.containment_policy() if one["Effect"] == "Deny"]
     allowed = [*policy, {"Effect": "Allow", "Action": [action], "Resource": "*"}]
 
     refused = protection.refusal(principal, ACCOUNT, lists(enforcing)["protected_principals"])

@@ -41,7 +41,10 @@ _PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "Con
 
 @dataclass(frozen=True)
 class AwsCall:
-    """A permission that a call needs. `leading_key` is a row's partition key, `policy` the ARN of a managed policy."""
+    """A permission that a call needs. `leading_key` is a row's partition key, `policy` the ARN of a managed policy.
+
+    `deployment` is the function whose role needs it, or `containment` for the role that `-workflow` assumes.
+    """
 
     deployment: str
     action: str
@@ -95,6 +98,8 @@ def _rights(deployment: str, service: str, operation: str, region: str, params: 
         # Two actions authorise it (service authorization reference, "API operations defined by ...").
         tagging = AwsCall(deployment, "security-ir:TagResource", _arn("security-ir", region, "case/new"))
         return [AwsCall(deployment, "security-ir:CreateCase", "*"), tagging]
+    if service == "iam" and deployment == "workflow":
+        deployment = "containment"
     action = _ACTIONS.get(f"{service}:{operation}", f"{service}:{operation}")
     resource = _RESOURCES[service](operation, params, region)
     return [AwsCall(deployment, action, resource, policy=_policy(service, operation, params))]
@@ -194,6 +199,7 @@ _RESOURCES: Mapping[str, Callable[[str, Mapping[str, Any], str], str]] = {
     "sqs": _sqs,
     "ssm": lambda _, params, region: _arn("ssm", region, f"parameter{params['Name']}"),
     "states": _states,
+    "sts": lambda _operation, params, _region: str(params["RoleArn"]),
 }
 
 

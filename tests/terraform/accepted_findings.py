@@ -42,7 +42,6 @@ ACCEPTED: Mapping[str, Accepted] = {
     "CKV_AWS_120": accepted("every request is another event: nothing to cache", STAGE),
     "CKV_AWS_173": accepted("environments hold names and switches, and are encrypted with AWS's own key", FUNCTIONS),
     "CKV_AWS_225": accepted("every request is another event: nothing to cache", "aws_api_gateway_method_settings.all"),
-    "CKV_AWS_272": accepted("the zip is reproducible; a signing profile is the deployer's to add", FUNCTIONS),
     "CKV_AWS_285": accepted(
         "the executions' data holds task tokens: it stays out of the logs", "aws_sfn_state_machine.response"
     ),

@@ -46,13 +46,14 @@ ENFORCING: Mapping[str, Any] = {
 
 @cache
 def role_policies() -> Mapping[str, list[dict[str, Any]]]:
-    """Return the statements of each function's role in enforcing mode. The plan is cached."""
+    """Return the statements of each function's role, and of `containment`, in enforcing mode. The plan is cached."""
 
     def make(folder: Path) -> None:
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch, terraform_root(Path(scratch)) as root:
             plan = root.plan(**ENFORCING)
             keys = plan.role_policies("function_key")
             statements = {role: [*own, *keys[role]] for role, own in plan.role_policies().items()}
+            statements["containment"] = plan.containment_policy()
             (folder / "policies.json").write_text(json.dumps(statements))
 
     sources = [*sorted((PROJECT_ROOT / "terraform").glob("*.tf")), Path(__file__)]

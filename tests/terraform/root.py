@@ -68,10 +68,17 @@ class Plan:
             for address, values in self.resources("aws_iam_role_policy", name).items()
         }
         if name == "function":
-            for function, attached in {"operations": "verify", "workflow": "protected"}.items():
-                for values in self.resources("aws_iam_policy", attached).values():
-                    found[function] += json.loads(values["policy"])["Statement"]
+            for values in self.resources("aws_iam_policy", "verify").values():
+                found["operations"] += json.loads(values["policy"])["Statement"]
         return found
+
+    def containment_policy(self) -> list[dict[str, Any]]:
+        """Return the statements of the role that `-workflow` assumes, with those of its managed policies."""
+        policies = [
+            *self.resources("aws_iam_role_policy", "containment").values(),
+            *self.resources("aws_iam_policy", "protected").values(),
+        ]
+        return [statement for values in policies for statement in json.loads(values["policy"])["Statement"]]
 
 
 @dataclass(frozen=True)

@@ -164,6 +164,11 @@ def granted_settings(own_tests: OwnTests) -> Mapping[str, set[str]]:
     return found
 
 
+def all_roles(plan: Plan) -> dict[str, list[dict[str, object]]]:
+    """Return the statements of the functions' roles, and of the role that `-workflow` assumes."""
+    return {**plan.role_policies(), "containment": plan.containment_policy()}
+
+
 def rights(statements: Sequence[Mapping[str, object]]) -> Iterator[tuple[str, str, str, Mapping[str, object]]]:
     """Yield each action on each resource that a role allows, with the statement's id and a policy of
     that grant alone.
@@ -179,7 +184,7 @@ def test_given_the_scenarios_when_functions_call_aws_then_their_roles_allow_it(
     enforcing: Plan, calls: frozenset[AwsCall]
 ):
     keys = enforcing.role_policies("function_key")
-    roles = {role: [*statements, *keys[role]] for role, statements in enforcing.role_policies().items()}
+    roles = {role: [*statements, *keys.get(role, [])] for role, statements in all_roles(enforcing).items()}
 
     assert {call.deployment for call in calls} == set(roles)
     refused = {call for call in calls if not allows(roles[call.deployment], call.action, call.resource, **call.context)}
@@ -191,7 +196,7 @@ def test_given_what_roles_allow_when_the_scenarios_have_run_then_each_right_was_
 ):
     unused = {
         (role, sid, action, resource)
-        for role, statements in enforcing.role_policies().items()
+        for role, statements in all_roles(enforcing).items()
         for sid, action, resource, alone in rights(statements)
         if not (sid in USED_BY_AWS or (sid in TAKEN_FROM and action in TAKEN_BY_LAMBDA))
         and not any(

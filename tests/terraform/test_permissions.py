@@ -182,41 +182,49 @@ def test_given_the_index_when_queried_then_by_the_poller_and_the_workflow_only(e
     assert who("APPROVAL#open") == {"sync", "workflow"}
 
 
-def test_given_iam_when_asked_who_may_change_it_then_the_workflow_alone(enforcing: Plan):
-    for role, policy in enforcing.role_policies().items():
-        changes = {
-            action
-            for action in actions(policy)
-            if action.startswith("iam:") and not action.startswith(("iam:Get", "iam:List"))
-        }
-        assert bool(changes) == (role == "workflow"), (role, changes)
+def test_given_iam_when_asked_who_may_use_it_then_the_containment_role_alone_which_only_the_workflow_assumes(
+    enforcing: Plan,
+):
+    ((_, role),) = enforcing.resources("aws_iam_role", "containment").items()
+    arn = f"arn:aws:iam::{ACCOUNT}:role/{role['name']}"
+    (trust,) = json.loads(role["assume_role_policy"])["Statement"]
+
+    for function, policy in enforcing.role_policies().items():
+        uses = {action for action in actions(policy) if action.startswith("iam:")}
+        assert uses == ({"iam:GetPolicy", "iam:GetPolicyVersion"} if function == "operations" else set()), function
+        assert allows(policy, "sts:AssumeRole", arn) == (function == "workflow"), function
+        assert not allows(policy, "sts:AssumeRole", ROLE), function
+    assert trust["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    workflow = f"arn:aws:iam::{ACCOUNT}:role/security-incident-workflow"
+    assert trust["Condition"] == {"ArnEquals": {"aws:PrincipalArn": workflow}}
+    assert "sts:AssumeRole" not in actions(enforcing.containment_policy())
 
 
 @pytest.mark.parametrize(("kind", "principal"), [("User", USER), ("Role", ROLE)])
 def test_given_enforce_when_containing_then_the_one_deny_policy_and_no_other(
     enforcing: Plan, kind: str, principal: str
 ):
-    workflow = enforcing.role_policies()["workflow"]
+    containment = enforcing.containment_policy()
     administrator = "arn:aws:iam::aws:policy/AdministratorAccess"
 
     for action in (f"iam:Attach{kind}Policy", f"iam:Detach{kind}Policy"):
-        assert allows(workflow, action, principal, iam_PolicyARN=DENY_POLICY)
-        assert not allows(workflow, action, principal, iam_PolicyARN=administrator)
-        assert not allows(workflow, action, principal)
-    assert not allows(workflow, f"iam:Put{kind}Policy", principal)
+        assert allows(containment, action, principal, iam_PolicyARN=DENY_POLICY)
+        assert not allows(containment, action, principal, iam_PolicyARN=administrator)
+        assert not allows(containment, action, principal)
+    assert not allows(containment, f"iam:Put{kind}Policy", principal)
 
 
 def test_given_enforce_when_containing_a_user_then_keys_are_disabled_and_deleted(enforcing: Plan):
-    workflow = enforcing.role_policies()["workflow"]
+    containment = enforcing.containment_policy()
 
     for action in ("iam:ListAccessKeys", "iam:UpdateAccessKey", "iam:DeleteAccessKey"):
-        assert allows(workflow, action, USER)
-    assert not allows(workflow, "iam:CreateAccessKey", USER)
-    assert not allows(workflow, "iam:DeleteUser", USER)
+        assert allows(containment, action, USER)
+    assert not allows(containment, "iam:CreateAccessKey", USER)
+    assert not allows(containment, "iam:DeleteUser", USER)
 
 
 def test_given_managed_policies_when_planned_then_each_is_attached_to_its_role(enforcing: Plan):
-    for name, role in {"verify": "operations", "protected": "workflow"}.items():
+    for name, role in {"verify": "operations", "protected": "containment"}.items():
         attached = enforcing.resources("aws_iam_role_policy_attachment", name).values()
         assert len(attached) == len(enforcing.resources("aws_iam_policy", name)) == 1
         assert {values["role"] for values in attached} == {f"security-incident-{role}"}
@@ -227,13 +235,13 @@ def test_given_managed_policies_when_planned_then_each_is_attached_to_its_role(e
     [f"arn:aws:iam::{ACCOUNT}:role/break-glass-1", f"arn:aws:iam::{ACCOUNT}:user/admins/founder"]
     + [
         f"arn:aws:iam::{ACCOUNT}:role/security-incident-{name}"
-        for name in (*sorted(FUNCTIONS), "state-machine", "event-rules", "api-logs")
+        for name in (*sorted(FUNCTIONS), "containment", "state-machine", "event-rules", "api-logs")
     ],
 )
 def test_given_a_protected_principal_or_a_role_of_our_own_when_contained_then_iam_refuses(
     enforcing: Plan, principal: str
 ):
-    workflow = enforcing.role_policies()["workflow"]
+    containment = enforcing.containment_policy()
 
     for action in (
         "iam:AttachRolePolicy",
@@ -243,7 +251,7 @@ def test_given_a_protected_principal_or_a_role_of_our_own_when_contained_then_ia
         "iam:DetachUserPolicy",
         "iam:UpdateAccessKey",
     ):
-        assert not allows(workflow, action, principal, iam_PolicyARN=DENY_POLICY)
+        assert not allows(containment, action, principal, iam_PolicyARN=DENY_POLICY)
 
 
 def test_given_every_role_of_the_deployment_when_deployed_then_the_workflow_knows_that_it_is_protected(
@@ -252,19 +260,19 @@ def test_given_every_role_of_the_deployment_when_deployed_then_the_workflow_know
     (row,) = (json.loads(values["item"]) for address, values in own_tests.applied.items() if "lists" in address)
     roles = [values["name"] for address, values in own_tests.applied.items() if address.startswith("aws_iam_role.")]
 
-    assert len(roles) == 8
+    assert len(roles) == 9
     for role in roles:
         assert f"arn:aws:iam::{ACCOUNT}:role/{role}" in json.loads(row["protected_principals"]["S"])
 
 
 def test_given_dry_run_when_asked_to_contain_then_iam_refuses_but_lets_an_earlier_containment_be_lifted(dry_run: Plan):
-    workflow = dry_run.role_policies()["workflow"]
+    containment = dry_run.containment_policy()
 
-    assert not allows(workflow, "iam:AttachUserPolicy", USER, iam_PolicyARN=DENY_POLICY)
-    assert not allows(workflow, "iam:AttachRolePolicy", ROLE, iam_PolicyARN=DENY_POLICY)
-    assert not allows(workflow, "iam:DeleteAccessKey", USER)
-    assert allows(workflow, "iam:DetachUserPolicy", USER, iam_PolicyARN=DENY_POLICY)
-    assert allows(workflow, "iam:UpdateAccessKey", USER)
+    assert not allows(containment, "iam:AttachUserPolicy", USER, iam_PolicyARN=DENY_POLICY)
+    assert not allows(containment, "iam:AttachRolePolicy", ROLE, iam_PolicyARN=DENY_POLICY)
+    assert not allows(containment, "iam:DeleteAccessKey", USER)
+    assert allows(containment, "iam:DetachUserPolicy", USER, iam_PolicyARN=DENY_POLICY)
+    assert allows(containment, "iam:UpdateAccessKey", USER)
 
 
 def test_given_the_deny_policy_when_read_then_it_denies_everything(enforcing: Plan):

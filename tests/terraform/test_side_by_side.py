@@ -61,6 +61,7 @@ def policies(plan: Plan) -> Iterator[tuple[str, list[dict[str, object]]]]:
     """Return the statements of every role's own policy."""
     for kind in ("function", "state_machine", "events"):
         yield from plan.role_policies(kind).items()
+    yield "containment", plan.containment_policy()
 
 
 def resources(plan: Plan) -> set[str]:
@@ -126,7 +127,7 @@ def test_given_a_deployment_that_is_off_when_asked_to_contain_then_it_has_no_rig
 
 def test_given_what_one_deployment_contained_when_the_other_would_lift_it_then_refused(enforcing: Plan, beside: Plan):
     for plan, prefix, other in ((enforcing, FIRST, SECOND), (beside, SECOND, FIRST)):
-        workflow = plan.role_policies()["workflow"]
+        workflow = plan.containment_policy()
         own, others = (f"arn:aws:iam::{ACCOUNT}:policy/{name}-containment-deny" for name in (prefix, other))
         assert allows(workflow, "iam:DetachUserPolicy", USER, iam_PolicyARN=own)
         assert not allows(workflow, "iam:DetachUserPolicy", USER, iam_PolicyARN=others)

@@ -42,7 +42,7 @@ def example_scp() -> dict[str, Any]:
         ("iam:DetachUserPolicy", "security-incident-containment-deny", "user/mallory", True),
         ("iam:DetachRolePolicy", "security-incident-containment-deny", "role/Admin", True),
         ("iam:DetachRolePolicy", "security-incident-containment-deny", "role/YOUR-DEPLOYMENT-ROLE", True),
-        ("iam:DetachUserPolicy", "security-incident-containment-deny", "role/security-incident-workflow", False),
+        ("iam:DetachUserPolicy", "security-incident-containment-deny", "role/security-incident-containment", False),
         ("iam:DetachUserPolicy", "ReadOnlyAccess", "role/Admin", False),
         ("iam:AttachUserPolicy", "security-incident-containment-deny", "role/Admin", False),
         ("iam:CreatePolicyVersion", "security-incident-containment-deny", "role/Admin", True),

@@ -26,7 +26,7 @@ from ir_router.security_ir import gateway
 from ir_router.settings import from_environment, settings
 from ir_router.slack.gateway import _retry_after
 from ir_router.transfer import check_slack_host
-from ir_router.workflow import deny_policy, iam, notices, report_failure
+from ir_router.workflow import deny_policy, iam, notices, report_failure, sessions
 
 
 class Client:
@@ -61,6 +61,8 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Client]:
     def make(answer: Any) -> Client:
         client = Client(answer)
         monkeypatch.setattr(aws, "client", lambda _name: client)
+        for name in ("reader", "changer"):
+            monkeypatch.setattr(sessions, name, lambda _whose: client)
         return client
 
     for name in ("DENY_POLICY_ARN", "EVENT_BUS_NAME", "TABLE_NAME", "STATE_MACHINE_ARN", "FILES_QUEUE_URL"):
@@ -98,7 +100,7 @@ def test_given_a_principal_that_is_gone_when_iam_is_asked_then_there_is_none_and
     if who is USER:
         reads += [
             (lambda: iam.access_keys(who), {}),
-            (lambda: iam.owner_of(KEY), None),
+            (lambda: iam.owner_of(KEY, ""), None),
             (lambda: iam.set_key_status(who, KEY, iam.ACTIVE), None),
             (lambda: iam.delete_key(who, KEY), None),
         ]
@@ -140,9 +142,9 @@ def test_given_a_principal_when_iam_is_asked_then_by_its_name_and_with_the_deny_
         "deploy",
     ] * 2
     answering(error("AccessDenied", 403))
-    assert iam.owner_of(KEY) is None
+    assert iam.owner_of(KEY, "") is None
     answering({"UserName": ""})
-    assert iam.owner_of(KEY) is None
+    assert iam.owner_of(KEY, "") is None
 
 
 class _Model(BaseModel):

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from ir_router import aws
 from ir_router.settings import Settings, settings
-from ir_router.workflow import changes, deny_policy, rejections
+from ir_router.workflow import changes, deny_policy, rejections, sessions
 
 USER = "User: arn:aws:sts::123456789012:assumed-role/r/s is not authorized to perform: iam:AttachUserPolicy on resource"
 
@@ -128,7 +127,7 @@ def test_given_the_deny_policy_when_checked_then_an_altered_one_is_noticed_and_a
 ) -> None:
     monkeypatch.setattr(Settings, "require", lambda _self, name: "arn:deny" if name == "deny_policy_arn" else "")
     settings.cache_clear()
-    monkeypatch.setattr(aws, "client", lambda name: {"iam": iam_with({"DefaultVersionId": "v3"}, document)}[name])
+    monkeypatch.setattr(sessions, "reader", lambda _account: iam_with({"DefaultVersionId": "v3"}, document))
 
     assert deny_policy.is_altered() is altered
     unread = [record.message for record in caplog.records]
@@ -144,9 +143,8 @@ def test_given_the_deny_policy_when_read_then_version_and_number_of_principals_a
         ({"DefaultVersionId": "v3", "AttachmentCount": 2}, "v3", 2),
         ({}, "v1", 0),
     ):
-        client = iam_with(policy, DENY)
-        monkeypatch.setattr(aws, "client", lambda _name, client=client: client)
-        assert deny_policy.default_version() == (version, DENY, attached)
+        client: Any = iam_with(policy, DENY)
+        assert deny_policy.default_version(client) == (version, DENY, attached)
 
 
 def test_given_refused_changes_of_two_principals_when_reported_then_each_is_named_and_each_remedy_once() -> None:

@@ -24,6 +24,7 @@ AWS_SERVICES = frozenset(
         "sqs",
         "ssm",
         "stepfunctions",
+        "sts",
     }
 )
 """The services whose botocore data is packed, by their names in `boto3.client`. With the data of all 400 services the

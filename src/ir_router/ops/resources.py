@@ -218,7 +218,7 @@ def _workflow() -> Iterator[Check]:
 
 def _deny_policy() -> Iterator[Check]:
     label = "deny policy"
-    version, document, attached = deny_policy.default_version()
+    version, document, attached = deny_policy.default_version(aws.client("iam"))
     if not deny_policy.denies_everything(document):
         detail = f"version {version} does not deny everything, so principals with this policy can still act"
         yield failed(label, detail, APPLY)

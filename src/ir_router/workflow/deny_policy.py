@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router import aws
 from ir_router.observability import logger
 from ir_router.settings import settings
+from ir_router.workflow import sessions
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
 
 
-def default_version() -> tuple[str, Any, int]:
+def default_version(client: IAMClient) -> tuple[str, Any, int]:
     """Return the default version's id, its parsed document, and the number of principals that have the policy."""
-    client = aws.client("iam")
     arn = settings().require("deny_policy_arn")
     policy = client.get_policy(PolicyArn=arn)["Policy"]
     version = policy.get("DefaultVersionId", "v1")
@@ -24,7 +26,7 @@ def default_version() -> tuple[str, Any, int]:
 def is_altered() -> bool:
     """Whether the default version no longer denies everything. False if it cannot be read: containment must go on."""
     try:
-        _version, document, _attached = default_version()
+        _version, document, _attached = default_version(sessions.reader(""))
     except (ClientError, BotoCoreError) as error:
         logger.error("containment.deny_policy_not_read", extra={"error": type(error).__name__})
         return False

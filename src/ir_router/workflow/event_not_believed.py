@@ -7,7 +7,10 @@ from typing import Any, cast
 
 from ir_router.ledger import audit, groups
 from ir_router.workflow import invocation, notices, origin, reading, wording
+from ir_router.workflow.details import harmless
 from ir_router.workflow.incident import Incident
+
+_LENGTH = 20  # an account has 12 digits; a forged event can name anything
 
 
 def run_task(task: Mapping[str, Any], context: Any) -> dict[str, bool]:
@@ -15,10 +18,11 @@ def run_task(task: Mapping[str, Any], context: Any) -> dict[str, bool]:
     event, execution = task["event"], task["execution"]
     partition, account = invocation.own_account(context)
     incident = cast("Incident", {**reading.read(event, partition=partition), "execution": execution})
-    source, about = origin.of(event, account), incident["account"]
-    details = wording.record(incident) | {"origin": source}
+    sender = origin.of(event, account)
+    source, about = (wording.cut(harmless(one), _LENGTH) for one in (sender, incident["account"]))
+    details = wording.record(incident) | {"origin": sender}
     audit.append("event_not_believed", wording.AUDIT_ACTOR, details, once=f"{execution['id']}/not_believed")
-    group = groups.enter(groups.name_of("event not believed", source), execution["id"])
+    group = groups.enter(groups.name_of("event not believed", sender), execution["id"])
     first = bool(group["execution"] == execution["id"])
     if first:
         text = wording.lines(

@@ -8,6 +8,7 @@ from typing import Any
 
 from ir_router import observability
 from ir_router.errors import UnknownEventError
+from ir_router.workflow import sessions
 
 # Task -> module and function. The module of a state has the state's name.
 TASKS: Mapping[str, tuple[str, str]] = {
@@ -55,12 +56,19 @@ TASKS: Mapping[str, tuple[str, str]] = {
 _MODULES = {module: importlib.import_module(f"ir_router.workflow.{module}") for module, _ in TASKS.values()}
 
 
+def prepare() -> None:
+    """Open the session that reads IAM before the first task."""
+    sessions.prepare()
+
+
 def handle(event: Mapping[str, Any], context: Any) -> Any:
     """Run the task that the event names. Raises UnknownEventError if there is no such task."""
     name = str(event["task"])
     if name not in TASKS:
         raise UnknownEventError(f"Unknown task {name}. Use one of: {', '.join(TASKS)}.")
-    observability.correlate(_execution(event))
+    execution = _execution(event)
+    observability.correlate(execution)
+    sessions.begin_task(execution)
     module, function = TASKS[name]
     return getattr(_MODULES[module], function)(event, context)
 

@@ -1,7 +1,7 @@
 """The IAM operations of the workflow. The only policy that it attaches or detaches is the deny policy.
 
 IAM is eventually consistent: a change may take seconds to show (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html).
-Functions raise botocore's errors unless their docstring names an exception from that.
+Functions raise botocore's errors unless their docstring names an exception from that. All raise `sessions.NoRoleError`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Final, Literal
 
 from botocore.exceptions import ClientError
 
-from ir_router import aws
 from ir_router.settings import settings
+from ir_router.workflow import sessions
 from ir_router.workflow.incident import Principal
 
 KeyStatus = Literal["Active", "Inactive"]
@@ -29,7 +29,7 @@ _KEY_ID = re.compile(r"\w{16,128}", re.ASCII)
 
 def find(principal: Principal) -> Principal | None:
     """Return the user or role with IAM's own ARN (with path), name and id, or None if it does not exist."""
-    client = aws.client("iam")
+    client = sessions.reader(principal["account"])
     try:
         if principal["kind"] == "user":
             user = client.get_user(UserName=principal["name"])["User"]
@@ -44,7 +44,7 @@ def find(principal: Principal) -> Principal | None:
 
 def created_at(principal: Principal) -> float | None:
     """Return when the user or role was created, in seconds since the epoch, or None if it does not exist."""
-    client = aws.client("iam")
+    client = sessions.reader(principal["account"])
     try:
         if principal["kind"] == "user":
             return client.get_user(UserName=principal["name"])["User"]["CreateDate"].timestamp()
@@ -58,17 +58,19 @@ def created_at(principal: Principal) -> float | None:
 def trust_policy(role: Principal) -> Mapping[str, object]:
     """Return the role's trust policy; empty if the role does not exist."""
     try:
-        document: object = aws.client("iam").get_role(RoleName=role["name"])["Role"].get("AssumeRolePolicyDocument")
+        found = sessions.reader(role["account"]).get_role(RoleName=role["name"])["Role"]
     except ClientError as error:
         if _is_missing(error):
             return {}
         raise
+    document: object = found.get("AssumeRolePolicyDocument")
     return document if isinstance(document, Mapping) else {}
 
 
 def instance_profiles(role: Principal) -> list[str]:
     """Return the ARNs of the instance profiles that contain the role; empty if it does not exist."""
-    pages = aws.client("iam").get_paginator("list_instance_profiles_for_role").paginate(RoleName=role["name"])
+    client = sessions.reader(role["account"])
+    pages = client.get_paginator("list_instance_profiles_for_role").paginate(RoleName=role["name"])
     try:
         return [profile["Arn"] for page in pages for profile in page["InstanceProfiles"]]
     except ClientError as error:
@@ -77,12 +79,15 @@ def instance_profiles(role: Principal) -> list[str]:
         raise
 
 
-def owner_of(access_key_id: str) -> str | None:
-    """Return the name of the user that owns a key (GetAccessKeyLastUsed), or None if IAM does not know the key."""
+def owner_of(access_key_id: str, account: str) -> str | None:
+    """Return the name of the user of an account that owns a key (GetAccessKeyLastUsed), or None if it has no such key.
+
+    An empty account is this one.
+    """
     if not _KEY_ID.fullmatch(access_key_id):
         return None
     try:
-        answer = aws.client("iam").get_access_key_last_used(AccessKeyId=access_key_id)
+        answer = sessions.reader(account).get_access_key_last_used(AccessKeyId=access_key_id)
     except ClientError as error:
         # IAM denies access to keys of other accounts and to deleted keys.
         if _is_missing(error) or error.response["Error"]["Code"] == "AccessDenied":
@@ -93,7 +98,7 @@ def owner_of(access_key_id: str) -> str | None:
 
 def tags(principal: Principal) -> dict[str, str]:
     """Return the tags of the user or role; empty if it no longer exists."""
-    client = aws.client("iam")
+    client = sessions.reader(principal["account"])
     try:
         if principal["kind"] == "user":
             pages = client.get_paginator("list_user_tags").paginate(UserName=principal["name"])
@@ -113,7 +118,8 @@ def access_keys(principal: Principal) -> dict[str, str]:
     """
     if principal["kind"] != "user":
         return {}
-    pages = aws.client("iam").get_paginator("list_access_keys").paginate(UserName=principal["name"])
+    client = sessions.reader(principal["account"])
+    pages = client.get_paginator("list_access_keys").paginate(UserName=principal["name"])
     try:
         return {key["AccessKeyId"]: key["Status"] for page in pages for key in page["AccessKeyMetadata"]}
     except ClientError as error:
@@ -124,7 +130,7 @@ def access_keys(principal: Principal) -> dict[str, str]:
 
 def attached_policies(principal: Principal) -> list[str]:
     """Return the ARNs of the attached managed policies; empty if the principal no longer exists."""
-    client = aws.client("iam")
+    client = sessions.reader(principal["account"])
     try:
         if principal["kind"] == "user":
             user_pages = client.get_paginator("list_attached_user_policies").paginate(UserName=principal["name"])
@@ -146,9 +152,9 @@ def deny(principal: Principal) -> None:
     """Attach the deny policy. No effect if it is already attached."""
     arn = settings().require("deny_policy_arn")
     if principal["kind"] == "user":
-        aws.client("iam").attach_user_policy(UserName=principal["name"], PolicyArn=arn)
+        sessions.changer(principal).attach_user_policy(UserName=principal["name"], PolicyArn=arn)
     else:
-        aws.client("iam").attach_role_policy(RoleName=principal["name"], PolicyArn=arn)
+        sessions.changer(principal).attach_role_policy(RoleName=principal["name"], PolicyArn=arn)
 
 
 def lift_deny(principal: Principal) -> None:
@@ -156,9 +162,9 @@ def lift_deny(principal: Principal) -> None:
     arn = settings().require("deny_policy_arn")
     try:
         if principal["kind"] == "user":
-            aws.client("iam").detach_user_policy(UserName=principal["name"], PolicyArn=arn)
+            sessions.changer(principal).detach_user_policy(UserName=principal["name"], PolicyArn=arn)
         else:
-            aws.client("iam").detach_role_policy(RoleName=principal["name"], PolicyArn=arn)
+            sessions.changer(principal).detach_role_policy(RoleName=principal["name"], PolicyArn=arn)
     except ClientError as error:
         if not _is_missing(error):
             raise
@@ -167,7 +173,9 @@ def lift_deny(principal: Principal) -> None:
 def set_key_status(principal: Principal, access_key_id: str, status: KeyStatus) -> None:
     """Enable or disable a key. No effect if the key no longer exists."""
     try:
-        aws.client("iam").update_access_key(UserName=principal["name"], AccessKeyId=access_key_id, Status=status)
+        sessions.changer(principal).update_access_key(
+            UserName=principal["name"], AccessKeyId=access_key_id, Status=status
+        )
     except ClientError as error:
         if not _is_missing(error):
             raise
@@ -178,7 +186,7 @@ def delete_key(principal: Principal, access_key_id: str) -> None:
     if not _KEY_ID.fullmatch(access_key_id):
         return
     try:
-        aws.client("iam").delete_access_key(UserName=principal["name"], AccessKeyId=access_key_id)
+        sessions.changer(principal).delete_access_key(UserName=principal["name"], AccessKeyId=access_key_id)
     except ClientError as error:
         if not _is_missing(error):
             raise

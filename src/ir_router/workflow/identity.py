@@ -35,7 +35,7 @@ def targets(incident: Incident, context: Any) -> list[Target]:
     subject, key = incident["subject"], incident["access_key_id"]
     if subject["kind"] == "unknown" and key:
         partition, account = invocation.own_account(context)
-        owner = iam.owner_of(key)
+        owner = iam.owner_of(key, subject["account"])
         subject = principals.user(owner, subject["account"] or account, partition) if owner else subject
     actor = incident["actor"]
     used = principals.own_key(actor)
@@ -71,7 +71,7 @@ def resolve(target: Target) -> Principal | None:
         return iam.find(principal)
     for key in target.keys:
         # The usual owner is the user that the event names.
-        named, owner = together.both(partial(iam.find, principal), partial(iam.owner_of, key))
+        named, owner = together.both(partial(iam.find, principal), partial(iam.owner_of, key, principal["account"]))
         if owner is None:
             continue
         found = named if owner == principal["name"] else iam.find({**principal, "name": owner})
@@ -97,7 +97,7 @@ def current_principal(principal: Principal, access_keys: Iterable[str]) -> Princ
     if found is not None and _is_same(found, principal):
         return found
     for access_key_id in access_keys:
-        owner = iam.owner_of(access_key_id)
+        owner = iam.owner_of(access_key_id, principal["account"])
         renamed = iam.find({**principal, "name": owner}) if owner else None
         if renamed is not None and _is_same(renamed, principal):
             return renamed

@@ -21,6 +21,7 @@ from ir_router.observability import logger, measure
 from ir_router.settings import settings
 from ir_router.workflow import (
     actor_incidents,
+    by_hand,
     changes,
     creators,
     deny_policy,
@@ -39,6 +40,7 @@ from ir_router.workflow import (
     reapplication,
     roles,
     scopes,
+    sessions,
     wording,
 )
 from ir_router.workflow.actor_incidents import Leader
@@ -55,6 +57,8 @@ from ir_router.workflow.outcomes import OUTCOMES, ContainmentOutcome
 
 # A changed permission of the workflow's role applies everywhere within a minute: IAM is eventually consistent.
 _PERMISSIONS_APPLY_SECONDS = 60
+# A role that was created a moment ago. The retries of the state take longer.
+_ROLE_APPLIES_SECONDS = 10
 # For the containment of one principal.
 _RESERVE_SECONDS = 12.0
 # The detection of a call that detaches the deny policy.
@@ -204,7 +208,12 @@ def examine(
     refused = protection.refusal(principal, account, (), event_account=incident["account"])
     if refused:
         return principal, result_of(principal, "refused", refused)
-    found = identity.resolve(target)
+    try:
+        found = identity.resolve(target)
+    except sessions.NoRoleError as error:
+        if (_seconds_since(incident["execution"]["started_at"]) or 0.0) < _ROLE_APPLIES_SECONDS:
+            raise  # the state is retried: IAM may not show a new role everywhere yet
+        return principal, result_of(principal, "refused", f"{error} {by_hand.containment(principal)}")
     if found is None:
         return principal, _not_found(principal)
     refused = protection.refusal(found, account, protected())

@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router import aws, clock
+from ir_router import clock
 from ir_router.errors import IrRouterError
 from ir_router.ledger import containments
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.settings import settings
-from ir_router.workflow import identity, notices, scopes, wording
+from ir_router.workflow import identity, notices, scopes, sessions, wording
 from ir_router.workflow.details import harmless
 from ir_router.workflow.incident import Principal
 
@@ -152,12 +152,11 @@ def _line(found: Found, row: Mapping[str, Any], since: float) -> list[str]:
 
 def _reads(principal: Principal) -> Iterator[tuple[str, Callable[[], Iterator[Found]]]]:
     """Yield each kind of thing and the function that reads it."""
-    name = principal["name"]
     if principal["kind"] == "user":
         for kind in _OF_A_USER:
-            yield kind.what, partial(_listed, kind, name)
-        yield "service-specific credential", partial(_service_credentials, name)
-        yield _CONSOLE, partial(_login_profile, name)
+            yield kind.what, partial(_listed, kind, principal)
+        yield "service-specific credential", partial(_service_credentials, principal)
+        yield _CONSOLE, partial(_login_profile, principal)
     yield _ATTACHED, partial(_attached, principal)
     yield _INLINE, partial(_inline, principal)
 
@@ -180,28 +179,28 @@ _OF_A_USER = (
 )
 
 
-def _listed(kind: _Kind, user: str) -> Iterator[Found]:
-    client: Any = aws.client("iam")
-    for page in client.get_paginator(kind.operation).paginate(UserName=user):
+def _listed(kind: _Kind, user: Principal) -> Iterator[Found]:
+    client: Any = sessions.reader(user["account"])
+    for page in client.get_paginator(kind.operation).paginate(UserName=user["name"]):
         for entry in page[kind.entries]:
             yield kind.what, str(entry[kind.name]), entry[kind.date].timestamp()
 
 
-def _service_credentials(user: str) -> Iterator[Found]:
-    answer = aws.client("iam").list_service_specific_credentials(UserName=user)
+def _service_credentials(user: Principal) -> Iterator[Found]:
+    answer = sessions.reader(user["account"]).list_service_specific_credentials(UserName=user["name"])
     for entry in answer["ServiceSpecificCredentials"]:
         shown = f"{entry['ServiceSpecificCredentialId']} for {entry['ServiceName']}"
         yield "service-specific credential", shown, entry["CreateDate"].timestamp()
 
 
-def _login_profile(user: str) -> Iterator[Found]:
-    profile = aws.client("iam").get_login_profile(UserName=user)["LoginProfile"]
+def _login_profile(user: Principal) -> Iterator[Found]:
+    profile = sessions.reader(user["account"]).get_login_profile(UserName=user["name"])["LoginProfile"]
     yield _CONSOLE, f"of {profile['UserName']}", profile["CreateDate"].timestamp()
 
 
 def _attached(principal: Principal) -> Iterator[Found]:
     """Yield the attached policies, and those whose document a customer changed with the date of the change."""
-    client: Any = aws.client("iam")
+    client: Any = sessions.reader(principal["account"])
     kind, argument = ("user", "UserName") if principal["kind"] == "user" else ("role", "RoleName")
     pages = client.get_paginator(f"list_attached_{kind}_policies").paginate(**{argument: principal["name"]})
     for page in pages:
@@ -216,7 +215,7 @@ def _attached(principal: Principal) -> Iterator[Found]:
 
 
 def _inline(principal: Principal) -> Iterator[Found]:
-    client: Any = aws.client("iam")
+    client: Any = sessions.reader(principal["account"])
     kind, argument = ("user", "UserName") if principal["kind"] == "user" else ("role", "RoleName")
     for page in client.get_paginator(f"list_{kind}_policies").paginate(**{argument: principal["name"]}):
         for name in page["PolicyNames"]:

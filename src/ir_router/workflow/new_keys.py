@@ -77,7 +77,7 @@ def enable_again(execution: str, parts: Sequence[PrincipalResult], context: Any)
     incidents: list[str] = []
     for part in _awaiting(parts):
         keys = changes.disabled(part)
-        owner = iam.owner_of(keys[0]) if keys else None
+        owner = iam.owner_of(keys[0], part["principal"]["account"]) if keys else None
         if owner is None:  # there is no key, or it was deleted
             continue
         principal: Principal = {**part["principal"], "name": owner}

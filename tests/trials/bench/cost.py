@@ -36,6 +36,7 @@ LATENCY_SECONDS: Mapping[str, float] = {
     "sqs": 0.02,
     "ssm": 0.03,
     "stepfunctions": 0.05,
+    "sts": 0.1,
 }
 OWN_SECONDS = 0.05
 # The calls of one verification, mostly to services that the table above does not list; they take about 0.05 s each.

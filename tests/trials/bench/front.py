@@ -27,6 +27,7 @@ LATENCY_MS: Mapping[str, tuple[int, int]] = {
     "iam": (40, 90),
     "security-ir": (80, 80),
     "slack": (150, 150),
+    "sts": (40, 90),
 }
 _OTHER_MS = (10, 20)
 _SIGNED_FOR = re.compile(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request")

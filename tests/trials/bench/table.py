@@ -15,6 +15,7 @@ _SERVICES = (
     "sqs",
     "lambda",
     "iam",
+    "sts",
     "sns",
     "ssm",
     "stepfunctions",

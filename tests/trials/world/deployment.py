@@ -12,6 +12,7 @@ from ir_router.ledger import keys
 from ir_router.settings import settings
 from ir_router.slack import credentials, gateway, installation, signature
 from ir_router.sync import members
+from ir_router.workflow import sessions
 
 ACCOUNT = "123456789012"  # moto's own
 REGION = "us-east-1"
@@ -69,6 +70,8 @@ def build(variables: dict[str, str]) -> None:
     document = json.dumps(policy)
     created = boto3.client("iam").create_policy(PolicyName=DENY_POLICY, PolicyDocument=document)["Policy"]
     variables["IR_DENY_POLICY_ARN"] = created["Arn"]
+    role = boto3.client("iam").create_role(RoleName="security-incident-containment", AssumeRolePolicyDocument="{}")
+    variables["IR_CONTAINMENT_ROLE_ARN"] = role["Role"]["Arn"]
 
 
 def _table() -> None:
@@ -133,6 +136,7 @@ def forget_what_is_kept() -> None:
     installation.forget()
     gateway.Names.forget()
     members.forget_team()
+    sessions.forget()
 
 
 def forget_everything() -> None:

@@ -11,6 +11,8 @@ Sources:
 - github.com/mattclay/aws-terminator/pull/63: DescribeAlarms needs permission for all alarms, even if it names one.
 - docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html: a log group's ARN ends with
   `:*`, except for tagging.
+- docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html: for a session, `aws:PrincipalArn` is
+  the ARN of its role.
 - docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html: a parameter's ARN contains its
   name alone, even if a request names a version.
 """
@@ -60,6 +62,7 @@ def apply() -> None:
         (ACTIONS, "extract_resource_arn", "82f51700695c", resource_arn),
         (ACTIONS, "request_tag_context", "d46adb816e02", request_context),
         (EVALUATOR, "enforce", "cf64b1ee5b09", enforce),
+        (EVALUATOR, "_resolve_condition_key", "15e26964cd38", condition_key),
     ):
         _originals[name] = replace(owner, name, fingerprint, replacement)
     # `enforce` uses the stored origin of a request: its address and whether it uses TLS.
@@ -157,6 +160,16 @@ def rule_arn(request: Json, region: str, account_id: str) -> str:
     bus = str(request.get("EventBusName") or "default").rpartition("/")[2]
     name = request.get("Rule") or request.get("Name")
     return f"arn:aws:events:{region}:{account_id}:rule/{name if bus == 'default' else f'{bus}/{name}'}"
+
+
+def condition_key(key: str, context: Any) -> Any:
+    """Return the value of a condition key. For a session, `aws:PrincipalArn` is the ARN of its role."""
+    principal = str(context.principal_arn)
+    if key.lower() == "aws:principalarn" and ":assumed-role/" in principal:
+        account, name = principal.split(":")[4], principal.split("/")[1]
+        role = IDENTITIES._roles.get_scoped(account, None, name)
+        return role["Arn"] if role else f"arn:aws:iam::{account}:role/{name}"
+    return _originals["_resolve_condition_key"](key, context)
 
 
 def enforce(access_key: str, action: str, *others: Any, service_context: Json | None = None, **named: Any) -> Any:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from ir_router.errors import InvalidInputError
+from ir_router.workflow.origin import EventNotBelievedError
 from tests.trials.proof.hostile.fixture import CaseFixture, acting
 from tests.trials.proof.hostile.incident import BYSTANDER
 from tests.trials.proof.hostile.strategies import any_json, corrupted, texts
@@ -33,7 +34,7 @@ _KINDS = frozenset({"user", "role", "root", "service", "account", "unknown"})
 class Detections(Trial):
     """Each input is an EventBridge event."""
 
-    refusals = (InvalidInputError,)
+    refusals = (InvalidInputError, EventNotBelievedError)
 
     def __init__(self, world: World) -> None:
         """Create a user that no event names."""

@@ -1,0 +1,19 @@
+"""The commands with which an operator contains a principal by hand. Pure, except for the deny policy's name."""
+
+from __future__ import annotations
+
+import shlex
+
+from ir_router.settings import settings
+from ir_router.workflow.incident import Principal
+
+
+def containment(principal: Principal) -> str:
+    """Return a sentence with the commands that contain the principal, for an administrator of its account."""
+    kind, name = principal["kind"], shlex.quote(principal["name"])
+    policy = settings().require("deny_policy_arn")
+    commands = [f"aws iam attach-{kind}-policy --{kind}-name {name} --policy-arn {policy}"]
+    if kind == "user":
+        commands.append(f"aws iam list-access-keys --user-name {name}")
+        commands.append(f"aws iam update-access-key --user-name {name} --status Inactive --access-key-id KEY")
+    return f"Contain it by hand now, as an administrator of its account: {'; '.join(commands)}."

@@ -1,0 +1,124 @@
+"""Sessions in the accounts whose principals ir-router contains, this account included.
+
+The function has no permission in IAM. It assumes the role `<prefix>-containment` of the principal's account. A session
+policy limits the session to the permissions that the task needs: to read, or to change one principal
+(https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies.html#policies_session).
+"""
+
+from __future__ import annotations
+
+import json
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ir_router import aws, clock, denials
+from ir_router.errors import IrRouterError
+from ir_router.settings import settings
+from ir_router.workflow.incident import Principal
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
+
+# The shortest session of a role. A session is renewed before it ends, so that no invocation outlives its session.
+_SECONDS = 900
+_RENEWED_SECONDS = 300
+_READS = ("iam:Get*", "iam:List*")
+_NAME_LENGTH = 64
+
+_kept: dict[tuple[str, str], tuple[float, IAMClient]] = {}
+_keeping = Lock()
+_execution = ["ir-router"]
+
+
+class NoRoleError(IrRouterError):
+    """AWS denied the role of an account. The message gives the possible causes and the fix."""
+
+
+def begin_task(execution: str) -> None:
+    """Name the sessions of this task after its execution, so that CloudTrail shows who changed a principal."""
+    _execution[0] = f"ir-{execution}"[:_NAME_LENGTH]
+
+
+def prepare() -> None:
+    """Open the session that reads in this account. If that fails, its first use reports the error."""
+    try:
+        reader("")
+    except (IrRouterError, BotoCoreError, ClientError):
+        return
+
+
+def reader(account: str) -> IAMClient:
+    """Return a client that reads IAM in an account: 12 digits, or empty for this account. Raises NoRoleError."""
+    return _client(account, "ir-read", [{"Effect": "Allow", "Action": _READS, "Resource": "*"}])
+
+
+def changer(principal: Principal) -> IAMClient:
+    """Return a client that can change this principal and no other. Raises NoRoleError."""
+    role = role_arn(principal["account"])
+    kind = "User" if principal["kind"] == "user" else "Role"
+    prefix = f"{role.rpartition(':')[0]}:{kind.lower()}/"
+    # A path can have 512 characters, which may not fit into a session policy. A name is unique across all paths.
+    resources = [f"{prefix}{_literal(principal['name'])}", f"{prefix}*/{_literal(principal['name'])}"]
+    deny_policy = {"ArnEquals": {"iam:PolicyARN": settings().require("deny_policy_arn")}}
+    keys = {"Effect": "Allow", "Action": ["iam:UpdateAccessKey", "iam:DeleteAccessKey"], "Resource": resources}
+    policies = {
+        "Effect": "Allow",
+        "Action": [f"iam:Attach{kind}Policy", f"iam:Detach{kind}Policy"],
+        "Resource": resources,
+        "Condition": deny_policy,
+    }
+    return _client(principal["account"], _execution[0], [keys, policies] if kind == "User" else [policies])
+
+
+def role_arn(account: str) -> str:
+    """Return the ARN of the role `<prefix>-containment` of an account; an empty account is this one."""
+    parts = settings().require("containment_role_arn").split(":")
+    return ":".join([*parts[:4], account or parts[4], *parts[5:]])
+
+
+def forget() -> None:
+    """Drop the sessions. Tests change the endpoints."""
+    _kept.clear()
+
+
+def _client(account: str, name: str, statements: list[dict[str, Any]]) -> IAMClient:
+    role = role_arn(account)
+    policy = json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))
+    with _keeping:
+        now = clock.now()
+        for key in [key for key, (until, _) in _kept.items() if until <= now]:
+            del _kept[key]
+        if (role + name, policy) not in _kept:
+            _kept[role + name, policy] = (now + _SECONDS - _RENEWED_SECONDS, _assume(role, name, policy))
+        return _kept[role + name, policy][1]
+
+
+def _assume(role: str, name: str, policy: str) -> IAMClient:
+    try:
+        answer = aws.client("sts").assume_role(
+            RoleArn=role, RoleSessionName=name, Policy=policy, DurationSeconds=_SECONDS
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "AccessDenied":
+            raise
+        why = denials.read(str(error.response["Error"].get("Message", ""))).why
+        raise NoRoleError(_no_role(role, why)) from error
+    return aws.iam_of_session(answer["Credentials"])
+
+
+def _no_role(role: str, why: str) -> str:
+    account, name = role.split(":")[4], role.rpartition("/")[2]
+    reason = f" ({why})" if why else ""
+    return (
+        f"ir-router cannot act in account {account}: AWS denied the role {name}{reason}. The role is missing, does not "
+        "trust ir-router, or a policy of the organisation forbids its use. To fix the role, deploy again."
+    )
+
+
+def _literal(name: str) -> str:
+    """Return a name as a policy matches it literally (policy variables for `$`, `*` and `?`)."""
+    for sign in "$*?":
+        name = name.replace(sign, f"${{{sign}}}")
+    return name
