@@ -141,19 +141,17 @@ def _principals(task: Mapping[str, Any], step: str, context: Any) -> list[Princi
         return []
     if not task.get("containment") and step != "Immediate Containment":
         return [incident["subject"]]
+    own = wording.principals_of(task["containment"]) if task.get("containment") else []
     try:
-        own = (
-            wording.principals_of(task["containment"])
-            if task.get("containment")
-            else [identity.resolve(target) or target.principal for target in identity.targets(incident, context)]
-        )
+        if not task.get("containment"):
+            own = [identity.resolve(target) or target.principal for target in identity.targets(incident, context)]
         return [*own, *_joined(incident["execution"]["id"], {principal["arn"] for principal in own})]
     except (IrRouterError, BotoCoreError, ClientError) as error:
         logger.error(
-            "workflow.principal_lookup_failed: the report uses the name from the event",
+            "workflow.principal_lookup_failed: the report uses the names that are known",
             extra={"error": type(error).__name__},
         )
-        return wording.principals_of(task["containment"]) if task.get("containment") else []
+        return own
 
 
 def _joined(execution: str, own: Set[str]) -> list[Principal]:
