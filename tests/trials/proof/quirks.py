@@ -81,9 +81,13 @@ def measure(run: Run) -> dict[str, Any]:
     jobs = _jobs(run)
     names = sorted({job.scenario for job in jobs})
     expected: dict[str, Counter[str]] = {}
-    for name, (counted, search) in run.each(SECTION, undisturbed, names):
-        expected[name] = counted
+    asked: dict[str, frozenset[str]] = {}
+    for name, (counted, asked_quirks, search) in run.each(SECTION, undisturbed, names):
+        expected[name], asked[name] = counted, asked_quirks
         run.searches.append(search)
+    # A quirk about which the workspace never asks cannot change the scenario.
+    without_effect = [job for job in jobs if asked[job.scenario].isdisjoint(job.quirks)]
+    jobs = [job for job in jobs if job not in without_effect]
     outcomes: list[Outcome] = []
     for _, (outcome, search) in run.each(SECTION, play, [(job, expected[job.scenario]) for job in jobs], label=_label):
         run.searches.append(search)
@@ -92,6 +96,7 @@ def measure(run: Run) -> dict[str, Any]:
             progress(f"{SECTION:8}failed: {outcome.job}")
     return {
         "tried": len(outcomes),
+        "without_effect": len(without_effect),
         **{kind: sum(bool(getattr(outcome, kind)) for outcome in outcomes) for kind in _KINDS},
         "failures": [
             {"job": str(outcome.job), **{kind: list(getattr(outcome, kind)) for kind in _KINDS}}
@@ -115,19 +120,30 @@ def broken(figures: Mapping[str, Any]) -> list[str]:
 
 def rows(figures: Mapping[str, Any]) -> list[Row]:
     """Return the number of jobs and of those with a failure, by kind."""
-    table: list[Row] = [("quirks: scenarios with quirks", str(figures["tried"]), "each quirk, and random sets")]
+    table: list[Row] = [
+        ("quirks: scenarios with quirks", str(figures["tried"]), "each quirk, and random sets"),
+        ("quirks: without effect on the scenario", str(figures["without_effect"]), "not run"),
+    ]
     return table + [(f"quirks: with something {kind}", str(figures[kind]), "0") for kind in _KINDS]
 
 
-def undisturbed(name: str) -> tuple[Counter[str], Search]:
-    """Run a scenario without quirks; return the counted result."""
+def undisturbed(name: str) -> tuple[Counter[str], frozenset[str], Search]:
+    """Run a scenario without quirks.
+
+    Returns:
+        The counted result, the quirks about which the workspace asked while `play` has them on, and the search for
+        leaks.
+    """
     with leaks.watching() as watched, _world(watched) as world:
         scenario = scenario_named(name)
         prepared = scenario.prepare(world)
+        quirks = world.workspace.store.quirks
+        quirks.asked.clear()
         scenario.act(world, prepared)
         world.live(_MINUTES_WITH_QUIRKS)
+        asked = frozenset(quirks.asked)
         _finish(world)
-        return counted(world), watched.search
+        return counted(world), asked, watched.search
 
 
 def play(item: tuple[Job, Counter[str]]) -> tuple[Outcome, Search]:

@@ -14,11 +14,16 @@ QUIRKS = {quirk.name: quirk for area in (errors, files, identity, messages) for 
 
 
 class Quirks:
-    """The quirks that are on in one workspace."""
+    """The quirks that are on in one workspace.
+
+    Attributes:
+        asked: The names of the quirks that could have changed something so far, because the workspace asked `is_on`.
+    """
 
     def __init__(self) -> None:
         """Start with all quirks off."""
         self._on: set[str] = set()
+        self.asked: set[str] = set()
 
     def turn_on(self, names: Iterable[str]) -> None:
         """Turn quirks on; ValueError for an unknown name."""
@@ -33,6 +38,7 @@ class Quirks:
 
     def is_on(self, quirk: Quirk) -> bool:
         """Return whether the workspace behaves this way."""
+        self.asked.add(quirk.name)
         return quirk.name in self._on
 
     def listed(self) -> list[dict[str, object]]:
