@@ -80,6 +80,19 @@ def test_given_a_true_call_in_another_account_by_a_user_of_this_one_when_it_arri
         assert f"The event is about account {OTHER}" in alerts(world)[0]["Message"]
 
 
+def test_given_a_root_session_that_another_account_takes_of_this_one_when_its_event_arrives_then_it_is_alerted(
+    world: World, machine: StateMachine
+) -> None:
+    request = {"targetPrincipal": ACCOUNT, "taskPolicyArn": {"arn": "arn:aws:iam::aws:policy/root-task/x"}}
+    call = support.call(world, "AssumeRoot", service="sts", requestParameters=request, recipientAccountId=OTHER)
+
+    execution = machine.start(support.event(call, source="aws.sts"))
+
+    assert "Alert Only" in execution.path
+    (alert,) = alerts(world)
+    assert alert["Subject"].startswith("MEDIUM: Root session of an account taken (AssumeRoot)")
+
+
 def test_given_an_event_with_the_id_of_a_call_in_another_account_when_both_arrive_then_none_is_a_duplicate(
     world: World, machine: StateMachine
 ) -> None:

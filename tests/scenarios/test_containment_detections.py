@@ -59,7 +59,10 @@ def test_given_detections_of_its_own_when_evaluated_and_verified_then_they_are_a
     assert "disabled: denied_call" in lines["detections"]
     assert "severity changed: reconnaissance LOW" in lines["detections"]
     assert "your own: bucket_policy_changed" in lines["detections"]
-    assert "eu-north-1" in lines["regions"]
+    seen, unseen = lines["regions"].split("; API calls in other regions are not seen: ")
+    assert seen == "rules in us-east-1"
+    assert "eu-north-1" in unseen
+    assert "us-east-1" not in unseen
 
 
 def test_given_a_lowered_detection_when_a_key_is_created_then_it_only_alerts(

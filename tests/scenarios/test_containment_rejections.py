@@ -31,6 +31,10 @@ class Answers:
         self._world, self._call, self._codes, self._until = world, call, list(codes), until
         boto3.DEFAULT_SESSION.events.register(f"before-call.iam.{call}", self._answer)  # type: ignore[union-attr]
 
+    def end(self) -> None:
+        """Let IAM answer as usual from now on."""
+        self._codes.clear()
+
     def _answer(self, **_: Any) -> None:
         if not self._codes or (self._until is not None and self._world.now() >= self._until):
             return
@@ -134,6 +138,53 @@ def test_given_a_service_control_policy_against_policies_only_when_containing_th
     (alert,) = alerts(world)
     assert "explicit deny in a service control policy" in alert["Message"]
     assert "also stops you in this account" in alert["Message"]
+
+
+@pytest.mark.parametrize("end", ["deny", "none", "listed", "approve"])
+def test_given_iam_that_does_not_list_the_keys_when_contained_then_the_policy_is_attached_and_the_end_is_exact(
+    world: World, machine: StateMachine, end: str
+) -> None:
+    refused = Answers(world, "ListAccessKeys", ("AccessDenied", 403, BY_ORGANISATION), until=float("inf"))
+    if end == "approve":
+        world.expect(ChangeRefusedError)
+
+    execution, key = contain(world, machine)
+
+    assert execution.path[-1] == "Wait for Analyst"
+    (alert,) = alerts(world)
+    assert alert["Message"].startswith("user backdoor only PARTLY contained. You must act by hand now.")
+    why = "AccessDenied, iam:ListAccessKeys is not allowed: explicit deny in a service control policy"
+    assert f"access keys of user backdoor NOT disabled: IAM does not list them ({why})" in alert["Message"]
+    (request,) = asked(world)
+    assert request["deny"] == "restores user backdoor as found: keys unchanged, no deny policy."
+    world.advance(60)
+    world.verify_containments()
+    assert alerts(world) == []
+
+    if end == "listed":
+        refused.end()
+        world.verify_containments()
+        (alert,) = alerts(world)
+        assert f"completely contained: IAM lists the access keys now, and key {key} is disabled." in alert["Message"]
+        assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
+    if end == "none":
+        world.advance(86_401)
+    else:
+        decide(world, request["taskToken"], "approve" if end == "approve" else "deny")
+    machine.advance()
+    refused.end()
+
+    told = alerts(world)[-1]["Message"]
+    if end == "approve":
+        assert execution.error == "RemediationFailed"
+        assert why in told
+    elif end == "none":
+        assert execution.error == "SomethingUndone"
+        assert "Missing: disabling the keys of user backdoor" in told
+        assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=True)
+    else:
+        assert execution.status == "SUCCEEDED"
+        assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
 
 
 def test_given_ten_policies_when_containing_then_the_alert_states_the_quota_and_what_to_do_first(

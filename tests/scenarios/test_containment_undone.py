@@ -246,19 +246,19 @@ def test_given_a_re_enabled_key_when_its_event_arrives_then_that_event_repairs_i
 
 
 @pytest.mark.parametrize(
-    ("name", "request_parameters"),
+    ("name", "request_parameters", "seconds"),
     [
-        ("CreateLoginProfile", {}),
-        ("PutUserPolicy", {"policyName": "all", "policyDocument": "{}"}),
-        ("DeleteUserPermissionsBoundary", {}),
-        ("EnableMFADevice", {"serialNumber": "arn:aws:iam::123456789012:mfa/eve"}),
-        ("CreateServiceSpecificCredential", {"serviceName": "codecommit.amazonaws.com"}),
+        ("CreateLoginProfile", {}, 0),  # the times of events have no fractions of a second
+        ("PutUserPolicy", {"policyName": "all", "policyDocument": "{}"}, 60),
+        ("DeleteUserPermissionsBoundary", {}, 60),
+        ("EnableMFADevice", {"serialNumber": "arn:aws:iam::123456789012:mfa/eve"}, 60),
+        ("CreateServiceSpecificCredential", {"serviceName": "codecommit.amazonaws.com"}, 60),
     ],
 )
 def test_given_a_change_to_a_contained_user_when_its_event_arrives_then_it_joins_the_incident_with_severity_high(
-    world: World, machine: StateMachine, contained: Any, name: str, request_parameters: dict[str, Any]
+    world: World, machine: StateMachine, contained: Any, name: str, request_parameters: dict[str, Any], seconds: float
 ) -> None:
-    pass_time(world, machine, 60)
+    pass_time(world, machine, seconds)
 
     execution = machine.start(changed(world, name, **request_parameters))
 

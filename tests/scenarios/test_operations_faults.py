@@ -14,6 +14,7 @@ from ir_router import clock
 from ir_router.ops import names
 from tests.support.operations import Deployed, deployed_in
 from tests.support.world import ACCOUNT, REGION, running_world
+from tests.trials.world.deployment import DENY_POLICY
 
 ROOT = "/SecurityIncidentResponse/"
 POLL, CASE_EVENTS, ROOT_USE = (f"security-incident-{name}" for name in ("poll", "case-events", "detect-root-use"))
@@ -94,7 +95,7 @@ def make_bus(deployed: Deployed) -> None:
 
 def put_deny_policy(effect: str, **condition: Any) -> None:
     """Add a version to the deny policy, as if it was written by hand."""
-    arn, iam = f"arn:aws:iam::{ACCOUNT}:policy/deny", boto3.client("iam")
+    arn, iam = f"arn:aws:iam::{ACCOUNT}:policy/{DENY_POLICY}", boto3.client("iam")
     statement = {"Effect": effect, "Action": "*", "Resource": "*", **condition}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     for version in iam.list_policy_versions(PolicyArn=arn)["Versions"]:

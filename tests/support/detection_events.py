@@ -349,6 +349,7 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
         [
             call("PutUserPolicy", userName="bob", policyDocument=SAMPLE_DOCUMENT),
             call("UploadSSHPublicKey", userName="bob"),
+            call("PutRolePermissionsBoundary", roleName="app", permissionsBoundary=f"{OWN}/other"),
         ],
         [call("AttachUserPolicy", who=role("security-incident-workflow"), userName="bob", policyArn=DENY)],
     ),

@@ -205,11 +205,11 @@ def test_given_a_change_that_iam_does_not_show_when_read_back_then_it_is_looked_
 ) -> None:
     seen: list[int] = []
 
-    def read(_principal: object) -> changes.State:
+    def read(_principal: object, _wanted: object) -> tuple[changes.State, None]:
         seen.append(1)
-        return changes.State({}, denied=len(seen) >= shown_at)
+        return changes.State({}, denied=len(seen) >= shown_at), None
 
-    monkeypatch.setattr(changes, "read", read)
+    monkeypatch.setattr(changes, "_read_for", read)
     monkeypatch.setattr(deny_policy, "is_altered", lambda: False)
     principal: Any = {"kind": "user", "name": "x", "arn": "arn:x", "account": "1"}
     made: list[int] = []

@@ -1,11 +1,15 @@
-"""The files and commands that the pages mention exist."""
+"""The files and commands that the pages mention exist. The example policy denies the calls that its page names."""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.terraform.iam import allows
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -22,3 +26,40 @@ def test_given_a_page_when_it_names_a_make_target_then_there_is_one(page: Path) 
     targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     named = set(re.findall(r"`make ([a-z][a-z-]*)", page.read_text("utf-8")))
     assert named - targets == set()
+
+
+def example_scp() -> dict[str, Any]:
+    page = (ROOT / "docs/containment.md").read_text("utf-8")
+    (example,) = re.findall(r"```json\n(\{\n  \"Version\".*?\n\})\n```", page, re.DOTALL)
+    assert len(example) < 5_120  # AWS's limit for a service control policy
+    policy: dict[str, Any] = json.loads(example)
+    return policy
+
+
+@pytest.mark.parametrize(
+    ("action", "name", "by", "denied"),
+    [
+        ("iam:DetachUserPolicy", "security-incident-containment-deny", "user/mallory", True),
+        ("iam:DetachRolePolicy", "security-incident-containment-deny", "role/Admin", True),
+        ("iam:DetachRolePolicy", "security-incident-containment-deny", "role/YOUR-DEPLOYMENT-ROLE", True),
+        ("iam:DetachUserPolicy", "security-incident-containment-deny", "role/security-incident-containment", False),
+        ("iam:DetachUserPolicy", "ReadOnlyAccess", "role/Admin", False),
+        ("iam:AttachUserPolicy", "security-incident-containment-deny", "role/Admin", False),
+        ("iam:CreatePolicyVersion", "security-incident-containment-deny", "role/Admin", True),
+        ("iam:SetDefaultPolicyVersion", "security-incident-containment-deny", "role/Admin", True),
+        ("iam:DeletePolicyVersion", "security-incident-containment-deny", "role/security-incident-workflow", True),
+        ("iam:DeletePolicy", "security-incident-containment-deny", "role/YOUR-DEPLOYMENT-ROLE", False),
+        ("iam:CreatePolicyVersion", "own-policy", "user/mallory", False),
+    ],
+)
+def test_given_the_example_scp_when_a_principal_calls_iam_then_only_the_calls_that_the_page_names_are_denied(
+    action: str, name: str, by: str, denied: bool
+) -> None:
+    full_access = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    policy = f"arn:aws:iam::111122223333:policy/{name}"
+    changes_policy = "Version" in action or action == "iam:DeletePolicy"
+    resource = policy if changes_policy else "arn:aws:iam::111122223333:user/target"
+    context = {"aws_PrincipalArn": f"arn:aws:iam::111122223333:{by}"}
+    context |= {} if changes_policy else {"iam_PolicyARN": policy}
+
+    assert allows([full_access, *example_scp()["Statement"]], action, resource, **context) is not denied

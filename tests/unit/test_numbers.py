@@ -198,7 +198,11 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "workflow.event_not_believed": {"_LENGTH": 20},
     "workflow.extract_event_context": {"_RETRIES": 3},
     "workflow.findings": {"_SIGNALS": 8},
-    "workflow.immediate_containment": {"_PERMISSIONS_APPLY_SECONDS": 60, "_ROLE_APPLIES_SECONDS": 10},
+    "workflow.immediate_containment": {
+        "_PERMISSIONS_APPLY_SECONDS": 60,
+        "_RESERVE_SECONDS": 12.0,
+        "_ROLE_APPLIES_SECONDS": 10,
+    },
     "workflow.inputs": {"_LONGEST": 1000},
     "workflow.later_verifications": {"_SHORTEST_SECONDS": 3600.0, "_LONGEST_SECONDS": 86400.0, "_SHARE": 24},
     "workflow.left_behind": {"_RESERVE_SECONDS": 25.0, "_TRIED_SECONDS": 900.0, "_MOST": 12, "_LENGTH": 200},
@@ -227,7 +231,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "workflow.witness_audit": {"_KEPT_SECONDS": 34560000},
     "workflow.wording": {"_VALUE_LENGTH": 300},
     "workflow.wording_decisions": {"_NAME_LENGTH": 80, "_MOST_CHANGES": 12},
-    "workflow.wording_many": {"MOST_NAMED": 3, "_NAMED": 2},
+    "workflow.wording_many": {"MOST_NAMED": 3, "_MOST_LISTED": 100, "_NAMED": 2},
 }
 
 

@@ -50,6 +50,20 @@ def test_given_an_identity_of_a_finding_when_read_then_only_a_certain_one_is_a_p
     assert (read["vpc_endpoint_id"], read["user_agent"], read["error_code"]) == (None, None, None)
 
 
+@pytest.mark.parametrize(
+    ("user_type", "line"),
+    [
+        ("FederatedUser", 'Federated session (the caller chose this name): "bob"'),
+        ("Directory", 'Caller in the finding: Directory "bob"'),
+        ("", 'Caller in the finding: unknown type "bob"'),
+    ],
+)
+def test_given_a_caller_that_is_no_certain_principal_when_read_then_the_details_name_it(
+    user_type: str, line: str
+) -> None:
+    assert line in facts(finding({"userType": user_type, "userName": "bob"}))["details"]
+
+
 def test_given_a_session_of_a_role_when_read_then_its_arn_names_the_session() -> None:
     role = {"userType": "AssumedRole", "userName": "app", "principalId": "AROA1:i-0123"}
 

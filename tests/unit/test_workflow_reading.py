@@ -177,6 +177,8 @@ def test_given_keys_that_aws_health_names_twice_when_read_then_each_is_there_onc
     health = {"detail-type": "AWS Health Event", "source": "aws.health", "detail": {"affectedEntities": entities}}
 
     assert reading.entities(health) == ["A", "B"]
+    assert reading.entities({**health, "detail": {}, "resources": ["A", None, "C"]}) == ["A", "C"]
+    assert reading.entities({**health, "detail": {}, "resources": None}) == []
 
 
 anything = st.recursive(

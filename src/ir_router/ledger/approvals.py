@@ -332,7 +332,8 @@ def forget_people(approval_id: str) -> None:
     try:
         table.update(
             keys.approval(approval_id),
-            "SET analyst = :analyst REMOVE notes, approvers, last_approvers, owners, owner_ids, owners_looked_up",
+            "SET analyst = :analyst REMOVE notes, approvers, last_approvers, owners, joined_owners, "
+            "owner_ids, owners_looked_up",
             "#state IN (:delivered, :expired)",
             analyst={"name": "a user whose data was erased"},
             delivered=DELIVERED,

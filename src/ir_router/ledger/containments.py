@@ -60,7 +60,7 @@ class Lock:
         missing_at_end: Containment that was found missing when the incident ended:
             {"incident", "deny_policy", "active_keys"}.
         undone: Containment that was found missing while the decision is pending, until it is re-applied and reported:
-            {"number", "deny_policy", "active_keys", "new_keys", "was_refused"}.
+            {"number", "deny_policy", "active_keys", "new_keys", "was_refused", "were_unknown"}.
         times_undone: How often that was reported.
         attempts, last_attempt, last_attempt_at, attempts_reported, attempts_reported_at: The denied calls since the
             containment, and how many of them the case reports.
@@ -69,6 +69,7 @@ class Lock:
             the case has it, and the inline policies at that time (`workflow/left_behind.py`).
         left_at_end: That list when the decision is carried out.
         deny_refused: True if IAM permanently refuses the deny policy, and an alert reports it.
+        keys_unknown: True if IAM denies ir-router the list of the access keys, and an alert reports it.
     """
 
     principal: str
@@ -119,6 +120,7 @@ _INCIDENT = (
     "undone",
     "times_undone",
     "deny_refused",
+    "keys_unknown",
     "suspicious_since",
     "left_behind",
     "left_behind_reported",

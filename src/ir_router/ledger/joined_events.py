@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, Any
 
 from ir_router import clock
@@ -22,7 +22,12 @@ MOST_COUNTED = 20
 
 
 def note(
-    approval_id: str, event: Mapping[str, Any], *, principal: str | None = None, with_row: Change | None = None
+    approval_id: str,
+    event: Mapping[str, Any],
+    *,
+    principal: str | None = None,
+    more: Mapping[str, Set[str]] | None = None,
+    with_row: Change | None = None,
 ) -> None:
     """Count an event that joined the approval's incident, and keep the newest one for display.
 
@@ -32,6 +37,7 @@ def note(
         approval_id: The approval's id.
         event: The event's `execution`, and `what` happened.
         principal: ARN of a principal that joins with its event.
+        more: Values to add to further sets of the request, by the name of the set.
         with_row: The change of that principal's row, which is made in the same transaction.
 
     Raises:
@@ -44,17 +50,18 @@ def note(
         {"expires_at": int(clock.now()) + _KEPT_SECONDS},
         "attribute_not_exists(PK)",
     )
-    joins = {"principal": {principal}} if principal else {}
+    joins = {"joined_principals": {principal}} if principal else {}
+    adds = {**joins, **{name: set(values) for name, values in (more or {}).items() if values}}
     before = int((approvals.get(approval_id) or {}).get("joined_events", 0))
     counter = "joined_events" if joins or before < MOST_COUNTED else "summarised_events"
     count = table.update_item(
         keys.approval(approval_id),
-        f"ADD {counter} :one{', joined_principals :principal' if joins else ''} SET last_joined = :event",
+        f"ADD {counter} :one{''.join(f', {name} :{name}' for name in adds)} SET last_joined = :event",
         "#state = :pending",
         one=1,
         event=dict(event),
         pending=approvals.PENDING,
-        **joins,
+        **adds,
     )
     changes = [claim, count, *([with_row] if with_row else [])]
     try:

@@ -164,7 +164,8 @@ def _head(row: Row) -> str:
     if state == EXPIRED:
         kept = f"{headline}; the containment stays until you release it"
         if is_permission(row):
-            kept = f"{_line(row.get('who', 'it'))} was NOT contained. Contain it by hand now"
+            was, it = ("were", "them") if len(row.get("listed", ())) > 1 else ("was", "it")
+            kept = f"{_line(row.get('who', 'it'))} {was} NOT contained. Contain {it} by hand now"
         return f"No valid decision: {_line(str(row.get('why', '')))} - {kept}"
     free = f" {_NOT_CONTAINED}" if is_permission(row) else ""
     return f"🔐 Approval needed by {_at(row['decide_by'])} - {headline}{free}"

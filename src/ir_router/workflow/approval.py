@@ -205,7 +205,8 @@ def _current_answer(row: Row, own: Own) -> Answer:
 def _aftermath(row: Row) -> str:
     """Return the current state after the deadline, and the action that an analyst can take."""
     if row["kind"] == "contain":
-        return f"{row.get('who', 'The principal')} was NOT contained. Contain it by hand now."
+        was, it = ("were", "them") if len(row.get("listed", ())) > 1 else ("was", "it")
+        return f"{row.get('who', 'The principal')} {was} NOT contained. Contain {it} by hand now."
     commands = wording_decisions.release_commands(approvals.principals_of(row))
     return f"The containment stays until you release it. To release it, run: {commands}"
 

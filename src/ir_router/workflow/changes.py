@@ -27,8 +27,10 @@ _READ_BACK_TRIES = 8
 _PAUSE_SECONDS = 1.0
 DENY = "deny policy attached"
 DISABLED = "key {target} disabled"
+LISTED = "access keys disabled"
 # Not an error of IAM: the policy does not deny everything any more, because someone replaced its document.
 ALTERED = "DenyPolicyAltered"
+_LIST = "ListAccessKeys"
 # The invocation's last seconds, for reading the changes of two principals back.
 _RESERVE_SECONDS = 25.0
 
@@ -93,9 +95,30 @@ class Change:
 def read(principal: Principal) -> State:
     """Read the principal's current state from IAM."""
     attached, keys = together.both(partial(iam.attached_policies, principal), partial(iam.access_keys, principal))
+    return _state(keys, attached)
+
+
+def _state(keys: Mapping[str, str], attached: Sequence[str]) -> State:
     deny_policy = settings().require("deny_policy_arn")
     others = sorted(arn for arn in attached if arn != deny_policy)
     return State(keys, deny_policy in attached, others)
+
+
+def read_as_permitted(principal: Principal) -> tuple[State, ActionTaken | None]:
+    """Read the principal's current state, without its keys if IAM denies ir-router the list of them.
+
+    Returns:
+        The state, and the missing change if the keys are unknown (`LISTED`).
+    """
+    try:
+        return read(principal), None
+    except ClientError as error:
+        rejection = rejections.read(error)
+        if error.operation_name != _LIST or rejection["error"] not in rejections.DENIED:
+            raise
+    logger.warning("iam.keys_not_listed", extra={"code": rejection["error"], "reason": rejection["reason"]})
+    action: ActionTaken = {"what": LISTED, "target": "", "verified": False, "principal": principal["arn"], **rejection}
+    return _state({}, iam.attached_policies(principal)), action
 
 
 def describe(action: ActionTaken) -> str:
@@ -216,13 +239,20 @@ def _worth_a_retry(principal: Principal, wanted: Sequence[Change], rejected: Map
     soon = [number for number, rejection in rejected.items() if rejection["retry"] == "soon"]
     if not soon:
         return []
-    state = read(principal)
-    return [number for number in soon if not wanted[number].shown(state)]
+    state, unlisted = _read_for(principal, wanted)
+    return [number for number in soon if unlisted is not None or not wanted[number].shown(state)]
+
+
+def _read_for(principal: Principal, wanted: Sequence[Change]) -> tuple[State, ActionTaken | None]:
+    """Read the principal's policies, and its keys if one of the changes concerns a key."""
+    if any(change.target for change in wanted):
+        return read_as_permitted(principal)
+    return _state({}, iam.attached_policies(principal)), None
 
 
 def _read_back(principal: Principal, wanted: Sequence[Change], rejected: Mapping[int, Rejection]) -> list[ActionTaken]:
     for attempt in range(_READ_BACK_TRIES):
-        state = read(principal)
+        state, unlisted = _read_for(principal, wanted)
         waiting = [number for number, change in enumerate(wanted) if number not in rejected and not change.shown(state)]
         if not waiting:
             break
@@ -234,12 +264,14 @@ def _read_back(principal: Principal, wanted: Sequence[Change], rejected: Mapping
         action: ActionTaken = {
             "what": change.what,
             "target": change.target,
-            "verified": change.shown(state),
+            "verified": change.shown(state) and not (unlisted is not None and change.target),
             "principal": principal["arn"],
         }
         if number in rejected and not action["verified"]:
             action["error"] = rejected[number]["error"]
             action["reason"] = rejected[number]["reason"]
             action["retry"] = rejected[number]["retry"]
+        elif unlisted is not None and change.target:
+            action |= {"error": unlisted["error"], "reason": unlisted["reason"], "retry": unlisted["retry"]}
         actions.append(action)
     return actions

@@ -54,6 +54,11 @@ def session_lines(role: str, session: str) -> Iterator[str]:
         yield f'Session (the caller chose this name): "{short(session)}"'
 
 
+def federated(session: str) -> str:
+    """Return the line about a federated session (GetFederationToken)."""
+    return f'Federated session (the caller chose this name): "{short(session)}"' if session else ""
+
+
 def harmless(text: str) -> str:
     """Return text that the caller of an API chose, with its links broken: `https[:]//evil[.]example`.
 
@@ -95,6 +100,8 @@ def _call(detail: Mapping[str, object], actor: Actor) -> Iterator[str]:
         yield _root(identity, actor)
     if actor["kind"] == "role":
         yield from session_lines(actor["name"], actor["caller_arn"].rpartition("/")[2])
+    if actor["identity_type"] == "FederatedUser":
+        yield federated(actor["caller_arn"].rpartition("/")[2])
     if actor["kind"] == "unknown" and actor["identity_type"]:
         provider = string(identity.get("identityProvider"))
         yield f"Caller: {short(actor['identity_type'])}{f' of {short(provider)}' if provider else ''}"

@@ -75,7 +75,9 @@ def _missing(lock: Lock, principal: Principal, deleted: Sequence[str]) -> dict[s
     known: dict[str, Any] | None = lock.row.get("missing_at_end")
     if known is not None and known["incident"] == incident:
         return known
-    state = changes.read(principal)
+    state, unlisted = changes.read_as_permitted(principal)
+    if unlisted is not None and not lock.row.get("keys_unknown"):
+        raise changes.failed([unlisted])
     contained = scopes.covered_keys(lock.row, recorded if settings().contain_other_keys else ()) - {*deleted}
     active = sorted(key for key in contained if state.keys.get(key) == iam.ACTIVE)
     undenied = not scopes.is_key_only(lock.row) and (not state.denied or deny_policy.is_altered())
@@ -92,6 +94,18 @@ def refusal_of_policy(failure: ChangeFailedError) -> ActionTaken | None:
     if [action["what"] for action in undone] != [changes.DENY] or not undone[0].get("error"):
         return None
     return undone[0] if undone[0].get("retry") != "later" else None
+
+
+def without_keys(principal: Principal, unlisted: ActionTaken) -> str:
+    """Return the sentences about access keys that stay enabled, since IAM denies ir-router the list of them."""
+    why = rejections.describe(unlisted["error"], unlisted.get("reason", ""))
+    return " ".join(
+        [
+            f"access keys of {wording.name_of(principal)} NOT disabled: IAM does not list them ({why}).",
+            "The deny policy stops them while it is attached. Disable them by hand now.",
+            rejections.remedy(unlisted["error"], unlisted.get("reason", "")),
+        ]
+    ).rstrip(". ")
 
 
 def not_attached(principal: Principal, rejected: ActionTaken, *effects: str) -> str:

@@ -50,10 +50,11 @@ def run_task(task: Mapping[str, Any], context: Any) -> Incident:
     chosen = event.get(_ENTITY_FIELD) if isinstance(event, Mapping) else None
     found = detections.matching(event) if isinstance(event, Mapping) else []
     facts = reading.read(event, partition=partition, entity=chosen, whom=severity.whom(found))
-    origin.check(event, facts, account)
+    contains = severity.whom(found) is not None
+    origin.check(event, facts, account, contains=contains)
     band = severity.band(found, facts.get("quiet"))
     name = event_claims.name_of(event, facts["event_id"], band, origin.member_of(facts, account))
-    content = event_claims.content_of(facts, contains=severity.whom(found) is not None)
+    content = event_claims.content_of(facts, contains=contains)
     claim, missing = _claim(name, content, event, task, goes_on=band in _GO_ON)
     duplicate = claim.handled is not None
     if chosen is None:

@@ -9,10 +9,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from ir_router.errors import RefusedError
-from ir_router.ledger import approvals, audit
+from ir_router.ledger import approvals, audit, containments
 from ir_router.ledger.approvals import ApprovalKind
 from ir_router.observability import logger
-from ir_router.workflow import creators, missing_cases, notices, owners, wording, wording_decisions
+from ir_router.workflow import (
+    creators,
+    missing_cases,
+    not_contained,
+    notices,
+    owners,
+    wording,
+    wording_decisions,
+)
 from ir_router.workflow.incident import CaseResult, ContainmentResult, Decision, Incident, PrincipalResult
 from ir_router.workflow.outcomes import OUTCOMES, EndState
 from ir_router.workflow.remediation import RemediationResult
@@ -31,6 +39,8 @@ def run_task(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     incident: Incident = state["incident"]
     done: RemediationResult | None = state["remediation"]["answer"] if "remediation" in state else None
     containment = _with_joined(owners.restored(state["containment"]["answer"], incident["execution"]["id"]), done)
+    if OUTCOMES[containment["outcome"]].approval == "contain":
+        containment = not_contained.with_joined(incident["execution"]["id"], containment)
     case: CaseResult = state["case"]["answer"]
     case_id = missing_cases.case_of(case, incident["execution"]["id"])
     decision = _decision(state)
@@ -123,6 +133,9 @@ def _missing(state: Mapping[str, Any], containment: ContainmentResult, done: Rem
     contained = [part for part in containment["principals"] if OUTCOMES[part["outcome"]].contained]
     lacking = [part for part in contained if wording_decisions.lacks_deny(part, done)]
     missing += [f"deny policy of {wording.name_of(part['principal'])}" for part in lacking]
+    unknown = [part["principal"] for part in contained if part.get("keys_unknown")]
+    still = [one for one in unknown if (containments.get(one["arn"]) or {}).get("keys_unknown")]
+    missing += [f"disabling the keys of {wording.name_of(one)}" for one in still]
     missing += [f"containment of {wording.name_of(part['principal'])}" for part in _left_out(containment)]
     if state["case"]["answer"]["failed"]:
         missing.append("Open Case")

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ir_router.errors import InvalidInputError
-from ir_router.workflow.details import session_lines, short
+from ir_router.workflow.details import federated, session_lines, short
 from ir_router.workflow.incident import Actor, Facts, Principal, PrincipalKind
 from ir_router.workflow.principals import (
     from_arn,
@@ -57,12 +57,15 @@ _HEALTH = (
 def entities(event: Mapping[str, Any]) -> list[str]:
     """Return the subjects of an event of which each gets its own execution: the distinct entities of an AWS Health
     event, or the actors of a GuardDuty attack sequence, in order; empty for other events.
+
+    EventBridge repeats the entities of AWS Health as the event's resources.
     """
     detail = mapping(event.get("detail"))
-    if "affectedEntities" in detail:
-        values = [string(entity.get("entityValue")) for entity in items(detail["affectedEntities"])]
-    else:
-        values = [_actor_id(actor) for actor in _actors(detail)]
+    values = [string(entity.get("entityValue")) for entity in items(detail.get("affectedEntities"))]
+    values = values or [_actor_id(actor) for actor in _actors(detail)]
+    if not any(values) and string(event.get("detail-type")).startswith("AWS Health "):
+        resources = event.get("resources")
+        values = [string(one) for one in resources] if isinstance(resources, list) else []
     return list(dict.fromkeys(value for value in values if value))
 
 
@@ -102,7 +105,7 @@ def guardduty(event: Mapping[str, Any], detail: Mapping[str, Any], partition: st
         "subject": _without_credentials(actor),
         "access_key_id": long_term(string(credentials.get("accessKeyId"))),
         "finding": True,
-        "details": list(_finding_details(detail, actor, partition, region, len(actors))),
+        "details": list(_finding_details(detail, actor, credentials, partition, region, len(actors))),
     }
     if _is_sample(detail, service):
         facts["quiet"] = "sample"
@@ -200,12 +203,19 @@ def _credentials(actor: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def _finding_details(
-    detail: Mapping[str, Any], actor: Actor, partition: str, region: str, actors: int
+    detail: Mapping[str, Any],
+    actor: Actor,
+    credentials: Mapping[str, object],
+    partition: str,
+    region: str,
+    actors: int,
 ) -> Iterator[str]:
     if title := string(detail.get("title")):
         yield f"Finding: {short(title)}"
     if actor["kind"] == "role":
         yield from session_lines(actor["name"], actor["caller_arn"].partition("assumed-role/")[2].partition("/")[2])
+    if actor["kind"] == "unknown" and (name := string(credentials.get("userName"))):
+        yield from _unknown_caller(name, actor["identity_type"])
     if actor["access_key_id"] and not long_term(actor["access_key_id"]):
         yield f"Session key: {short(actor['access_key_id'])}"
     if actors > 1:
@@ -226,6 +236,15 @@ def _finding_details(
     host = f"{region}.console.{_CONSOLES.get(partition, 'aws.amazon.com')}"
     if re.fullmatch(r"[a-z0-9-]+", region):
         yield f"Console: https://{host}/guardduty/home?region={region}#/findings?macros=current&fId={quote(identifier)}"
+
+
+def _unknown_caller(name: str, user_type: str) -> Iterator[str]:
+    """Yield the name of a caller that is not certainly a principal: anyone can choose such a name."""
+    if user_type == "FederatedUser":
+        yield federated(name)
+        yield "To find the user who opened this session, search CloudTrail for GetFederationToken"
+    else:
+        yield f'Caller in the finding: {short(user_type or "unknown type")} "{short(name)}"'
 
 
 def _signal(signal: Mapping[str, object]) -> str:

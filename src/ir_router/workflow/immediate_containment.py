@@ -59,6 +59,8 @@ from ir_router.workflow.outcomes import OUTCOMES, ContainmentOutcome
 _PERMISSIONS_APPLY_SECONDS = 60
 # A role that was created a moment ago. The retries of the state take longer.
 _ROLE_APPLIES_SECONDS = 10
+# For the containment of one principal.
+_RESERVE_SECONDS = 12.0
 # The detection of a call that detaches the deny policy.
 _UNDOES = "deny_policy_detached"
 
@@ -91,17 +93,21 @@ def _contain_all(task: Mapping[str, Any], context: Any) -> ContainmentResult:
     incident: Incident = task["incident"]
     if "unclaimed" in incident:
         event_claims.claim_later(incident["unclaimed"], incident["execution"]["id"])
+    given = (task.get("permission") or {}).get("decision") == "approve"
+    before: list[PrincipalResult] = (task.get("before") or {}).get("principals", [])
+    joined = not_contained.joined(incident["execution"]["id"], before) if given else []
     permission = Permission(
-        (task.get("permission") or {}).get("decision") == "approve",
-        frozenset(key for part in (task.get("before") or {}).get("principals", ()) for key in changes.disabled(part)),
+        given,
+        frozenset(key for part in [*before, *joined] for key in changes.disabled(part)),
         task.get("earlier") or {},
     )
     results: list[PrincipalResult] = []
     failed: list[ActionTaken] = []
-    further = not_contained.further_targets(incident) if permission.given else []
-    for target in [*identity.targets(incident, context), *further]:
+    work = [partial(_contain, incident, target, permission, context) for target in identity.targets(incident, context)]
+    work += [partial(_contain_joined, incident, part, permission, context) for part in joined]
+    for contain in work:
         try:
-            results.append(_contain(incident, target, permission, context))
+            results.append(contain())
         except ChangeFailedError as failure:
             failed += failure.actions  # continue with the other principals
     if failed:
@@ -152,6 +158,29 @@ def name_of(principal: Principal) -> str:
 def _creators(incident: Incident, results: list[PrincipalResult], context: Any) -> dict[str, Offer]:
     account, protected = invocation.own_account(context)[1], deployed_lists.current().protected_principals
     return creators.of_incident(incident, results, account, protected)
+
+
+def _contain_joined(incident: Incident, part: PrincipalResult, permission: Permission, context: Any) -> PrincipalResult:
+    """Contain a principal that joined the request for permission, unless an earlier attempt has contained it.
+
+    Raises ContainmentBusyError if the time of the invocation is not enough: a retry continues.
+    """
+    row = containments.get(part["principal"]["arn"]) or {}
+    complete = row.get("phase") == containments.OPEN and not row.get("deny_refused") and not row.get("keys_unknown")
+    if row.get("incident") == incident["execution"]["id"] and complete:
+        result = result_of(row["principal"], "contained", "")
+        made = [(changes.DENY, ""), *((changes.DISABLED, key) for key in row.get("disabled_keys", ()))]
+        arn = row["principal"]["arn"]
+        result["actions"] = [{"what": what, "target": key, "verified": True, "principal": arn} for what, key in made]
+        result["named_keys"], result["recorded"] = list(row["named_keys"]), dict(row["recorded"])
+        return result
+    if _is_short_of_time(context):
+        raise containments.ContainmentBusyError("a retry contains the other principals")
+    return _contain(incident, identity.Target(part["principal"], None, changes.disabled(part)), permission, context)
+
+
+def _is_short_of_time(context: Any) -> bool:
+    return float(context.get_remaining_time_in_millis()) / 1000 < _RESERVE_SECONDS
 
 
 def _contain(incident: Incident, target: identity.Target, permission: Permission, context: Any) -> PrincipalResult:
@@ -232,7 +261,7 @@ def _under_lock(
         only_key = limited
     if joins:  # the event may be the call that undid the containment
         reapplication.reapply(lock, key)
-    found, altered = together.both(partial(changes.read, principal), deny_policy.is_altered)
+    (found, unlisted), altered = together.both(partial(changes.read_as_permitted, principal), deny_policy.is_altered)
     state = _active_before(found, permission.disabled)
     if earlier is not None:
         state = State({**state.keys, **earlier["keys"]}, earlier["denied"], earlier["policies"])
@@ -243,19 +272,27 @@ def _under_lock(
     since = _suspicious_since(incident)
     at = earlier["at"] if earlier is not None else None
     _record_found_state(lock, incident_of, principal, key, state, disabling, since, at, joins=joins, only_key=only_key)
+    new_keys.hand_over(lock, permission.disabled)
     why = ""
     try:
         actions = changes.make(principal, wanted, until=changes.retry_until(lock), altered=altered)
+        if unlisted is not None:
+            raise changes.failed([*actions, unlisted])
     except ChangeFailedError as failure:
-        why, actions = _without_deny_policy(incident, principal, failure), failure.actions
+        if unlisted is not None and unlisted not in failure.actions:
+            raise changes.failed([*failure.actions, unlisted]) from failure
+        why, actions = _why_in_part(incident, principal, failure, unlisted), failure.actions
         if not why:
             raise
         measure("ContainmentFailed")
     added = not joins and incident_of != execution
+    lacking = {"deny_refused": bool(why and unlisted is None) or None, "keys_unknown": unlisted is not None or None}
     if not joins and not added:
-        lock.save(contained_at=clock.now(), phase=containments.OPEN, deny_refused=bool(why) or None)
+        lock.save(contained_at=clock.now(), phase=containments.OPEN, **lacking)
     result = result_of(principal, "contained" if incident_of == execution else "joined", why)
-    result["actions"] = [*actions, *_not_disabled(key, state)]
+    result["actions"] = [*actions, *(_not_disabled(key, state) if unlisted is None else ())]
+    if unlisted is not None:
+        result["keys_unknown"] = True
     result["named_keys"] = list(lock.row["named_keys"])
     result["recorded"] = dict(lock.row["recorded"])
     if only_key:
@@ -278,17 +315,22 @@ def _active_before(state: State, disabled: frozenset[str]) -> State:
     return State(keys, state.denied, state.policies)
 
 
-def _without_deny_policy(incident: Incident, principal: Principal, failure: ChangeFailedError) -> str:
-    """Return the required action if only the deny policy failed and a retry cannot help, else an empty string.
+def _why_in_part(
+    incident: Incident, principal: Principal, failure: ChangeFailedError, unlisted: ActionTaken | None
+) -> str:
+    """Return the required action if a retry cannot help and a part of the containment is done, else an empty string.
 
-    With at least one key disabled there is something to decide about, so the workflow goes on and ends as failed.
+    With the deny policy attached, or with at least one key disabled, there is something to decide about, so the
+    workflow goes on. Without the deny policy it ends as failed.
     """
-    rejected = enforcement.refusal_of_policy(failure)
-    if rejected is None or len(failure.actions) < 2:
+    rejected = unlisted or enforcement.refusal_of_policy(failure)
+    if rejected is None or not any(action["verified"] for action in failure.actions):
         return ""
     running = _seconds_since(incident["execution"]["started_at"]) or 0.0
     if rejected.get("retry") == "soon" and running < _PERMISSIONS_APPLY_SECONDS:
         return ""
+    if unlisted is not None:
+        return f"{enforcement.without_keys(principal, unlisted)}."
     return f"{enforcement.not_attached(principal, rejected, 'Only the access keys are disabled.')}."
 
 

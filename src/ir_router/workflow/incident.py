@@ -169,7 +169,8 @@ class PrincipalResult(TypedDict):
     `outcome`: see the table in `workflow/outcomes.py`. `why` gives the reason and the required action in sentences.
     `undone`: the event that joined is a call that undid the containment. `added`: the principal is new in the incident
     of its actor. `scope` is `key` if only the keys that events named are disabled, and `still_active` are the owner's
-    other active keys then. `limited`: the reason for that scope is the hourly limit.
+    other active keys then. `limited`: the reason for that scope is the hourly limit. `keys_unknown`: IAM denied
+    ir-router the list of the keys, so that only the deny policy is attached.
     """
 
     principal: Principal
@@ -184,6 +185,7 @@ class PrincipalResult(TypedDict):
     scope: NotRequired[ContainmentScope]
     still_active: NotRequired[list[str]]
     limited: NotRequired[bool]
+    keys_unknown: NotRequired[bool]
     joined_execution: NotRequired[str]
     case_id: NotRequired[str | None]
     approval_id: NotRequired[str]

@@ -71,7 +71,8 @@ def join(
         with_row = lock.saving(
             contained_at=clock.now(),
             phase=containments.OPEN,
-            deny_refused=bool(result["why"]) or None,
+            deny_refused=bool(result["why"] and not result.get("keys_unknown")) or None,
+            keys_unknown=result.get("keys_unknown"),
             case_id=(approvals.get(approval_id) or {}).get("case_id"),
             joined_by=event["execution"],
         )

@@ -6,14 +6,27 @@ and sessions continue.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ir_router.ledger import containments
 from ir_router.ledger.containments import Lock
 from ir_router.observability import logger
 from ir_router.workflow import changes, iam, invocation, scopes, third_parties, wording, wording_gaps
 from ir_router.workflow.changes import ChangeFailedError
-from ir_router.workflow.incident import ContainmentResult, Incident, Principal, PrincipalResult
+from ir_router.workflow.incident import Incident, Principal, PrincipalResult
+from ir_router.workflow.outcomes import OUTCOMES
+
+
+class Enabled(NamedTuple):
+    """The result of `enable_again`.
+
+    `kept` has a sentence for each principal with keys that stay disabled, since others restricted them. `incidents` are
+    the executions that have contained a principal meanwhile.
+    """
+
+    kept: list[str]
+    incidents: list[str]
 
 
 def beyond_limit(lock: Lock, incident: Incident, principal: Principal, key: str | None, limit: int) -> PrincipalResult:
@@ -31,7 +44,10 @@ def beyond_limit(lock: Lock, incident: Incident, principal: Principal, key: str 
         "named_keys": [],
         "recorded": {},
     }
-    if created is not None and created in changes.read(principal).keys:
+    found, unlisted = changes.read_as_permitted(principal) if created is not None else (None, None)
+    if unlisted is not None:  # a denial could not restore the key exactly
+        result["actions"] = [unlisted]
+    elif created is not None and found is not None and created in found.keys:
         try:
             wanted = [changes.disable(principal, created)]
             result["actions"] = changes.make(principal, wanted, until=changes.retry_until(lock))
@@ -40,31 +56,38 @@ def beyond_limit(lock: Lock, incident: Incident, principal: Principal, key: str 
     return result
 
 
-def disabled_in(containment: ContainmentResult) -> list[str]:
+def disabled_in(parts: Sequence[PrincipalResult]) -> list[str]:
     """Return the new keys that are disabled although their owners are not contained."""
-    beyond = [part for part in containment["principals"] if part["outcome"] == "limit_reached"]
-    return [key for part in beyond for key in changes.disabled(part)]
+    return [key for part in _awaiting(parts) for key in changes.disabled(part)]
 
 
-def enable_again(execution: str, containment: ContainmentResult, context: Any) -> list[str]:
-    """Enable the new keys again. A principal that a later event has contained is left as it is.
+def _awaiting(parts: Sequence[PrincipalResult]) -> list[PrincipalResult]:
+    """Return the principals that need a permission before their containment."""
+    return [part for part in parts if OUTCOMES[part["outcome"]].approval == "contain"]
 
-    Returns:
-        A sentence for each principal with keys that stay disabled, since others restricted them.
+
+def enable_again(execution: str, parts: Sequence[PrincipalResult], context: Any) -> Enabled:
+    """Enable the new keys again. If another event has contained the principal, its incident restores the keys.
 
     Raises:
         ContainmentBusyError: Another invocation holds the principal's lock.
         ChangeFailedError: A change failed or could not be verified.
     """
     kept: list[str] = []
-    for part in containment["principals"]:
-        keys = changes.disabled(part) if part["outcome"] == "limit_reached" else []
-        if not keys:
+    incidents: list[str] = []
+    for part in _awaiting(parts):
+        keys = changes.disabled(part)
+        owner = iam.owner_of(keys[0], part["principal"]["account"]) if keys else None
+        if owner is None:  # there is no key, or it was deleted
             continue
-        principal = part["principal"]
+        principal: Principal = {**part["principal"], "name": owner}
         with containments.locked(principal["arn"], invocation.lock_until(context)) as lock:
-            if "incident" in lock.row or iam.is_denied(principal):
-                logger.warning("containment.key_stays_disabled: the principal was contained meanwhile")
+            if "incident" in lock.row:
+                hand_over(lock, keys)
+                incidents.append(str(lock.row["incident"]))
+                continue
+            if iam.is_denied(principal):
+                logger.warning("containment.key_stays_disabled: a user attached the deny policy by hand")
                 continue
             # The state before is not recorded, so that every restricting policy counts.
             before = {"recorded": {"keys": dict.fromkeys(keys, iam.ACTIVE), "policies": []}, "incident": execution}
@@ -73,4 +96,15 @@ def enable_again(execution: str, containment: ContainmentResult, context: Any) -
             wanted = [changes.enable(principal, key) for key in keys if key not in held]
             changes.make(principal, wanted, until=changes.retry_until(lock))
             kept += [f"{wording_gaps.stays_disabled(held)}. Release the principal to enable it"] if held else []
-    return kept
+    return Enabled(kept, incidents)
+
+
+def hand_over(lock: Lock, keys: Collection[str]) -> None:
+    """Record in the principal's incident that ir-router disabled these keys before, so that a denial enables them."""
+    row = lock.row
+    recorded: Mapping[str, Any] = row["recorded"]
+    found = [key for key in keys if recorded["keys"].get(key) == iam.INACTIVE]
+    if found:
+        statuses = {**recorded["keys"], **dict.fromkeys(found, iam.ACTIVE)}
+        own = {"disabled_keys": sorted({*row["disabled_keys"], *found})} if "disabled_keys" in row else {}
+        lock.save(recorded={**recorded, "keys": statuses}, **own)

@@ -7,7 +7,7 @@ request of the first, and an approval contains it too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,10 +17,9 @@ from ir_router.ledger import approvals, audit, groups, joined_events
 from ir_router.ledger.containments import ContainmentBusyError
 from ir_router.ledger.table import ConditionFailedError, Row
 from ir_router.observability import logger
-from ir_router.workflow import actor_incidents, notices, principals, wording, wording_many
-from ir_router.workflow.identity import Target
-from ir_router.workflow.incident import CaseResult, ContainmentResult, Incident
-from ir_router.workflow.outcomes import OUTCOMES
+from ir_router.workflow import actor_incidents, changes, notices, owners, principals, wording, wording_many
+from ir_router.workflow.incident import ActionTaken, CaseResult, ContainmentResult, Incident, PrincipalResult
+from ir_router.workflow.outcomes import OUTCOMES, ContainmentOutcome
 
 # A first event that has not opened its case after this time may have failed.
 _OPENS_WITHIN_SECONDS = 60
@@ -82,7 +81,8 @@ def _asks(incident: Incident, containment: ContainmentResult, case_id: str | Non
     asks_soon = clock.now() < float(row["until"]) - groups.SECONDS + _OPENS_WITHIN_SECONDS
     if request is None and asks_soon:
         raise ContainmentBusyError("the first event of this actor has not sent its request yet")
-    if request is None or request["state"] != approvals.PENDING:
+    full = request is not None and len(request.get("joined_principals", ())) >= actor_incidents.MOST_PRINCIPALS - 1
+    if request is None or full or request["state"] != approvals.PENDING:
         groups.enter(group, execution, instead_of=row["execution"])
         return None
     _join(incident, containment, request, case_id)
@@ -91,15 +91,23 @@ def _asks(incident: Incident, containment: ContainmentResult, case_id: str | Non
 
 def _join(incident: Incident, containment: ContainmentResult, request: Row, case_id: str | None) -> None:
     execution, approval_id = incident["execution"]["id"], str(request["approval_id"])
+    barred = owners.restored(containment, execution)["owners"]
     event = {"execution": execution, "what": wording.what_happened(incident)}
     for part in containment["principals"]:
+        arn, unique_id = part["principal"]["arn"], part["principal"].get("id")
         joined_events.note(
             approval_id,
-            {**event, "execution": f"{execution}#{part['principal']['arn']}"},
-            principal=part["principal"]["arn"],
+            {**event, "execution": f"{execution}#{arn}"},
+            principal=arn,
+            more={
+                "joined_ids": {f"{arn} {unique_id}"} if unique_id else set(),
+                "joined_keys": {f"{arn} {key}" for key in changes.disabled(part)},
+                "joined_owners": {*barred},
+            },
         )
     actor_incidents.give_up(incident)  # this execution sends no request of its own
-    details = wording.record(incident) | wording.record_containment(containment, case_id) | {"approval_id": approval_id}
+    details = wording.record(incident) | wording.record_containment(containment, case_id)
+    details |= {"approval_id": approval_id, "barred": barred}
     audit.append("permission_joined", wording.AUDIT_ACTOR, details, once=f"{execution}/permission_joined")
     if case_id:
         try:
@@ -121,12 +129,47 @@ def _show(approval_id: str) -> None:
         approvals.amend(approval_id, **wanted)
 
 
-def further_targets(incident: Incident) -> list[Target]:
-    """Return the principals that joined the request for permission of this execution."""
-    row = approvals.get(approvals.id_of(incident["execution"]["id"], "contain")) or {}
-    found = [principals.from_arn(arn) for arn in sorted(row.get("joined_principals", ()))]
-    own = row.get("principal")
-    return [Target(principal, None, []) for principal in found if principal is not None and principal["arn"] != own]
+def joined(execution: str, own: Sequence[PrincipalResult]) -> list[PrincipalResult]:
+    """Return the principals that joined the request for permission of an execution, with their disabled new keys.
+
+    Args:
+        execution: The execution of the actor's first event.
+        own: The results for the principals of that event.
+    """
+    row = approvals.get(approvals.id_of(execution, "contain")) or {}
+    known = {row.get("principal"), *(part["principal"]["arn"] for part in own)}
+    outcome: ContainmentOutcome = own[0]["outcome"] if own else "ask_first"
+    return [_joined_part(row, arn, outcome) for arn in sorted(set(row.get("joined_principals", ())) - known)]
+
+
+def _joined_part(row: Mapping[str, Any], arn: str, outcome: ContainmentOutcome) -> PrincipalResult:
+    principal = principals.from_arn(arn) or principals.unknown_principal()
+    for unique_id in _values_of(row, "joined_ids", arn):
+        principal["id"] = unique_id
+    disabled: list[ActionTaken] = [
+        {"what": changes.DISABLED, "target": key, "verified": True, "principal": arn}
+        for key in _values_of(row, "joined_keys", arn)
+    ]
+    return {
+        "principal": principal,
+        "outcome": outcome,
+        "why": "",
+        "actions": disabled,
+        "named_keys": [],
+        "recorded": {},
+    }
+
+
+def _values_of(row: Mapping[str, Any], name: str, arn: str) -> list[str]:
+    """Return the values of a principal in a set of the request, whose elements are `<ARN> <value>`."""
+    pairs = (one.rpartition(" ") for one in sorted(row.get(name, ())))
+    return [value for owner, _, value in pairs if owner == arn]
+
+
+def with_joined(execution: str, containment: ContainmentResult) -> ContainmentResult:
+    """Return the result with all principals that the request for permission is about."""
+    own = containment["principals"]
+    return {**containment, "principals": [*own, *joined(execution, own)]}
 
 
 def texts(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,7 +177,7 @@ def texts(row: Mapping[str, Any]) -> dict[str, Any]:
     arns = list(dict.fromkeys([str(row["principal"]), *sorted(row.get("joined_principals", ()))]))
     if len(arns) < 2:
         return {}
-    denial = str(row.get("deny_alone", row["deny_does"]))
+    keys = [*row.get("disabled_keys", ()), *(one.rpartition(" ")[2] for one in sorted(row.get("joined_keys", ())))]
     names = [wording.name_of(principals.from_arn(arn) or principals.unknown_principal()) for arn in arns]
     who = wording_many.names(names)
     return {
@@ -143,8 +186,10 @@ def texts(row: Mapping[str, Any]) -> dict[str, Any]:
         "listed": names,
         "approve_does": f"contains {who}: attaches the deny policy to each, so that everything that uses it stops. "
         "ir-router then sends a second approval request.",
-        "deny_alone": denial,
-        "deny_does": f"leaves {who} unchanged." if denial.startswith("leaves") else f"{denial} The others stay as is.",
+        "deny_does": f"re-enables key {', '.join(keys)}. Nothing else changes for {who}."
+        if keys
+        else f"leaves {who} unchanged.",
+        "owners": sorted({*row["owners"], *row.get("joined_owners", ())}),
     }
 
 

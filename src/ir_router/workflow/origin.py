@@ -34,14 +34,16 @@ def of(event: Mapping[str, Any], own_account: str) -> str:
     return string(event.get("account")) or own_account
 
 
-def check(event: Mapping[str, Any], facts: Facts, own_account: str) -> None:
+def check(event: Mapping[str, Any], facts: Facts, own_account: str, *, contains: bool = True) -> None:
     """Raise EventNotBelievedError if the event is about another account than its origin.
 
-    This account reports the findings and the AWS Health events of the others.
+    This account reports the findings and the AWS Health events of the others. A call that this account shows and that
+    contains no principal is believed too, for example AssumeRoot by the management account.
     """
     source = of(event, own_account)
     about = facts["account"] or source
-    reports = source == own_account and facts.get("finding", False) and event.get("source") in _REPORTED
+    finding = facts.get("finding", False) and event.get("source") in _REPORTED
+    reports = source == own_account and (finding or not contains)
     if about != source and not reports:
         raise EventNotBelievedError(f"The event comes from account {source}, but its detail names account {about}.")
 

@@ -65,21 +65,26 @@ def reapply(lock: Lock, named_key: str | None = None) -> None:
     else:
         lock.save(deny_refused=None)
     _report(lock, undone, actions)
-    lock.save(undone=None, times_undone=undone["number"])
+    found = {"keys_unknown": None} if undone["active_keys"] else {}
+    lock.save(undone=None, times_undone=undone["number"], **found)
 
 
 def _undone(lock: Lock, principal: Principal, named_key: str | None) -> Mapping[str, Any] | None:
     """Return the missing parts and store them, together with keys that were created since the containment."""
     row = lock.row
     for attempt in range(_READS):
-        state = changes.read(principal)
+        state, unlisted = changes.read_as_permitted(principal)
+        if unlisted is not None and not row.get("keys_unknown"):
+            raise changes.failed([unlisted])
         recorded: Mapping[str, str] = row["recorded"]["keys"]
         covered = scopes.covered_keys(row, state.keys if settings().contain_other_keys else ())
         covered -= {named_key} - {*recorded}
         active = sorted(key for key in covered if state.keys.get(key) == iam.ACTIVE)
         denied = state.denied or scopes.is_key_only(row)
         if denied and not active:
-            _note_held(lock, state)
+            if unlisted is None:
+                lock.save(keys_unknown=None)
+                _note_held(lock, state)
             return None
         if attempt + 1 < _READS:
             clock.sleep(_PAUSE_SECONDS)
@@ -89,6 +94,7 @@ def _undone(lock: Lock, principal: Principal, named_key: str | None) -> Mapping[
         "active_keys": active,
         "new_keys": [key for key in active if key not in recorded],
         "was_refused": bool(row.get("deny_refused")),
+        "were_unknown": bool(row.get("keys_unknown")),
     }
     known = {key: status for key, status in state.keys.items() if key in covered}
     own = sorted({*row["disabled_keys"], *active}) if "disabled_keys" in row else None
@@ -118,7 +124,11 @@ def _report(lock: Lock, undone: Mapping[str, Any], actions: list[ActionTaken]) -
     headline = wording_gaps.contained_again(who, undone, verified=verified)
     text = wording.lines(
         headline,
-        "" if undone["was_refused"] else wording_gaps.FIND_WHO_UNDID_IT if verified else wording_gaps.ACT_BY_HAND,
+        ""
+        if undone["was_refused"] or undone.get("were_unknown")
+        else wording_gaps.FIND_WHO_UNDID_IT
+        if verified
+        else wording_gaps.ACT_BY_HAND,
         wording_gaps.PENDING if is_pending else wording_gaps.UNTIL_RELEASE,
         "",
         f"Done: {' · '.join(wording.action(taken) for taken in actions)}",

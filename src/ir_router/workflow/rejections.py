@@ -27,7 +27,7 @@ _BUSY = frozenset(
 )
 # 10 policies are attached already, AWS does not allow the policy, or the entity belongs to AWS.
 _FINAL = frozenset({"LimitExceeded", "PolicyNotAttachable", "UnmodifiableEntity"})
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
+DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 _MESSAGE_LENGTH = 500
 # These policies belong to the organisation. They apply to operators in this account too.
 _OF_ORGANISATION = ("service control policy", "resource control policy")
@@ -49,7 +49,7 @@ def read(error: ClientError) -> Rejection:
     """
     code = str(error.response.get("Error", {}).get("Code") or "Unknown")
     message = " ".join(str(error.response.get("Error", {}).get("Message") or "").split())[:_MESSAGE_LENGTH]
-    if code not in _DENIED:
+    if code not in DENIED:
         retry: Retry = "soon" if code in _BUSY else "never" if code in _FINAL else "later"
         return {"error": code, "reason": message if code in _FINAL else "", "retry": retry}
     call = f"iam:{error.operation_name} is not allowed"

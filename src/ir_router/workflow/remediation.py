@@ -155,7 +155,9 @@ def restore(lock: Lock, principal: Principal) -> Restored:
     current = identity.current_principal(principal, recorded["keys"])
     if current is None:
         return Restored(_not_found(principal), {})
-    found = changes.read(current)
+    found, unlisted = changes.read_as_permitted(current)
+    if unlisted is not None and recorded["keys"]:
+        raise changes.failed([unlisted])
     listed = found.keys
     held = {key: why for key, why in third_parties.held(lock.row, found).items() if key not in (sealed or ())}
     active = [

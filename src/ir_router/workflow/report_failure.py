@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -12,7 +12,8 @@ from ir_router.errors import IrRouterError, UncertainError
 from ir_router.ledger import approvals, audit, containments
 from ir_router.ledger.approvals import ApprovalKind
 from ir_router.observability import logger
-from ir_router.workflow import actor_incidents, creators, identity, notices, wording
+from ir_router.workflow import actor_incidents, creators, identity, not_contained, notices, wording
+from ir_router.workflow import principals as iam_principals
 from ir_router.workflow.incident import Decision, Incident, Principal
 
 _NOT_CARRIED_OUT = (
@@ -128,30 +129,38 @@ def _mark(task: Mapping[str, Any], step: str, execution: str, principals: Sequen
     if "incident" in task:
         actor_incidents.give_up(task["incident"])
     for principal in principals:
-        if principal["arn"]:
-            containments.annotate(principal["arn"], execution, phase=containments.FAILED)
-    for arn in approvals.principals_of(approvals.get(approvals.id_of(execution, "remediate")) or {}):
-        if (containments.get(arn) or {}).get("phase") == containments.OPEN:  # joined, and not decided about
+        arn = principal["arn"]
+        if arn and (containments.get(arn) or {}).get("phase") == containments.OPEN:  # else it is decided about
             containments.annotate(arn, execution, phase=containments.FAILED)
 
 
 def _principals(task: Mapping[str, Any], step: str, context: Any) -> list[Principal]:
     """Return the affected principals under their current names: an old name may belong to another user by now."""
-    if task.get("containment"):
-        return wording.principals_of(task["containment"])
     incident: Incident | None = task.get("incident")
     if incident is None:
         return []
-    if step == "Immediate Containment":
-        try:
-            return [identity.resolve(target) or target.principal for target in identity.targets(incident, context)]
-        except (IrRouterError, BotoCoreError, ClientError) as error:
-            logger.error(
-                "workflow.principal_lookup_failed: the report uses the name from the event",
-                extra={"error": type(error).__name__},
-            )
-            return []
-    return [incident["subject"]]
+    if not task.get("containment") and step != "Immediate Containment":
+        return [incident["subject"]]
+    own = wording.principals_of(task["containment"]) if task.get("containment") else []
+    try:
+        if not task.get("containment"):
+            own = [identity.resolve(target) or target.principal for target in identity.targets(incident, context)]
+        return [*own, *_joined(incident["execution"]["id"], {principal["arn"] for principal in own})]
+    except (IrRouterError, BotoCoreError, ClientError) as error:
+        logger.error(
+            "workflow.principal_lookup_failed: the report uses the names that are known",
+            extra={"error": type(error).__name__},
+        )
+        return own
+
+
+def _joined(execution: str, own: Set[str]) -> list[Principal]:
+    """Return the principals that joined the incident, or its request for permission."""
+    asked = approvals.get(approvals.id_of(execution, "remediate")) or {}
+    found = [iam_principals.from_arn(arn) for arn in approvals.principals_of(asked)]
+    found += [part["principal"] for part in not_contained.joined(execution, [])]
+    by_arn = {principal["arn"]: principal for principal in found if principal is not None}
+    return [principal for arn, principal in by_arn.items() if arn not in own]
 
 
 def _attempt_all(*attempts: Callable[[], object]) -> None:

@@ -23,6 +23,7 @@ from ir_router.workflow import (
     left_behind,
     missing_cases,
     new_keys,
+    not_contained,
     notices,
     owners,
     scopes,
@@ -147,8 +148,13 @@ def record_decision(task: Mapping[str, Any], context: Any) -> Decision:
     notes = str(answer.get("notes") or "")[:_NOTES_LENGTH]
     row = approvals.record_receipt(approval_id, decision, _stated_name(answer.get("analyst")), notes)
     if task["kind"] == "contain" and decision == "deny" and "containment" in task:
-        for stays in new_keys.enable_again(execution, task["containment"], context):
+        parts = not_contained.with_joined(execution, task["containment"])["principals"]
+        kept, incidents = new_keys.enable_again(execution, parts, context)
+        if stays := ". ".join(kept):
             notices.alert(f"{incident['execution']['name']}/held", "HIGH", f"Denied: {stays}", stays)
+        for other in (approvals.id_of(one, "remediate") for one in incidents):
+            if refresh(other) is not None:
+                notices.publish("ApprovalRequested", {"approval_id": other, "joined": True})
     analyst = _analyst(row)
     details = {"execution": execution, "approval_id": approval_id, "kind": task["kind"], "decision": decision}
     details |= {"via": analyst["via"], "slack_user_id": analyst.get("slack_user_id")}

@@ -33,11 +33,11 @@ def contained_target(
     if not any(detection.tampering for detection in found):
         return None
     partition, _account = invocation.own_account(context)
-    target, _key = reading.target(event, partition)
+    target, key = reading.target(event, partition)
     if target["kind"] not in ("user", "role") or not target["name"]:
         return None
     try:
-        principal = identity.resolve(Target(target, None, []))
+        principal = identity.resolve(Target(target, None, [key] if key else []))
     except OwnerNotShownError:
         return None
     except ClientError as error:
@@ -50,4 +50,5 @@ def contained_target(
     if row is None or "incident" not in row or "contained_at" not in row:
         return None
     moment = datetime.fromisoformat(incident["event_time"]).timestamp() if incident["event_time"] else None
-    return principal if moment is None or moment >= float(row["contained_at"]) else None
+    # The times of events have no fractions of a second, and a call can come between two changes of a containment.
+    return principal if moment is None or moment >= int(row["opened_at"]) else None

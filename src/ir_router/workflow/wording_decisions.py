@@ -68,9 +68,10 @@ def approval_facts(
         "at_large": wording.owners_at_large(containment) or None,
         "creators": containment.get("creators"),
         "approve_does": _contain_does(containment) if contain else _approve_does(contained),
-        "deny_does": _leaves(containment, who) if contain else deny_does(contained),
+        "deny_does": _leaves(containment["principals"], who) if contain else deny_does(contained),
         "principals": [part["principal"]["arn"] for part in contained],
         "principal": containment["principals"][0]["principal"]["arn"],
+        "disabled_keys": (new_keys.disabled_in(containment["principals"]) or None) if contain else None,
         "owners": containment["owners"],
         "event_id": incident["event_id"],
         "event_time": incident["event_time"],
@@ -87,8 +88,8 @@ def completely_contained(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"who": who, "headline": f"{who} contained", "at_large": []}
 
 
-def _leaves(containment: ContainmentResult, who: str) -> str:
-    keys = new_keys.disabled_in(containment)
+def _leaves(parts: Sequence[PrincipalResult], who: str) -> str:
+    keys = new_keys.disabled_in(parts)
     return f"re-enables key {', '.join(keys)} of {who}. Nothing else changes." if keys else f"leaves {who} unchanged."
 
 
@@ -122,12 +123,13 @@ def current_texts(parts: Sequence[Mapping[str, Any]], *, several: bool) -> dict[
         several: Whether the incident has or had several principals, so that the request lists them.
     """
     refused = any(part.get("deny_refused") for part in parts)
+    partly = refused or any(part.get("keys_unknown") for part in parts)
     texts: dict[str, Any] = {"approve_does": approve_does(parts, denied=not refused), "deny_does": deny_does(parts)}
     if several:
         who = _who(parts)
         texts |= {
             "who": who,
-            "headline": f"{who} {'only PARTLY ' if refused else ''}contained",
+            "headline": f"{who} {'only PARTLY ' if partly else ''}contained",
             "listed": [_listed(part) for part in parts],
         }
     return texts
@@ -136,7 +138,8 @@ def current_texts(parts: Sequence[Mapping[str, Any]], *, several: bool) -> dict[
 def _listed(part: Mapping[str, Any]) -> str:
     """Return a principal and the keys that an approval deletes, as one entry of the request's list."""
     keys = ", ".join(part["named_keys"])
-    partly = " (deny policy NOT attached)" if part.get("deny_refused") else ""
+    partly = " (keys NOT disabled)" if part.get("keys_unknown") else ""
+    partly = " (deny policy NOT attached)" if part.get("deny_refused") else partly
     partly = " (only the key is disabled)" if scopes.is_key_only(part) else partly
     return f"{wording.name_of(part['principal'])}{f' {keys}' if keys else ''}{partly}"
 
@@ -201,6 +204,7 @@ def _denial_does(part: Mapping[str, Any]) -> str:
         rest = "the rest of the containment, including the deny policy, was approved earlier"
         return f"{does}; {rest} and stays until you release it{stays}"
     keys = "" if principal["kind"] != "user" else f"{len(active)} key{'' if len(active) == 1 else 's'} active, "
+    keys = "keys unchanged, " if part.get("keys_unknown") else keys
     policy = "deny policy as before" if recorded.get("deny_attached") else "no deny policy"
     return f"restores {name} as found: {keys}{policy}{stays}"
 
@@ -265,7 +269,7 @@ def outcome(
     """Return one line with the decision, its effect, the steps that are missing and the required action."""
     approval = OUTCOMES[containment["outcome"]].approval
     if approval == "contain":
-        return _not_permitted(_who(containment["principals"]), decision, new_keys.disabled_in(containment))
+        return _not_permitted(containment["principals"], decision)
     if approval is None or decision is None:
         return wording.containment_headline(containment)
     if decision["decision"] in PAST:
@@ -280,12 +284,14 @@ def _kept(
     why = "No decision within 24 hours" if timed_out else "The approval request could not be sent"
     others = [step for step in missing if timed_out or step != "Wait for Analyst"]
     changed = _changes_and_notes(done)
-    stays = "stays contained" if changed else "stays contained until you release it"
+    parts = contained_parts(containment)
+    stays, it = ("stay contained", "them") if len(parts) > 1 else ("stays contained", "it")
+    stays += "" if changed else f" until you release {it}"
     if done is not None and not all(done.get("denied", {}).values()):
-        stays = "is only PARTLY contained"
+        stays = f"{'are' if len(parts) > 1 else 'is'} only PARTLY contained"
     return (
-        f"{why}{_undone(others)}{_who(contained_parts(containment))} {stays}{f' - {changed}' if changed else ''}. "
-        "Review the incident. To restore access, release the principal."
+        f"{why}{_undone(others)}{_who(parts)} {stays}{f' - {changed}' if changed else ''}. "
+        f"Review the incident. To restore access, release {'each' if len(parts) > 1 else 'the'} principal."
     )
 
 
@@ -317,7 +323,7 @@ def _changes_and_notes(done: RemediationResult | None) -> str:
 def result(containment: ContainmentResult, done: RemediationResult | None) -> str:
     """Return the effect of a decision: the principals, each change and whether it is verified."""
     if done is None and OUTCOMES[containment["outcome"]].approval == "contain":
-        return f"{_who(containment['principals'])} was not contained"
+        return f"{_who(containment['principals'])} {_was(containment['principals'])} not contained"
     if done is None:  # the decision was permission to contain
         return wording.containment_headline(containment)
     who, tail = _who(contained_parts(containment)), _changes_and_notes(done)
@@ -327,16 +333,23 @@ def result(containment: ContainmentResult, done: RemediationResult | None) -> st
 def lacks_deny(part: PrincipalResult, done: RemediationResult | None) -> bool:
     """Whether the deny policy is missing at the end, or after containment if the principal was restored."""
     at_end = done.get("denied", {}) if done else {}
-    return not at_end.get(part["principal"]["arn"], not part["why"])
+    return not at_end.get(part["principal"]["arn"], not part["why"] or bool(part.get("keys_unknown")))
 
 
-def _not_permitted(who: str, decision: Decision | None, keys: Sequence[str]) -> str:
+def _was(parts: Sequence[PrincipalResult]) -> str:
+    return "were" if len(parts) > 1 else "was"
+
+
+def _not_permitted(parts: Sequence[PrincipalResult], decision: Decision | None) -> str:
+    who = f"{_who(parts)} {_was(parts)}"
     if decision is not None and decision["decision"] == "deny":
-        return f"{decided_by(decision)}: {who} was not contained."
+        return f"{decided_by(decision)}: {who} not contained."
     timed_out = decision is not None and decision["decision"] == "timed_out"
     why = "No decision within 24 hours" if timed_out else "The approval request could not be sent"
-    stays = f" Only key {', '.join(keys)} is disabled." if keys else ""
-    return f"{why}: {who} was NOT contained.{stays} Contain it by hand now."
+    keys = new_keys.disabled_in(parts)
+    noun, verb = ("keys", "are") if len(keys) > 1 else ("key", "is")
+    stays = f" Only {noun} {', '.join(keys)} {verb} disabled." if keys else ""
+    return f"{why}: {who} NOT contained.{stays} Contain {'them' if len(parts) > 1 else 'it'} by hand now."
 
 
 def final(
@@ -357,6 +370,7 @@ def final(
         _how_to_release(containment, decision, done),
         "",
         wording.alert_subject(incident, wording.principals_of(containment)),
+        *wording_many.listed([wording.name_of(principal) for principal in wording.principals_of(containment)]),
         *wording.facts(incident),
         *(wording.reason(part) for part in containment["principals"] if part["why"] and lacks_deny(part, done)),
         *(f"May be left behind - {one}" for one in (done.get("left_behind", []) if done else [])),

@@ -20,9 +20,13 @@ def contained_again(who: str, undone: Mapping[str, Any], *, verified: bool) -> s
     Args:
         who: The principal's kind and name.
         undone: The missing parts: `deny_policy`, `active_keys` and those of them that are `new_keys`. `was_refused`:
-            IAM refused the deny policy until now.
+            IAM refused the deny policy until now. `were_unknown`: IAM denied the list of the keys until now.
         verified: Whether IAM shows the complete containment.
     """
+    if undone.get("were_unknown") and not undone["deny_policy"] and verified:
+        noun, verb = ("keys", "are") if len(undone["active_keys"]) > 1 else ("key", "is")
+        shown = ", ".join(undone["active_keys"])
+        return f"{who} completely contained: IAM lists the access keys now, and {noun} {shown} {verb} disabled."
     if undone["was_refused"] and verified:
         return f"{who} completely contained: IAM has now accepted the deny policy."
     enabled = [key for key in undone["active_keys"] if key not in undone["new_keys"]]

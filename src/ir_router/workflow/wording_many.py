@@ -8,6 +8,7 @@ MOST_NAMED = 3
 """A text names at most so many principals. If there are more, it names the first ones and counts the others."""
 
 _NAMED = 2
+_MOST_LISTED = 100
 
 
 def names(shown: Sequence[str]) -> str:
@@ -15,3 +16,11 @@ def names(shown: Sequence[str]) -> str:
     if len(shown) <= MOST_NAMED:
         return " and ".join(shown)
     return f"{', '.join(shown[:_NAMED])} and {len(shown) - _NAMED} more principals"
+
+
+def listed(shown: Sequence[str]) -> list[str]:
+    """Return a line with the number and the names of many principals, or no line if `names` gives them all."""
+    if len(shown) <= MOST_NAMED:
+        return []
+    rest = f" and {len(shown) - _MOST_LISTED} more" if len(shown) > _MOST_LISTED else ""
+    return [f"Principals ({len(shown)}): {', '.join(shown[:_MOST_LISTED])}{rest}"]

@@ -35,8 +35,6 @@ _PEOPLE = (
 )
 _TEAM_OF_THE_CASE = (entries.JANE, entries.BOB, entries.ANN)
 # The deny policy by its name in a deployment (terraform/containment.tf): events name it, and detections look for it.
-_DENY_POLICY = "security-incident-containment-deny"
-_DENIES_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
 # A membership has a team of two or more.
 _SECOND_OF_A_TEAM = "second@example.com"
 _SPELLINGS = {"private_channels": "slack_channel_visibility", "enforce": "containment_mode"}
@@ -82,7 +80,7 @@ class Stage:
     # Before the first step
 
     def build(self) -> None:
-        """Create the people, the channels and the deny policy."""
+        """Create the people and the channels."""
         if entries.ORGANISATION in self.entry.text:
             self.store.enterprise_id = entries.ORGANISATION
         for user_id, name, real_name, team in _PEOPLE:
@@ -91,9 +89,6 @@ class Stage:
         bot.bot_id, bot.app_id = entries.OTHER_BOT, entries.OTHER_APP
         self.store.users[bot.id] = bot
         self._response_team(["jane.smith@example.com", "ann.lee@example.com"])
-        document = json.dumps(_DENIES_ALL)
-        policy = boto3.client("iam").create_policy(PolicyName=_DENY_POLICY, PolicyDocument=document)["Policy"]
-        self.world.environment["IR_DENY_POLICY_ARN"] = policy["Arn"]
         self.add_channel(SECURITY_CHANNEL, "security", [JANE, entries.ANN, entries.BOT_USER])
         self.world.environment["IR_SECURITY_CHANNEL_ID"] = SECURITY_CHANNEL
         self.resources = Resources(self.world)

@@ -16,6 +16,8 @@ from ir_router.workflow import sessions
 
 ACCOUNT = "123456789012"  # moto's own
 REGION = "us-east-1"
+# The name in terraform/locals.tf, by which the detections recognise the policy.
+DENY_POLICY = "security-incident-containment-deny"
 
 # Deployment -> its routes and its timeout in seconds. The source is terraform/functions.tf.
 DEPLOYMENTS: Mapping[str, tuple[str, int]] = {
@@ -65,8 +67,9 @@ def build(variables: dict[str, str]) -> None:
     sns.subscribe(TopicArn=variables["IR_ALARM_TOPIC_ARN"], Protocol="sqs", Endpoint=arn("sqs", "alerts-seen"))
     boto3.client("events").create_event_bus(Name="bus")
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
-    created = boto3.client("iam").create_policy(PolicyName="deny", PolicyDocument=json.dumps(policy))
-    variables["IR_DENY_POLICY_ARN"] = created["Policy"]["Arn"]
+    document = json.dumps(policy)
+    created = boto3.client("iam").create_policy(PolicyName=DENY_POLICY, PolicyDocument=document)["Policy"]
+    variables["IR_DENY_POLICY_ARN"] = created["Arn"]
     role = boto3.client("iam").create_role(RoleName="security-incident-containment", AssumeRolePolicyDocument="{}")
     variables["IR_CONTAINMENT_ROLE_ARN"] = role["Role"]["Arn"]
 
