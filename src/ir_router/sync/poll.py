@@ -192,6 +192,8 @@ def _differences(rows: list[CaseRow], stored: Mapping[str, Row], first_poll: flo
             created = row.created_date.timestamp() if row.created_date else clock.now()
             if is_ours(created, row.case_status == "Closed", first_poll, settings().initial_import):
                 new.append(row)
+        elif _has_open_hints(known) and not known.get("channel_id"):
+            continue  # `_due` returns it in the order of the cases that wait for a channel
         elif fingerprints.row_differs(known.get("row_digest"), row) and _may_be_tried(known):
             found[row.case_id] = Hint(row.case_id, "CaseUpdated", fingerprints.row_digest(row))
     for row in _urgent_first(new)[:NEW_CASES_BUDGET]:
