@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -88,6 +87,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.chmod(0o755)
     (folder / "terraform.tfvars").write_text('region = "us-east-1"\n')
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    # The replacement reads these; a command gives Terraform no variables but those that it needs or that this names.
+    monkeypatch.setenv("DEPLOY_ENVIRONMENT", "FAIL_AT,SLOW,OUTPUTS,CONSOLE,ADDRESSES")
     monkeypatch.setattr(terraform_root, "checkout", lambda: Checkout(tmp_path))
     monkeypatch.setattr("sys.stdin", open(os.devnull))  # noqa: PTH123, SIM115 - ends with the test
     return folder
@@ -227,15 +228,18 @@ def test_given_an_interruption_when_applied_then_terraform_ends_in_order(
 
     def interrupt() -> None:
         while not (root / "pid").exists() or not (root / "pid").read_text():
-            time.sleep(0.05)
+            if ended.wait(0.05):
+                return
         if number == signal.SIGINT:
             # A terminal interrupts all its processes.
             os.kill(int((root / "pid").read_text()), signal.SIGINT)
         os.kill(os.getpid(), number)
 
+    ended = threading.Event()
     thread = threading.Thread(target=interrupt)
     thread.start()
     found, printed, _ = run("deploy")
+    ended.set()
     thread.join()
 
     assert found == code
