@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ir_operator.build.contents import AWS_SERVICES
 from ir_router import __version__, aws, clock, deadline, denials, handler, observability, router, unicode
 from ir_router.deadline import Deadline
 from ir_router.errors import OutOfTimeError, RefusedError, RetryLaterError, UncertainError, error_id
@@ -47,20 +48,7 @@ def test_given_an_event_when_recognised_then_its_shape_gives_the_route(event: An
 def test_given_the_routes_when_imported_then_each_has_a_handler_and_clients_that_exist() -> None:
     for route in router.ROUTES:
         assert callable(router.handler_of(route, frozenset({route})))
-    known = {
-        "cloudtrail",
-        "dynamodb",
-        "events",
-        "iam",
-        "lambda",
-        "security-ir",
-        "sns",
-        "sqs",
-        "ssm",
-        "stepfunctions",
-        "sts",
-    }
-    assert {service for services in router.CLIENTS.values() for service in services} <= known
+    assert {service for services in router.CLIENTS.values() for service in services} <= AWS_SERVICES
     assert set(router.CLIENTS) <= set(router.ROUTES)
 
 

@@ -28,6 +28,7 @@ from ir_router.workflow import (
     deployed_lists,
     enforcement,
     event_claims,
+    found_state,
     iam,
     identity,
     invocation,
@@ -262,16 +263,16 @@ def _under_lock(
     if joins:  # the event may be the call that undid the containment
         reapplication.reapply(lock, key)
     (found, unlisted), altered = together.both(partial(changes.read_as_permitted, principal), deny_policy.is_altered)
-    state = _active_before(found, permission.disabled)
+    state = found_state.active_before(found, permission.disabled)
     if earlier is not None:
         state = State({**state.keys, **earlier["keys"]}, earlier["denied"], earlier["policies"])
     if row.get("incident") == incident_of and not joins:
-        state = _as_found(state, row)
+        state = found_state.as_found(state, row)
     wanted = changes_for(principal, key, state, only_key=only_key)
     disabling = [change.target for change in wanted if state.keys.get(change.target) == iam.ACTIVE]
-    since = _suspicious_since(incident)
+    since = found_state.suspicious_since(incident)
     at = earlier["at"] if earlier is not None else None
-    _record_found_state(lock, incident_of, principal, key, state, disabling, since, at, joins=joins, only_key=only_key)
+    found_state.record(lock, incident_of, principal, key, state, disabling, since, at, joins=joins, only_key=only_key)
     new_keys.hand_over(lock, permission.disabled)
     why = ""
     try:
@@ -309,12 +310,6 @@ def _under_lock(
     return result
 
 
-def _active_before(state: State, disabled: frozenset[str]) -> State:
-    """Return the state before ir-router disabled new keys beyond the limit."""
-    keys = {key: iam.ACTIVE if key in disabled else status for key, status in state.keys.items()}
-    return State(keys, state.denied, state.policies)
-
-
 def _why_in_part(
     incident: Incident, principal: Principal, failure: ChangeFailedError, unlisted: ActionTaken | None
 ) -> str:
@@ -332,83 +327,6 @@ def _why_in_part(
     if unlisted is not None:
         return f"{enforcement.without_keys(principal, unlisted)}."
     return f"{enforcement.not_attached(principal, rejected, 'Only the access keys are disabled.')}."
-
-
-def _as_found(state: State, row: Mapping[str, Any]) -> State:
-    """Return the state before the first attempt, so that a retry reports and verifies the first attempt's changes."""
-    recorded: Mapping[str, str] = row["recorded"]["keys"]
-    return State({key: recorded.get(key, status) for key, status in state.keys.items()}, state.denied, state.policies)
-
-
-def _record_found_state(
-    lock: Lock,
-    incident: str,
-    principal: Principal,
-    key: str | None,
-    state: State,
-    disabling: list[str],
-    since: float,
-    at: float | None,
-    *,
-    joins: bool,
-    only_key: bool,
-) -> None:
-    """Store the incident and the principal's state in one write, before any change.
-
-    The first stored state is kept: a later event adds only new keys. When an event joins, keys that no longer exist
-    are dropped, so that an attacker who creates and deletes keys for hours cannot grow the row without limit.
-
-    `at` is the time of the state if the principal was contained without the ledger. The earliest such state counts.
-    """
-    row = lock.row
-    is_earlier = joins and at is not None and at < float(row.get("found_at") or row["opened_at"])
-    recorded = row.get("recorded") or {"deny_attached": state.denied, "keys": {}, "policies": list(state.policies)}
-    if scopes.is_key_only(row) and not only_key:  # the rest of the principal is contained only now
-        recorded = {**recorded, "deny_attached": state.denied, "policies": list(state.policies)}
-    if is_earlier:
-        recorded = {**recorded, "deny_attached": state.denied, "policies": list(state.policies)}
-    keys = {**recorded["keys"], **state.keys} if is_earlier else {**state.keys, **recorded["keys"]}
-    named = list(dict.fromkeys([*row.get("named_keys", []), *([key] if key else [])]))
-    if joins:
-        keys = {name: status for name, status in keys.items() if name in state.keys}
-        named = [name for name in named if name in state.keys or name == key]
-    if only_key:
-        keys = {name: status for name, status in keys.items() if name in named}
-    scope = "key" if only_key else None
-    values: dict[str, Any] = {"recorded": {**recorded, "keys": keys}, "named_keys": named, "scope": scope}
-    if "incident" not in row or "disabled_keys" in row:  # else an earlier version contained the principal
-        values["disabled_keys"] = sorted({*row.get("disabled_keys", []), *disabling})
-    if not joins and row.get("incident") != incident:
-        values |= {
-            "incident": incident,
-            # Until all changes are made. If they never are, the next event sends the approval request.
-            "phase": containments.FAILED,
-            "opened_at": clock.now(),
-            "found_at": at,
-            "principal": dict(principal),
-            "case_id": None,
-            "joined_by": None,
-            "joined_owners": None,
-            "joined_creators": None,
-            "undone": None,
-            "times_undone": None,
-            "suspicious_since": since,
-            "left_behind": None,
-            "left_behind_reported": None,
-            "inline_policies": None,
-            "left_at_end": None,
-            **dict.fromkeys(containments.ATTEMPTS),
-        }
-    else:
-        values["suspicious_since"] = min(since, float(row.get("suspicious_since", since)))
-        values |= {"found_at": at} if is_earlier else {}
-    lock.save(**values)
-
-
-def _suspicious_since(incident: Incident) -> float:
-    """Return the time of the event, or of the first activity of a finding, in seconds since the epoch."""
-    moment = incident.get("first_seen") or incident["event_time"]
-    return min(datetime.fromisoformat(moment).timestamp(), clock.now()) if moment else clock.now()
 
 
 def only_key_of(incident: Incident, key: str | None, row: Mapping[str, Any]) -> bool:
