@@ -223,7 +223,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "workflow.reapplication": {"_READS": 3, "_PAUSE_SECONDS": 1.0},
     "workflow.rejections": {"_MESSAGE_LENGTH": 500},
     "workflow.remediation": {"_KEPT_SECONDS": 604800, "_RESERVE_SECONDS": 12.0},
-    "workflow.report_failure": {"_CAUSE_LENGTH": 1500},
+    "workflow.report_failure": {"_CAUSE_LENGTH": 1500, "_RESERVE_SECONDS": 20.0},
     "workflow.request_approval": {"_NAME_LENGTH": 200, "_NOTES_LENGTH": 1000},
     "workflow.roles": {"_SHOWN": 10},
     "workflow.sessions": {"_SECONDS": 900, "_RENEWED_SECONDS": 300, "_NAME_LENGTH": 64},
