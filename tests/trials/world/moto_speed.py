@@ -32,7 +32,7 @@ def _copied(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _walk_expressions_by_type() -> None:
-    """Look up by type what an update expression's nodes are. moto's own way asks abstract classes, which is slow."""
+    """Look up the kind of an update expression's nodes by type. moto's own way asks abstract classes, which is slow."""
     nodes: Any = ast_nodes
     is_node: Any = cache(lambda kind: issubclass(kind, nodes.Node))
     has_clauses: Any = cache(lambda kind: issubclass(kind, (nodes.Expression, nodes.UpdateExpressionFunction)))
