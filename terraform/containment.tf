@@ -101,6 +101,13 @@ locals {
         Action   = ["iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole", "iam:ListRolePolicies", "iam:ListRoleTags"]
         Resource = local.roles
       },
+      # To find entries of the allowlist with a * that match no principal. IAM accepts no resource for these actions.
+      {
+        Sid      = "ListPrincipals"
+        Effect   = "Allow"
+        Action   = ["iam:ListRoles", "iam:ListUsers"]
+        Resource = "*"
+      },
       # If the mode changes while a containment is in place, the workflow must still be able to restore.
       {
         Sid      = "RestoreKeys"

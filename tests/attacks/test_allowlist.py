@@ -103,10 +103,12 @@ def test_given_entries_of_deleted_principals_when_a_day_passes_then_one_alert_na
 ) -> None:
     """An attacker who may create roles can take the name of a deleted one."""
     role, user = support.role("deploy", "/ci/"), f"arn:aws:iam::{ACCOUNT}:user/jenkins"
-    gone = [f"arn:aws:iam::{ACCOUNT}:role/deploy", f"arn:aws:sts::{ACCOUNT}:assumed-role/old-deploy/*", user]
-    kept = [role, f"arn:aws:sts::{ACCOUNT}:assumed-role/deploy/*", f"{role} via cloudformation.amazonaws.com"]
-    kept += [f"arn:aws:iam::{ACCOUNT}:role/any-*", "arn:aws:iam::999999999999:role/elsewhere"]
-    world.environment["IR_ALLOWED_PRINCIPALS"] = json.dumps([*kept, *gone[:2]])
+    iam, sts = f"arn:aws:iam::{ACCOUNT}:", f"arn:aws:sts::{ACCOUNT}:assumed-role/"
+    gone = [f"{iam}role/deploy", f"{sts}old-deploy/*", f"{iam}role/any-*", f"{iam}role/dep*", f"{sts}any-*/*", user]
+    kept = [role, f"{sts}deploy/*", f"{role} via cloudformation.amazonaws.com", "arn:aws:iam::999999999999:role/e*"]
+    kept += [f"{iam}role/ci/dep*", f"{iam}role/c*/deploy", f"{sts}dep*/jane@example.com", f"{iam}user/ja*"]
+    support.user("jack")
+    world.environment["IR_ALLOWED_PRINCIPALS"] = json.dumps([*kept, *gone[:-1]])
     add = {"task": "allowlist_add", "kind": "principal", "value": user, "reason": "deploys", "added_by": "Jane"}
     world.invoke("workflow", add)
     task = {"task": "check_allowlist_entries"}
@@ -123,16 +125,16 @@ def test_given_entries_of_deleted_principals_when_a_day_passes_then_one_alert_na
     for alert in alerts(world):
         subjects.add(alert["Subject"])
         messages.add(alert["Message"])
-    assert subjects == {"MEDIUM: 3 entries of the allowlist without a principal in IAM"}
+    assert subjects == {"MEDIUM: 6 entries of the allowlist without a principal in IAM"}
     (message,) = messages
     assert all(f"\n{value}\n" in message for value in gone)
 
     support.user("jenkins")
     world.advance(86_400)
-    assert world.invoke("workflow", task)["missing"] == sorted(gone[:2])
+    assert world.invoke("workflow", task)["missing"] == sorted(gone[:-1])
     boto3.client("iam").delete_role(RoleName="deploy")
     world.advance(86_400)
     assert role in world.invoke("workflow", task)["missing"]
     (alert,) = alerts(world)
-    assert alert["Subject"] == "MEDIUM: 3 entries of the allowlist without a principal in IAM"
+    assert alert["Subject"] == "MEDIUM: 6 entries of the allowlist without a principal in IAM"
     assert gone[0] not in alert["Message"].splitlines()

@@ -149,7 +149,7 @@ def _iam(operation: str, params: Mapping[str, Any], region: str) -> str:
             return f"arn:aws:iam::{ACCOUNT}:{kind.lower()}/{params[f'{kind}Name']}"
     if operation == "GetAccessKeyLastUsed":  # called with the key alone; authorised on its user
         return f"arn:aws:iam::{ACCOUNT}:user/owner-of-{params['AccessKeyId']}"
-    return _renamed(params["PolicyArn"])
+    return _renamed(params["PolicyArn"]) if "PolicyArn" in params else "*"
 
 
 def _events(operation: str, params: Mapping[str, Any], region: str) -> str:

@@ -200,6 +200,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "workflow.event_not_believed": {"_LENGTH": 20},
     "workflow.extract_event_context": {"_RETRIES": 3},
     "workflow.findings": {"_SIGNALS": 8},
+    "workflow.iam": {"_LARGEST_PAGE": 1000},
     "workflow.immediate_containment": {
         "_PERMISSIONS_APPLY_SECONDS": 60,
         "_RESERVE_SECONDS": 12.0,

@@ -69,7 +69,7 @@ def _allows_caller(value: str, actor: Actor, source_ip: str | None) -> bool:
     pattern, _, service = value.partition(_VIA)
     if service and service != source_ip:
         return False
-    return any(arn and _caller_pattern(pattern).fullmatch(arn) for arn in (_session_of(actor), actor["arn"]))
+    return any(arn and matches_caller(pattern, arn) for arn in (_session_of(actor), actor["arn"]))
 
 
 def _session_of(actor: Actor) -> str:
@@ -165,6 +165,11 @@ def _address(value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None
 @lru_cache(maxsize=1024)
 def _caller_pattern(pattern: str) -> re.Pattern[str]:
     return re.compile("[^/:]*".join(re.escape(part) for part in pattern.split("*")))
+
+
+def matches_caller(pattern: str, arn: str) -> bool:
+    """Whether the complete ARN matches the pattern, in which `*` stands for any characters except `/` and `:`."""
+    return _caller_pattern(pattern).fullmatch(arn) is not None
 
 
 @lru_cache(maxsize=1024)

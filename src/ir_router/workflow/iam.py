@@ -22,6 +22,7 @@ INACTIVE: Final = "Inactive"
 EXPIRED: Final = "Expired"
 
 _MISSING = "NoSuchEntity"
+_LARGEST_PAGE = 1_000
 # No key has another form, and IAM rejects a request with one
 # (https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKey.html).
 _KEY_ID = re.compile(r"\w{16,128}", re.ASCII)
@@ -40,6 +41,16 @@ def find(principal: Principal) -> Principal | None:
         if _is_missing(error):
             return None
         raise
+
+
+def arns_of_all(kind: str) -> list[str]:
+    """Return the ARNs of all users (`user`) or roles (`role`) of this account."""
+    client = sessions.reader("")
+    if kind == "user":
+        pages = client.get_paginator("list_users").paginate(PaginationConfig={"PageSize": _LARGEST_PAGE})
+        return [user["Arn"] for page in pages for user in page["Users"]]
+    roles = client.get_paginator("list_roles").paginate(PaginationConfig={"PageSize": _LARGEST_PAGE})
+    return [role["Arn"] for page in roles for role in page["Roles"]]
 
 
 def created_at(principal: Principal) -> float | None:

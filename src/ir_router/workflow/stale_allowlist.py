@@ -1,19 +1,19 @@
-"""Alert once a day about allowlist entries whose user or role IAM no longer has.
+"""Alert once a day about allowlist entries that name or match no user or role of IAM.
 
-An attacker can create a principal with that name. After some days the entry would silence it (`check_allowlist.py`).
-Entries with `*` in the name are left out: they can match principals that do not exist yet.
+An attacker can create a principal with such a name. After some days the entry would silence it (`check_allowlist.py`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from ir_router import clock
 from ir_router.ledger import keys, table
 from ir_router.observability import logger
-from ir_router.workflow import check_allowlist, iam, invocation, notices, principals, wording
+from ir_router.workflow import allowlist, check_allowlist, iam, invocation, notices, principals, wording
 from ir_router.workflow.allowlist import Entry
 from ir_router.workflow.incident import Principal
 
@@ -39,7 +39,8 @@ def run_task(_task: Mapping[str, Any], context: Any) -> dict[str, Any]:
     first = int(row["position"]) if same_day else 0
     values = sorted(set(_exact(check_allowlist.known_entries())))
     some = values[first : first + _AT_ONCE]
-    found = {value for value in some if _is_missing(value, invocation.own_account(context)[1])}
+    account, arns_of_all = invocation.own_account(context)[1], cache(iam.arns_of_all)
+    found = {value for value in some if _is_missing(value, account, arns_of_all)}
     missing = sorted(found | (set(row.get("missing", ())) if same_day else set()))
     reported = set(row.get("reported", ())) & set(values)
     ends = first + _AT_ONCE >= len(values)
@@ -59,10 +60,20 @@ def _exact(entries: Iterable[Entry]) -> Iterator[str]:
             yield entry.value
 
 
-def _is_missing(value: str, account: str) -> bool:
-    """Return whether the entry names one user or role of this account, and IAM has no such principal."""
-    named = _principal(value.partition(_VIA)[0])
-    if named is None or "*" in named["name"] or named["account"] != account:
+def _is_missing(value: str, account: str, arns_of_all: Callable[[str], list[str]]) -> bool:
+    """Return whether the entry names users or roles of this account, and IAM has no such principal."""
+    pattern = value.partition(_VIA)[0]
+    if pattern.split(":")[4] != account:
+        return False
+    kind, _, rest = pattern.split(":")[5].partition("/")
+    if kind == "assumed-role":  # the ARN of a session lacks the path of its role
+        role = rest.partition("/")[0]
+        if "*" in role:
+            return not any(allowlist.matches_caller(role, arn.rpartition("/")[2]) for arn in arns_of_all("role"))
+    elif "*" in rest:
+        return not any(allowlist.matches_caller(pattern, arn) for arn in arns_of_all(kind))
+    named = _principal(pattern)
+    if named is None:
         return False
     found = iam.find(named)
     return found is None or (bool(named["arn"]) and found["arn"] != named["arn"])
@@ -82,7 +93,7 @@ def _alert(new: list[str]) -> None:
         return
     more = f"and {len(new) - _SHOWN} more" if len(new) > _SHOWN else ""
     text = wording.lines(
-        "IAM no longer has the users or roles that these entries of the allowlist name. Remove the entries: a user who "
+        "IAM has no user or role with a name that these entries of the allowlist match. Remove the entries: a user who "
         "can create a principal can take such a name, and its calls would be allowed after 7 days.",
         "",
         *new[:_SHOWN],
