@@ -39,6 +39,7 @@ SCENARIOS = (
     "given_a_decision_that_was_not_delivered_when_polled_then_it_is_delivered_again",
     "given_no_answer_when_hours_pass_then_each_reminder_comes_once_and_at_last_the_end",
     "given_allowlist_entries_when_listed_and_removed_then_both_kinds_show_and_only_added_ones_go",
+    "given_entries_of_deleted_principals_when_a_day_passes_then_one_alert_names_them_once[None]",
     "given_no_audit_when_verified_then_it_is_valid",
     "given_reconnaissance_when_it_repeats_then_one_alert_and_the_count_after_an_hour",
     "given_a_grave_finding_about_a_role_when_denied_then_the_denial_is_lifted",
