@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from ir_router.ledger.unavailable import LedgerUnavailableError
 from tests.support.world import World
@@ -142,3 +143,29 @@ def test_given_dry_run_or_a_protected_user_when_the_key_is_disabled_then_nothing
     assert without["Message"].startswith("Dry run: user backdoor would have been contained.")
     assert "Before the containment" not in without["Message"]
     assert final["TopicArn"].endswith(":security-incident-alerts")
+
+
+def test_given_the_disabled_key_when_a_failed_step_is_reported_then_it_is_alerted_once_and_recorded_if_the_key_is_back(
+    world: World, machine: StateMachine
+) -> None:
+    world.unexpected.allow(ClientError)
+    world.environment["IR_SEVERITY_OVERRIDES"] = '{"reconnaissance": "LOW"}'
+    key = Key(world)
+    after_the_report = {"seconds": HOUR}
+
+    def disable(task: str, after: bool) -> None:
+        if task == "log_and_exit":
+            key.disable(HOUR)
+        if task == "report_failure" and not after:
+            key.disable(after_the_report["seconds"])
+
+    machine.fault = disable
+    for seconds, recorded in ((HOUR, []), (5, ["step_failed"])):
+        after_the_report["seconds"] = seconds
+        world.advance(2 * HOUR)
+        execution = machine.start(support.event(support.call(world, "ListUsers")))
+
+        assert (execution.status, execution.error) == ("FAILED", "NotLogged")
+        (alert,) = alerts(world)
+        assert alert["Subject"].startswith("FAILED: Log & Exit")
+        assert support.audit_actions() == recorded

@@ -10,8 +10,10 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from ir_router.ledger.unavailable import LedgerUnavailableError
 from ir_router.workflow.changes import ChangeFailedError, ChangeRefusedError
 from tests.support.world import World
+from tests.trials.world.encryption import Key
 from tests.trials.world.incidents import IamState, alerts, asked, contain, decide, iam_state, key_created, user
 from tests.trials.world.state_machine import StateMachine
 
@@ -185,6 +187,51 @@ def test_given_iam_that_does_not_list_the_keys_when_contained_then_the_policy_is
     else:
         assert execution.status == "SUCCEEDED"
         assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
+
+
+@pytest.mark.parametrize("listed_later", [False, True])
+def test_given_iam_that_does_not_list_the_keys_when_contained_without_the_ledger_then_the_policy_is_attached(
+    world: World, machine: StateMachine, listed_later: bool
+) -> None:
+    world.expect(LedgerUnavailableError)
+    refused = Answers(world, "ListAccessKeys", ("AccessDenied", 403, BY_ORGANISATION), until=float("inf"))
+    ledger = Key(world)
+    ledger.disable(3_600)
+    detached: list[bool] = []
+
+    def undo(task: str, after: bool) -> None:
+        if task == "contain_with_ledger" and not after and not detached:
+            policy = world.environment["IR_DENY_POLICY_ARN"]
+            boto3.client("iam").detach_user_policy(UserName="backdoor", PolicyArn=policy)
+            detached.append(True)
+        elif task == "contain_with_ledger" and not after and ledger.is_disabled:
+            detached.append(not iam_state(world, "backdoor").denied)
+        elif task == "contain_with_ledger" and not after and listed_later:
+            refused.end()
+
+    machine.fault = undo
+
+    execution, key = contain(world, machine)
+
+    why = "AccessDenied, iam:ListAccessKeys is not allowed: explicit deny in a service control policy"
+    without, regular = alerts(world)
+    assert without["Message"].startswith("user backdoor only PARTLY contained.")
+    assert f"access keys of user backdoor NOT disabled: IAM does not list them ({why})" in without["Message"]
+    state = "access keys unknown, the deny policy was not attached."
+    assert f"Before the containment of user backdoor: {state}" in without["Message"]
+    assert detached[0]
+    assert not any(detached[1:])
+    assert execution.path[-1] == "Wait for Analyst"
+    partly = "user backdoor only PARTLY contained" in regular["Message"]
+    assert partly is not listed_later
+    refused.end()
+    assert iam_state(world, "backdoor") == IamState({key: "Inactive" if listed_later else "Active"}, denied=True)
+
+    (request,) = asked(world)
+    decide(world, request["taskToken"], "deny")
+    machine.advance()
+    assert execution.status == "SUCCEEDED"
+    assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
 
 
 def test_given_ten_policies_when_containing_then_the_alert_states_the_quota_and_what_to_do_first(

@@ -9,6 +9,7 @@ import boto3
 import pytest
 
 from ir_router.workflow.changes import ChangeFailedError
+from tests.support.approvals import case_channel, make_approver
 from tests.support.world import ACCOUNT, World
 from tests.trials.world import incidents as support
 from tests.trials.world.incidents import IamState, alerts, asked, audit_rows, contain, decide, iam_state, role_is_denied
@@ -54,6 +55,71 @@ def test_given_a_containment_when_undone_within_15_seconds_then_it_is_re_applied
     assert "containment_reapplied" in [row["action"] for row in audit_rows()]
     (case,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
     assert any("user backdoor contained again" in body for body in world.comments(case["caseId"]))
+
+
+def mentions(world: World, channel: str) -> list[str]:
+    """Return the first lines of the app's messages in a channel that notify users."""
+    messages = [message for message in world.workspace.channel_messages(channel) if "subtype" not in message]
+    shown = [str(message["text"]) for message in messages]
+    return [text.splitlines()[0] for text in shown if text.startswith(("<@", "<!"))]
+
+
+def test_given_a_containment_when_undone_twice_then_each_re_application_mentions_the_approvers_once(
+    world: World, machine: StateMachine, security_channel: str
+) -> None:
+    jane = make_approver(world)
+    _execution, key = contain(world, machine)
+    world.settle()
+    places = (case_channel(world), security_channel)
+    assert [mentions(world, place) for place in places] == [[], []]
+
+    undo(world, "backdoor", key)
+    pass_time(world, machine, 16)
+    world.settle()
+    report = f"user backdoor contained again: the deny policy was no longer attached and key {key} was active again."
+    first = f"<@{jane.id}> {report}"
+    for place in places:
+        assert mentions(world, place) == [first]
+        shown = json.dumps(world.workspace.channel_messages(place), ensure_ascii=False)
+        assert shown.count("Someone undid the containment. Find the caller in CloudTrail") == 1, "one message per fact"
+
+    boto3.client("iam").detach_user_policy(UserName="backdoor", PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
+    world.advance(600)
+    group = world.workspace.create_user_group("deciders", [jane.id])
+    boss = world.workspace.create_user("boss", email="boss@example.com", real_name="The Boss")
+    world.environment["IR_APPROVERS"] = json.dumps([boss.id, "jane@example.com", group.id])
+    world.verify_containments()
+    world.live(2)
+    policy = "user backdoor contained again: the deny policy was no longer attached."
+    second = f"<!subteam^{group.id}> <@{boss.id}> <@{jane.id}> {policy}"
+    assert [mentions(world, place) for place in places] == [[first, second]] * 2
+
+    boto3.client("iam").detach_user_policy(UserName="backdoor", PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
+    decide(world, asked(world)[-1]["taskToken"], "approve")
+    machine.advance()
+    world.live(2)
+    assert [mentions(world, place) for place in places] == [[first, second, second]] * 2
+    world.advance(2 * 86_400)
+    world.live(2)
+    assert [mentions(world, place) for place in places] == [[first, second, second]] * 2
+
+
+def test_given_no_approver_in_slack_when_a_call_succeeds_after_the_containment_then_active_members_are_notified_once(
+    world: World, machine: StateMachine, security_channel: str
+) -> None:
+    ghosts = [{"name": name, "jobTitle": "Analyst", "email": f"{name}@example.com"} for name in ("ghost", "spirit")]
+    world.security_ir.set_response_team(ghosts)
+    contain(world, machine)
+    world.settle()
+    world.advance(60)
+    for number in range(2):
+        caller = support.user_identity("backdoor", "AKIABACKDOOR00000001")
+        record = support.call(world, "CreateUser", userIdentity=caller, eventID=f"event-succeeded-{number}")
+        machine.start(support.event(record))
+        world.settle()
+
+    (text,) = mentions(world, security_channel)
+    assert text.startswith("<!here> A call of the contained user backdoor succeeded: CreateUser.")
 
 
 def test_given_a_containment_when_undone_twice_within_two_minutes_then_it_is_reported_twice(

@@ -7,17 +7,9 @@ from typing import Any
 
 import pytest
 
-from ir_router.sync.poll import APPROVERS_EVERY_MINUTES
 from ir_sandbox.security_ir import Settings
 from tests.support.sync import calls, channel_messages, configured, lines_with, settled_case, shared_files
 from tests.support.world import World, forget_everything
-
-
-@pytest.fixture(autouse=True)
-def _after_the_approvers(world: World) -> None:
-    """Start a minute after a quarter of an hour, when the poll also reads the approvers, which takes more calls."""
-    every = APPROVERS_EVERY_MINUTES * 60
-    world.advance(every + 60 - world.now() % every)
 
 
 def channels(world: World) -> list[str]:

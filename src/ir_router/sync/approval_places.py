@@ -28,6 +28,10 @@ class Place:
         """Return the key of a reminder's message."""
         return Key(self.key.pk, f"{self.key.sk}#REMINDER{number}")
 
+    def urgent(self, name: str) -> Key:
+        """Return the key of an urgent message."""
+        return Key(self.key.pk, f"{self.key.sk}#URGENT{name}")
+
     def instead_of(self, ts: str) -> Key:
         """Return the key of the message that replaces one that can no longer be edited."""
         return _instead_of(self.key, ts)

@@ -31,6 +31,7 @@ from ir_router.sync import (
     approvers,
     failures,
     posting,
+    urgent_messages,
 )
 from ir_router.sync.approval_places import Place, Places
 from ir_router.sync.case_sync import CaseSync, ClaimHeldError
@@ -130,6 +131,8 @@ def _show(approval_id: str, places: Places, deadline: Deadline) -> tuple[list[Pl
             break
         before, row = row, again
         if approval_message.message(row) == approval_message.message(before):
+            if post := urgent_messages.poster(slack, row, partial(_take, deadline=deadline)):
+                _each(found, post, row, deadline)
             return found, row
     return found, None
 
@@ -137,7 +140,8 @@ def _show(approval_id: str, places: Places, deadline: Deadline) -> tuple[list[Pl
 def _shown_as(row: Row, channels: Iterable[str]) -> str:
     """Return the digest of an approval's message and of the channels that show it."""
     wanted = approval_message.message(row)
-    return digest([wanted.text, wanted.blocks, [channel for channel in channels if channel]])
+    shown = [wanted.text, wanted.blocks, [channel for channel in channels if channel]]
+    return digest([*shown, names] if (names := urgent_messages.names(row)) else shown)
 
 
 def _each(places: Iterable[Place], work: Callable[[Place], None], row: Row, deadline: Deadline) -> None:

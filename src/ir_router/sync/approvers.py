@@ -1,4 +1,4 @@
-"""Invite the approvers to the channel of a case whose approval request they could not see elsewhere.
+"""Invite the approvers to the channel of a case whose approval request they could not see elsewhere, or mention them.
 
 Users press a button only in a channel of which they are members. Without a security channel, an approver who neither
 watches the case nor belongs to the response team would never see the request.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ir_router.errors import RefusedError
+from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.settings import settings
 from ir_router.slack.gateway import Slack
@@ -32,14 +33,23 @@ def invite(slack: Slack, channel_id: str) -> None:
                 logger.warning("approval.approver_not_invited: Slack rejected the invitation", extra=details)
 
 
-def _user_ids(slack: Slack) -> Iterator[str]:
-    """Yield the user ids of the configured approvers: users, members of user groups, and e-mail addresses."""
+def mentions(slack: Slack, row: Row) -> list[str]:
+    """Return the mentions of the configured approvers, or else of the response team when the request was made."""
+    if settings().approvers:
+        groups = [f"<!subteam^{who}>" for who in settings().approvers if who.startswith("S")]
+        return [*groups, *(f"<@{user_id}>" for user_id in _user_ids(slack, groups=False))]
+    return [f"<@{who}>" for who in row.get("approvers") or () if "@" not in who]
+
+
+def _user_ids(slack: Slack, *, groups: bool = True) -> Iterator[str]:
+    """Yield the user ids of the configured approvers: users, members of user groups (`groups`), e-mail addresses."""
     for who in settings().approvers:
         try:
             if "@" in who:
                 yield str(slack.read("users.lookupByEmail", email=who)["user"]["id"])
             elif who.startswith("S"):
-                yield from slack.read("usergroups.users.list", usergroup=who).get("users") or []
+                members = slack.read("usergroups.users.list", usergroup=who).get("users") if groups else ()
+                yield from members or ()
             else:
                 yield who
         except RefusedError as error:

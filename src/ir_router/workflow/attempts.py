@@ -7,7 +7,7 @@ from typing import Any
 
 from ir_router import clock
 from ir_router.errors import RefusedError
-from ir_router.ledger import contained_names, containments, groups, keys, table
+from ir_router.ledger import approvals, contained_names, containments, groups, keys, table
 from ir_router.ledger.table import ConditionFailedError, Row, TransactionFailedError
 from ir_router.observability import logger
 from ir_router.workflow import invocation, notices, reapplication, scopes, wording
@@ -126,7 +126,9 @@ def _report_success(incident: Incident, arn: str, row: Row, context: Any) -> Non
         f"Case: {row['case_id']}" if row.get("case_id") else "",
         *wording.ids(incident),
     )
-    notices.alert(f"{execution['name']}/succeeded", "HIGH", headline, text)
+    name = f"{execution['name']}/succeeded"
+    notices.alert(name, "HIGH", headline, text)
+    notices.mention_approvers(approvals.id_of(str(row["incident"]), "remediate"), name, text)
     with containments.locked(arn, invocation.lock_until(context)) as lock:
         if lock.row.get("incident") == row["incident"] and phase_of(lock.row) is Phase.AWAITED:
             reapplication.reapply(lock)

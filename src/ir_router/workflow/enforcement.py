@@ -5,14 +5,15 @@ After the containment someone may have detached the deny policy or enabled a key
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ir_router.ledger import approvals
 from ir_router.ledger.containments import Lock
 from ir_router.observability import measure
 from ir_router.settings import settings
-from ir_router.workflow import changes, deny_policy, iam, rejections, scopes, wording
+from ir_router.workflow import changes, deny_policy, iam, notices, rejections, scopes, wording, wording_gaps
 from ir_router.workflow.changes import Change, ChangeFailedError
 from ir_router.workflow.incident import ActionTaken, Principal
 
@@ -60,6 +61,7 @@ def keep_in_place(lock: Lock, principal: Principal, kept: str, deleted: Sequence
             raise
         measure("ContainmentFailed")
         return Enforcement(failure.actions, not_attached(principal, rejected), denied=False)
+    _mention_approvers(lock, missing)
     if scopes.is_key_only(lock.row):
         note = "" if deleted else "the key stays disabled (verified) until you release it"
         return Enforcement(actions, note, denied=True)
@@ -67,6 +69,21 @@ def keep_in_place(lock: Lock, principal: Principal, kept: str, deleted: Sequence
     if missing["deny_policy"]:
         note = f"the deny policy was no longer attached, so ir-router re-attached it; {note}"
     return Enforcement(actions, note, denied=True)
+
+
+def _mention_approvers(lock: Lock, missing: Mapping[str, Any]) -> None:
+    """Post an urgent message if someone has undone the containment, so that an analyst looks for the caller."""
+    if lock.row.get("deny_refused") or lock.row.get("keys_unknown"):
+        return
+    if not missing["deny_policy"] and not missing["active_keys"]:
+        return
+    execution, principal = str(lock.row["incident"]), lock.row["principal"]
+    headline = wording_gaps.contained_again(
+        wording.name_of(principal), {"was_refused": False, "new_keys": [], **missing}, verified=True
+    )
+    name = f"{execution.rpartition(':')[2]}/undone/{principal['name']}/end"
+    text = wording.lines(headline, wording_gaps.FIND_WHO_UNDID_IT)
+    notices.mention_approvers(approvals.id_of(execution, "remediate"), name, text)
 
 
 def _missing(lock: Lock, principal: Principal, deleted: Sequence[str]) -> dict[str, Any]:

@@ -120,12 +120,16 @@ class Unclaimed(TypedDict):
 
 
 class EarlierState(TypedDict):
-    """A principal before it was contained without the ledger. `at`: time of the state, in seconds since the epoch."""
+    """A principal before it was contained without the ledger. `at`: time of the state, in seconds since the epoch.
+
+    `unlisted`: the missing change, if IAM denied ir-router the list of the access keys. `keys` is empty then.
+    """
 
     at: float
     keys: dict[str, str]
     denied: bool
     policies: list[str]
+    unlisted: NotRequired[ActionTaken]
 
 
 class Incident(Facts):

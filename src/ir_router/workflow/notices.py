@@ -13,7 +13,7 @@ from ir_router import aws, bus
 from ir_router.cases import comments
 from ir_router.cases.limits import COMMENT_LIMIT
 from ir_router.errors import UncertainError
-from ir_router.ledger import approvals
+from ir_router.ledger import approvals, urgent
 from ir_router.ledger.approvals import Answer
 from ir_router.observability import logger
 from ir_router.security_ir import gateway
@@ -93,6 +93,15 @@ def comment(case_id: str, name: str, text: str, shown_by: str | None = None) -> 
             body = referring
     token = str(uuid.uuid5(_COMMENTS, f"{case_id}/{name}"))
     gateway.create_comment(case_id, body, token)
+
+
+def mention_approvers(approval_id: str, name: str, text: str) -> None:
+    """Post an urgent message next to an approval request, once for each `name`. It mentions the approvers.
+
+    Does nothing if the request does not exist.
+    """
+    if urgent.note(approval_id, name, text):
+        publish("ApprovalRequested", {"approval_id": approval_id, "joined": True})
 
 
 def report_result(approval_id: str, decision: Answer, result: str) -> bool:

@@ -146,13 +146,13 @@ def _report(lock: Lock, undone: Mapping[str, Any], actions: list[ActionTaken]) -
     )
     notices.alert(name, "HIGH", headline, text)
     logger.warning("containment.reapplied", extra={"incident": execution, "verified": verified})
+    approval_id = approvals.id_of(execution, "remediate")
     if is_pending:
-        approval_id = approvals.id_of(execution, "remediate")
         request_approval.refresh(approval_id)
-        notices.publish("ApprovalRequested", {"approval_id": approval_id, "joined": True})
+    notices.mention_approvers(approval_id, name, text)
     if case_id:
         try:
-            notices.comment(str(case_id), name, text)
+            notices.comment(str(case_id), name, text, shown_by=approval_id)
         except RefusedError as error:
             # A retry cannot help: a closed case accepts no comments.
             logger.warning("case.comment_rejected: the case has no comment", extra={"code": error.code})

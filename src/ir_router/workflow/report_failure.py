@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ir_router import clock
 from ir_router.errors import IrRouterError, UncertainError
 from ir_router.ledger import approvals, audit, containments
 from ir_router.ledger.approvals import ApprovalKind
@@ -56,17 +57,20 @@ _OWNER_UNKNOWN = (
 )
 # Long enough for two principals with long names and all attempted changes.
 _CAUSE_LENGTH = 1_500
+# Between the attempts to write the records, as long as the invocation has the reserve left.
+_PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
+_RESERVE_SECONDS = 20.0
 _DEFAULT_ACTION = "Check the history of the execution."
 
 
 def run_task(task: Mapping[str, Any], context: Any) -> Decision:
-    """Write the audit record and send the alert. If one fails, the other is still attempted.
+    """Send the alert, then write the records. A retry of the state would repeat the alert, so this task retries them.
 
     Returns:
         The decision `not_asked`, which takes the place of a decision after a failed wait.
 
     Raises:
-        UncertainError: The audit record or the alert is missing.
+        UncertainError: The alert is missing. Each record was attempted once.
     """
     step = str(task["step"])
     incident: Incident | None = task.get("incident")
@@ -77,17 +81,26 @@ def run_task(task: Mapping[str, Any], context: Any) -> Decision:
     if incident:
         arns = [principal["arn"] for principal in principals if principal["arn"]]
         details = wording.record(incident) | {"principals": arns} | details
-    _attempt_all(
-        lambda: _mark(task, step, execution, principals),
-        lambda: _report_to_creator(incident, step),
-        lambda: audit.append("step_failed", wording.AUDIT_ACTOR, details, once=f"{execution}/failed/{step}"),
+    unsent = _failing(
         lambda: notices.alert(
             f"{execution.rpartition(':')[2]}/failed/{step}",
             incident.get("severity", "HIGH") if incident else "HIGH",
             f"FAILED: {step} - {wording.alert_subject(incident, principals) if incident else 'event not readable'}",
             _text(step, error, cause, incident, execution, principals),
-        ),
+        )
     )
+    unrecorded = _failing(
+        lambda: _mark(task, step, execution, principals),
+        lambda: _report_to_creator(incident, step),
+        lambda: audit.append("step_failed", wording.AUDIT_ACTOR, details, once=f"{execution}/failed/{step}"),
+    )
+    if unsent:
+        raise UncertainError("AWS", "reporting a failure", "the alert was not sent")
+    for pause in _PAUSES_SECONDS:
+        if not unrecorded or float(context.get_remaining_time_in_millis()) / 1000 < pause + _RESERVE_SECONDS:
+            break
+        clock.sleep(pause)
+        unrecorded = _failing(*unrecorded)
     return {"decision": "not_asked"}
 
 
@@ -163,18 +176,16 @@ def _joined(execution: str, own: Set[str]) -> list[Principal]:
     return [principal for arn, principal in by_arn.items() if arn not in own]
 
 
-def _attempt_all(*attempts: Callable[[], object]) -> None:
-    failed: list[Exception] = []
+def _failing(*attempts: Callable[[], object]) -> list[Callable[[], object]]:
+    """Make all attempts, and return those that fail."""
+    failing: list[Callable[[], object]] = []
     for attempt in attempts:
         try:
             attempt()
         except (IrRouterError, BotoCoreError, ClientError) as error:
-            logger.error(
-                "workflow.report_failed: a failure could not be reported", extra={"error": type(error).__name__}
-            )
-            failed.append(error)
-    if failed:
-        raise UncertainError("AWS", "reporting a failure", type(failed[0]).__name__) from failed[0]
+            logger.error("workflow.report_failed: a failure was not reported", extra={"error": type(error).__name__})
+            failing.append(attempt)
+    return failing
 
 
 def error_of(failure: object) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from ir_router.observability import logger, measure
 from ir_router.workflow import (
     changes,
     deployed_lists,
+    enforcement,
     identity,
     immediate_containment,
     invocation,
@@ -113,12 +114,16 @@ def _read(incident: Incident, target: identity.Target, context: Any) -> Part:
         spared = immediate_containment.result_of(found, "ask_first", why)
     if spared is not None:
         return {**part, "spared": spared}
-    state = changes.read(found)
-    policies = list(state.policies)
-    return {
-        **part,
-        "state": {"at": clock.now(), "keys": dict(state.keys), "denied": state.denied, "policies": policies},
+    state, unlisted = changes.read_as_permitted(found)
+    earlier: EarlierState = {
+        "at": clock.now(),
+        "keys": dict(state.keys),
+        "denied": state.denied,
+        "policies": list(state.policies),
     }
+    if unlisted is not None:
+        earlier["unlisted"] = unlisted
+    return {**part, "state": earlier}
 
 
 def _protected() -> Sequence[str]:
@@ -142,6 +147,10 @@ def _contain(incident: Incident, part: Part, context: Any) -> PrincipalResult:
     except ChangeFailedError as failure:
         result["actions"] = failure.actions
         result["why"] = f"{wording_ledger.UNCERTAIN} {failure}"
+    if unlisted := part["state"].get("unlisted"):
+        result["actions"] = [*result["actions"], unlisted]
+        result["why"] = result["why"] or f"{enforcement.without_keys(part['principal'], unlisted)}."
+        result["keys_unknown"] = True
     result["named_keys"] = [part["key"]] if part["key"] else []
     if part["only_key"]:
         result["scope"] = "key"
@@ -167,7 +176,7 @@ def _keep(incident: Incident, before: Before, context: Any) -> None:
             current = identity.current_principal(part["principal"], part["state"]["keys"])
             if current is None:
                 continue
-            state = changes.read(current)
+            state, _unlisted = changes.read_as_permitted(current)
             missing = [change for change in _wanted({**part, "principal": current}) if not change.shown(state)]
             if missing:
                 logger.warning("containment.reapplied", extra={"event_id": incident["event_id"], "verified": False})

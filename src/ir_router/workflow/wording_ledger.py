@@ -65,5 +65,6 @@ def _unavailable(cause: str) -> str:
 
 def _before(principal: Principal, state: EarlierState) -> str:
     keys = [f"{key} {status.lower()}" for key, status in state["keys"].items()]
+    keys += ["access keys unknown"] if "unlisted" in state else []
     denied = f"the deny policy was {'attached' if state['denied'] else 'not attached'}"
     return f"Before the containment of {wording.name_of(principal)}: {', '.join([*keys, denied])}."

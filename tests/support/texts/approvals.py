@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ir_router.sync import approval_message
+from ir_router.sync import approval_message, urgent_messages
 from tests.support.texts.channel import shown
 
 _ROW: dict[str, Any] = {
@@ -91,6 +91,8 @@ def texts() -> dict[str, Any]:
         for form in (approval_message.approve_form, approval_message.reason_form):
             view = form("origin", _row(changes | {"joined_events": 1, "listed": ["user mallory"]}))
             found[f"{form.__name__} of a {name}"] = json.dumps(view, indent=1, ensure_ascii=False)
+    text = "user mallory <x> contained again: key AKIA2 was active again.\n\nFind the caller in CloudTrail."
+    found["urgent message"] = shown(urgent_messages.message(text, "<@U1> <!subteam^S1>"))
     values = ("abc/12", "abc", "abc/x", "abc/", "abc/1234567890", "abc/123456789", "abc/١")
     found["values of buttons"] = "\n".join(f"{value}: {approval_message.parse_button_value(value)}" for value in values)
     return found

@@ -12,6 +12,7 @@ import botocore.hooks
 import botocore.useragent
 import moto.core.responses
 import moto.sns.models
+from botocore.auth import SigV4Auth
 from botocore.loaders import Loader, create_loader
 from botocore.model import StructureShape
 from moto.core.serialize import ResponseSerializer
@@ -30,6 +31,43 @@ def _copied(node: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _walk_expressions_by_type() -> None:
+    """Look up the kind of an update expression's nodes by type. moto's own way asks abstract classes, which is slow."""
+    nodes: Any = ast_nodes
+    is_node: Any = cache(lambda kind: issubclass(kind, nodes.Node))
+    has_clauses: Any = cache(lambda kind: issubclass(kind, (nodes.Expression, nodes.UpdateExpressionFunction)))
+    processed: dict[tuple[type, type], bool] = {}
+
+    def traverse(instance: Any, node: Any, place: int = -1) -> Any:
+        if not is_node(type(node)):
+            return node
+        parent = node.parent
+        for number, child in enumerate(node.children or ()):
+            instance.pre_processing_of_child(node, number)
+            traverse(instance, child, number)
+        kinds = (type(instance), type(node))
+        if kinds not in processed:
+            processed[kinds] = issubclass(kinds[1], instance.nodes_to_be_processed())
+        if processed[kinds]:
+            node = instance.process(node)
+            node.parent = parent
+            if parent:
+                parent.children[place] = node
+        return node
+
+    def find_clauses(instance: Any, kinds: Any) -> list[Any]:
+        found = []
+        for child in instance.children or ():
+            if type(child) in kinds:
+                found.append(child)
+            elif has_clauses(type(child)):
+                found.extend(find_clauses(child, kinds))
+        return found
+
+    nodes.DepthFirstTraverser.traverse_node_recursively = traverse
+    nodes.Node.find_clauses = find_clauses
+
+
 def _remember() -> None:
     """Cache pure functions of botocore and moto. This changes no answer, so it holds for all of the process."""
     hooks: Any = botocore.hooks
@@ -45,17 +83,7 @@ def _remember() -> None:
     aliaser.__init__ = share_names
     agent: Any = botocore.useragent
     agent.sanitize_user_agent_string_component = cache(agent.sanitize_user_agent_string_component)
-    nodes: Any = ast_nodes
-    traverser = nodes.DepthFirstTraverser
-    kinds: Any = traverser.nodes_to_be_processed
-    found: dict[type, Any] = {}
-
-    def kinds_once(instance: Any) -> Any:
-        if type(instance) not in found:
-            found[type(instance)] = kinds(instance)
-        return found[type(instance)]
-
-    traverser.nodes_to_be_processed = kinds_once
+    _walk_expressions_by_type()
     responses: Any = moto.core.responses
     responses.method_names_from_class = cache(responses.method_names_from_class)
     responses.camelcase_to_underscores = cache(responses.camelcase_to_underscores)
@@ -73,6 +101,13 @@ _remember()
 def models() -> Loader:
     """Return botocore's models of the services, parsed once for all simulators of this process."""
     return create_loader()
+
+
+@contextmanager
+def unsigned() -> Iterator[None]:
+    """Let requests carry their credentials without a computed signature, because neither moto nor a fake checks it."""
+    with mock.patch.multiple(SigV4Auth, canonical_request=lambda *_: "", signature=lambda *_: "0" * 64):
+        yield
 
 
 @contextmanager

@@ -36,8 +36,9 @@ def running_world(
                 mock_aws(),
                 tables.isolated(world.now),
                 moto_speed.plain_rows(),
+                moto_speed.unsigned(),
                 queues.on_clock(world.now),
-                service_credentials.in_iam(),
+                service_credentials.in_iam(world.now),
             ):
                 aws.forget_session()
                 aws.session().register_component("data_loader", moto_speed.models())

@@ -24,6 +24,9 @@ from tests.trials.world.wire import FunctionDiedError, Wire
 
 # Lambda retries an asynchronous invocation after one minute, then after two more.
 _RETRY_SECONDS = (60.0, 120.0)
+# The time of day (UTC) at which every simulator starts, in seconds: 10:01. At the machine's time, a run could meet a
+# change of the minute, of the quarter of an hour or of the day, and count other calls or print another minute.
+STARTS_AT = 36_060
 # How far `settle` moves the clock to the next retry. It is less than the claim time of a dead sandbox.
 _PATIENCE_SECONDS = 7200.0
 
@@ -37,7 +40,7 @@ class World:
 
     def __init__(self, environment: Mapping[str, str], *, enforce_rate_limits: bool = False) -> None:
         """Create an empty simulator. Use `running_world` for one with resources."""
-        self.offset = 0.0
+        self.offset = (STARTS_AT - clock.now()) % 86_400
         self.environment = dict(environment)
         self.wire = Wire()
         self.unexpected = Unexpected()

@@ -1,0 +1,42 @@
+"""Urgent messages of an incident, stored with its approval request until they are posted in Slack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ir_router import clock
+from ir_router.ledger import approvals, keys, table
+from ir_router.ledger.table import ConditionFailedError, Row
+
+# A request shows the newest ones. Older ones were posted or are no longer urgent.
+_MOST = 10
+_URGENT_SECONDS = 86_400
+
+
+def note(approval_id: str, name: str, text: str) -> bool:
+    """Store an urgent message once for each `name`, in every state of the request.
+
+    Returns:
+        False if the request does not exist.
+    """
+    while True:
+        row = approvals.get(approval_id)
+        if row is None:
+            return False
+        before: list[dict[str, Any]] | None = row.get("urgent")
+        if any(one["name"] == name for one in before or ()):
+            return True
+        unchanged = "attribute_not_exists(urgent)" if before is None else "urgent = :before"
+        values = {} if before is None else {"before": before}
+        after = [*(before or ()), {"name": name, "text": text, "at": clock.now()}][-_MOST:]
+        try:
+            condition = f"attribute_exists(PK) AND {unchanged}"
+            table.update(keys.approval(approval_id), "SET urgent = :after", condition, after=after, **values)
+        except ConditionFailedError:
+            continue  # another principal of the incident has a message too
+        return True
+
+
+def current(row: Row) -> list[Row]:
+    """Return the messages that are still urgent, the oldest first."""
+    return [one for one in row.get("urgent") or () if clock.now() < float(one["at"]) + _URGENT_SECONDS]
