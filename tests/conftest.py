@@ -52,9 +52,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure() -> None:
-    """Collect garbage less often, and handle SIGINT also if the caller ignores it, as `nohup` and background jobs of shells do.
+    """Collect garbage less often, and handle SIGINT even if the caller ignores it.
 
-    Processes inherit an ignored signal, and tests send SIGINT to the processes that they start.
+    `nohup` and background jobs of shells ignore it. Processes inherit an ignored signal, and tests send SIGINT to the
+    processes that they start.
     """
     collect_less_often()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
