@@ -94,7 +94,7 @@ release: setup ## Make the files of a release in build/release: zips, wheel, che
 bench: setup ## Measure calls, cold and warm starts, memory, containment and monthly cost, and compare them with their limits
 	@$(BIN)/python -m tests.trials.bench
 
-proof: setup ## Crash, fault, flood and attack the real code (PARTS="crash faults load hostile quirks" SIZE=short ONLY=...)
+proof: setup ## Crash, fault, flood and attack the real code (PARTS="crash faults load hostile quirks deployments" SIZE=short ONLY=...)
 	@PARTS="$(PARTS)" SIZE="$(SIZE)" ONLY="$(ONLY)" $(BIN)/python -m tests.trials.proof
 
 shapes: setup ## Play inputs in the formats of AWS and Slack and write the results (DIR=folder ONLY=ids JOBS=n)

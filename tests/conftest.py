@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from ir_router import clock
 from tests.support.world import World, running_world
+from tests.trials.proof.part import collect_less_often
 
 # A commit's tests are reproducible. The profile `long` looks for new failing examples.
 # Hypothesis limits the time of an example; on a busy machine that limit would fail a correct test.
@@ -25,12 +26,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 # Files whose tests mostly wait for Terraform and processes, the longest first. `make test` starts them first.
 WAITING = (
-    "local_cloud/test_side_by_side",
     "scenarios/test_operations_local_cloud",
     "local_cloud/test_two_jobs",
     "scenarios/test_operations_deploy_policy",
     "local_cloud/test_workflow_paths",
-    "local_cloud/test_bench",
     "local_cloud",
     "terraform",
 )
@@ -53,10 +52,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure() -> None:
-    """Handle SIGINT also if the caller ignores it, as `nohup` and background jobs of shells do.
+    """Collect garbage less often, and handle SIGINT even if the caller ignores it.
 
-    Processes inherit an ignored signal, and tests send SIGINT to the processes that they start.
+    `nohup` and background jobs of shells ignore it. Processes inherit an ignored signal, and tests send SIGINT to the
+    processes that they start.
     """
+    collect_less_often()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

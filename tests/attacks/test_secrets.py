@@ -8,7 +8,7 @@ import pytest
 
 from ir_operator.project import PROJECT_ROOT
 from ir_router.settings import from_environment
-from tests.support.world import World
+from tests.trials.world import deployment
 
 
 @pytest.mark.parametrize(
@@ -24,9 +24,9 @@ from tests.support.world import World
         "collector.example",
     ],
 )
-def test_given_a_changed_slack_address_when_read_then_the_bot_token_does_not_go_there(world: World, url: str) -> None:
+def test_given_a_changed_slack_address_when_read_then_the_bot_token_does_not_go_there(url: str) -> None:
     """The permission to change a function's variables must not be a permission to read its token."""
-    environment = world.environment | {"SLACK_API_BASE_URL": url}
+    environment = deployment.environment() | {"SLACK_API_BASE_URL": url}
 
     assert from_environment(environment).slack_api_base_url is None
 
@@ -35,8 +35,8 @@ def test_given_a_changed_slack_address_when_read_then_the_bot_token_does_not_go_
     "url",
     ["https://slack.com/api/", "https://www.slack.com/api/", "https://slack-gov.com/api/", "http://127.0.0.1:9/api/"],
 )
-def test_given_slacks_or_a_local_address_when_read_then_it_is_used(world: World, url: str) -> None:
-    assert from_environment(world.environment | {"SLACK_API_BASE_URL": url}).slack_api_base_url == url
+def test_given_slacks_or_a_local_address_when_read_then_it_is_used(url: str) -> None:
+    assert from_environment(deployment.environment() | {"SLACK_API_BASE_URL": url}).slack_api_base_url == url
 
 
 def test_given_the_documentation_when_its_commands_are_copied_then_no_secret_enters_a_shells_history() -> None:

@@ -8,7 +8,7 @@ from ir_sandbox.cloud.progress import Progress
 from tests.trials.bench.__main__ import Effort, measured_on_cloud
 from tests.trials.world.deployment import DEPLOYMENTS
 
-pytestmark = pytest.mark.local_cloud
+pytestmark = [pytest.mark.local_cloud, pytest.mark.deployments]
 
 MIB = 1024 * 1024
 

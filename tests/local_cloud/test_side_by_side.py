@@ -26,7 +26,7 @@ from ir_sandbox.slack import serve as serve_slack
 from tests.support.local_cloud import Ended, inventory, make_trail, run
 from tests.support.waiting import wait_for
 
-pytestmark = pytest.mark.local_cloud
+pytestmark = [pytest.mark.local_cloud, pytest.mark.deployments]
 
 ACCOUNT = "000000000000"
 SECOND = "acme-security"

@@ -112,28 +112,27 @@ def test_given_a_function_that_cannot_be_invoked_when_a_command_comes_then_the_i
     assert [getattr(record, "error_id", None) for record in caplog.records] == [shown]
 
 
-@pytest.mark.parametrize(
-    "spoilt",
-    [
-        {"X-Slack-Signature": "v0=" + "0" * 64},
-        {"X-Slack-Signature": ""},
-        {"X-Slack-Signature": "v0=é"},
-        {"X-Slack-Request-Timestamp": "0"},
-        {"X-Slack-Request-Timestamp": "not a number"},
-        {"X-Slack-Request-Timestamp": "²"},
-        {"X-Slack-Request-Timestamp": "9" * 5000},
-        {"X-Slack-Request-Timestamp": "-1"},
-    ],
-    ids=repr,
+SPOILT = (
+    {"X-Slack-Signature": "v0=" + "0" * 64},
+    {"X-Slack-Signature": ""},
+    {"X-Slack-Signature": "v0=é"},
+    {"X-Slack-Request-Timestamp": "0"},
+    {"X-Slack-Request-Timestamp": "not a number"},
+    {"X-Slack-Request-Timestamp": "²"},
+    {"X-Slack-Request-Timestamp": "9" * 5000},
+    {"X-Slack-Request-Timestamp": "-1"},
 )
-def test_given_a_request_that_slack_did_not_sign_when_it_comes_then_it_is_refused_without_a_call(
-    world: World, case_id: str, spoilt: dict[str, str]
+
+
+def test_given_requests_that_slack_did_not_sign_when_they_come_then_each_is_refused_without_a_call(
+    world: World, case_id: str
 ) -> None:
     warmed(world, case_id)
-    event = request(world, envelope(world, case_id))
-    event["headers"] |= spoilt
+    for spoilt in SPOILT:
+        event = request(world, envelope(world, case_id))
+        event["headers"] |= spoilt
 
-    assert world.invoke("webhook", event)["statusCode"] == 401
+        assert world.invoke("webhook", event)["statusCode"] == 401, spoilt
     assert outbound(world) == []
 
 
@@ -186,13 +185,10 @@ def test_given_a_body_that_is_not_utf8_when_it_comes_then_it_is_refused_and_not_
     assert outbound(world) == []
 
 
-@pytest.mark.parametrize(
-    "body", [b"null", b"[]", b'"x"', b"{", b"[" * 100_000, b"1e999999", b"\x00"], ids=lambda b: str(b[:10])
-)
-def test_given_signed_nonsense_when_it_comes_then_it_is_a_bad_request(world: World, case_id: str, body: bytes) -> None:
+def test_given_signed_nonsense_when_it_comes_then_each_is_a_bad_request(world: World, case_id: str) -> None:
     warmed(world, case_id)
-
-    assert send(world, body) == 400
+    for body in (b"null", b"[]", b'"x"', b"{", b"[" * 100_000, b"1e999999", b"\x00"):
+        assert send(world, body) == 400, body[:10]
     assert outbound(world) == []
 
 

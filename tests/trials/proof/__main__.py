@@ -20,7 +20,7 @@ from tests.trials.proof.part import Part, Row, Run, Size, progress
 RESULT = BUILD / "proof.json"
 
 # The parts run in this order. A part's module is imported only when the part is selected.
-PARTS = ("crash", "faults", "load", "hostile", "quirks")
+PARTS = ("crash", "faults", "load", "hostile", "quirks", "deployments")
 
 
 def main(environment: Mapping[str, str] = os.environ) -> int:

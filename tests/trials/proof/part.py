@@ -77,7 +77,7 @@ class Run:
         with ProcessPoolExecutor(
             max_workers=min(self.workers, max(1, len(items))),
             mp_context=multiprocessing.get_context("spawn"),
-            initializer=_begin_worker,
+            initializer=collect_less_often,
         ) as pool:
             pending = {pool.submit(work, item): item for item in items}
             try:
@@ -88,7 +88,7 @@ class Run:
                 pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _begin_worker() -> None:
+def collect_less_often() -> None:
     """Raise the collector's thresholds: simulators leave many cyclic objects, and the defaults cost a fifth of the
     time.
     """
