@@ -1,4 +1,4 @@
-# The role with the IAM permissions, which only the workflow can assume, and the principals that it can never change.
+# The containment role of this account (modules/account), and the lists that the workflow reads.
 
 locals {
   own_roles = concat(
@@ -6,201 +6,46 @@ locals {
     [for role in ["api-logs", "containment", "event-rules", "state-machine"] : "${var.name_prefix}-${role}"],
   )
 
-  # ir-router never contains its own roles, even if an event names them.
-  own_role_arns        = [for role in local.own_roles : "arn:${local.partition}:iam::${local.account}:role/${role}"]
-  protected_principals = concat(local.protected_arns, local.own_role_arns)
-
-  # Exact ARNs for each entry. Later, a user or role whose name matches an entry with `*` is not protected: otherwise a user
-  # who can create one could give it such a name. Names are unique in an account across all paths.
-  principals_by_name = {
-    for arn in flatten([data.aws_iam_users.all[*].arns, data.aws_iam_roles.all[*].arns]) :
-    join("", regex("^(arn:[^:]+:iam::[0-9]+:(?:user|role)/)(?:.*/)?([^/]+)$", arn)) => arn
-  }
-  protected_patterns = {
-    for entry in var.protected_principals :
-    entry => "^${replace(replace(entry, "/([.+?()\\[\\]{}|^$])/", "\\$1"), "*", ".*")}$" if strcontains(entry, "*")
-  }
-  protected_entries = {
-    for entry in var.protected_principals : entry => sort(distinct([
-      for named, arn in local.principals_by_name : arn
-      if entry == arn || entry == named || anytrue([
-        for text in [arn, named] : can(regex(local.protected_patterns[entry], text)) if strcontains(entry, "*")
-      ])
-    ]))
-  }
-  # An exact entry that matches no principal stays: it protects the principal with this ARN as soon as it exists.
-  protected_arns = distinct(flatten([
-    for entry in var.protected_principals :
-    length(local.protected_entries[entry]) > 0 || strcontains(entry, "*") ? local.protected_entries[entry] : [entry]
-  ]))
-
-  changes_of_principals = [
-    "iam:AttachRolePolicy",
-    "iam:AttachUserPolicy",
-    "iam:DeleteAccessKey",
-    "iam:DetachRolePolicy",
-    "iam:DetachUserPolicy",
-    "iam:UpdateAccessKey",
-  ]
-
-  containment_role_arn = "arn:${local.partition}:iam::${local.account}:role/${var.name_prefix}-containment"
-
-  # 25 ARNs of 200 characters fit into a managed policy (6,144 characters), and 8 policies below the quota of a role (10).
-  protected_parts = { for index, arns in chunklist(local.protected_arns, 25) : tostring(index + 1) => arns }
+  containment_role_arn = module.account.containment_role_arn
 
   # The lists do not fit into the environment of a function, so the workflow reads them from this row of the ledger.
   # The environment has its digest, so a change starts new processes, which read the new row.
   lists = {
     allowed_cidrs        = jsonencode(var.allowed_cidrs)
     allowed_principals   = jsonencode(var.allowed_principals)
-    protected_principals = jsonencode(local.protected_principals)
-  }
-
-  users = "arn:${local.partition}:iam::${local.account}:user/*"
-  roles = "arn:${local.partition}:iam::${local.account}:role/*"
-
-  only_the_deny_policy = { ArnEquals = { "iam:PolicyARN" = local.arns.deny_policy } }
-
-  containment_statements = concat(
-    [
-      {
-        Sid    = "ReadUsers"
-        Effect = "Allow"
-        Action = [
-          "iam:GetAccessKeyLastUsed",
-          "iam:GetLoginProfile",
-          "iam:GetUser",
-          "iam:ListAccessKeys",
-          "iam:ListAttachedUserPolicies",
-          "iam:ListMFADevices",
-          "iam:ListServiceSpecificCredentials",
-          "iam:ListSigningCertificates",
-          "iam:ListSSHPublicKeys",
-          "iam:ListUserPolicies",
-          "iam:ListUserTags",
-        ]
-        Resource = local.users
-      },
-      # Before the policy is attached: anyone who may write IAM policies can replace its document.
-      {
-        Sid      = "ReadDenyPolicy"
-        Effect   = "Allow"
-        Action   = ["iam:GetPolicyVersion"]
-        Resource = local.arns.deny_policy
-      },
-      # The deny policy, and the dates of the policies that are attached to a contained principal.
-      {
-        Sid      = "ReadPolicyDates"
-        Effect   = "Allow"
-        Action   = ["iam:GetPolicy"]
-        Resource = "arn:${local.partition}:iam::${local.account}:policy/*"
-      },
-      {
-        Sid      = "ReadRoles"
-        Effect   = "Allow"
-        Action   = ["iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole", "iam:ListRolePolicies", "iam:ListRoleTags"]
-        Resource = local.roles
-      },
-      # If the mode changes while a containment is in place, the workflow must still be able to restore.
-      {
-        Sid      = "RestoreKeys"
-        Effect   = "Allow"
-        Action   = ["iam:UpdateAccessKey"]
-        Resource = local.users
-      },
-    ],
-    [for kind, principals in { User = local.users, Role = local.roles } : {
-      Sid                           = "LiftDenyPolicyFrom${kind}"
-      Effect                        = "Allow"
-      Action                        = ["iam:Detach${kind}Policy"]
-      Resource                      = principals
-      Condition                     = local.only_the_deny_policy
-    }],
-    [for kind, principals in { User = local.users, Role = local.roles } : {
-      Sid                           = "AttachDenyPolicyTo${kind}"
-      Effect                        = "Allow"
-      Action                        = ["iam:Attach${kind}Policy"]
-      Resource                      = principals
-      Condition                     = local.only_the_deny_policy
-    } if var.containment_mode == "enforce"],
-    [for statement in [{
-      Sid      = "DeleteKeys"
-      Effect   = "Allow"
-      Action   = ["iam:DeleteAccessKey"]
-      Resource = local.users
-    }] : statement if var.containment_mode == "enforce"],
-    [
-      {
-        Sid      = "NeverTouchOwnRoles"
-        Effect   = "Deny"
-        Action   = local.changes_of_principals
-        Resource = local.own_role_arns
-      },
-    ],
-  )
-}
-
-# `-workflow` assumes this role with a session policy that leaves one principal to change (workflow/sessions.py).
-resource "aws_iam_role" "containment" {
-  name        = "${var.name_prefix}-containment"
-  description = "ir-router: reads and contains users and roles of this account, for ${local.function_names.workflow}"
-
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect = "Allow"
-      # A role as the principal would be stored by its unique id, which changes if the role is created again.
-      Principal = { AWS = "arn:${local.partition}:iam::${local.account}:root" }
-      Action    = "sts:AssumeRole"
-      Condition = { ArnEquals = { "aws:PrincipalArn" = "arn:${local.partition}:iam::${local.account}:role/${local.function_names.workflow}" } }
-    }]
-  })
-}
-
-resource "aws_iam_role_policy" "containment" {
-  name   = "containment"
-  role   = aws_iam_role.containment.name
-  policy = jsonencode({ Version = "2012-10-17", Statement = local.containment_statements })
-}
-
-data "aws_iam_users" "all" {
-  count = length(var.protected_principals) > 0 ? 1 : 0
-}
-
-data "aws_iam_roles" "all" {
-  count = length(var.protected_principals) > 0 ? 1 : 0
-}
-
-# Policies of their own, because a role has at most 10,240 characters of inline policies.
-resource "aws_iam_policy" "protected" {
-  for_each = local.protected_parts
-
-  name        = "${var.name_prefix}-protected-${each.key}"
-  description = "ir-router: principals that it never changes"
-
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Sid      = "NeverTouchProtectedPrincipals"
-      Effect   = "Deny"
-      Action   = local.changes_of_principals
-      Resource = each.value
-    }]
-  })
-
-  lifecycle {
-    precondition {
-      condition     = length(local.protected_arns) <= 200
-      error_message = "protected_principals protects more than 200 users and roles of the account. Use narrower entries."
-    }
+    protected_principals = jsonencode(module.account.protected_arns)
   }
 }
 
-resource "aws_iam_role_policy_attachment" "protected" {
-  for_each = local.protected_parts
+module "account" {
+  source = "./modules/account"
 
-  role       = aws_iam_role.containment.name
-  policy_arn = aws_iam_policy.protected[each.key].arn
+  name_prefix          = var.name_prefix
+  workflow_role_arn    = "arn:${local.partition}:iam::${local.account}:role/${local.function_names.workflow}"
+  containment_mode     = var.containment_mode
+  protected_principals = var.protected_principals
+  own_roles            = local.own_roles
+}
+
+# Earlier versions had these resources in the root. Terraform moves them in its state and replaces none.
+moved {
+  from = aws_iam_role.containment
+  to   = module.account.aws_iam_role.containment
+}
+
+moved {
+  from = aws_iam_role_policy.containment
+  to   = module.account.aws_iam_role_policy.containment
+}
+
+moved {
+  from = aws_iam_policy.protected
+  to   = module.account.aws_iam_policy.protected
+}
+
+moved {
+  from = aws_iam_role_policy_attachment.protected
+  to   = module.account.aws_iam_role_policy_attachment.protected
 }
 
 resource "aws_dynamodb_table_item" "lists" {
@@ -210,6 +55,6 @@ resource "aws_dynamodb_table_item" "lists" {
   item = jsonencode(merge(
     { PK = { S = "CONFIG#lists" }, SK = { S = "META" } },
     { for name, list in local.lists : name => { S = list } },
-    { protected_entries = { S = jsonencode(local.protected_entries) } }, # for verify
+    { protected_entries = { S = jsonencode(module.account.protected_entries) } }, # for verify
   ))
 }

@@ -137,7 +137,7 @@ locals {
 
   # verify compares the deployed parts with these digests. The code of all functions is the same zip. Ports of URLs do not
   # count: no URL of AWS has one, and those of the local cloud change with each start.
-  digests = {
+  digests = merge(module.account.digests, {
     code       = substr(filebase64sha256(var.package_path), 0, 10)
     definition = substr(base64sha256(local.state_machine_definition), 0, 10)
     variables = substr(base64sha256(join("\n", flatten([
@@ -145,7 +145,7 @@ locals {
         for name in sort(keys(local.all_variables[function])) : "${function} ${name}=${replace(local.all_variables[function][name], "/(://[^/:]+):[0-9]+/", "$1")}"
       ] if function != "operations"
     ]))), 0, 10)
-  }
+  })
   function_variables = {
     for function, variables in local.all_variables :
     function => merge(variables, { for name in ["IR_DIGESTS"] : name => jsonencode(local.digests) if function == "operations" })
@@ -200,11 +200,10 @@ resource "aws_lambda_function" "this" {
   depends_on = [
     aws_cloudwatch_log_group.function,
     aws_dynamodb_table_item.lists,
-    aws_iam_role_policy.containment,
     aws_iam_role_policy.function,
     aws_iam_role_policy.function_key,
-    aws_iam_role_policy_attachment.protected,
     aws_iam_role_policy_attachment.verify,
+    module.account,
   ]
 }
 

@@ -78,5 +78,5 @@ output "workflow_key_policy" {
 
 output "protected_principals" {
   description = "The users and roles that each entry of protected_principals protects. An empty list protects none: correct the entry, or plan again when the principal exists."
-  value       = local.protected_entries
+  value       = module.account.protected_entries
 }

@@ -1,6 +1,6 @@
 # One role for each function, with only the actions and resources that the function uses. -webhook faces the internet.
 # It can only hand over work and read the signing secret and the workspace id. No function has a permission in IAM; only
-# -workflow can assume the role that has (containment.tf). -workflow writes task tokens, and only -approval-handler reads
+# -workflow can assume the role that has (modules/account). -workflow writes task tokens, and only -approval-handler reads
 # them.
 
 locals {
@@ -183,6 +183,12 @@ locals {
       Effect   = "Allow"
       Action   = ["iam:GetPolicy", "iam:GetPolicyVersion"]
       Resource = local.arns.deny_policy
+    },
+    {
+      Sid      = "VerifyContainmentRole"
+      Effect   = "Allow"
+      Action   = ["iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies"]
+      Resource = local.containment_role_arn
     },
     {
       Sid    = "VerifyActivity"

@@ -39,9 +39,4 @@ run "given_the_longest_values_when_applied_then_each_environment_fits" {
     condition     = max([for function in aws_lambda_function.this : sum([for name, value in function.environment[0].variables : length(name) + length(value)])]...) <= 4096
     error_message = "AWS allows 4 KB for the environment of a function."
   }
-
-  assert {
-    condition     = length(aws_iam_role_policy_attachment.protected) == 8
-    error_message = "A role can have 10 managed policies."
-  }
 }

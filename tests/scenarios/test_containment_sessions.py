@@ -22,6 +22,12 @@ def assumed(world: World) -> int:
     return sum(call.operation == "AssumeRole" for call in world.wire.calls)
 
 
+def delete_role() -> None:
+    iam = boto3.client("iam")
+    iam.delete_role_policy(RoleName=ROLE, PolicyName="containment")
+    iam.delete_role(RoleName=ROLE)
+
+
 def test_given_a_containment_and_its_denial_when_made_then_one_session_reads_and_one_changes_this_user_alone(
     world: World, machine: StateMachine
 ) -> None:
@@ -68,7 +74,7 @@ def test_given_no_role_when_an_event_arrives_then_the_case_and_the_alert_give_ca
     world: World, machine: StateMachine
 ) -> None:
     world.expect(sessions.NoRoleError)
-    boto3.client("iam").delete_role(RoleName=ROLE)
+    delete_role()
 
     execution, key = contain(world, machine)
 
@@ -87,7 +93,7 @@ def test_given_a_role_that_aws_shows_late_when_an_event_arrives_then_the_state_i
     world: World, machine: StateMachine
 ) -> None:
     world.expect(sessions.NoRoleError)
-    boto3.client("iam").delete_role(RoleName=ROLE)
+    delete_role()
     attempts: list[str] = []
 
     def create_before_the_second(task: str, after: bool) -> None:

@@ -87,6 +87,14 @@ BREAKAGES: dict[str, tuple[str, str, Change, Change]] = {
         lambda cloud: put_deny_policy(cloud, "arn:aws:s3:::nothing"),
         lambda cloud: put_deny_policy(cloud, "*"),
     ),
+    "the containment role trusts others": (
+        "failed   containment role",
+        "the trust policy of security-incident-containment was changed",
+        lambda cloud: cloud.client("iam").update_assume_role_policy(
+            RoleName="security-incident-containment", PolicyDocument='{"Version": "2012-10-17", "Statement": []}'
+        ),
+        deploy,
+    ),
     "the signing secret is wrong": (
         "failed   signing secret",
         "does not contain a signing secret",

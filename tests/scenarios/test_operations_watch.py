@@ -17,6 +17,7 @@ from tests.support.operations import Deployed, deployed_in
 from tests.support.world import World
 
 RULE = "security-incident-detect-create-access-key"
+CONTAINMENT_ROLE = "security-incident-containment"
 
 
 @pytest.fixture
@@ -155,6 +156,18 @@ def change_deny_policy() -> None:
     iam.create_policy_version(PolicyArn=policy["Arn"], PolicyDocument=json.dumps(weaker), SetAsDefault=True)
 
 
+def trust_everyone() -> None:
+    trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    boto3.client("iam").update_assume_role_policy(RoleName=CONTAINMENT_ROLE, PolicyDocument=document)
+
+
+def widen_role() -> None:
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
+    boto3.client("iam").put_role_policy(RoleName=CONTAINMENT_ROLE, PolicyName="containment", PolicyDocument=document)
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [
@@ -164,11 +177,14 @@ def change_deny_policy() -> None:
         (remove_target, f"rule {RULE}"),
         (disable_alarm, "alarms"),
         (change_deny_policy, "deny policy"),
+        (trust_everyone, "containment role"),
+        (widen_role, "containment role"),
     ],
 )
 def test_given_a_part_that_is_gone_or_changed_when_watched_then_the_security_channel_reads_it_once(
     world: World, deployed: Deployed, change: Callable[[], None], line: str
 ) -> None:
+    deployed.expect_digests()
     change()
 
     assert watch(world) == [line]

@@ -90,7 +90,11 @@ def passages() -> tuple[Passage, ...]:
 
 
 def _passages() -> Iterator[Passage]:
-    for file in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("**/*.md"))):
+    for file in (
+        *sorted(ROOT.glob("*.md")),
+        *sorted((ROOT / "docs").glob("**/*.md")),
+        *sorted((ROOT / "terraform").glob("modules/*/*.md")),
+    ):
         yield from _markdown(file)
     for folder in ("src", "tests"):
         for file in sorted((ROOT / folder).rglob("*.py")):

@@ -154,6 +154,11 @@ class Resources:
         machine = self.world.environment["IR_STATE_MACHINE_ARN"]
         definition = boto3.client("stepfunctions").describe_state_machine(stateMachineArn=machine)["definition"]
         digests["definition"] = resources._digest(definition)
+        iam, role = boto3.client("iam"), names.containment_role()
+        digests["role_trust"] = resources._digest_of(iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"])
+        policy = iam.get_role_policy(RoleName=role, PolicyName="containment")["PolicyDocument"]
+        digests["role_policy"] = resources._digest_of(policy)
+        digests["protection"] = resources._digest("")
         self.world.environment["IR_DIGESTS"] = json.dumps(digests)
 
     def set_environment(self, **environment: str) -> None:

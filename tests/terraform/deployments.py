@@ -56,7 +56,7 @@ def role_policies() -> Mapping[str, list[dict[str, Any]]]:
             statements["containment"] = plan.containment_policy()
             (folder / "policies.json").write_text(json.dumps(statements))
 
-    sources = [*sorted((PROJECT_ROOT / "terraform").glob("*.tf")), Path(__file__)]
+    sources = [*sorted((PROJECT_ROOT / "terraform").rglob("*.tf")), Path(__file__)]
     detections = PROJECT_ROOT / "src" / "ir_router" / "workflow" / "detections.json"
     folder = kept(f"policies {digest_of([*sources, detections], '')}", make)
     found: dict[str, list[dict[str, Any]]] = json.loads((folder / "policies.json").read_text())

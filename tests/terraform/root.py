@@ -55,9 +55,13 @@ class Plan:
         """Return the planned values of the resources of a type, by address."""
         return {
             resource["address"]: resource.get("values", {})
-            for resource in self.content["planned_values"]["root_module"]["resources"]
+            for resource in self.all_resources()
             if resource["mode"] == "managed" and resource["type"] == kind and name in (None, resource["name"])
         }
+
+    def all_resources(self) -> Iterator[dict[str, Any]]:
+        """Yield every planned resource of the root and its modules, with data sources."""
+        yield from resources_of(self.content["planned_values"]["root_module"])
 
     def role_policies(self, name: str = "function") -> dict[str, list[dict[str, Any]]]:
         """Return the statements of the inline policies with this Terraform `name`, by function (by address if it is no
@@ -79,6 +83,13 @@ class Plan:
             *self.resources("aws_iam_policy", "protected").values(),
         ]
         return [statement for values in policies for statement in json.loads(values["policy"])["Statement"]]
+
+
+def resources_of(module: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the resources of a module and of the modules in it."""
+    yield from module.get("resources", ())
+    for child in module.get("child_modules", ()):
+        yield from resources_of(child)
 
 
 @dataclass(frozen=True)
@@ -152,7 +163,7 @@ class TerraformRoot:
                 for message in planned + applied
                 if message["type"] == "test_run" and message["test_run"].get("status") == "pass"
             ]
-            values = {resource["address"]: resource["values"] for resource in state["root_module"]["resources"]}
+            values = {resource["address"]: resource["values"] for resource in resources_of(state["root_module"])}
             (folder / "tests.json").write_text(json.dumps({"passed": passed, "printed": printed, "applied": values}))
 
         found = json.loads((kept(f"tests {self.digest}", make) / "tests.json").read_text())

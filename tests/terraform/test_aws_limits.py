@@ -338,7 +338,7 @@ def test_given_an_index_when_planned_then_it_projects_at_most_twenty_attributes(
 
 def test_given_tags_when_planned_then_each_resource_has_at_most_fifty(plan: Plan):
     """docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html."""
-    for resource in plan.content["planned_values"]["root_module"]["resources"]:
+    for resource in plan.all_resources():
         tags = resource.get("values", {}).get("tags_all") or {}
         assert len(tags) <= 50
         assert all(len(name) <= 128 and len(value) <= 256 for name, value in tags.items())
@@ -373,9 +373,5 @@ def test_given_the_types_of_the_plan_when_compared_then_each_is_measured_or_has_
         "aws_sns_topic_policy",
         "aws_sqs_queue_redrive_policy",
     }
-    planned = {
-        resource["type"]
-        for resource in extreme.content["planned_values"]["root_module"]["resources"]
-        if resource["mode"] == "managed"
-    }
+    planned = {resource["type"] for resource in extreme.all_resources() if resource["mode"] == "managed"}
     assert planned - measured == planned & WITHOUT_OWN_LIMITS

@@ -92,7 +92,7 @@ REMOVED_ARGUMENTS = {
     "aws_api_gateway_deployment": ["stage_name", "stage_description", "canary_settings", "invoke_url", "execution_arn"],
 }
 
-SOURCES = "\n".join(file.read_text("utf-8") for file in sorted((PROJECT_ROOT / "terraform").glob("*.tf")))
+SOURCES = "\n".join(file.read_text("utf-8") for file in sorted((PROJECT_ROOT / "terraform").rglob("*.tf")))
 BLOCKS = re.findall(r'^(?:resource|data) "aws_(\w+)" "\w+" \{(.*?)^\}', SOURCES, re.MULTILINE | re.DOTALL)
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from ir_operator.project import PROJECT_ROOT
-from tests.terraform.root import OwnTests, Plan, TerraformRoot
+from tests.terraform.deployments import ENFORCING
+from tests.terraform.root import ACCOUNT, OwnTests, Plan, TerraformRoot
 
 
 def test_given_the_root_when_formatted_then_nothing_changes(root: TerraformRoot):
@@ -38,10 +42,80 @@ def test_given_the_example_when_planned_then_everything_is_created_and_nothing_e
 
 
 def test_given_every_variable_when_read_then_it_is_typed_and_described():
-    text = (PROJECT_ROOT / "terraform" / "variables.tf").read_text()
-    blocks = text.split('variable "')[1:]
+    blocks = [
+        block
+        for file in (PROJECT_ROOT / "terraform").rglob("variables.tf")
+        for block in file.read_text().split('variable "')[1:]
+    ]
 
     assert len(blocks) > 20
     for block in blocks:
         assert "\n  type " in block, block.split('"')[0]
         assert "\n  description " in block, block.split('"')[0]
+
+
+def test_given_a_module_when_its_page_is_read_then_it_lists_exactly_its_inputs_and_outputs():
+    pages = sorted((PROJECT_ROOT / "terraform" / "modules").glob("*/README.md"))
+
+    assert pages
+    for page in pages:
+        text = page.read_text()
+        for heading, kind, file in (("Inputs", "variable", "variables.tf"), ("Outputs", "output", "outputs.tf")):
+            listed = re.findall(r"^\| `(\w+)`", text.partition(f"## {heading}")[2].partition("\n## ")[0], re.MULTILINE)
+            declared = re.findall(rf'^{kind} "(\w+)"', page.with_name(file).read_text(), re.MULTILINE)
+            assert sorted(listed) == sorted(declared), page
+
+
+def test_given_a_state_of_the_root_without_modules_when_planned_then_resources_move_and_none_is_replaced(
+    root: TerraformRoot, enforcing: Plan, tmp_path: Path
+):
+    (tmp_path / "earlier.tfstate").write_text(json.dumps(earlier_state(enforcing)))
+    (tmp_path / "values.tfvars.json").write_text(json.dumps({"package_path": "./versions.tf", **ENFORCING}))
+    files = ("-var-file=terraform.tfvars.example", f"-var-file={tmp_path / 'values.tfvars.json'}")
+
+    answer = root.run("plan", "-refresh=false", "-json", f"-state={tmp_path / 'earlier.tfstate'}", *files)
+
+    changes = [message["change"] for message in map(json.loads, answer.stdout.splitlines()) if "change" in message]
+    moved = {change["previous_resource"]["addr"]: change for change in changes if "previous_resource" in change}
+    assert moved.keys() == {
+        "aws_iam_role.containment",
+        "aws_iam_role_policy.containment",
+        'aws_iam_policy.protected["1"]',
+        'aws_iam_role_policy_attachment.protected["1"]',
+    }
+    for earlier, change in moved.items():
+        assert change["resource"]["addr"] == f"module.account.{earlier}"
+    assert {change["action"] for change in changes} <= {"create", "move", "update"}
+
+
+def earlier_state(plan: Plan) -> dict[str, object]:
+    """Return the state after an apply of the earlier root, which had the resources of the module in itself."""
+    resources = [
+        {
+            "mode": "managed",
+            "type": resource["type"],
+            "name": resource["name"],
+            "provider": 'provider["registry.terraform.io/hashicorp/aws"]',
+            "instances": [
+                {"schema_version": 0, "attributes": resource["values"] | identity(resource)}
+                | ({"index_key": resource["index"]} if "index" in resource else {})
+            ],
+        }
+        for resource in plan.all_resources()
+        if resource["mode"] == "managed" and resource["address"].startswith("module.account.")
+    ]
+    return {"version": 4, "terraform_version": "1.11.0", "serial": 1, "lineage": "earlier", "resources": resources}
+
+
+def identity(resource: Mapping[str, Any]) -> dict[str, str]:
+    """Return the attributes of a resource that AWS or the provider sets."""
+    values = resource["values"]
+    if resource["type"] == "aws_iam_policy":
+        arn = f"arn:aws:iam::{ACCOUNT}:policy/{values['name']}"
+        return {"id": arn, "arn": arn}
+    if resource["type"] == "aws_iam_role_policy_attachment":
+        name = f"{values['role']}-20260101000000000000000001"
+        return {"id": name, "policy_arn": f"arn:aws:iam::{ACCOUNT}:policy/security-incident-protected-1"}
+    if resource["type"] == "aws_iam_role_policy":
+        return {"id": f"{values['role']}:{values['name']}"}
+    return {"id": values["name"], "arn": f"arn:aws:iam::{ACCOUNT}:role/{values['name']}"}

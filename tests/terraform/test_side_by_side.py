@@ -49,7 +49,7 @@ def names(plan: Plan) -> set[tuple[str, str]]:
     """Return kind and name of every resource whose name must be unique in the account and region."""
     return {
         (resource["type"], resource["values"][key])
-        for resource in plan.content["planned_values"]["root_module"]["resources"]
+        for resource in plan.all_resources()
         for key in NAMES
         if resource["mode"] == "managed"
         and resource["type"] not in WITHIN_ANOTHER

@@ -1,4 +1,4 @@
-"""Test what the part `deployments` of `make proof` reads from pytest's report."""
+"""Test the figures that the part `deployments` of `make proof` reads from pytest's report."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import pytest
 from tests.terraform.iam import allows
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("terraform/modules/*/README.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

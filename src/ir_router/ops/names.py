@@ -110,6 +110,16 @@ def function(part: str) -> str:
     return f"{settings().name_prefix}-{part}"
 
 
+def containment_role() -> str:
+    """Return the role that `-workflow` assumes to contain (terraform/modules/account)."""
+    return f"{settings().name_prefix}-containment"
+
+
+def protection_policies() -> str:
+    """Return the beginning of the names of the policies that protect principals from the containment role."""
+    return f"{settings().name_prefix}-protected-"
+
+
 def failures_queue() -> str:
     """Return the queue of events that EventBridge could not deliver, and of invocations that failed."""
     return f"{settings().name_prefix}-failures"

@@ -1,4 +1,4 @@
-"""Verify the resources that Terraform created: table, queues, functions, workflow, deny policy."""
+"""Verify the resources that Terraform created: table, queues, functions, workflow, deny policy, containment role."""
 
 from __future__ import annotations
 
@@ -47,12 +47,13 @@ def checks() -> Iterator[Check]:
 
 
 def always_there() -> Iterator[Check]:
-    """Yield the lines that do not depend on pending work: key, functions, workflow and deny policy."""
+    """Yield the lines that do not depend on pending work: keys, functions, workflow, policy and role."""
     for label, arn, effect in _KEYS:
         yield from run_checks(label, partial(_key, label, arn, effect))
     yield from run_checks("functions", _functions)
     yield from run_checks("workflow", _workflow)
     yield from run_checks("deny policy", _deny_policy)
+    yield from run_checks("containment role", _containment_role)
 
 
 def _key(label: str, arn: Callable[[], str], effect: str) -> Iterator[Check]:
@@ -236,3 +237,38 @@ def _deny_policy() -> Iterator[Check]:
         yield failed(label, detail, APPLY)
         return
     yield ok(label, f"denies everything; attached to {count(attached, 'principal', 'principals')}")
+
+
+def _containment_role() -> Iterator[Check]:
+    """Compare the role that `-workflow` assumes with the last deployment."""
+    label, name = "containment role", names.containment_role()
+    iam = aws.client("iam")
+    try:
+        trust = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
+        policy = iam.get_role_policy(RoleName=name, PolicyName="containment")["PolicyDocument"]
+    except iam.exceptions.NoSuchEntityException:
+        yield failed(label, f"the role {name} or its policy is missing, so nothing can be contained or restored", APPLY)
+        return
+    if not _is_deployed("role_trust", _digest_of(trust)):
+        detail = f"the trust policy of {name} was changed: -workflow may be locked out, or others can assume the role"
+        yield failed(label, detail, _CHANGED)
+        return
+    if not _is_deployed("role_policy", _digest_of(policy)):
+        yield failed(label, f"the permissions of {name} were changed since the last deployment", _CHANGED)
+        return
+    pages = iam.get_paginator("list_attached_role_policies").paginate(RoleName=name)
+    attached = [policy["PolicyName"] for page in pages for policy in page["AttachedPolicies"]]
+    protection = sorted(policy for policy in attached if policy.startswith(names.protection_policies()))
+    if not _is_deployed("protection", _digest(",".join(protection))):
+        yield failed(label, f"{name} lacks policies that protect protected_principals", _CHANGED)
+        return
+    yield ok(label, f"{name} has the trust policy and the permissions of the last deployment")
+
+
+def _is_deployed(part: str, digest: str) -> bool:
+    return dict(settings().digests).get(part, digest) == digest
+
+
+def _digest_of(document: Any) -> str:
+    """Return the digest of a policy as `jsonencode` of Terraform writes it, with sorted keys."""
+    return _digest(json.dumps(document, sort_keys=True, separators=(",", ":")))

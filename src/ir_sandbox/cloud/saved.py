@@ -112,7 +112,7 @@ def cloud_key(root: Path, variables: Variables) -> str:
     """Return a hash of a cloud's inputs except the zip: Terraform root, workflow, variables, emulator, patches."""
     digest = hashlib.sha256(json.dumps(variables, sort_keys=True).encode())
     own = Path(__file__).parent
-    files = [*sorted(root.glob("*.tf")), PROJECT_ROOT / "state-machine.asl.json"]
+    files = [*sorted(root.rglob("*.tf")), PROJECT_ROOT / "state-machine.asl.json"]
     files += [own / "emulator-requirements.txt", *sorted((own / "ministack_patches").glob("*.py"))]
     for file in files:
         content = file.read_bytes()

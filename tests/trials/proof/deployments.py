@@ -1,4 +1,4 @@
-"""Whole deployments on the local cloud: the tests marked `deployments`, which take minutes and rarely break.
+"""Complete deployments on the local cloud: the tests marked `deployments`, which take minutes and rarely break.
 
 They are ordinary tests, so one of them can also be run alone:
 

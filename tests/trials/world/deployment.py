@@ -74,8 +74,19 @@ def build(variables: dict[str, str]) -> None:
     document = json.dumps(policy)
     created = boto3.client("iam").create_policy(PolicyName=DENY_POLICY, PolicyDocument=document)["Policy"]
     variables["IR_DENY_POLICY_ARN"] = created["Arn"]
-    role = boto3.client("iam").create_role(RoleName="security-incident-containment", AssumeRolePolicyDocument="{}")
-    variables["IR_CONTAINMENT_ROLE_ARN"] = role["Role"]["Arn"]
+    variables["IR_CONTAINMENT_ROLE_ARN"] = _containment_role()
+
+
+def _containment_role() -> str:
+    """Create the role of terraform/modules/account. The simulator checks sessions itself, not this policy."""
+    iam, name = boto3.client("iam"), "security-incident-containment"
+    trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]
+    changes = {"Effect": "Allow", "Action": "iam:UpdateAccessKey", "Resource": "*"}
+    permissions = json.dumps({"Version": "2012-10-17", "Statement": [changes]})
+    iam.put_role_policy(RoleName=name, PolicyName="containment", PolicyDocument=permissions)
+    return role["Arn"]
 
 
 def _table() -> None:
