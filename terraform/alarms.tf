@@ -45,7 +45,7 @@ locals {
   dead_letter_alarms = { for queue, meaning in {
     (local.names.slack_events_dlq) = "Slack messages or message changes did not reach their case."
     (local.names.files_dlq)        = "Files were not copied between Slack and their case."
-    (local.names.failures_queue)   = "Events were not delivered, or a function failed on every retry of an invocation."
+    (local.names.failures_queue)   = "Events were not delivered, or a function failed on every retry of an invocation or an event."
     } : "${trimprefix(trimsuffix(queue, ".fifo"), "${var.name_prefix}-")}-not-empty" => {
     description = "${meaning} No data is lost: the entries stay in ${queue} for 14 days. Fix the cause, then run make replay."
     namespace   = "AWS/SQS"
@@ -63,6 +63,26 @@ locals {
       dimensions  = { QueueName = queue }
       statistic   = "Maximum"
       threshold   = 600
+    }
+  }
+
+  intake_alarms = {
+    intake-waiting = {
+      description = "The oldest MEDIUM or LOW event has waited for more than 10 minutes, so alerts are late. HIGH and CRITICAL events do not wait. Run make verify, then look at the log group of ${local.function_names.workflow}."
+      namespace   = "AWS/SQS"
+      metric      = "ApproximateAgeOfOldestMessage"
+      dimensions  = { QueueName = local.names.intake_queue }
+      statistic   = "Maximum"
+      threshold   = 600
+    }
+    # 1.97 US dollars for a million events (make bench: intake).
+    intake-flood = {
+      description = "More than 1,000,000 MEDIUM and LOW events arrived within a day, which costs about 2 US dollars a day or more. Find the principal that causes the events and stop it, or disable the rule that matches them."
+      namespace   = "AWS/SQS"
+      metric      = "NumberOfMessagesSent"
+      dimensions  = { QueueName = local.names.intake_queue }
+      threshold   = 1000000
+      period      = 86400
     }
   }
 
@@ -95,9 +115,9 @@ locals {
       dimensions  = { StateMachineArn = local.arns.state_machine }
       threshold   = 1000
     }
-    # 0.24 US dollars for 1,000 events (make bench: intake).
+    # 0.30 US dollars for 1,000 executions (make bench: intake).
     detections-cost = {
-      description = "More than 10,000 events started the workflow within a day, which costs about 2.40 US dollars a day or more. Find the principal that causes the events and stop it, or allowlist it if it is expected."
+      description = "More than 10,000 events started the workflow within a day, which costs about 3 US dollars a day or more. Find the principal that causes the events and stop it, or allowlist it if it is expected."
       namespace   = "AWS/States"
       metric      = "ExecutionsStarted"
       dimensions  = { StateMachineArn = local.arns.state_machine }
@@ -257,7 +277,7 @@ locals {
   ]
 
   alarms = merge(
-    local.function_alarms, local.dead_letter_alarms, local.waiting_alarms, local.workflow_alarms, local.sync_alarms, local.quota_alarms,
+    local.function_alarms, local.dead_letter_alarms, local.waiting_alarms, local.intake_alarms, local.workflow_alarms, local.sync_alarms, local.quota_alarms,
     local.heartbeat_alarms, local.watch_alarms, local.api_alarms,
   )
 }

@@ -52,7 +52,10 @@ locals {
       title = "How fast was containment?"
       widgets = [
         { title = "Time to containment, seconds", view = "timeSeries", stat = "Maximum", metrics = [local.own_metric.ContainmentSeconds, local.own_metric.ContainmentReactionSeconds] },
-        { title = "Started workflows", view = "timeSeries", stat = "Sum", metrics = [["AWS/States", "ExecutionsStarted", "StateMachineArn", local.arns.state_machine]] },
+        { title = "Events of the intake, and started workflows", view = "timeSeries", stat = "Sum", metrics = [
+          ["AWS/SQS", "NumberOfMessagesSent", "QueueName", local.names.intake_queue],
+          ["AWS/States", "ExecutionsStarted", "StateMachineArn", local.arns.state_machine],
+        ] },
       ]
     },
     {

@@ -20,6 +20,10 @@ locals {
       pattern         = jsonencode(detection.pattern)
       global_service  = try(detection.global_service, false)
       read_only_calls = try(detection.read_only_calls, false)
+
+      # As in workflow/detections.py. MEDIUM and LOW events go to the intake queue. An event that undoes a containment has the
+      # severity HIGH then, so it does not wait there.
+      direct = !contains(["LOW", "MEDIUM"], lookup(var.severity_overrides, id, detection.severity)) || try(detection.tampering, false)
     } if !contains(var.detections_disabled, id)
   }
 

@@ -1,5 +1,5 @@
 # One customer-managed key encrypts the table, queues, topic, logs and secret parameters. Another one encrypts the execution history of
-# the workflow, so that containments go on while the first one is disabled. They are created here unless kms_key_arn and
+# the workflow and the events in the intake, so that containments go on while the first one is disabled. They are created here unless kms_key_arn and
 # workflow_kms_key_arn name your own keys.
 
 locals {
@@ -55,6 +55,15 @@ locals {
         Action    = ["kms:Decrypt"]
         Resource  = "*"
         Condition = { StringEquals = { "kms:EncryptionContext:SourceArn" = local.log_delivery_arn } }
+      },
+      {
+        # EventBridge sends neither aws:SourceArn nor aws:SourceAccount for an encrypted queue. The policy of the intake names the
+        # rules instead.
+        Sid       = "FillIntake"
+        Effect    = "Allow"
+        Principal = { Service = "events.amazonaws.com" }
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource  = "*"
       },
     ]
   }
@@ -167,6 +176,14 @@ resource "aws_iam_role_policy" "function_key" {
         Resource  = local.key_arn
         Condition = { StringEquals = { "kms:ViaService" = "dynamodb.${var.region}.amazonaws.com" } }
       }] : statement if contains(local.key_use[each.key], "dynamodb")],
+      # The intake has the key of the workflow, so that it accepts events while the other key is disabled.
+      [for statement in [{
+        Sid       = "UseKeyForIntake"
+        Effect    = "Allow"
+        Action    = each.key == "workflow" ? ["kms:Decrypt"] : local.key_actions
+        Resource  = local.workflow_key_arn
+        Condition = { StringEquals = { "kms:ViaService" = "sqs.${var.region}.amazonaws.com" } }
+      }] : statement if contains(["operations", "workflow"], each.key)],
       [for statement in [{
         Sid      = "VerifyKey"
         Effect   = "Allow"

@@ -281,7 +281,7 @@ resource "aws_cloudwatch_log_resource_policy" "slack_notifications" { # LimitExc
   })
 }
 
-# One rule for each entry of detections.json. All of them start the workflow.
+# One rule for each entry of detections.json. HIGH and CRITICAL ones start the workflow, the others fill the intake queue.
 resource "aws_cloudwatch_event_rule" "detection" {
   for_each = local.detections
 
@@ -294,9 +294,10 @@ resource "aws_cloudwatch_event_rule" "detection" {
 resource "aws_cloudwatch_event_target" "detection" {
   for_each = local.detections
 
-  rule     = aws_cloudwatch_event_rule.detection[each.key].name
-  arn      = aws_sfn_state_machine.response.arn
-  role_arn = aws_iam_role.events.arn
+  rule = aws_cloudwatch_event_rule.detection[each.key].name
+  arn  = each.value.direct ? aws_sfn_state_machine.response.arn : aws_sqs_queue.intake.arn
+  # For a queue, the policy of the queue names the rules.
+  role_arn = each.value.direct ? aws_iam_role.events.arn : null
 
   retry_policy {
     maximum_event_age_in_seconds = 86400

@@ -10,7 +10,7 @@ locals {
     slack              = { timeout = 60, memory = 1024, routes = ["slack_event", "slash_command", "interaction"] }
     sync               = { timeout = 900, memory = 512, routes = ["poll", "sync_case", "file_transfer", "approval_notice"] }
     operations         = { timeout = 900, memory = 512, routes = ["operations"] }
-    workflow           = { timeout = 60, memory = 512, routes = ["workflow"] }
+    workflow           = { timeout = 60, memory = 512, routes = ["workflow", "intake"] }
     "approval-handler" = { timeout = 30, memory = 256, routes = ["approval"] }
   }
 
@@ -97,6 +97,7 @@ locals {
       IR_APPROVAL_QUEUE_URL          = aws_sqs_queue.approval.url
       IR_ALERT_TOPIC_ARN             = local.arns.topic
       IR_ALARM_TOPIC_ARN             = local.arns.alarm_topic
+      IR_STATE_MACHINE_ARN           = local.arns.state_machine
       IR_DENY_POLICY_ARN             = local.arns.deny_policy
       IR_CONTAINMENT_ROLE_ARN        = local.containment_role_arn
       IR_CONTAINMENT_MODE            = var.containment_mode
@@ -251,5 +252,18 @@ resource "aws_lambda_event_source_mapping" "files" {
 
   scaling_config {
     maximum_concurrency = 5
+  }
+}
+
+# Two functions take in 100 events a second and more (make bench: intake). More would compete for the same rows of the ledger.
+resource "aws_lambda_event_source_mapping" "intake" {
+  event_source_arn                   = aws_sqs_queue.intake.arn
+  function_name                      = aws_lambda_function.this["workflow"].arn
+  batch_size                         = 100
+  maximum_batching_window_in_seconds = 2
+  function_response_types            = ["ReportBatchItemFailures"]
+
+  scaling_config {
+    maximum_concurrency = 2
   }
 }

@@ -64,6 +64,7 @@ locals {
     slack_events_dlq         = "${var.name_prefix}-slack-events-dlq.fifo"
     files_queue              = "${var.name_prefix}-files.fifo"
     files_dlq                = "${var.name_prefix}-files-dlq.fifo"
+    intake_queue             = "${var.name_prefix}-intake"
     approval_queue           = "${var.name_prefix}-approval"
     failures_queue           = "${var.name_prefix}-failures"
   }
@@ -85,6 +86,7 @@ locals {
     slack_events_dlq   = "arn:${local.partition}:sqs:${var.region}:${local.account}:${local.names.slack_events_dlq}"
     files_queue        = "arn:${local.partition}:sqs:${var.region}:${local.account}:${local.names.files_queue}"
     files_dlq          = "arn:${local.partition}:sqs:${var.region}:${local.account}:${local.names.files_dlq}"
+    intake_queue       = "arn:${local.partition}:sqs:${var.region}:${local.account}:${local.names.intake_queue}"
     approval_queue     = "arn:${local.partition}:sqs:${var.region}:${local.account}:${local.names.approval_queue}"
     failures_queue     = "arn:${local.partition}:sqs:${var.region}:${local.account}:${local.names.failures_queue}"
   }

@@ -20,6 +20,7 @@ output "queue_urls" {
     slack_events_dead_letter = aws_sqs_queue.slack_events_dlq.url
     files                    = aws_sqs_queue.files.url
     files_dead_letter        = aws_sqs_queue.files_dlq.url
+    intake                   = aws_sqs_queue.intake.url
     approval                 = aws_sqs_queue.approval.url
     failures                 = aws_sqs_queue.failures.url
   }

@@ -15,6 +15,7 @@ locals {
     slack_events_dlq = []
     files            = ["webhook", "sync", "operations"]
     files_dlq        = []
+    intake           = ["operations"]
     approval         = ["workflow"]
     failures         = keys(local.asynchronous_functions)
   }
@@ -24,6 +25,7 @@ locals {
     slack_events_dlq = local.arns.slack_events_dlq
     files            = local.arns.files_queue
     files_dlq        = local.arns.files_dlq
+    intake           = local.arns.intake_queue
     approval         = local.arns.approval_queue
     failures         = local.arns.failures_queue
   }
@@ -126,6 +128,42 @@ resource "aws_sqs_queue" "files_dlq" {
   })
 }
 
+# MEDIUM and LOW events, which -workflow takes in by batches. After 20 failed attempts, about two hours, SQS moves an event to
+# the failures queue, so that no further queue and alarm are needed. The
+# key is that of the workflow, so that events wait here while the other key is disabled.
+resource "aws_sqs_queue" "intake" {
+  name                       = local.names.intake_queue
+  visibility_timeout_seconds = 6 * local.functions.workflow.timeout
+  message_retention_seconds  = local.four_days
+  kms_master_key_id          = local.workflow_key_arn
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [{
+        Sid       = "DetectedEvents"
+        Effect    = "Allow"
+        Principal = { Service = "events.amazonaws.com" }
+        Action    = "sqs:SendMessage"
+        Resource  = local.arns.intake_queue
+        Condition = { ArnLike = { "aws:SourceArn" = [
+          for name in local.detection_rule_patterns : "${local.arns.default_bus_rules}/${name}"
+        ] } }
+      }],
+      local.queue_denials.intake,
+    )
+  })
+}
+
+resource "aws_sqs_queue_redrive_policy" "intake" {
+  queue_url = aws_sqs_queue.intake.url
+
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.failures.arn
+    maxReceiveCount     = local.receives
+  })
+}
+
 # Task tokens and incidents for analysts at the command line. No function consumes this queue. An approval request is
 # decided within 24 hours or times out, and its message stays in the queue for four days.
 resource "aws_sqs_queue" "approval" {
@@ -135,7 +173,8 @@ resource "aws_sqs_queue" "approval" {
   policy                    = local.queue_policies.approval
 }
 
-# Events that EventBridge could not deliver, and asynchronous invocations that failed on every retry.
+# Events that EventBridge could not deliver, asynchronous invocations that failed on every retry, and events that the intake
+# could not process.
 # -operations raises the largest message size to that of an event, 1 MB: version 5 of the provider refuses more than 256 KB.
 resource "aws_sqs_queue" "failures" {
   lifecycle {

@@ -28,11 +28,11 @@ locals {
       Config   = { rows = "CONFIG#*", actions = ["GetItem"] }
     }
     workflow = {
-      Detections   = { rows = "DETECTION#*", actions = ["PutItem"] }
+      Detections   = { rows = "DETECTION#*", actions = ["BatchGetItem", "PutItem"] }
       Config       = { rows = "CONFIG#*", actions = ["GetItem"] }
       Allowlist    = { rows = "ALLOWLIST#*", actions = ["DeleteItem", "PutItem", "Query"] }
       Containments = { rows = "CONTAINMENT#*", actions = ["DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"] }
-      Alerts       = { rows = "DEDUP#*", actions = ["GetItem", "PutItem", "UpdateItem"] }
+      Alerts       = { rows = "DEDUP#*", actions = ["DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"] }
       Approvals    = { rows = "APPROVAL#*", actions = ["BatchGetItem", "GetItem", "PutItem", "UpdateItem"] }
       Tokens       = { rows = "TOKEN#*", actions = ["PutItem"] }
       Audit        = { rows = "AUDIT#*", actions = ["GetItem", "PutItem", "Query"] }
@@ -124,7 +124,7 @@ locals {
       Sid      = "VerifyQueues"
       Effect   = "Allow"
       Action   = ["sqs:GetQueueAttributes"]
-      Resource = [local.arns.slack_events_queue, local.arns.files_queue, local.arns.approval_queue]
+      Resource = [local.arns.slack_events_queue, local.arns.files_queue, local.arns.intake_queue, local.arns.approval_queue]
     },
     {
       Sid      = "VerifyConsumers"
@@ -373,7 +373,13 @@ locals {
           Sid      = "ReplayIntoQueues"
           Effect   = "Allow"
           Action   = ["sqs:SendMessage"]
-          Resource = [local.arns.slack_events_queue, local.arns.files_queue]
+          Resource = [local.arns.slack_events_queue, local.arns.files_queue, local.arns.intake_queue]
+        },
+        {
+          Sid      = "FindIntake"
+          Effect   = "Allow"
+          Action   = ["sqs:GetQueueUrl"]
+          Resource = local.arns.intake_queue
         },
         {
           Sid      = "ReplayIntoSync"
@@ -409,8 +415,8 @@ locals {
           Resource = [local.arns.topic, local.arns.alarm_topic]
         },
         {
-          # If an event names several keys, each key gets its own execution.
-          Sid      = "StartForOtherKeys"
+          # The intake starts executions. If an event names several keys, each key gets its own execution.
+          Sid      = "StartExecutions"
           Effect   = "Allow"
           Action   = ["states:StartExecution"]
           Resource = local.arns.state_machine
@@ -421,6 +427,12 @@ locals {
           Effect   = "Allow"
           Action   = ["states:DescribeExecution"]
           Resource = local.executions_arn
+        },
+        {
+          Sid      = "TakeEvents"
+          Effect   = "Allow"
+          Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+          Resource = local.arns.intake_queue
         },
         {
           Sid      = "AskAnalyst"

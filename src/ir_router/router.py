@@ -30,6 +30,7 @@ ROUTES: Mapping[str, str] = {
     "approval_notice": "ir_router.sync.approvals",
     "operations": "ir_router.ops.handler",
     "workflow": "ir_router.workflow.handler",
+    "intake": "ir_router.workflow.intake",
     "approval": "ir_router.workflow.approval",
 }
 
@@ -46,6 +47,7 @@ CLIENTS: Mapping[str, tuple[str, ...]] = {
     "sync_case": ("dynamodb", "ssm", "security-ir", "sqs"),
     "file_transfer": ("dynamodb", "ssm", "security-ir", "events", "sqs"),
     "workflow": ("dynamodb", "iam", "sts", "sns", "sqs", "security-ir", "events"),
+    "intake": ("dynamodb", "stepfunctions"),
     "approval": ("dynamodb", "stepfunctions", "events"),
 }
 
@@ -93,13 +95,16 @@ def _queue_route(record: object) -> str:
             return "slack_event"
         if queue.endswith("files.fifo"):
             return "file_transfer"
+        if queue.endswith("-intake"):
+            return "intake"
     raise UnknownEventError(_unknown("The records come from an unknown queue."))
 
 
 def _unknown(why: str) -> str:
     return (
         f'{why} Known events: {{"task": ...}}, an API Gateway proxy event, '
-        "SQS records of slack-events.fifo or files.fifo, EventBridge events of source security-ir or aws.security-ir, "
+        "SQS records of slack-events.fifo, files.fifo or intake, "
+        "EventBridge events of source security-ir or aws.security-ir, "
         '{"task_token" or "approval_id", "decision", "analyst", "notes"}.'
     )
 

@@ -26,6 +26,7 @@ def test_given_the_local_cloud_when_benched_then_files_arrive_functions_answer_a
     assert all(0 < ratio < 2 for ratio in figures["ratios"].values())
     assert {*DEPLOYMENTS, "slack_bolt"} == set(figures["at_lambda_share"])
     assert all(value > 0 for times in figures["at_lambda_share"].values() for value in times.values())
+    assert figures["intake"]["batch_ms"] > 0
     # Behind the same services, a containment takes longer than two calls without any safety.
     contained = figures["containment"]
     assert contained["deny_ms"]["warm"] > contained["handwritten"]["deny_ms"]["warm"] > 0

@@ -39,9 +39,7 @@ def test_given_a_contained_user_when_its_calls_are_denied_then_they_are_counted_
     world: World, machine: StateMachine, contained: Any
 ) -> None:
     _execution, key = contained
-    paths = [denied(world, machine, key).path[-1] for _ in range(20)]
-
-    assert set(paths) == {"Alerted"}
+    assert not any(denied(world, machine, key).path for _ in range(20))  # the intake counts them
     assert alerts(world) == []
     (first,) = comments(world)
     assert "user backdoor: 1 denied call since the containment. Last: ListUsers at" in first

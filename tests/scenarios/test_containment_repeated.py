@@ -195,7 +195,8 @@ def test_given_a_counted_event_whose_answer_is_lost_when_the_state_is_tried_agai
     world: World, machine: StateMachine
 ) -> None:
     first = machine.start(support.event(support.call(world, "ListUsers")))
-    later = machine.start(support.event(support.call(world, "ListUsers")))
+    # A replay of an event that EventBridge could not deliver starts the workflow without the intake.
+    later = machine.start(support.event(support.call(world, "ListUsers")), "replay-1")
     assert later.path[-1] == "Alerted"
     again = [answer.event for answer in world.invocations if answer.event.get("task") == "alert_only"][-1]
 

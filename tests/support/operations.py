@@ -111,11 +111,12 @@ class Resources:
         client = boto3.client("lambda")
         for part in names.FUNCTIONS:
             self.put_function(part)
-        for queue, part in (("slack-events", "slack"), ("files", "sync")):
-            arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}.fifo"
+        consumers = {"slack-events.fifo": "slack", "files.fifo": "sync", names.intake_queue(): "workflow"}
+        for queue, part in consumers.items():
+            arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}"
             client.create_event_source_mapping(FunctionName=f"security-incident-{part}", EventSourceArn=arn)
             # The simulator delivers messages to the functions; moto would try to run the functions in Docker.
-            sqs_backends[ACCOUNT][REGION].queues[f"{queue}.fifo"].lambda_event_source_mappings.clear()
+            sqs_backends[ACCOUNT][REGION].queues[queue].lambda_event_source_mappings.clear()
 
     def put_function(self, part: str, content: str = "") -> None:
         """Create a function as Terraform does. `content` represents the version of the zip."""
@@ -189,6 +190,7 @@ class Resources:
             "sync": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:security-incident-sync",
             "operations": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:security-incident-operations",
             "workflow": settings().require("state_machine_arn"),
+            "intake": names.intake_queue_arn(),
             "topic": self.alarm_topic,
             "logs": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/events/SlackNotificationsRule",
         }

@@ -146,8 +146,8 @@ RANGES = {
     # docs.aws.amazon.com/lambda/latest/api/API_PutFunctionEventInvokeConfig.html
     ("aws_lambda_function_event_invoke_config", "maximum_event_age_in_seconds"): (60, 21_600),
     ("aws_lambda_function_event_invoke_config", "maximum_retry_attempts"): (0, 2),
-    # docs.aws.amazon.com/lambda/latest/dg/services-sqs-parameters.html (a FIFO queue)
-    ("aws_lambda_event_source_mapping", "batch_size"): (1, 10),
+    # docs.aws.amazon.com/lambda/latest/dg/services-sqs-parameters.html. A FIFO queue allows 10.
+    ("aws_lambda_event_source_mapping", "batch_size"): (1, 10_000),
     # docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
     ("aws_sqs_queue", "visibility_timeout_seconds"): (0, 43_200),
     ("aws_sqs_queue", "message_retention_seconds"): (60, 1_209_600),

@@ -41,6 +41,8 @@ SCENARIOS = (
     "given_allowlist_entries_when_listed_and_removed_then_both_kinds_show_and_only_added_ones_go",
     "given_entries_of_deleted_principals_when_a_day_passes_then_one_alert_names_them_once[None]",
     "given_no_audit_when_verified_then_it_is_valid",
+    "given_many_repeated_and_allowlisted_events_when_they_arrive_then_one_execution_and_the_counts",
+    "given_messages_that_fail_when_given_up_and_replayed_then_events_return_and_others_stay",
     "given_reconnaissance_when_it_repeats_then_one_alert_and_the_count_after_an_hour",
     "given_a_grave_finding_about_a_role_when_denied_then_the_denial_is_lifted",
     "given_exposed_keys_of_two_users_when_reported_by_aws_health_then_both_are_contained_and_asked_about",
@@ -86,7 +88,7 @@ USED_BY_AWS = {
 }
 # Lambda's poller receives from the queue; the function itself only makes a message visible again.
 TAKEN_BY_LAMBDA = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
-TAKEN_FROM = ("TakeSlackEvents", "TakeFiles")
+TAKEN_FROM = ("TakeEvents", "TakeFiles", "TakeSlackEvents")
 
 # Settings without a Terraform value: Lambda sets the region, Slack's address has a default, and only tests shorten the
 # lifetime of a claim. Terraform writes the lists into the ledger; a back-test and most scenarios set them here.

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from ir_operator.project import PROJECT_ROOT
+from ir_router.workflow.detections import is_direct
 from tests.terraform.iam import allows
 from tests.terraform.root import ACCOUNT, OwnTests, Plan
 
@@ -83,9 +84,26 @@ def test_given_each_queue_that_a_function_reads_when_planned_then_it_outlasts_th
         assert queues[f"aws_sqs_queue.{queue}_dlq"]["fifo_queue"]
         assert queues[f"aws_sqs_queue.{queue}_dlq"]["message_retention_seconds"] == 14 * 86400
     redriven = {resource["name"] for resource in configured(enforcing, "aws_sqs_queue_redrive_policy")}
-    assert redriven == {"slack_events", "files"}
+    assert redriven == {"slack_events", "files", "intake"}
+    assert queues["aws_sqs_queue.intake"]["visibility_timeout_seconds"] >= 6 * 60
     for mapping in enforcing.resources("aws_lambda_event_source_mapping").values():
         assert mapping["function_response_types"] == ["ReportBatchItemFailures"]
+
+
+def test_given_the_intake_when_planned_then_only_the_rules_of_detections_may_send_and_medium_and_low_ones_do(
+    enforcing: Plan,
+):
+    queue = enforcing.resources("aws_sqs_queue")["aws_sqs_queue.intake"]
+    (allowed,) = (one for one in json.loads(queue["policy"])["Statement"] if one["Effect"] == "Allow")
+    (source,) = allowed["Condition"]["ArnLike"]["aws:SourceArn"]
+    assert (allowed["Principal"], allowed["Action"]) == ({"Service": "events.amazonaws.com"}, "sqs:SendMessage")
+    assert source.endswith(":rule/security-incident-detect-*")
+
+    targets = enforcing.resources("aws_cloudwatch_event_target", "detection")
+    # The role of the workflow's rules is known after the apply only. A queue needs no role.
+    direct = {address.partition('["')[2].rstrip('"]') for address, one in targets.items() if "role_arn" not in one}
+    known = json.loads((PROJECT_ROOT / "src/ir_router/workflow/detections.json").read_text("utf-8"))["detections"]
+    assert direct == {one["id"] for one in known if is_direct(one["severity"], tampering=one.get("tampering", False))}
 
 
 def test_given_the_approval_queue_when_planned_then_its_messages_outlive_the_decision(enforcing: Plan):

@@ -312,7 +312,7 @@ def test_given_a_queue_or_topic_when_used_without_tls_then_refused_for_every_cal
     (topic_policy,) = enforcing.resources("aws_sns_topic_policy", "alerts").values()
     found[topic] = ("sns:Publish", topic_policy["policy"])
 
-    assert len(found) == 7
+    assert len(found) == 8
     for arn, (action, policy) in found.items():
         somebody = {"Effect": "Allow", "Action": action, "Resource": arn}
         statements = [somebody, *json.loads(policy)["Statement"]]

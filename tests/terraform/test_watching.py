@@ -31,7 +31,12 @@ NOTICED = {
         "executions-timed-out",
         "executions-aborted",
     ),
-    "somebody makes more events than can be looked at": ("detections-flood", "detections-cost"),
+    "somebody makes more events than can be looked at": (
+        "detections-flood",
+        "detections-cost",
+        "intake-flood",
+        "intake-waiting",
+    ),
     "the API refuses or fails": ("api-4xx-flood", "api-5xx"),
     "a secret is old": ("secret-age",),
     "AWS's quotas for cases come near": ("self-managed-cases", "aws-supported-cases", "new-aws-supported-cases"),

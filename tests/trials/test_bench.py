@@ -15,7 +15,7 @@ import pytest
 
 from ir_operator.project import PROJECT_ROOT, local_interpreter
 from tests.trials.bench import __main__ as bench
-from tests.trials.bench import bounds, calls, containment, cost, slack_load, table, unpacked
+from tests.trials.bench import bounds, calls, containment, cost, intake, slack_load, table, unpacked
 from tests.trials.bench.calls import Work
 from tests.trials.bench.cost import Fixed
 from tests.trials.bench.counting import Counted
@@ -48,6 +48,7 @@ FIGURES: dict[str, Any] = {
         for name, first in (("webhook", 50.0), ("slack_bolt", 100.0))
     },
     "limited_by": "cgroup v1",
+    "intake": {"batch_ms": 500.0},
     "ratios": {"webhook_cold_start": 0.5, "webhook_cold_start_uncompiled": 0.6},
     "warm_ms": {"webhook: message": {"ms": 6.0, "own": 3.0}},
     "zip_mib": 10.2,
@@ -73,11 +74,11 @@ def result() -> dict[str, Any]:
             **operations,
             "unknown_watchers": calls.unknown_watchers(1),
             "new_case_unknown_watchers": calls.new_case_with_unknown_watchers(1),
-            **containment.events(),
         },
         steps=containment.steps(),
         failing_file={"to_case": 11, "to_slack": 10},
         slack_load=slack_load.measure(),
+        intake=intake.prices(),
     )
     return bench.assembled(counted, FIGURES, FIXED)
 
@@ -119,7 +120,7 @@ BREAKS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     ),
     "door": (lambda found: found["calls"]["webhook_before_ack"].update(ssm=1), "webhook_before_ack"),
     "forged": (lambda found: found["calls"]["webhook_before_ack_forged"].update(sqs=1), "webhook_before_ack_forged"),
-    "intake": (lambda found: found["intake"].update(usd_per_million_repeated=266), "intake, usd per million repeated"),
+    "intake": (lambda found: found["intake"].update(usd_per_million_repeated=5.1), "intake, usd per million repeated"),
     "watchers": (lambda found: found["calls"]["unknown_watchers"].update(slack=41), "unknown watchers"),
     "cold start": (lambda found: found["ratios"].update(webhook_cold_start=0.71), "cold start"),
     "first event": (
@@ -192,7 +193,7 @@ def test_given_the_cost_table_when_compared_then_its_figures_are_the_models() ->
     stated = {
         name.strip(): [float(cell) for cell in cells] for name, *cells in (row.strip("|").split("|") for row in rows)
     }
-    alarms = 39  # tests/terraform/test_watching.py names them
+    alarms = 41  # tests/terraform/test_watching.py names them
     work = {**calls.operations(), **containment.parts()}
 
     found = [cost.monthly(cases, work, Fixed(alarms=alarms, dashboards=1, keys=2)) for cases in cost.OPEN_CASES]

@@ -18,7 +18,8 @@ from ir_router.ops import names
 from ir_router.slack import announcements
 from ir_router.sync import hints, queue
 from ir_router.workflow import notices
-from tests.trials.world.deployment import DEPLOYMENTS, environment, queues
+from tests.trials.world.deployment import DEPLOYMENTS, FAILURES_QUEUE, INTAKE_QUEUE, environment, queues
+from tests.trials.world.queues import INTAKE_BATCH
 
 TERRAFORM = Path(__file__).parents[2] / "terraform"
 SOURCE = Path(settings.__file__).parent
@@ -34,8 +35,8 @@ def test_given_the_queues_when_read_then_they_give_up_when_the_code_thinks_so() 
     assert int(found[1]) == queue.MAX_RECEIVE_COUNT
 
 
-def test_given_the_queues_when_read_then_each_message_comes_alone_as_in_the_tests() -> None:
-    assert re.findall(r"batch_size\s*=\s*(\d+)", text("functions.tf")) == ["1", "1"]
+def test_given_the_queues_when_read_then_batches_have_the_sizes_of_the_tests() -> None:
+    assert re.findall(r"batch_size\s*=\s*(\d+)", text("functions.tf")) == ["1", "1", str(INTAKE_BATCH)]
 
 
 def test_given_the_index_when_read_then_its_name_and_attributes_are_the_ledgers() -> None:
@@ -105,10 +106,16 @@ def test_given_the_queues_when_read_then_names_and_visibility_are_those_of_the_t
             name: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])["Attributes"]
             for name, url in made.items()
         }
-    assert set(made) == {name for name in named.values() if name.endswith(".fifo")}
-    pattern = r"name += local\.names\.(\w+_queue)\n.*\n +visibility_timeout_seconds = 6 \* local\.functions\.(\w+)\."
+    assert f"security-incident-{named['intake_queue']}" == INTAKE_QUEUE
+    assert f"security-incident-{named['failures_queue']}" == FAILURES_QUEUE
+    fifo = {name for name in named.values() if name.endswith(".fifo")}
+    assert set(made) == {*fifo, INTAKE_QUEUE, FAILURES_QUEUE}
+    named["intake_queue"], visible["intake"] = "intake", visible[INTAKE_QUEUE]
+    pattern = (
+        r"name += local\.names\.(\w+_queue)\n(?:.*\n)? +visibility_timeout_seconds = 6 \* local\.functions\.(\w+)\."
+    )
     consumed = re.findall(pattern, text("queues.tf"))
-    assert len(consumed) == 2
+    assert len(consumed) == 3
     for name, function in consumed:
         assert int(visible[named[name]]["VisibilityTimeout"]) == 6 * DEPLOYMENTS[function][1], name
 

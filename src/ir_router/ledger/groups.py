@@ -7,6 +7,7 @@ counts events for the reporter: the execution that waits for an hour and then se
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Set
 from typing import TYPE_CHECKING, Any
 
 from ir_router import clock
@@ -50,6 +51,19 @@ def enter(group: str, execution: str, *, instead_of: str | None = None) -> Row:
     return row
 
 
+def find(group: str) -> Row | None:
+    """Return the row of the group if the group is open, else None."""
+    row = table.get(_key(group))
+    return row if row is not None and row["until"] > clock.now() else None
+
+
+def opening(group: str, execution: str) -> TransactWriteItemTypeDef:
+    """Return the opening of the group for an execution as an item of a transaction, which fails if it is open."""
+    now = clock.now()
+    row: Row = {"execution": execution, "until": now + SECONDS, "expires_at": int(now) + _KEPT_SECONDS}
+    return table.put_item(_key(group), row, "attribute_not_exists(PK) OR #until <= :now", now=now)
+
+
 def annotate(group: str, opener: str, expression: str, **values: Any) -> Row:
     """Update the group's row if `opener` opened the group. Raises ConditionFailedError otherwise."""
     return table.update(_key(group), expression, "execution = :opener", opener=opener, **values)
@@ -84,6 +98,28 @@ def count(reporter: str, execution: str, caller: str | None = None) -> None:
 def counting(reporter: str, case_id: str) -> TransactWriteItemTypeDef:
     """Return the counting of one more event as an item of a transaction. `case_id` may be empty."""
     return table.update_item(_counter(reporter), f"{_ONE_MORE}, case_id = :case_id", case_id=case_id, **_one_more())
+
+
+def adding(reporter: str, events: int, callers: Set[str], known: Set[str]) -> TransactWriteItemTypeDef:
+    """Return the counting of several events as an item of a transaction.
+
+    Args:
+        reporter: The execution that sends the summary.
+        events: The number of events.
+        callers: Their callers.
+        known: The callers that the row has. The row keeps a limited number of callers.
+    """
+    values = {**_one_more(), "one": events}
+    some = some_more(callers, known)
+    if not some:
+        return table.update_item(_counter(reporter), _ONE_MORE, **values)
+    expression = _ONE_MORE.replace("events :one", "events :one, callers :callers")
+    return table.update_item(_counter(reporter), expression, callers=some, **values)
+
+
+def some_more(callers: Set[str], known: Set[str]) -> set[str]:
+    """Return the callers that a row with the `known` ones can take in addition."""
+    return set(sorted(callers - known)[: max(0, _KEPT_CALLERS - len(known))])
 
 
 def counted(reporter: str) -> Row | None:

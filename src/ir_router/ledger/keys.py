@@ -202,6 +202,11 @@ def deduplication(name: str) -> Key:
     return Key(f"DEDUP#{name}", "META")
 
 
+def allowlisted_hour(hour: str, entry: str) -> Key:
+    """The count of the events that an allowlist entry matched in an hour. Empty texts give the prefix of all hours."""
+    return Key("DEDUP#ALLOWLISTED", f"{hour}#{entry}" if hour else "")
+
+
 def configuration(name: str) -> Key:
     """A part of the configuration, which Terraform writes (terraform/detections.tf)."""
     return Key(f"CONFIG#{name}", "META")

@@ -178,6 +178,9 @@ def transact(items: Sequence[TransactWriteItemTypeDef]) -> None:
 def put_item(key: Key, row: Mapping[str, Any], condition: str | None = None, **values: Any) -> TransactWriteItemTypeDef:
     """Return a Put for `transact`. The arguments are those of `put`."""
     entry: dict[str, Any] = {"TableName": _name(), "Item": _item({"PK": key.pk, "SK": key.sk, **row})}
+    names = reserved_names(condition)
+    if names:
+        entry["ExpressionAttributeNames"] = names
     return cast("TransactWriteItemTypeDef", {"Put": _with_condition(entry, condition, values)})
 
 

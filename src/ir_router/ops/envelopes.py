@@ -1,11 +1,12 @@
 """Recognise the entries of the failures queue and decide where each goes. Pure.
 
-Two services write entries:
+Three services write entries:
 
 - EventBridge, for a rule's target: the body is the event. The message attributes RULE_ARN and TARGET_ARN name its
   origin (docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html).
 - Lambda, for an asynchronous invocation: the body contains `requestContext.functionArn` and `requestPayload`
   (docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html).
+- SQS, for a message of the intake: the body is the event (`of_intake`).
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Handback:
     """What to do with an entry of the failures queue.
 
     Attributes:
-        way: `invoke` a function, `start` the workflow, `publish` on the event bus, `drop` or `keep` the entry.
+        way: `invoke` a function, `start` the workflow, send it to the `queue` of the intake, `publish` it on the event
+            bus, `drop` or `keep` the entry.
         what: The entry's kind and ids, without content.
         payload: The event.
         target: The function's name for `invoke`.
@@ -40,7 +42,7 @@ class Handback:
         why: Why the entry is dropped or kept.
     """
 
-    way: Literal["invoke", "start", "publish", "drop", "keep"]
+    way: Literal["invoke", "start", "queue", "publish", "drop", "keep"]
     what: str
     payload: Json
     target: str = ""
@@ -63,6 +65,17 @@ def read(body: str, origin: Mapping[str, str]) -> Handback:
     return Handback("keep", "an entry of an unknown kind", {}, why=_UNKNOWN_FORM)
 
 
+def of_intake(body: str) -> Handback:
+    """Decide about a message that the intake could not process. SQS moved it to the failures queue."""
+    try:
+        event = json.loads(body)
+    except ValueError:
+        event = None
+    if not isinstance(event, dict):
+        return Handback("keep", _NO_OBJECT, {}, why=_UNKNOWN_FORM)
+    return Handback("queue", f"{describe(event)} of the intake", event)
+
+
 def attributes(message: Mapping[str, Any]) -> dict[str, str]:
     """Return the message attributes of an SQS message by name."""
     return {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}
@@ -76,7 +89,7 @@ def _of_rule(event: Json, origin: Mapping[str, str]) -> Handback:
         return Handback("drop", what, event, why=_POLLED)
     if ":function:" in target:
         return Handback("invoke", what, event, target=function_name(target), rule=rule)
-    if ":stateMachine:" in target or target.endswith(":event-bus/default"):
+    if ":stateMachine:" in target or target.endswith((":event-bus/default", "-intake")):
         # An event that was not forwarded to the home region's bus starts the workflow there.
         return Handback("start", what, event, rule=rule)
     if ":log-group:" in target:

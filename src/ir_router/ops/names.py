@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from ir_router.ledger import configuration
 from ir_router.settings import settings
+from ir_router.workflow.detections import is_direct
 
 # CloudTrail delivers the events of global services (IAM, root sign-in) in this region only.
 GLOBAL_EVENTS_REGION = "us-east-1"
@@ -25,6 +26,9 @@ FUNCTIONS = ("webhook", "slack", "sync", "operations", "workflow", "approval-han
 
 # The FIFO queues of terraform/queues.tf. Each has a dead-letter queue.
 FIFO_QUEUES = ("slack-events", "files")
+
+# The queue of MEDIUM and LOW events. Its dead letters go to the failures queue.
+INTAKE = "intake"
 
 # The alarms of terraform/alarms.tf, except for the two of each function.
 _ALARMS = (
@@ -44,6 +48,8 @@ _ALARMS = (
     "failures-not-empty",
     "files-dlq-not-empty",
     "files-waiting",
+    "intake-flood",
+    "intake-waiting",
     "operations-silent",
     "new-aws-supported-cases",
     "poller-silent",
@@ -93,7 +99,7 @@ class Rule:
 
     name: str
     bus: str
-    target: Literal["sync", "operations", "workflow", "logs", "bus", "topic"]
+    target: Literal["sync", "operations", "workflow", "intake", "logs", "bus", "topic"]
     state: str
     region: str
     pattern: Mapping[str, Any] | None = None
@@ -122,7 +128,18 @@ def failures_queue() -> str:
 def queues() -> list[str]:
     """Return the names of all queues in the home region."""
     fifo = [f"{settings().name_prefix}-{name}{end}.fifo" for name in FIFO_QUEUES for end in ("", "-dlq")]
-    return [*fifo, f"{settings().name_prefix}-approval", failures_queue()]
+    return [*fifo, intake_queue(), f"{settings().name_prefix}-approval", failures_queue()]
+
+
+def intake_queue() -> str:
+    """Return the name of the queue of MEDIUM and LOW events."""
+    return f"{settings().name_prefix}-{INTAKE}"
+
+
+def intake_queue_arn() -> str:
+    """Return the ARN of the queue of MEDIUM and LOW events."""
+    _, partition, _, region, account, *_ = settings().require("state_machine_arn").split(":")
+    return f"arn:{partition}:sqs:{region}:{account}:{intake_queue()}"
 
 
 def forwarding_failures_queue() -> str:
@@ -213,12 +230,15 @@ def rules() -> Iterator[Rule]:
     yield Rule(poll_rule(), "default", "sync", "ENABLED", home)
     yield Rule(f"{prefix}-upkeep", "default", "operations", "ENABLED", home)
     yield Rule(f"{prefix}-key-changes", "default", "topic", "ENABLED", home)
+    severities = dict(settings().severity_overrides)
     for detection in detections():
         reads = detection.get("read_only_calls", False)
         state = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS" if reads else "ENABLED"
         name = detection_rule(detection["id"])
         pattern = detection["pattern"]
-        yield Rule(name, "default", "workflow", state, home, pattern)
+        severity = severities.get(detection["id"], detection["severity"])
+        direct = is_direct(severity, tampering=detection.get("tampering", False))
+        yield Rule(name, "default", "workflow" if direct else "intake", state, home, pattern)
         if forwards() and detection.get("global_service", False):
             yield Rule(name, "default", "bus", state, GLOBAL_EVENTS_REGION, pattern)
 

@@ -197,6 +197,8 @@ def _send(sqs: SQSClient, url: str, message: MessageTypeDef) -> None:
 
 def read(message: MessageTypeDef) -> Handback:
     """Decide where an entry of the failures queue goes. An entry that no part of this deployment wrote is kept."""
+    if message.get("Attributes", {}).get("DeadLetterQueueSourceArn") == names.intake_queue_arn():
+        return envelopes.of_intake(message["Body"])
     handback = envelopes.read(message["Body"], envelopes.attributes(message))
     if handback.rule and handback.rule not in {rule.name for rule in names.rules()}:
         return replace(handback, way="keep", why=f"{handback.rule} is not a rule of this deployment")
@@ -211,6 +213,11 @@ def _deliver(queue: str, message: MessageTypeDef) -> Outcome:
         case "start":
             start(handback.payload, message["MessageId"])
             return Outcome("moved", queue, handback.what, to="the workflow")
+        case "queue":
+            sqs = aws.client("sqs")
+            url = sqs.get_queue_url(QueueName=names.intake_queue())["QueueUrl"]
+            sqs.send_message(QueueUrl=url, MessageBody=message["Body"])
+            return Outcome("moved", queue, handback.what, to="queue intake")
         case "publish":
             return _publish(queue, handback)
         case "drop":

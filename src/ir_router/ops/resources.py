@@ -37,6 +37,7 @@ def checks() -> Iterator[Check]:
     yield from run_checks("ledger", _ledger)
     for queue in names.FIFO_QUEUES:
         yield from run_checks(f"queue {queue}", partial(_fifo, queue))
+    yield from run_checks("queue intake", _intake)
     yield from run_checks("queue approval", _approval_queue)
     yield from run_checks("queue failures", partial(_failures, "failures", names.failures_queue(), settings().region))
     if names.forwards():
@@ -92,6 +93,17 @@ def _fifo(name: str) -> Iterator[Check]:
     yield from _consumer(label, attributes)
     dead = redrive["deadLetterTargetArn"].rpartition(":")[2]
     yield from run_checks(f"dead letters of {name}", partial(_dead_letters, name, dead, sqs))
+
+
+def _intake() -> Iterator[Check]:
+    """Check the queue of MEDIUM and LOW events and its consumer. The failures queue has its dead letters."""
+    sqs = aws.client("sqs")
+    url = sqs.get_queue_url(QueueName=names.intake_queue())["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    if "RedrivePolicy" not in attributes:
+        yield failed("queue intake", "the queue has no dead-letter queue, so failed events would be lost", APPLY)
+        return
+    yield from _consumer("queue intake", attributes)
 
 
 def _consumer(label: str, attributes: dict[Any, str]) -> Iterator[Check]:

@@ -29,7 +29,7 @@ def checks() -> Iterator[Check]:
         where = "" if rule.region == settings().region else f" in {rule.region}"
         label = f"rule {rule.name}{where}"
         for check in run_checks(label, partial(_rule, rule, label, events)):
-            if rule.target in ("workflow", "bus") and check.state == "ok":
+            if rule.target in ("workflow", "intake", "bus") and check.state == "ok":
                 good += 1
             else:
                 yield check
@@ -80,6 +80,7 @@ _WANTED = {
     "sync": "the -sync function",
     "operations": "the -operations function",
     "workflow": "the workflow",
+    "intake": "the intake queue",
     "logs": "CloudWatch Logs",
     "bus": "the home region's bus",
     "topic": "the alarm topic",
@@ -91,6 +92,8 @@ def _is_target(rule: Rule, arn: str) -> bool:
         return arn.endswith(f":function:{names.function(rule.target)}")
     if rule.target == "workflow":
         return arn == settings().require("state_machine_arn")
+    if rule.target == "intake":
+        return arn == names.intake_queue_arn()
     if rule.target == "topic":
         return arn == names.alarm_topic()
     if rule.target == "bus":

@@ -51,9 +51,11 @@ def without_ledger(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
 
 def _alert(incident: Incident, context: Any) -> AlertAnswer:
     execution = incident["execution"]["id"]
-    if attempts.handle(incident, context):
-        return {"alerted": False, "group_opened": False}
     group = group_of(incident)
+    if attempts.handle(incident, context):
+        # If the intake opened the group for this execution, and the caller was contained since, its events are counted.
+        row = groups.find(group) if group is not None else None
+        return {"alerted": False, "group_opened": row is not None and row["execution"] == execution}
     opener = groups.enter(group, execution)["execution"] if group is not None else execution
     first = opener == execution
     counted = 1 if first else _count(opener, incident)
@@ -84,7 +86,7 @@ def count(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     needed = events_needed(incident)
     if row and (needed == 1 or counted > needed):
         text = wording_alerts.alert_count(
-            incident, counted, sorted({_caller_name(incident), *row.get("callers", ())}), needed=needed
+            incident, counted, sorted({caller_name(incident), *row.get("callers", ())}), needed=needed
         )
         if "case_id" in row:
             text = wording.lines(text, "", _NOT_CONTAINED, f"Case: {row['case_id']}" if row["case_id"] else "")
@@ -124,7 +126,7 @@ def events_needed(incident: Incident) -> int:
 
 def _count(opener: str, incident: Incident) -> int:
     """Count the event in the group of `opener` and return the number of its events so far."""
-    groups.count(opener, incident["execution"]["id"], _caller_name(incident))
+    groups.count(opener, incident["execution"]["id"], caller_name(incident))
     row = groups.counted(opener)
     return 1 + int(row["events"]) if row else 1
 
@@ -140,7 +142,8 @@ def _is_due(opener: str, incident: Incident, counted: int) -> bool:
     return bool(groups.enter(groups.name_of("alerted", opener), execution)["execution"] == execution)
 
 
-def _caller_name(incident: Incident) -> str:
+def caller_name(incident: Incident) -> str:
+    """Return the name of the event's caller for a summary."""
     actor = incident["actor"]
     return wording.cut(actor["name"] or actor["caller_arn"] or "unknown")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ir_router import clock
 from ir_router.errors import RefusedError
@@ -13,6 +14,12 @@ from ir_router.observability import logger
 from ir_router.workflow import invocation, notices, reapplication, scopes, wording
 from ir_router.workflow.incident import Incident
 from ir_router.workflow.phase import Phase, phase_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+# A call after the containment that was denied, one that succeeded in spite of it, or any other call.
+Kind = Literal["denied", "succeeded", "unrelated"]
 
 REPORT_SECONDS = 300
 # IAM needs some seconds to apply the deny policy.
@@ -31,19 +38,48 @@ def handle(incident: Incident, context: Any) -> bool:
         True if the call was counted and needs no alert of its own.
     """
     row = contained_names.row_of_caller(incident["actor"]["arn"], incident["actor"].get("id"))
-    if row is None or "incident" not in row or row["phase"] == containments.FAILED or "contained_at" not in row:
+    kind = kind_of(incident, row)
+    if row is None or kind == "unrelated":
         return False
     arn = contained_names.arn_of(row)
-    if scopes.is_key_only(row) and incident["actor"]["access_key_id"] not in row["named_keys"]:
-        return False
-    moment = datetime.fromisoformat(incident["event_time"]).timestamp() if incident["event_time"] else 0.0
-    if moment < float(row["contained_at"]):
-        return False
-    if _DENIED in incident["detections"]:
-        return _count(incident, arn, row, moment)
-    if not incident["error_code"] and moment > float(row["contained_at"]) + _APPLIED_SECONDS:
-        _report_success(incident, arn, row, context)
+    if kind == "denied":
+        return _count(incident, arn, row)
+    _report_success(incident, arn, row, context)
     return False
+
+
+def kind_of(incident: Incident, row: Row | None) -> Kind:
+    """Classify a call by the containment of its caller. `row` is the row of the caller."""
+    if row is None or "incident" not in row or row["phase"] == containments.FAILED or "contained_at" not in row:
+        return "unrelated"
+    if scopes.is_key_only(row) and incident["actor"]["access_key_id"] not in row["named_keys"]:
+        return "unrelated"
+    moment = _moment(incident)
+    if moment < float(row["contained_at"]):
+        return "unrelated"
+    if _DENIED in incident["detections"]:
+        return "denied"
+    late = moment > float(row["contained_at"]) + _APPLIED_SECONDS
+    return "succeeded" if late and not incident["error_code"] else "unrelated"
+
+
+def counting(incidents: Sequence[Incident], arn: str, row: Row) -> TransactWriteItemTypeDef:
+    """Return the counting of denied calls, oldest first, as an item of a transaction. It fails after the incident."""
+    newest = incidents[-1]
+    last = {
+        "call": newest["event_name"],
+        "at": newest["event_time"],
+        "address": newest["source_ip"] or "an unknown address",
+    }
+    return table.update_item(
+        keys.containment(arn),
+        "ADD attempts :calls SET last_attempt = :last, last_attempt_at = :moment",
+        "incident = :incident",
+        calls=len(incidents),
+        last=last,
+        moment=_moment(newest),
+        incident=row["incident"],
+    )
 
 
 def report(arn: str) -> None:
@@ -77,29 +113,19 @@ def report(arn: str) -> None:
         logger.warning("case.comment_rejected: the case has no count", extra={"code": error.code})
 
 
-def _count(incident: Incident, arn: str, row: Row, moment: float) -> bool:
+def _moment(incident: Incident) -> float:
+    return datetime.fromisoformat(incident["event_time"]).timestamp() if incident["event_time"] else 0.0
+
+
+def _count(incident: Incident, arn: str, row: Row) -> bool:
     execution = incident["execution"]["id"]
-    last = {
-        "call": incident["event_name"],
-        "at": incident["event_time"],
-        "address": incident["source_ip"] or "an unknown address",
-    }
     mark = table.put_item(
         keys.deduplication(f"ATTEMPT#{groups.name_of(execution)}"),
         {"expires_at": int(clock.now()) + _KEPT_SECONDS},
         "attribute_not_exists(PK)",
     )
-    change = table.update_item(
-        keys.containment(arn),
-        "ADD attempts :one SET last_attempt = :last, last_attempt_at = :moment",
-        "incident = :incident",
-        one=1,
-        last=last,
-        moment=moment,
-        incident=row["incident"],
-    )
     try:
-        table.transact([mark, change])
+        table.transact([mark, counting([incident], arn, row)])
     except TransactionFailedError as failure:
         if failure.reasons[0] != "ConditionalCheckFailed":
             return False  # the incident has ended

@@ -37,7 +37,7 @@ def run_task(task: Mapping[str, Any], context: Any) -> Incident:
     refused: list[str] = []
     try:
         known = list(known_entries())
-        found = entry_for(incident, _usable(known, refused), clock.now())
+        found = entry_for(incident, usable(known, refused), clock.now())
     except (BotoCoreError, ClientError) as error:
         logger.error(
             "allowlist.read_failed: the event counts as not allowlisted", extra={"error": type(error).__name__}
@@ -115,7 +115,7 @@ def refusal(entry: Entry) -> str | None:
     return None
 
 
-def _usable(entries: Iterable[Entry], refused: list[str]) -> Iterator[Entry]:
+def usable(entries: Iterable[Entry], refused: list[str]) -> Iterator[Entry]:
     """Yield the valid entries and append the errors of the others to `refused`."""
     for entry in entries:
         why = refusal(entry)

@@ -54,6 +54,19 @@ class Detection:
         """Whether a matching event leads to a containment. LOW and MEDIUM never do (docs/containment.md)."""
         return self.whom != "nobody" and SEVERITIES.index(self.severity) >= SEVERITIES.index("HIGH")
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether the rule of this detection starts the workflow at once, without the intake (`is_direct`)."""
+        return is_direct(self.severity, tampering=self.tampering)
+
+
+def is_direct(severity: str, *, tampering: bool) -> bool:
+    """Return whether events of a detection start the workflow at once, as in terraform/detections.tf.
+
+    An event that undoes a containment has the severity HIGH then, so it must not wait behind others.
+    """
+    return severity not in ("LOW", "MEDIUM") or tampering
+
 
 _added: list[Detection] = []
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -19,11 +19,16 @@ from ir_router.settings import settings
 from ir_router.workflow import notices, wording
 from ir_router.workflow.incident import Facts, Incident, Severity, Unclaimed
 
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
 _KEPT_DAYS = 14
 _IDENTITY = ("event_name", "account", "subject", "access_key_id")
 # With these, the allowlist decides about the containment.
 _CALLER = ("actor", "source_ip", "vpc_endpoint_id")
 _OF_CALLS = ("event_source", "event_time", "region", "read_only", "error_code")
+COUNTED = "counted by the intake"
+"""In the row of an event that no execution handles, because the intake counted it (`workflow/intake.py`)."""
 _CONFLICT = "Two events have the same id and different content"
 
 
@@ -99,6 +104,20 @@ def claim(name: str, content: Content, execution_id: str, instead_of: str) -> Cl
     return Claim(other, conflict)
 
 
+def claiming(name: str, content: Content, execution_id: str) -> TransactWriteItemTypeDef:
+    """Return the claim of an event as an item of a transaction, which fails if another execution has claimed it.
+
+    `execution_id` is the execution that will handle the event, or COUNTED if none will.
+    """
+    row = {"execution": execution_id, "expires_at": int(clock.now()) + _KEPT_DAYS * 86_400, **asdict(content)}
+    return table.put_item(keys.detection(name), row, "attribute_not_exists(PK)")
+
+
+def is_counted(row: Row, content: Content) -> bool:
+    """Return whether the row shows that the intake has counted this event."""
+    return row["execution"] == COUNTED and _is_same(row, content)
+
+
 def unclaimed(name: str, content: Content) -> Unclaimed:
     """Return a claim that the ledger could not store."""
     return {"name": name, "content": asdict(content)}
@@ -163,6 +182,8 @@ def _handles(execution: str) -> bool:
     The status needs no permission on the encryption key:
     https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
     """
+    if execution == COUNTED:
+        return True
     client = aws.client("stepfunctions")
     try:
         status = client.describe_execution(executionArn=execution, includedData="METADATA_ONLY")["status"]

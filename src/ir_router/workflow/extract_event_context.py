@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from botocore.exceptions import ClientError
 
@@ -24,8 +24,9 @@ from ir_router.workflow import (
     severity,
     third_parties,
 )
+from ir_router.workflow.detections import Detection
 from ir_router.workflow.event_claims import Claim, Content
-from ir_router.workflow.incident import INSTEAD_OF, Execution, Incident, Severity, Unclaimed
+from ir_router.workflow.incident import INSTEAD_OF, Execution, Facts, Incident, Severity, Unclaimed
 
 # A field in the input of an execution that handles one of several entities of an event: keys of an AWS Health event,
 # actors of an attack sequence. The name is older than the actors.
@@ -33,6 +34,16 @@ _ENTITY_FIELD = "ir_router_access_key_id"
 # Events that do not wait for the ledger, after this number of retries.
 _GO_ON: frozenset[Severity] = frozenset({"HIGH", "CRITICAL"})
 _RETRIES = 3
+
+
+class Read(NamedTuple):
+    """The facts of an event, its detections and their highest severity, and the name and content of its claim."""
+
+    facts: Facts
+    found: list[Detection]
+    band: Severity
+    name: str
+    content: Content
 
 
 def run_task(task: Mapping[str, Any], context: Any) -> Incident:
@@ -46,18 +57,10 @@ def run_task(task: Mapping[str, Any], context: Any) -> Incident:
     event, execution = task["event"], task["execution"]
     if creators.is_start(event):
         return _requested(event, execution)
-    partition, account = invocation.own_account(context)
-    chosen = event.get(_ENTITY_FIELD) if isinstance(event, Mapping) else None
-    found = detections.matching(event) if isinstance(event, Mapping) else []
-    facts = reading.read(event, partition=partition, entity=chosen, whom=severity.whom(found))
-    contains = severity.whom(found) is not None
-    origin.check(event, facts, account, contains=contains)
-    band = severity.band(found, facts.get("quiet"))
-    name = event_claims.name_of(event, facts["event_id"], band, origin.member_of(facts, account))
-    content = event_claims.content_of(facts, contains=contains)
+    facts, found, band, name, content = read(event, context)
     claim, missing = _claim(name, content, event, task, goes_on=band in _GO_ON)
     duplicate = claim.handled is not None
-    if chosen is None:
+    if _ENTITY_FIELD not in event:
         # Also for a duplicate: an update of a known event may name further entities.
         _start_for_further_entities(event, execution)
     incident = cast("Incident", {**facts, "execution": execution, "duplicate": duplicate, "band": band})
@@ -70,6 +73,19 @@ def run_task(task: Mapping[str, Any], context: Any) -> Incident:
     if claim.handled is not None:
         continuing.report(incident, event, name, claim.handled)
     return incident
+
+
+def read(event: Any, context: Any) -> Read:
+    """Return the facts of an event. Raises InvalidInputError or EventNotBelievedError as `run_task` does."""
+    partition, account = invocation.own_account(context)
+    chosen = event.get(_ENTITY_FIELD) if isinstance(event, Mapping) else None
+    found = detections.matching(event) if isinstance(event, Mapping) else []
+    facts = reading.read(event, partition=partition, entity=chosen, whom=severity.whom(found))
+    contains = severity.whom(found) is not None
+    origin.check(event, facts, account, contains=contains)
+    band = severity.band(found, facts.get("quiet"))
+    name = event_claims.name_of(event, facts["event_id"], band, origin.member_of(facts, account))
+    return Read(facts, found, band, name, event_claims.content_of(facts, contains=contains))
 
 
 def _claim(

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from ir_router import clock
-from ir_router.ledger import keys, table
+from ir_router.ledger import allowlisted_hours, keys, table
 from ir_router.observability import logger
 from ir_router.workflow import allowlist, check_allowlist, iam, invocation, notices, principals, wording
 from ir_router.workflow.allowlist import Entry
@@ -27,9 +27,12 @@ _KEPT_SECONDS = 400 * 86_400
 def run_task(_task: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Check the entries once a day (`{"task": "check_allowlist_entries"}`), and alert about new missing principals.
 
+    It also writes the audit records about the events that the intake allowed in the last hours.
+
     Returns:
         `{"missing"}`: the entries without a principal; None if there is nothing to check now.
     """
+    allowlisted_hours.record_ended()
     key = keys.deduplication("ALLOWLIST-CHECK")
     row = table.get(key) or {}
     day = f"{clock.utc_now():%Y-%m-%d}"

@@ -159,6 +159,10 @@ class ContainmentJob:
         check("MEDIUM (reconnaissance): an alert is sent", lambda: self._alerts.seen("curious-user"))
         check("nothing is contained", lambda: self._untouched(key))
         self._remember("alert only", execution)
+        before = set(self._executions())
+        self._put(cloud_trail.record("GetCallerIdentity", datetime.now(UTC), curious, service="sts", readOnly=True))
+        check("a repeated call is counted", lambda: self._counted(key.user))
+        check("the repeated call starts no execution", lambda: set(self._executions()) == before)
 
     def _contained(self, key: Key, execution: str) -> None:
         check = self._report.check
@@ -182,6 +186,12 @@ class ContainmentJob:
     def _happens(self, detail: Json) -> str:
         """Put an event on the default bus as CloudTrail does; return the ARN of the execution that it starts."""
         before = set(self._executions())
+        self._put(detail)
+        name = f"{detail['eventName']} on the default bus starts the state machine"
+        started = self._report.check(name, lambda: next(iter(set(self._executions()) - before), None))
+        return started or ""
+
+    def _put(self, detail: Json) -> None:
         self._cloud.client("events").put_events(
             Entries=[
                 {
@@ -191,9 +201,6 @@ class ContainmentJob:
                 }
             ]
         )
-        name = f"{detail['eventName']} on the default bus starts the state machine"
-        started = self._report.check(name, lambda: next(iter(set(self._executions()) - before), None))
-        return started or ""
 
     def _invoke(self, function: str, payload: Json) -> Any:
         answer = self._cloud.client("lambda").invoke(
@@ -244,6 +251,14 @@ class ContainmentJob:
             KeyConditionExpression="PK = :pk",
             ExpressionAttributeValues={":pk": {"S": f"AUDIT#{datetime.now(UTC):%Y-%m}"}},
         )["Items"]
+        return any(user in json.dumps(row) for row in rows)
+
+    def _counted(self, user: str) -> bool:
+        """Return whether the ledger has counted a repeated event of the user."""
+        pages = (
+            self._cloud.client("dynamodb").get_paginator("scan").paginate(TableName=self._cloud.outputs["table_name"])
+        )
+        rows = [row for page in pages for row in page["Items"] if row["PK"]["S"].startswith("DEDUP#COUNT#")]
         return any(user in json.dumps(row) for row in rows)
 
     def _buttons(self, key: Key, jane: Person) -> tuple[str, str, str] | None:

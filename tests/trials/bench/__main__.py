@@ -84,6 +84,7 @@ def measured_on_cloud(effort: Effort, progress: Progress) -> tuple[Figures, Fixe
         "ratios": ratios,
         "at_lambda_share": limited["functions"],
         "limited_by": limited["method"],
+        "intake": limited["intake"],
         "warm_ms": {**routes, **transfers},
     }, fixed
 
@@ -117,10 +118,7 @@ def assembled(counted: Counted, figures: Mapping[str, Any], fixed: Fixed) -> Fig
         "containment": contained,
         "failing_file_transfers_per_day": counted.failing_file,
         "slack_events": counted.slack_load,
-        "intake": {
-            f"usd_per_million_{kind}": cost.usd_per_million(counted.operations[f"event_{kind}"])
-            for kind in ("repeated", "allowlisted")
-        },
+        "intake": {**counted.intake, **figures["intake"]},
         "monthly_cost_usd": {cases: items["total"] for cases, items in monthly.items()},
         "monthly_cost_items_usd": monthly,
         "deployed": asdict(fixed),

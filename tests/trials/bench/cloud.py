@@ -231,6 +231,19 @@ def extraction_task(event: Mapping[str, Any]) -> dict[str, Any]:
     return {"task": "extract_event_context", "event": event, "execution": {**execution, "state_machine": "machine"}}
 
 
+def repeated_calls(events: int) -> dict[str, Any]:
+    """Return a batch of the intake with denied calls of one user, as Lambda receives it."""
+    caller = cloud_trail.user_identity("000000000000", "refused", "AKIAREFUSED000000001")
+    records = []
+    for _ in range(events):
+        event_id = str(uuid.uuid4())
+        detail = cloud_trail.record("ListUsers", datetime.now(UTC), caller, errorCode="AccessDenied")
+        event = {"source": "aws.iam", "detail-type": "AWS API Call via CloudTrail", "account": "000000000000"}
+        body = json.dumps({**event, "id": event_id, "detail": {**detail, "eventID": event_id}})
+        records.append(queues.record(queues.INTAKE, body, event_id, event_id, {"ApproximateReceiveCount": "1"}))
+    return {"Records": records}
+
+
 def _channel_with(cloud: LocalCloud, jane: Person, case_id: str) -> str | None:
     try:
         channel = cloud.slack.channel(f"{_CHANNEL_PREFIX}{case_id}")

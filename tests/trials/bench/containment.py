@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any
 
 from tests.trials.bench.calls import Meter, Work, quietly
-from tests.trials.world import ACCOUNT, incidents
+from tests.trials.world import incidents
 from tests.trials.world.running import own_world
 from tests.trials.world.state_machine import Execution, StateMachine
 from tests.trials.world.world import World
@@ -47,30 +45,6 @@ def parts() -> dict[str, Work]:
         world.settle()
         found["containment_deny"] = _decided(world, other, "deny")
         return found
-
-
-def events() -> dict[str, Work]:
-    """Measure a repeated event of an open group, and an event of an allowlisted caller."""
-    with own_world() as world, quietly():
-        machine = _ready(world)
-        denied = [incidents.call(world, "ListUsers", errorCode="AccessDenied") for _ in range(2)]
-        machine.start(incidents.event(denied[0]))
-        found = {"event_repeated": _event(machine, incidents.event(denied[1]))}
-        incidents.user("deploy")
-        arn = f"arn:aws:iam::{ACCOUNT}:user/deploy"
-        world.environment["IR_ALLOWED_PRINCIPALS"] = json.dumps([arn])
-        identity = incidents.user_identity("deploy", "AKIADEPLOY0000000001")
-        expected = incidents.call(world, "ListUsers", errorCode="AccessDenied", userIdentity=identity)
-        found["event_allowlisted"] = _event(machine, incidents.event(expected))
-        return found
-
-
-def _event(machine: StateMachine, event: Any) -> Work:
-    meter = Meter(machine.world)
-    execution = machine.start(event)
-    if execution.status != "SUCCEEDED":
-        raise RuntimeError(f"the event took another path: {execution.path}")
-    return meter.read(len(execution.path))
 
 
 def _ready(world: World) -> StateMachine:

@@ -74,8 +74,14 @@ _READ_KB = 8
 # Lambda polls an empty queue with five long polls of 20 s, for each of two event source mappings.
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 _QUEUE_POLLS = 2 * 5 * 3 * 60 * HOURS
+# The same for the intake, a standard queue.
+_INTAKE_POLLS = 5 * 3 * 60 * HOURS
 # Send, receive, delete.
 _REQUESTS_PER_MESSAGE = 3
+# EventBridge sends each event by itself. Lambda receives and deletes ten messages in a request.
+_REQUESTS_PER_EVENT = 1.2
+# The own work for a batch of 100 events at Lambda's share of a processor, with a margin (`intake.batch_ms`).
+_BATCH_OWN_SECONDS = 1.0
 # Data keys are cached for five minutes: by the table, two queues and the secrets of two warm functions.
 _KMS_REQUESTS = 5 * 12 * HOURS
 # Log volume of an invocation in GB, including its metrics and Lambda's own lines.
@@ -140,7 +146,8 @@ def monthly(cases: int, work: Mapping[str, Work], fixed: Fixed) -> dict[str, flo
     items = {
         "Lambda": sum(seconds.values()) * prices.LAMBDA_GB_SECOND.usd + invocations * prices.LAMBDA_REQUEST.usd,
         "DynamoDB": reads * prices.DYNAMODB_READ.usd + writes * prices.DYNAMODB_WRITE.usd,
-        "SQS": (_QUEUE_POLLS + _REQUESTS_PER_MESSAGE * messages) * prices.SQS_FIFO_REQUEST.usd,
+        "SQS": (_QUEUE_POLLS + _REQUESTS_PER_MESSAGE * messages) * prices.SQS_FIFO_REQUEST.usd
+        + _INTAKE_POLLS * prices.SQS_REQUEST.usd,
         "API Gateway": requests * prices.API_GATEWAY_REQUEST.usd,
         "EventBridge": events * prices.EVENTBRIDGE_EVENT.usd,
         "Step Functions": transitions * prices.STATE_TRANSITION.usd,
@@ -171,6 +178,26 @@ def usd_per_million(work: Work) -> float:
         + writes * prices.DYNAMODB_WRITE.usd
     )
     return round(one * prices.MILLION, 1)
+
+
+def usd_per_million_in_batches(work: Work, events: int, read_units: int, write_units: int) -> float:
+    """Return US dollars for a million events of which one batch of `events` has this work.
+
+    Args:
+        work: The work of the batch.
+        events: The events in the batch.
+        read_units: DynamoDB's read request units.
+        write_units: DynamoDB's write request units.
+    """
+    seconds = _seconds(work.calls, 0) + _BATCH_OWN_SECONDS
+    batch = (
+        seconds * MEMORY_GB["workflow"] * prices.LAMBDA_GB_SECOND.usd
+        + prices.LAMBDA_REQUEST.usd
+        + _LOGS_PER_INVOCATION * prices.LOGS_GB.usd
+        + read_units * prices.DYNAMODB_READ.usd
+        + write_units * prices.DYNAMODB_WRITE.usd
+    )
+    return round((batch / events + _REQUESTS_PER_EVENT * prices.SQS_REQUEST.usd) * prices.MILLION, 2)
 
 
 def _metric_months(cases: int) -> float:

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from tests.trials.bench import calls, containment, failing_files, slack_load
+from tests.trials.bench import calls, containment, failing_files, intake, slack_load
 from tests.trials.bench.bounds import UNKNOWN_WATCHERS
 from tests.trials.bench.calls import Counts, Work
 from tests.trials.bench.containment import Steps
@@ -18,7 +18,8 @@ from tests.trials.bench.containment import Steps
 @dataclass(frozen=True)
 class Counted:
     """The counts: idle polls by open cases and by comments, calls before the webhook's response, operations, steps to
-    containment, a day's transfers of a file that always fails, and the functions that many busy channels need.
+    containment, a day's transfers of a file that always fails, the functions that many busy channels need, and prices
+    of events.
     """
 
     polls: dict[int, Work]
@@ -28,6 +29,7 @@ class Counted:
     steps: Steps
     failing_file: dict[str, int]
     slack_load: dict[str, Any]
+    intake: dict[str, float]
 
     def by_service(self) -> dict[str, object]:
         """Return the part `calls` of `build/bench.json`."""
@@ -60,7 +62,7 @@ def count(polled: Sequence[int], commented: Sequence[int]) -> Counted:
         long = {size: pool.submit(calls.idle_poll_with_comments, size) for size in sorted(commented, reverse=True)}
         operations = pool.submit(calls.operations)
         parts, steps = pool.submit(containment.parts), pool.submit(containment.steps)
-        events = pool.submit(containment.events)
+        events = pool.submit(intake.prices)
         watchers = {
             "unknown_watchers": pool.submit(calls.unknown_watchers, UNKNOWN_WATCHERS),
             "new_case_unknown_watchers": pool.submit(calls.new_case_with_unknown_watchers, UNKNOWN_WATCHERS),
@@ -75,10 +77,10 @@ def count(polled: Sequence[int], commented: Sequence[int]) -> Counted:
             operations={
                 **operations.result(),
                 **parts.result(),
-                **events.result(),
                 **{name: work.result() for name, work in watchers.items()},
             },
             steps=steps.result(),
             failing_file=failing_file.result(),
             slack_load=load.result(),
+            intake=events.result(),
         )

@@ -31,6 +31,7 @@ LAMBDA_REQUEST = Price(0.20 / MILLION, "invocation", _LAMBDA)
 DYNAMODB_WRITE = Price(0.625 / MILLION, "write request unit", _DYNAMODB)
 DYNAMODB_READ = Price(0.125 / MILLION, "read request unit", _DYNAMODB)
 SQS_FIFO_REQUEST = Price(0.50 / MILLION, "request", "https://aws.amazon.com/sqs/pricing/")
+SQS_REQUEST = Price(0.40 / MILLION, "request to a standard queue", "https://aws.amazon.com/sqs/pricing/")
 API_GATEWAY_REQUEST = Price(3.50 / MILLION, "REST request", "https://aws.amazon.com/api-gateway/pricing/")
 EVENTBRIDGE_EVENT = Price(1.00 / MILLION, "custom event", "https://aws.amazon.com/eventbridge/pricing/")
 STATE_TRANSITION = Price(

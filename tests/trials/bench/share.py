@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.trials.bench import unpacked
-from tests.trials.bench.cloud import Quiet, detection_task, extraction_task, key_created
+from tests.trials.bench.cloud import Quiet, detection_task, extraction_task, key_created, repeated_calls
 from tests.trials.bench.cold_start import BASELINE_ENTRY_POINT, acknowledged
 from tests.trials.bench.front import Front, serve
 from tests.trials.bench.processes import Deployed, FunctionProcess
+from tests.trials.world.queues import INTAKE_BATCH
 
 PROCESSOR_MB = 1_769
 HANDWRITTEN_ENTRY_POINT = "handwritten_containment.lambda_handler"
@@ -94,8 +95,9 @@ def measure(there: Quiet, scratch: Path, runs: int) -> dict[str, Any]:
 
     Returns:
         `method`; `functions`, `{name: {"first_event_ms", "warm_ms", "after_idle_ms"}}` with slack_bolt as a peer of
-        the webhook; `containment`, `{"deny_ms" and "key_ms": {"cold", "warm", "after_idle"}}` from the start of the
-        task "Immediate Containment", and the same as `handwritten` for a function without any safety.
+        the webhook; `intake`, `{"batch_ms"}` for a full batch of repeated events; `containment`,
+        `{"deny_ms" and "key_ms": {"cold", "warm", "after_idle"}}` from the start of the task "Immediate Containment",
+        and the same as `handwritten` for a function without any safety.
     """
     how = method()
     behind = {
@@ -117,7 +119,13 @@ def measure(there: Quiet, scratch: Path, runs: int) -> dict[str, Any]:
         peer = replace(workflow, folder=baseline, entry_point=HANDWRITTEN_ENTRY_POINT, name="handwritten")
         containment = _containment(front, workflow, how, runs, lambda: _contain_task(there, workflow))
         handwritten = _containment(front, peer, how, runs, lambda: key_created(there.cloud))
-    return {"method": how, "functions": functions, "containment": {**containment, "handwritten": handwritten}}
+        batch_ms = _batch_ms(workflow, how, runs)
+    return {
+        "method": how,
+        "functions": functions,
+        "containment": {**containment, "handwritten": handwritten},
+        "intake": {"batch_ms": batch_ms},
+    }
 
 
 def _behind(deployed: Deployed, front: Front) -> Deployed:
@@ -182,6 +190,16 @@ def _containment(front: Front, deployed: Deployed, how: str, runs: int, event: C
         figure: {moment: round(statistics.median(values), 1) for moment, values in moments.items()}
         for figure, moments in found.items()
     }
+
+
+def _batch_ms(workflow: Deployed, how: str, runs: int) -> float:
+    """Return the milliseconds of a full batch of repeated events in a warm function."""
+    with limited(workflow, how) as function:
+        function.call(repeated_calls(1))  # opens the group
+        took = [function.call(repeated_calls(INTAKE_BATCH)) for _ in range(_WARMING + runs)][_WARMING:]
+    if any(answer["batchItemFailures"] for _, answer in took):
+        raise RuntimeError("the intake did not process its batch")
+    return round(statistics.median(milliseconds for milliseconds, _ in took), 1)
 
 
 def _contain_task(there: Quiet, workflow: Deployed) -> dict[str, Any]:

@@ -93,8 +93,8 @@ def _figures(result: Mapping[str, Any]) -> Iterator[str]:
         "the same, functions cold": [f"{contained['seconds_cold']} s", ""],
     }
     rows |= {
-        f"events, {name.replace('_', ' ').replace('usd', 'US dollars')}": [f"{result['intake'][name]:.0f}", f"{most}"]
-        for name, most in bounds.INTAKE_USD.items()
+        f"events, {name.replace('_', ' ').replace('usd', 'US dollars')}": [f"{result['intake'][name]:.1f}", f"{most}"]
+        for name, most in bounds.INTAKE.items()
     }
     yield from _columns("memory, size, files, containment", ("found", "bound"), rows)
 

@@ -19,13 +19,17 @@ REGION = "us-east-1"
 # The name in terraform/locals.tf, by which the detections recognise the policy.
 DENY_POLICY = "security-incident-containment-deny"
 
+# The names in terraform/locals.tf. The intake has its dead letters in the failures queue.
+INTAKE_QUEUE = "security-incident-intake"
+FAILURES_QUEUE = "security-incident-failures"
+
 # Deployment -> its routes and its timeout in seconds. The source is terraform/functions.tf.
 DEPLOYMENTS: Mapping[str, tuple[str, int]] = {
     "webhook": ("webhook", 29),
     "slack": ("slack_event,slash_command,interaction", 60),
     "sync": ("poll,sync_case,file_transfer,approval_notice", 900),
     "operations": ("operations", 900),
-    "workflow": ("workflow", 60),
+    "workflow": ("workflow,intake", 60),
     "approval-handler": ("approval", 30),
 }
 
@@ -107,7 +111,7 @@ def _table() -> None:
 
 
 def queues(variables: dict[str, str]) -> None:
-    """Create the two FIFO queues with their dead-letter queues, as in terraform/queues.tf."""
+    """Create the queues that functions read, with their dead-letter queues, as in terraform/queues.tf."""
     from ir_router.sync.queue import MAX_RECEIVE_COUNT
 
     sqs = boto3.client("sqs")
@@ -123,6 +127,11 @@ def queues(variables: dict[str, str]) -> None:
         url = sqs.create_queue(QueueName=f"{name}.fifo", Attributes=attributes)["QueueUrl"]  # type: ignore[arg-type]
         variables[f"IR_{name.replace('-', '_').upper()}_QUEUE_URL"] = url
         variables[f"DEAD_{name}"] = dead
+    sqs.create_queue(QueueName=FAILURES_QUEUE)
+    redrive = {"deadLetterTargetArn": arn("sqs", FAILURES_QUEUE), "maxReceiveCount": MAX_RECEIVE_COUNT}
+    visible_after = str(6 * DEPLOYMENTS["workflow"][1])
+    intake = {"RedrivePolicy": json.dumps(redrive), "VisibilityTimeout": visible_after}
+    variables["INTAKE_QUEUE_URL"] = sqs.create_queue(QueueName=INTAKE_QUEUE, Attributes=intake)["QueueUrl"]  # type: ignore[arg-type]
 
 
 def put_parameters(bot_token: str, signing_secret: str, workspace_id: str) -> None:

@@ -1,4 +1,8 @@
-"""SQS as an event source of Lambda: moto stores the messages; this adds the simulated clock and FIFO deduplication."""
+"""SQS as an event source of Lambda: moto stores the messages; this adds the simulated clock and FIFO deduplication.
+
+The intake is a standard queue, from which Lambda takes batches of up to 100 messages. It collects them in several
+calls, because SQS returns at most ten: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,11 @@ from moto.sqs import models
 from moto.sqs.responses import SQSResponse
 
 from ir_router.sync.queue import MAX_RECEIVE_COUNT
-from tests.trials.world.deployment import ACCOUNT, REGION, arn
+from tests.trials.world.deployment import ACCOUNT, FAILURES_QUEUE, INTAKE_QUEUE, REGION, arn
 
 DEDUPLICATION_SECONDS = 300.0
+INTAKE = "intake"
+INTAKE_BATCH = 100
 # The receipt handles of records that a test delivers itself (World.record).
 DELIVERED_BY_TEST = "delivered-by-test-"
 
@@ -35,7 +41,8 @@ def on_clock(now: Callable[[], float]) -> Iterator[None]:
 
     def add_once(queue: Any, message: Any) -> None:
         if message.approximate_receive_count:  # only the redrive adds a message that was received
-            moved[message.id] = arn("sqs", queue.name.replace("-dlq", ""))
+            of_intake = queue.name == FAILURES_QUEUE
+            moved[message.id] = arn("sqs", INTAKE_QUEUE if of_intake else queue.name.replace("-dlq", ""))
         if queue.fifo_queue and message.deduplication_id:
             key = (queue.name, message.deduplication_id)
             if now() - seen.get(key, -DEDUPLICATION_SECONDS) < DEDUPLICATION_SECONDS:
@@ -69,15 +76,19 @@ def on_clock(now: Callable[[], float]) -> Iterator[None]:
 
 
 def receive(url: str, name: str, now: float) -> list[dict[str, Any]]:
-    """Return the next record in the shape of Lambda's SQS events; empty if no message is visible."""
+    """Return the next batch in the shape of Lambda's SQS events; empty if no message is visible."""
     at = due(name)
     if at is None or at > now:
         return []  # faster than a request to moto
-    messages = (
-        boto3.client("sqs")
-        .receive_message(QueueUrl=url, MaxNumberOfMessages=1, AttributeNames=["All"])
-        .get("Messages", [])
-    )
+    size = INTAKE_BATCH if name == INTAKE else 1
+    messages: list[Any] = []
+    while len(messages) < size:
+        some = boto3.client("sqs").receive_message(
+            QueueUrl=url, MaxNumberOfMessages=min(10, size - len(messages)), AttributeNames=["All"]
+        )
+        if not some.get("Messages"):
+            break
+        messages += some["Messages"]
     return [
         record(name, message["Body"], message["MessageId"], message["ReceiptHandle"], message["Attributes"])
         for message in messages
@@ -94,7 +105,7 @@ def record(name: str, body: str, message_id: str, receipt_handle: str, attribute
         "messageAttributes": {},
         "md5OfBody": "",
         "eventSource": "aws:sqs",
-        "eventSourceARN": arn("sqs", f"security-incident-{name}.fifo"),
+        "eventSourceARN": arn("sqs", f"security-incident-{name}{'' if name == INTAKE else '.fifo'}"),
         "awsRegion": REGION,
     }
 
@@ -109,9 +120,11 @@ def done(url: str, records: list[dict[str, Any]], failed: set[str]) -> None:
 def due(name: str) -> float | None:
     """Return when a message can next be received (seconds since the epoch); None if the queue is empty.
 
-    A message in flight blocks all others of its group.
+    A message in flight blocks all others of its group in a FIFO queue.
     """
-    queue = models.sqs_backends[ACCOUNT][REGION].queues[f"{name}.fifo"]
+    queue = _queue(name)
+    if name == INTAKE:
+        return min((max(one.visible_at, one.delayed_until) / 1000 for one in queue._messages), default=None)
     blocked: dict[str | None, float] = {}
     found: list[float] = []
     for message in queue._messages:
@@ -121,9 +134,13 @@ def due(name: str) -> float | None:
     return min(found, default=None)
 
 
+def _queue(name: str) -> Any:
+    return models.sqs_backends[ACCOUNT][REGION].queues[INTAKE_QUEUE if name == INTAKE else f"{name}.fifo"]
+
+
 def give_up(name: str) -> None:
     """Move all messages of one of ir-router's queues to its dead-letter queue, as SQS does after the last receive."""
-    queue: Any = models.sqs_backends[ACCOUNT][REGION].queues[f"{name}.fifo"]
+    queue = _queue(name)
     messages, queue._messages = queue._messages, []
     queue.pending_messages.clear()
     for message in messages:
@@ -133,7 +150,7 @@ def give_up(name: str) -> None:
 
 def taken_out(name: str) -> list[dict[str, str]]:
     """Remove and return all messages of one of ir-router's queues, as arguments of SendMessage."""
-    queue = models.sqs_backends[ACCOUNT][REGION].queues[f"{name}.fifo"]
+    queue = _queue(name)
     messages, queue._messages = queue._messages, []
     return [
         {

@@ -17,6 +17,8 @@ from typing import Any
 import boto3
 
 from ir_operator.project import PROJECT_ROOT
+from ir_router.ops import names
+from ir_router.workflow import patterns
 from tests.trials.world import ACCOUNT, REGION, FunctionDiedError, HttpAnswer, World
 
 DEFINITION = PROJECT_ROOT / "state-machine.asl.json"
@@ -98,7 +100,48 @@ class StateMachine:
     # Executions
 
     def start(self, event: Any, name: str | None = None) -> Execution:
-        """Start an execution and run it until it waits or ends."""
+        """Deliver an event as EventBridge does, and run its execution until it waits or ends.
+
+        The rules of the deployment choose the path (`ir_router.ops.names`, which a test compares with Terraform's
+        plan). A rule of a MEDIUM or LOW detection sends the event to the intake. An event that no rule matches, or one
+        for which the caller names the execution, was given to StartExecution.
+
+        Returns:
+            The execution; one without a path if the intake counted the event.
+        """
+        if name is not None:
+            return self._begin(event, name)
+        targets = self._targets(event)
+        for _ in range(targets.count("intake")):
+            self.send_to_intake(event)
+        if "workflow" in targets or "intake" not in targets:
+            return self._begin(event)
+        before = set(self.executions)
+        self.world.run_intake()
+        started = [one for arn, one in self.executions.items() if arn not in before]
+        return started[0] if started else Execution("counted", "", event, "", status="SUCCEEDED")
+
+    def send_to_intake(self, event: Any) -> None:
+        """Send an event to the intake queue, as a rule does. `World.run_intake` and `World.settle` deliver it."""
+        url = self.world.environment["INTAKE_QUEUE_URL"]
+        boto3.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(event))
+
+    def _targets(self, event: Any) -> list[str]:
+        """Return the targets of the detections' rules in the home region that match the event, one for each rule."""
+        if not isinstance(event, dict):
+            return []
+        self.world.become("workflow")
+        reads = isinstance(event.get("detail"), dict) and event["detail"].get("readOnly") is True
+        return [
+            rule.target
+            for rule in names.rules()
+            if rule.pattern is not None
+            and rule.target != "bus"
+            and (rule.state != "ENABLED" or not reads)
+            and patterns.compiled(rule.pattern)(event)
+        ]
+
+    def _begin(self, event: Any, name: str | None = None) -> Execution:
         name = name or f"{len(self.executions) + 1:08d}-{secrets.token_hex(4)}"
         arn = MACHINE_ARN.replace("stateMachine", "execution") + f":{name}"
         began = datetime.fromtimestamp(self.world.now(), UTC).isoformat().replace("+00:00", "Z")
@@ -178,13 +221,14 @@ class StateMachine:
         return HttpAnswer(200), {"executions": found, "ResponseMetadata": {"HTTPStatusCode": 200}}
 
     def _start_execution(self, params: Mapping[str, Any], **_: Any) -> Any:
-        body = json.loads(params["body"])
-        if any(execution.name == body["name"] for execution in self.executions.values()):
-            return _refusal("ExecutionAlreadyExists")
-        caller = self.world.current
-        execution = self.start(json.loads(body["input"]), body["name"])
-        self.world.become(caller)
-        return HttpAnswer(200), {"executionArn": execution.arn, "ResponseMetadata": {"HTTPStatusCode": 200}}
+        with self.world.wire.call("stepfunctions", "StartExecution"):
+            body = json.loads(params["body"])
+            if any(execution.name == body["name"] for execution in self.executions.values()):
+                return _refusal("ExecutionAlreadyExists")
+            caller = self.world.current
+            execution = self._begin(json.loads(body["input"]), body["name"])
+            self.world.become(caller)
+            return HttpAnswer(200), {"executionArn": execution.arn, "ResponseMetadata": {"HTTPStatusCode": 200}}
 
     # The interpreter
 

@@ -248,7 +248,7 @@ class World:
 
     def _next_due(self) -> float | None:
         due = [retry.due for retry in self._retries]
-        due += [at for name in ("slack-events", "files") if (at := queues.due(name)) is not None]
+        due += [at for name in ("slack-events", "files", queues.INTAKE) if (at := queues.due(name)) is not None]
         return min(due, default=None)
 
     def deliver(self) -> bool:
@@ -295,10 +295,16 @@ class World:
 
     def _run_queues(self) -> bool:
         busy = self._run_queue("slack-events", "slack")
-        return self._run_queue("files", "sync") or busy
+        busy = self._run_queue("files", "sync") or busy
+        return self.run_intake() or busy
+
+    def run_intake(self) -> bool:
+        """Let Lambda take in one batch of the intake queue. Return whether there was one."""
+        return self._run_queue(queues.INTAKE, "workflow")
 
     def _run_queue(self, name: str, deployed: str) -> bool:
-        url = self.environment[f"IR_{name.replace('-', '_').upper()}_QUEUE_URL"]
+        own = name == queues.INTAKE  # no function has its URL
+        url = self.environment["INTAKE_QUEUE_URL" if own else f"IR_{name.replace('-', '_').upper()}_QUEUE_URL"]
         records = queues.receive(url, name, self.now())
         if not records:
             return False
