@@ -18,7 +18,7 @@ PATHS = {
     "webhook": {"slack", "slack_events", "files"},
     "slack": {"approval-handler", "failures"},
     "sync": {"approval-handler", "operations", "slack_events", "files", "failures"},
-    "operations": {"sync", "slack_events", "files", "failures", "workflow by start"},
+    "operations": {"sync", "slack_events", "files", "intake", "failures", "workflow by start"},
     "workflow": {"approval", "workflow by start"},
     "approval-handler": {"failures", "workflow by start", "workflow by token"},
     "state machine": {"workflow"},
