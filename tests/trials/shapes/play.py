@@ -307,7 +307,7 @@ def _is_first(store: Any) -> bool:
 def play(entry: Entry) -> dict[str, Any]:
     """Play an entry in a world of its own and return the result, with the neutral ids."""
     with own_world() as world:
-        world._real_now = SteadyClock(BEGIN - SET_UP_SECONDS)
+        world.use_clock(SteadyClock(BEGIN - SET_UP_SECONDS))
         with _neutral(world), LogLines() as log:
             result = Player(world, entry).play(log)
         world.unexpected.allow(BaseException)

@@ -80,6 +80,10 @@ class World:
         """Return the time of all components, in seconds since the epoch."""
         return self._real_now() + self.offset
 
+    def use_clock(self, now: Callable[[], float]) -> None:
+        """Start at the time of this clock, and let it pass as it does there."""
+        self._real_now, self.offset = now, 0.0
+
     def advance(self, seconds: float) -> None:
         """Move the clock of all components forward."""
         self.offset += seconds
