@@ -50,7 +50,11 @@ def test_given_all_sample_events_with_the_envelope_of_another_account_when_start
 
     assert ends == {"Event Not Believed"}
     assert iam_of_the_account() == before
-    assert audit_actions() == ["event_not_believed"] * len(SAMPLES)
+    while world.run_intake():
+        pass
+    # An event has two executions if a direct rule and one of the intake match it.
+    assert len(machine.executions) > len(SAMPLES)
+    assert audit_actions() == ["event_not_believed"] * len(machine.executions)
     (alert,) = alerts(world)
     assert alert["Subject"] == f"HIGH: Event not believed - account {OTHER} about account {ACCOUNT}"
     assert "What: CreateAccessKey for user bob by user mallory" in alert["Message"]
