@@ -86,6 +86,22 @@ def test_given_any_other_user_or_role_when_it_sends_to_a_queue_then_the_queue_re
             assert not allows([everything, *policy], "sqs:SendMessage", arn, **context), (queue, caller)
 
 
+def test_given_any_other_user_or_role_when_it_puts_events_then_the_bus_refuses(enforcing: Plan):
+    """A principal that puts events on the bus writes into the record of what people did in Slack."""
+    everything: dict[str, Any] = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    (bus,) = enforcing.resources("aws_cloudwatch_event_bus").values()
+    (values,) = enforcing.resources("aws_cloudwatch_event_bus_policy").values()
+    arn = f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/{bus['name']}"
+
+    def puts(statements: list[dict[str, Any]], caller: str) -> bool:
+        return allows([*statements, *policy_of(values)], "events:PutEvents", arn, aws_PrincipalArn=caller)
+
+    for caller in (f"arn:aws:iam::{ACCOUNT}:user/mallory", f"{ROLE}webhook", f"{ROLE}sync-2"):
+        assert not puts([everything], caller), caller
+    publishers = {role for role, statements in enforcing.role_policies().items() if puts(statements, f"{ROLE}{role}")}
+    assert publishers == {"approval-handler", "operations", "slack", "sync", "workflow"}
+
+
 def test_given_the_paths_between_roles_when_the_security_page_is_read_then_it_names_each_role(enforcing: Plan):
     page = (PROJECT_ROOT / "docs" / "security.md").read_text("utf-8")
 

@@ -69,6 +69,19 @@ def test_given_the_commands_when_read_then_each_started_program_gets_an_environm
     assert [name for name, call in started if "env" not in {keyword.arg for keyword in call.keywords}] == []
 
 
+def test_given_the_programs_that_a_set_up_installs_when_read_then_each_has_a_hash() -> None:
+    """A replaced package on the index or on the way does not run."""
+    (install,) = [line for line in (PROJECT_ROOT / "Makefile").read_text("utf-8").splitlines() if "pip install" in line]
+    assert {"--require-hashes", "--no-deps", "--only-binary"} <= {*install.split()}
+
+    for path in PROJECT_ROOT.rglob("*-requirements.txt"):
+        if not {".venv", ".local"} & {*path.parts}:
+            entries = path.read_text("utf-8").replace("\\\n", " ").splitlines()
+            packages = [entry for entry in entries if entry.strip() and not entry.lstrip().startswith("#")]
+            assert packages, path
+            assert [entry for entry in packages if "--hash=sha256:" not in entry] == [], path
+
+
 def test_given_a_signing_configuration_when_planned_then_every_function_runs_signed_code_only(enforcing: Plan) -> None:
     functions = enforcing.resources("aws_lambda_function", "this").values()
 
