@@ -87,7 +87,7 @@ def test_given_any_other_user_or_role_when_it_sends_to_a_queue_then_the_queue_re
 
 
 def test_given_any_other_user_or_role_when_it_puts_events_then_the_bus_refuses(enforcing: Plan):
-    """A principal that puts events on the bus writes into the record of what people did in Slack."""
+    """A principal that puts events on the bus writes into the record of Slack events."""
     everything: dict[str, Any] = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     (bus,) = enforcing.resources("aws_cloudwatch_event_bus").values()
     (values,) = enforcing.resources("aws_cloudwatch_event_bus_policy").values()
