@@ -321,8 +321,8 @@ def test_given_a_lock_that_is_freed_when_contained_then_the_retry_contains(accou
 
     account.start(created(user, key), account.machine)
 
-    wait_for(lambda: account.denied(user))
-    assert account.keys(user) == {key: "Inactive"}
+    # The policy is attached before the key is disabled.
+    assert wait_for(lambda: account.denied(user) and account.keys(user) == {key: "Inactive"})
 
 
 def test_given_a_remediation_that_fails_when_decided_then_it_ends_red_and_subscribers_are_notified(

@@ -108,6 +108,7 @@ def test_given_more_events_than_are_shown_when_asked_for_details_then_the_newest
     case_id, jane = case_with_channel(world)
     for number in range(12):
         world.advance(3 * 3600)
+        newest = moment(datetime.fromtimestamp(world.now(), UTC))[:16]
         world.security_ir.call("UpdateCase", {"caseId": case_id, "title": f"Title {number}"})
     world.settle()
 
@@ -116,7 +117,6 @@ def test_given_more_events_than_are_shown_when_asked_for_details_then_the_newest
     events = answer.split("Key Events:\n")[1].split("\n\n")[0].split("\n")
     assert events[0] == "• … 3 earlier"
     assert len(events) == 11
-    newest = moment(datetime.fromtimestamp(world.now(), UTC))[:16]
     assert events[-1] == f"• {newest} - Title updated"
 
 
