@@ -80,8 +80,9 @@ def read(event: Any, context: Any) -> Read:
     partition, account = invocation.own_account(context)
     chosen = event.get(_ENTITY_FIELD) if isinstance(event, Mapping) else None
     found = detections.matching(event) if isinstance(event, Mapping) else []
-    facts = reading.read(event, partition=partition, entity=chosen, whom=severity.whom(found))
-    contains = severity.whom(found) is not None
+    contained = severity.whom(found)
+    facts = reading.read(event, partition=partition, entity=chosen, whom=contained)
+    contains = contained is not None
     origin.check(event, facts, account, contains=contains)
     band = severity.band(found, facts.get("quiet"))
     name = event_claims.name_of(event, facts["event_id"], band, origin.member_of(facts, account))

@@ -49,9 +49,8 @@ def record(
     row = lock.row
     is_earlier = joins and at is not None and at < float(row.get("found_at") or row["opened_at"])
     recorded = row.get("recorded") or {"deny_attached": state.denied, "keys": {}, "policies": list(state.policies)}
-    if scopes.is_key_only(row) and not only_key:  # the rest of the principal is contained only now
-        recorded = {**recorded, "deny_attached": state.denied, "policies": list(state.policies)}
-    if is_earlier:
+    is_wider = scopes.is_key_only(row) and not only_key  # the rest of the principal is contained only now
+    if is_wider or is_earlier:
         recorded = {**recorded, "deny_attached": state.denied, "policies": list(state.policies)}
     keys = {**recorded["keys"], **state.keys} if is_earlier else {**state.keys, **recorded["keys"]}
     named = list(dict.fromkeys([*row.get("named_keys", []), *([key] if key else [])]))
