@@ -19,6 +19,7 @@ from tests.trials.world import deployment, queues
 from tests.trials.world.deployment import ACCOUNT, DEPLOYMENTS
 from tests.trials.world.invocations import Answer, Context, HttpAnswer, Payload, Retry
 from tests.trials.world.role_sessions import RoleSessions
+from tests.trials.world.trail import Trail
 from tests.trials.world.unexpected import Unexpected, event_kind
 from tests.trials.world.wire import FunctionDiedError, Wire
 
@@ -45,6 +46,7 @@ class World:
         self.wire = Wire()
         self.unexpected = Unexpected()
         self.role_sessions = RoleSessions(self.wire, lambda: self.current, self.now)
+        self.trail = Trail(self.wire, self.now)
         self.invocations: list[Answer] = []
         self.hints: list[dict[str, Any]] = []
         self.bus: list[dict[str, Any]] = []
@@ -103,6 +105,7 @@ class World:
         hooks.register("before-call.events.PutEvents", self._put_events)
         hooks.register("before-call.lambda.Invoke", self._invoke_from_code)
         self.role_sessions.attach(hooks)
+        self.trail.attach(hooks)
         hooks.register("after-call", lambda **told: self.unexpected.answered(**told) if self.wire.is_invoking else None)
         self.app = self.workspace.create_app(deliver=self.request)
         deployment.build(self.environment)
