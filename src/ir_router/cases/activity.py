@@ -127,7 +127,7 @@ def comment(activity: Activity, csv_name: str) -> str:
         lines += _listed("User agents", _numbers(activity.agents()))
         if scope.complete:
             lines += ["", f"The attachment {csv_name} has every call."]
-    lines += ["", *_what_was_read(scope)]
+    lines += ["", _extent(scope)]
     return "\n".join(lines)
 
 
@@ -161,12 +161,12 @@ def _listed(title: str, lines: Sequence[str]) -> list[str]:
     return ["", f"{title}:", *shown, *more]
 
 
-def _what_was_read(scope: Scope) -> list[str]:
-    return [
+def _extent(scope: Scope) -> str:
+    return (
         f"Read from CloudTrail's event history at {utc(scope.read_at)} UTC, for {', '.join(scope.keys)}, "
         f"since {utc(scope.since)} UTC, in {', '.join(scope.regions)}. The history shows management events "
         "some minutes after the call. It has no data events, such as reads of S3 objects."
-    ]
+    )
 
 
 def csv_text(activity: Activity) -> str:

@@ -1,4 +1,4 @@
-"""Effects of API calls that outlast a containment: access that was created or changed, and secrets that were read. Pure.
+"""Effects of API calls that outlast a containment: access that was created or changed, and read secrets. Pure.
 
 Parameters: the CloudTrail records of IAM, Lambda, Secrets Manager and Systems Manager.
 """
