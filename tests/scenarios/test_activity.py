@@ -262,10 +262,10 @@ def test_given_a_crash_at_a_call_when_continued_then_each_result_appears_once(
     world: World, contained: tuple[Execution, str], service: str, operation: str, side: Side
 ) -> None:
     _, key = contained
-    world.trail.add(
-        *(call(world, key, "ListUsers", ago=100 + number, sourceIPAddress="203.0.113.7") for number in range(120))
-    )
     world.advance(45)
+    world.trail.add(
+        *(call(world, key, "ListUsers", ago=number / 4, sourceIPAddress="203.0.113.7") for number in range(120))
+    )
     world.wire.kill_on(service, operation, side)
     world.live(12)
     assert world.wire.died_at is not None
