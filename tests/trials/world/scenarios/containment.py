@@ -93,7 +93,7 @@ def contained_with_calls(world: World) -> Incident:
     caller = incidents.user_identity(USER, there.keys[0])
     world.trail.add(
         *(
-            cloud_trail.record("ListUsers", moment - timedelta(seconds=number), caller, eventID=f"call-{number}")
+            cloud_trail.record("ListUsers", moment - timedelta(seconds=60 + number), caller, eventID=f"call-{number}")
             for number in range(60)
         )
     )
