@@ -100,6 +100,7 @@ locals {
       IR_STATE_MACHINE_ARN           = local.arns.state_machine
       IR_DENY_POLICY_ARN             = local.arns.deny_policy
       IR_CONTAINMENT_ROLE_ARN        = local.containment_role_arn
+      IR_ORGANIZATION_ID             = var.organization_id == null ? "" : var.organization_id
       IR_CONTAINMENT_MODE            = var.containment_mode
       IR_CONTAIN_OTHER_KEYS          = tostring(var.contain_other_keys)
       IR_CONTAIN_ACTOR               = tostring(var.contain_actor)

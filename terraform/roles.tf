@@ -448,11 +448,18 @@ locals {
         },
       ],
       [{
-        Sid      = "ReadAndContainPrincipals"
-        Effect   = "Allow"
-        Action   = ["sts:AssumeRole"]
-        Resource = local.containment_role_arn
+        Sid       = "ReadAndContainPrincipals"
+        Effect    = "Allow"
+        Action    = ["sts:AssumeRole"]
+        Resource  = local.assumable_role_arn
+        Condition = local.assumable_condition
       }],
+      [for statement in [{
+        Sid      = "NameAccounts"
+        Effect   = "Allow"
+        Action   = ["organizations:DescribeAccount"]
+        Resource = "arn:${local.partition}:organizations::*:account/${coalesce(var.organization_id, "none")}/*"
+      }] : statement if var.organization_id != null],
       local.create_case,
       local.publish_events,
     )

@@ -387,6 +387,17 @@ variable "protected_principals" {
   }
 }
 
+variable "organization_id" {
+  type        = string
+  description = "Id of your AWS organisation. If set, ir-router also contains principals of the organisation's other accounts, each through the role of its account (docs/organisation.md). If null, it contains principals of this account only."
+  default     = null
+
+  validation {
+    condition     = var.organization_id == null || can(regex("^o-[a-z0-9]{10,32}$", var.organization_id))
+    error_message = "organization_id must be the id of an organisation, for example o-a1b2c3d4e5 (aws organizations describe-organization)."
+  }
+}
+
 variable "max_containments_per_hour" {
   type        = number
   description = "Maximum number of distinct principals contained within one hour. Beyond this limit, ir-router requests approval before it contains."

@@ -47,6 +47,7 @@ class Settings:
     approval_function: str | None
     deny_policy_arn: str | None
     containment_role_arn: str | None
+    organization_id: str | None
     bot_token_parameter: str
     signing_secret_parameter: str
     workspace_id_parameter: str
@@ -114,6 +115,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         approval_function=environment.get("IR_APPROVAL_FUNCTION"),
         deny_policy_arn=environment.get("IR_DENY_POLICY_ARN"),
         containment_role_arn=environment.get("IR_CONTAINMENT_ROLE_ARN"),
+        organization_id=environment.get("IR_ORGANIZATION_ID") or None,
         bot_token_parameter=_parameter(environment, "IR_BOT_TOKEN_PARAMETER", "slackBotToken"),
         signing_secret_parameter=_parameter(environment, "IR_SIGNING_SECRET_PARAMETER", "slackSigningSecret"),
         workspace_id_parameter=_parameter(environment, "IR_WORKSPACE_ID_PARAMETER", "slackWorkspaceId"),

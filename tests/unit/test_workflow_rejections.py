@@ -129,7 +129,7 @@ def test_given_the_deny_policy_when_checked_then_an_altered_one_is_noticed_and_a
     settings.cache_clear()
     monkeypatch.setattr(sessions, "reader", lambda _account: iam_with({"DefaultVersionId": "v3"}, document))
 
-    assert deny_policy.is_altered() is altered
+    assert deny_policy.is_altered("") is altered
     unread = [record.message for record in caplog.records]
     assert unread == (["containment.deny_policy_not_read"] if isinstance(document, Exception) else [])
 

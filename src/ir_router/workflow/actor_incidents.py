@@ -58,7 +58,10 @@ def give_up(incident: Incident) -> None:
 
 
 def _group(incident: Incident) -> str:
-    return groups.name_of("actor", identity_of(incident["actor"]))
+    actor = incident["actor"]
+    # The calls of one actor in another account are an incident of that account, whose principals have their own role.
+    elsewhere = [incident["account"]] if incident["account"] != actor["account"] else []
+    return groups.name_of("actor", identity_of(actor), *elsewhere)
 
 
 def identity_of(actor: Actor) -> str:

@@ -59,7 +59,7 @@ def run_task(task: Mapping[str, Any], context: Any) -> Incident:
 def _doubt(incident: Incident, context: Any) -> str:
     """Return why an entry by name may mean another principal than the caller, or an empty string."""
     actor = incident["actor"]
-    if actor["kind"] not in ("user", "role") or actor["account"] != invocation.own_account(context)[1]:
+    if actor["kind"] not in ("user", "role") or actor["account"] != invocation.contained_account(incident, context):
         return ""
     try:
         created = iam.created_at(actor)

@@ -34,9 +34,10 @@ def targets(incident: Incident, context: Any) -> list[Target]:
     """Return the principals to contain: the subject and, by variable, the actor."""
     subject, key = incident["subject"], incident["access_key_id"]
     if subject["kind"] == "unknown" and key:
-        partition, account = invocation.own_account(context)
-        owner = iam.owner_of(key, subject["account"])
-        subject = principals.user(owner, subject["account"] or account, partition) if owner else subject
+        partition, account = invocation.own_account(context)[0], invocation.contained_account(incident, context)
+        # An event names no account in which it can cause no containment: that is refused before any change.
+        owner = iam.owner_of(key, account) if subject["account"] in ("", account) else None
+        subject = principals.user(owner, account, partition) if owner else subject
     actor = incident["actor"]
     used = principals.own_key(actor)
     itself = principals.same_name(subject, actor)

@@ -157,7 +157,7 @@ def name_of(principal: Principal) -> str:
 
 
 def _creators(incident: Incident, results: list[PrincipalResult], context: Any) -> dict[str, Offer]:
-    account, protected = invocation.own_account(context)[1], deployed_lists.current().protected_principals
+    account, protected = invocation.contained_account(incident, context), deployed_lists.current().protected_principals
     return creators.of_incident(incident, results, account, protected)
 
 
@@ -185,7 +185,7 @@ def _is_short_of_time(context: Any) -> bool:
 
 
 def _contain(incident: Incident, target: identity.Target, permission: Permission, context: Any) -> PrincipalResult:
-    account = invocation.own_account(context)[1]
+    account = invocation.contained_account(incident, context)
     found, spared = examine(incident, target, account, lambda: deployed_lists.current().protected_principals)
     if spared is not None:
         return spared
@@ -201,7 +201,7 @@ def examine(
     Args:
         incident: The incident.
         target: The principal that the event concerns.
-        account: The account of this deployment.
+        account: The account in which the event can cause a containment.
         protected: Returns the ARNs of the protected principals.
     """
     principal = target.principal
@@ -262,7 +262,9 @@ def _under_lock(
         only_key = limited
     if joins:  # the event may be the call that undid the containment
         reapplication.reapply(lock, key)
-    (found, unlisted), altered = together.both(partial(changes.read_as_permitted, principal), deny_policy.is_altered)
+    (found, unlisted), altered = together.both(
+        partial(changes.read_as_permitted, principal), partial(deny_policy.is_altered, principal["account"])
+    )
     state = found_state.active_before(found, permission.disabled)
     if earlier is not None:
         state = State({**state.keys, **earlier["keys"]}, earlier["denied"], earlier["policies"])
@@ -369,7 +371,7 @@ def _dry_run(incident: Incident, principal: Principal, key: str | None) -> Princ
 def _owner_tags(incident: Incident, results: list[PrincipalResult], context: Any) -> dict[str, str]:
     """Return the owner tags by ARN: those of the principals, and that of the actor, who may be the cause."""
     known = [result["principal"] for result in results if result["outcome"] != "refused"]
-    if incident["actor"]["account"] == invocation.own_account(context)[1]:
+    if incident["actor"]["account"] == invocation.contained_account(incident, context):
         actor = identity.actor_of(incident)
         known += [actor] if actor else []
     by_arn = {principal["arn"]: principal for principal in known}

@@ -61,7 +61,7 @@ def changer(principal: Principal) -> IAMClient:
     prefix = f"{role.rpartition(':')[0]}:{kind.lower()}/"
     # A path can have 512 characters, which may not fit into a session policy. A name is unique across all paths.
     resources = [f"{prefix}{_literal(principal['name'])}", f"{prefix}*/{_literal(principal['name'])}"]
-    deny_policy = {"ArnEquals": {"iam:PolicyARN": settings().require("deny_policy_arn")}}
+    deny_policy = {"ArnEquals": {"iam:PolicyARN": deny_policy_arn(principal["account"])}}
     keys = {"Effect": "Allow", "Action": ["iam:UpdateAccessKey", "iam:DeleteAccessKey"], "Resource": resources}
     policies = {
         "Effect": "Allow",
@@ -74,13 +74,22 @@ def changer(principal: Principal) -> IAMClient:
 
 def role_arn(account: str) -> str:
     """Return the ARN of the role `<prefix>-containment` of an account; an empty account is this one."""
-    parts = settings().require("containment_role_arn").split(":")
-    return ":".join([*parts[:4], account or parts[4], *parts[5:]])
+    return _of_account(settings().require("containment_role_arn"), account)
+
+
+def deny_policy_arn(account: str) -> str:
+    """Return the ARN of the deny policy of an account; an empty account is this one."""
+    return _of_account(settings().require("deny_policy_arn"), account)
 
 
 def forget() -> None:
     """Drop the sessions. Tests change the endpoints."""
     _kept.clear()
+
+
+def _of_account(arn: str, account: str) -> str:
+    parts = arn.split(":")
+    return ":".join([*parts[:4], account or parts[4], *parts[5:]])
 
 
 def _client(account: str, name: str, statements: list[dict[str, Any]]) -> IAMClient:
