@@ -111,9 +111,12 @@ locals {
       IR_DETECTIONS_DISABLED         = jsonencode(var.detections_disabled)
       IR_SEVERITY_OVERRIDES          = jsonencode(var.severity_overrides)
       IR_EXTRA_DETECTIONS            = local.extra_detections_digest
-      IR_CASE_RESOLVER_TYPE          = var.case_resolver_type
-      IR_AUDIT_RETENTION_DAYS        = tostring(var.audit_retention_days)
-      IR_OWNER_TAG                   = var.owner_tag
+
+      IR_MAX_CONTAINMENTS_PER_HOUR_PER_ACCOUNT = tostring(var.max_containments_per_hour_per_account)
+
+      IR_CASE_RESOLVER_TYPE   = var.case_resolver_type
+      IR_AUDIT_RETENTION_DAYS = tostring(var.audit_retention_days)
+      IR_OWNER_TAG            = var.owner_tag
     }
 
     "approval-handler" = {

@@ -409,6 +409,17 @@ variable "max_containments_per_hour" {
   }
 }
 
+variable "max_containments_per_hour_per_account" {
+  type        = number
+  description = "Maximum number of distinct principals of one account contained within one hour. It counts only if organization_id is set."
+  default     = 5
+
+  validation {
+    condition     = var.max_containments_per_hour_per_account >= 1 && floor(var.max_containments_per_hour_per_account) == var.max_containments_per_hour_per_account
+    error_message = "max_containments_per_hour_per_account must be an integer of 1 or more. To contain nothing in an account, apply modules/account there with the mode dry_run or off."
+  }
+}
+
 variable "contain_other_keys" {
   type        = bool
   description = "If true, the other active access keys of a contained user are disabled too."

@@ -70,6 +70,7 @@ class Settings:
     lists_digest: str | None
     protected_principals: tuple[str, ...]
     max_containments_per_hour: int
+    max_containments_per_hour_per_account: int
     allowed_cidrs: tuple[str, ...]
     allowed_principals: tuple[str, ...]
     api_access_logs: bool
@@ -140,6 +141,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         lists_digest=environment.get("IR_LISTS_DIGEST"),
         protected_principals=strings(environment, "IR_PROTECTED_PRINCIPALS"),
         max_containments_per_hour=int(_number(environment, "IR_MAX_CONTAINMENTS_PER_HOUR", 10)),
+        max_containments_per_hour_per_account=int(_number(environment, "IR_MAX_CONTAINMENTS_PER_HOUR_PER_ACCOUNT", 5)),
         allowed_cidrs=strings(environment, "IR_ALLOWED_CIDRS"),
         allowed_principals=strings(environment, "IR_ALLOWED_PRINCIPALS"),
         api_access_logs=_switch(environment, "IR_API_ACCESS_LOGS", default=True),

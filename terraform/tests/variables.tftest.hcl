@@ -47,6 +47,8 @@ run "given_good_values_when_planned_then_none_is_refused" {
     region                    = "ap-southeast-2"
 
     ask_before_containing_roles = "all"
+
+    max_containments_per_hour_per_account = 1
   }
 }
 
@@ -177,6 +179,8 @@ run "given_containment_values_of_the_wrong_form_when_planned_then_each_is_refuse
     case_resolver_type        = "self"
 
     ask_before_containing_roles = "ask"
+
+    max_containments_per_hour_per_account = 0
   }
 
   expect_failures = [
@@ -185,6 +189,7 @@ run "given_containment_values_of_the_wrong_form_when_planned_then_each_is_refuse
     var.ask_before_containing_roles,
     var.protected_principals,
     var.max_containments_per_hour,
+    var.max_containments_per_hour_per_account,
     var.organization_id,
     var.allowed_cidrs,
     var.allowed_principals,

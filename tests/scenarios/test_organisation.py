@@ -38,6 +38,11 @@ def key_of(world: World, machine: StateMachine, account: str, name: str = "carol
     return machine.start(moved(support.key_created(world, name, key, userIdentity=by), account)), key
 
 
+def only_case(world: World) -> dict[str, Any]:
+    (listed,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
+    return dict(world.security_ir.call("GetCase", {"caseId": listed["caseId"]}))
+
+
 def deny_policy(world: World, account: str) -> str:
     return str(moved(world.environment["IR_DENY_POLICY_ARN"], account))
 
@@ -67,8 +72,7 @@ def test_given_a_key_in_a_member_when_decided_then_its_user_is_contained_and_res
 
     assert execution.path[-1] == "Wait for Analyst"
     assert iam_state(world, "carol", SHOP) == IamState({old: "Inactive", key: "Inactive"}, denied=True)
-    (listed,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
-    assert world.security_ir.call("GetCase", {"caseId": listed["caseId"]})["impactedAccounts"] == [SHOP]
+    assert only_case(world)["impactedAccounts"] == [SHOP]
 
     decide(world, asked(world)[0]["taskToken"], decision)
     machine.advance()

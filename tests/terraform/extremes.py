@@ -73,4 +73,5 @@ EXTREME: dict[str, Any] = {
     "log_retention_days": 3653,
     "previous_signing_secret_hours": 168,
     "max_containments_per_hour": 1000,
+    "max_containments_per_hour_per_account": 1000,
 }

@@ -83,8 +83,8 @@ def error(code: str, status: int = 400, **more: Any) -> ClientError:
 
 
 KEY = "AKIA" + "A" * 16
-USER: Any = {"kind": "user", "name": "mallory", "arn": "arn:u", "account": "1"}
-ROLE: Any = {"kind": "role", "name": "deploy", "arn": "arn:r", "account": "1"}
+USER: Any = {"kind": "user", "name": "mallory", "arn": "arn:u", "account": "123456789012"}
+ROLE: Any = {"kind": "role", "name": "deploy", "arn": "arn:r", "account": "123456789012"}
 
 
 @pytest.mark.parametrize("who", [USER, ROLE], ids=["user", "role"])

@@ -61,6 +61,7 @@ SETTINGS: dict[str, tuple[str, str, Any, Any]] = {
     "ask_before_containing_roles": ("IR_ASK_BEFORE_CONTAINING_ROLES", "all", "all", "service_roles"),
     "lists_digest": ("IR_LISTS_DIGEST", "d", "d", None),
     "protected_principals": ("IR_PROTECTED_PRINCIPALS", '["a"]', ("a",), ()),
+    "max_containments_per_hour_per_account": ("IR_MAX_CONTAINMENTS_PER_HOUR_PER_ACCOUNT", "2", 2, 5),
     "max_containments_per_hour": ("IR_MAX_CONTAINMENTS_PER_HOUR", "3", 3, 10),
     "allowed_cidrs": ("IR_ALLOWED_CIDRS", '["a"]', ("a",), ()),
     "allowed_principals": ("IR_ALLOWED_PRINCIPALS", '["a"]', ("a",), ()),

@@ -14,6 +14,7 @@ from ir_router.observability import logger
 from ir_router.workflow import allowlist, deployed_lists, iam, invocation
 from ir_router.workflow.allowlist import Entry
 from ir_router.workflow.incident import AllowlistAnswer, Incident, Severity
+from ir_router.workflow.sessions import NoRoleError
 
 BY_DEPLOYMENT = "given at deployment"
 _NEW_DAYS = 7
@@ -63,7 +64,7 @@ def _doubt(incident: Incident, context: Any) -> str:
         return ""
     try:
         created = iam.created_at(actor)
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, NoRoleError) as error:
         logger.error("allowlist.caller_not_read: the event is alerted", extra={"error": type(error).__name__})
         return _UNKNOWN
     return _NEW if created is not None and clock.now() - created < _NEW_DAYS * 86_400 else ""

@@ -14,7 +14,7 @@ from ir_router.errors import InvalidInputError, RefusedError
 from ir_router.ledger import approvals, creators
 from ir_router.ledger.creators import Offer
 from ir_router.observability import logger
-from ir_router.workflow import notices, principals, protection, wording
+from ir_router.workflow import accounts, notices, principals, protection, wording
 from ir_router.workflow.incident import CreatorRequest, Facts, Incident, Principal, PrincipalResult
 from ir_router.workflow.outcomes import OUTCOMES
 
@@ -54,7 +54,7 @@ def of_incident(
     contained = [part["principal"] for part in results if OUTCOMES[part["outcome"]].contained]
     if any(principals.same_name(one, actor) for one in contained):
         return {}
-    creator = principals.principal_of(actor)
+    creator = accounts.placed(principals.principal_of(actor), incident)
     refused = protection.refusal(creator, account, protected, event_account=incident["account"])
     offer: Offer = {"who": wording.name_of(creator), "arn": creator["arn"], "note": note(incident, refused)}
     if refused is None:

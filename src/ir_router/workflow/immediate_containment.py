@@ -33,6 +33,7 @@ from ir_router.workflow import (
     identity,
     invocation,
     joining,
+    modes,
     new_keys,
     not_contained,
     outcomes,
@@ -207,24 +208,29 @@ def examine(
     principal = target.principal
     # The variable protected_principals is checked below, against the name in IAM and not the name in the event.
     refused = protection.refusal(principal, account, (), event_account=incident["account"])
-    if refused:
+    if refused and target.unreachable is None:
         return principal, result_of(principal, "refused", refused)
     try:
         found = identity.resolve(target)
+        mode = modes.of(principal["account"])
+    except sessions.AccountClosedError as error:
+        return principal, result_of(principal, "closed", str(error))
     except sessions.NoRoleError as error:
         if (_seconds_since(incident["execution"]["started_at"]) or 0.0) < _ROLE_APPLIES_SECONDS:
             raise  # the state is retried: IAM may not show a new role everywhere yet
-        return principal, result_of(principal, "refused", f"{error} {by_hand.containment(principal)}")
+        by_hand_now = by_hand.containment(principal, target.named_key)
+        return principal, result_of(principal, "refused", f"{error} {by_hand_now}")
     if found is None:
         return principal, _not_found(principal)
     refused = protection.refusal(found, account, protected())
     if refused:
         return found, result_of(found, "refused", refused)
-    mode = settings().containment_mode
-    if mode == "off":
-        return found, result_of(found, "off", "ir-router changed nothing, because containment_mode is off.")
-    if mode != "enforce":
-        return found, _dry_run(incident, found, target.named_key)
+    if mode.name == "off":
+        return found, result_of(
+            found, "off", f"ir-router changed nothing, because containment_mode is off{mode.whose}."
+        )
+    if mode.name != "enforce":
+        return found, _dry_run(incident, found, target.named_key, mode.whose)
     return found, None
 
 
@@ -255,9 +261,10 @@ def _under_lock(
     if is_new and not permission.given and earlier is None and (why := roles.why_ask(incident, principal)):
         return result_of(principal, "ask_first", why)
     if is_new and not permission.given:
-        limit = settings().max_containments_per_hour
-        limited = not containments.admit(principal["arn"], limit) and earlier is None
-        if limited and (leader.first or key is None or not creators.creates_key_of_another(incident)):
+        account_limit = settings().max_containments_per_hour_per_account if settings().organization_id else None
+        limit = containments.admit(principal["arn"], settings().max_containments_per_hour, account_limit)
+        limited = limit is not None and earlier is None
+        if limit and limited and (leader.first or key is None or not creators.creates_key_of_another(incident)):
             return new_keys.beyond_limit(lock, incident, principal, key, limit)
         only_key = limited
     if joins:  # the event may be the call that undid the containment
@@ -357,14 +364,14 @@ def _not_disabled(key: str | None, state: State) -> list[ActionTaken]:
     return [{"what": what, "target": key, "verified": True}]
 
 
-def _dry_run(incident: Incident, principal: Principal, key: str | None) -> PrincipalResult:
+def _dry_run(incident: Incident, principal: Principal, key: str | None, whose: str) -> PrincipalResult:
     state = changes.read(principal)
     only_key = only_key_of(incident, key, {})
     wanted = changes_for(principal, key, state, only_key=only_key)
     planned = [change.what.format(target=change.target) for change in wanted]
-    result = f"With containment_mode enforce, the result would be: {', '.join(planned)}."
+    result = f"With containment_mode enforce{whose}, the result would be: {', '.join(planned)}."
     if not only_key and (why := roles.why_ask(incident, principal)):
-        result = f"With containment_mode enforce, ir-router would request an approval first. {why} {result}"
+        result = f"With containment_mode enforce{whose}, ir-router would request an approval first. {why} {result}"
     return result_of(principal, "dry_run", result)
 
 

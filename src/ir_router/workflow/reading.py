@@ -156,13 +156,8 @@ def _actor(identity: Mapping[str, Any], account: str, partition: str) -> Actor:
     principal: Principal
     if kind == "IAMUser" and (name or arn):
         name = name or arn.rpartition("/")[2]
-        principal = {
-            "kind": "user",
-            "name": name,
-            "arn": arn or user(name, own_account, partition)["arn"],
-            "account": own_account,
-            **user_id(identity),
-        }
+        named = user(name, own_account, partition)
+        principal = {**named, "arn": arn or named["arn"], **user_id(identity)}
     elif kind == "Root":
         root_arn = arn or f"arn:{partition}:iam::{own_account}:root"
         principal = {"kind": "root", "name": "root", "arn": root_arn, "account": own_account}

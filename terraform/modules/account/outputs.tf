@@ -5,7 +5,7 @@ output "containment_role_arn" {
 
 output "deny_policy_arn" {
   description = "ARN of the deny policy, which the role attaches to contained principals."
-  value       = aws_iam_policy.containment_deny.arn
+  value       = local.deny_policy_arn
 }
 
 output "protected_entries" {

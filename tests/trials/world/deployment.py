@@ -13,7 +13,7 @@ from ir_router.ledger import keys
 from ir_router.settings import settings
 from ir_router.slack import credentials, gateway, installation, signature
 from ir_router.sync import members
-from ir_router.workflow import sessions
+from ir_router.workflow import accounts, sessions
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -180,6 +180,7 @@ def forget_what_is_kept() -> None:
     gateway.Names.forget()
     members.forget_team()
     sessions.forget()
+    accounts.forget()
 
 
 def forget_everything() -> None:

@@ -55,6 +55,7 @@ class Organisation:
         self._wire = wire
         self.accounts = {ACCOUNT: Account("security")}
         self.may_describe = True
+        self.throttled = 0  # so many calls of AssumeRole
 
     def attach(self, hooks: Any) -> None:
         """Answer the calls of functions from now on."""

@@ -53,6 +53,10 @@ class RoleSessions:
         if not self._wire.is_invoking:
             return None
         role: str = params["body"]["RoleArn"]
+        if self._organisation.throttled > 0:
+            self._organisation.throttled -= 1
+            with self._wire.call("sts", "AssumeRole"):
+                return HttpAnswer(400), _error("Throttling", "Rate exceeded")
         denied = self._why_not(role)
         if denied is None:
             context[_POLICY] = (role.split(":")[4], params["body"])
