@@ -1,4 +1,4 @@
-"""What people read about principals of member accounts, and each state in which ir-router cannot contain there."""
+"""The texts about principals of member accounts, and each state in which ir-router cannot contain there."""
 
 from __future__ import annotations
 

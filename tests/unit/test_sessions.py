@@ -83,7 +83,10 @@ def failing(error: Exception) -> Any:
     def assume_role(**_: Any) -> Any:
         raise error
 
-    return lambda _name: SimpleNamespace(assume_role=assume_role)
+    def describe_account(**_: Any) -> Any:
+        raise refused("AccessDeniedException")
+
+    return lambda _name: SimpleNamespace(assume_role=assume_role, describe_account=describe_account)
 
 
 def refused(code: str, message: str = "") -> ClientError:
@@ -97,8 +100,10 @@ def test_given_a_role_that_is_denied_when_asked_for_then_the_error_names_account
     monkeypatch.setattr(aws, "client", failing(refused("AccessDenied", message)))
     with pytest.raises(sessions.NoRoleError) as error:
         sessions.changer(MALLORY)
-    assert f"in account {MEMBER}: AWS denied the role acme-containment" in str(error.value)
+    assert f"{MEMBER} cannot be reached: AWS denied the role acme-containment" in str(error.value)
     assert "(explicit deny in a service control policy)" in str(error.value)
+    with pytest.raises(sessions.NoRoleError, match=f"in account {OWN}: AWS denied the role acme-containment"):
+        sessions.reader("")
     sessions.prepare()  # the first use reports the error
 
     monkeypatch.setattr(aws, "client", failing(refused("Throttling")))

@@ -169,7 +169,7 @@ resource "aws_iam_role" "containment" {
 
   assume_role_policy = local.trust_policy
 
-  # The hub changes a principal only if this mode and its own are enforce (workflow/accounts.py).
+  # The hub changes a principal only if this mode and its own are enforce (workflow/modes.py).
   tags = { ir-router-mode = var.containment_mode }
 }
 
