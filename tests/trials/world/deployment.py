@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import boto3
 
 from ir_router import aws
-from ir_router.ledger import keys
+from ir_router.ledger import audit, keys
 from ir_router.settings import settings
 from ir_router.slack import credentials, gateway, installation, signature
 from ir_router.sync import members
@@ -157,6 +157,7 @@ def forget_what_is_kept() -> None:
     gateway.Names.forget()
     members.forget_team()
     sessions.forget()
+    audit.forget()
 
 
 def forget_everything() -> None:
