@@ -53,6 +53,7 @@ locals {
       IR_CHANNEL_PREFIX_PARAMETER = local.parameter_paths.channel_prefix
       IR_CHANNEL_VISIBILITY       = var.slack_channel_visibility
       IR_SECURITY_CHANNEL_ID      = var.security_channel_id
+      IR_SECURITY_CHANNEL_NAME    = local.security_channel_name
       IR_APPROVERS                = jsonencode(var.slack_approvers)
       IR_MIRROR_BOTS              = tostring(var.mirror_bots)
       IR_REMOVE_FORMER_WATCHERS   = tostring(var.remove_former_watchers)
@@ -77,6 +78,7 @@ locals {
       IR_WORKSPACE_ID_PARAMETER   = local.parameter_paths.workspace_id
       IR_CHANNEL_PREFIX_PARAMETER = local.parameter_paths.channel_prefix
       IR_SECURITY_CHANNEL_ID      = var.security_channel_id
+      IR_SECURITY_CHANNEL_NAME    = local.security_channel_name
       IR_APPROVERS                = jsonencode(var.slack_approvers)
       IR_CONTAINMENT_MODE         = var.containment_mode
       IR_API_ACCESS_LOGS          = tostring(var.api_access_logs)
