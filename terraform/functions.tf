@@ -78,7 +78,6 @@ locals {
       IR_WORKSPACE_ID_PARAMETER   = local.parameter_paths.workspace_id
       IR_CHANNEL_PREFIX_PARAMETER = local.parameter_paths.channel_prefix
       IR_SECURITY_CHANNEL_ID      = var.security_channel_id
-      IR_SECURITY_CHANNEL_NAME    = local.security_channel_name
       IR_APPROVERS                = jsonencode(var.slack_approvers)
       IR_CONTAINMENT_MODE         = var.containment_mode
       IR_API_ACCESS_LOGS          = tostring(var.api_access_logs)

@@ -66,14 +66,14 @@ def test_given_the_security_channel_when_verified_then_the_app_must_be_in_it(
     assert slack.asked == [("conversations.info", {"channel": "C1"})]
 
 
-def test_given_no_channel_yet_when_verified_then_the_line_names_the_channel_to_come(
+def test_given_no_channel_yet_when_verified_then_the_line_waits_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(security_channel, "known_id", lambda: "")
     slack: Any = None
     name, state, detail = line(approver_checks._security_channel(slack))
     assert (name, state) == ("security channel", "waiting")
-    assert "#security-incident-security" in detail
+    assert "makes a private one within 15 minutes" in detail
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def _security_channel(slack: Slack) -> Iterator[Check]:
     channel_id, is_own = security_channel.known_id(), settings().security_channel_id is None
     label = "security channel"
     if not channel_id:
-        detail = f"ir-router makes #{settings().security_channel_name} within 15 minutes, if there are approvers"
+        detail = "ir-router makes a private one within 15 minutes, if there are approvers"
         yield waiting(label, detail, "Run make verify again in 15 minutes. If the line stays, see the line approvers.")
         return
     instead = "ir-router replaces it within 15 minutes." if is_own else ""
