@@ -68,6 +68,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "ledger.urgent": {"_MOST": 10, "_URGENT_SECONDS": 86400},
     "ledger.table": {"_CONFLICT_TRIES": 6, "_ROWS_A_READ": 100},
     "ops.activity": {"_POLL_SECONDS": 900, "_FIRST_POLL_SECONDS": 180, "_PAGES": 20},
+    "ops.approver_checks": {"_MOST_NAMED": 10},
     "ops.credentials": {"MAXIMUM_AGE_DAYS": 90, "_DAY": 86400},
     "ops.failing_cases": {"_MOST_READ": 20},
     "ops.forget": {"_RESERVE_SECONDS": 60},

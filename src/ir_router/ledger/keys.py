@@ -49,6 +49,11 @@ def watched() -> Key:
     return Key("CASE#poller", "WATCH")
 
 
+def security_channel() -> Key:
+    """The security channel that ir-router made itself: its claim, its id and the invited users."""
+    return Key("CASE#poller", "SECURITY-CHANNEL")
+
+
 def known_approvers() -> Key:
     """Who may decide about containments, as the last check found it."""
     return Key("CASE#poller", "APPROVERS")
