@@ -53,6 +53,7 @@ locals {
       IR_CHANNEL_PREFIX_PARAMETER = local.parameter_paths.channel_prefix
       IR_CHANNEL_VISIBILITY       = var.slack_channel_visibility
       IR_SECURITY_CHANNEL_ID      = var.security_channel_id
+      IR_SECURITY_CHANNEL_NAME    = local.security_channel_name
       IR_APPROVERS                = jsonencode(var.slack_approvers)
       IR_MIRROR_BOTS              = tostring(var.mirror_bots)
       IR_REMOVE_FORMER_WATCHERS   = tostring(var.remove_former_watchers)

@@ -228,12 +228,23 @@ variable "slack_channel_visibility" {
 
 variable "security_channel_id" {
   type        = string
-  description = "Id of a Slack channel that receives every approval request, in addition to the case channel or, if there is no case, instead of it. Invite the app to this channel. If empty, approval requests appear in case channels only."
+  description = "Id of a Slack channel that receives every approval request, in addition to the case channel or, if there is no case, instead of it. Invite the app to this channel. If empty, ir-router makes a private channel and invites the approvers and the response team."
   default     = ""
 
   validation {
     condition     = can(regex("^([CG][A-Z0-9]{8,})?$", var.security_channel_id))
     error_message = "security_channel_id must be a channel id, for example C0123456789, not a channel name. You find the id at the end of `View channel details`."
+  }
+}
+
+variable "security_channel_name" {
+  type        = string
+  description = "Name of the private security channel that ir-router makes if security_channel_id is empty. If empty, the name is the prefix with -security. If another channel has the name, a number follows it."
+  default     = ""
+
+  validation {
+    condition     = can(regex("^[a-z0-9_-]{0,78}$", var.security_channel_name))
+    error_message = "security_channel_name must have at most 78 lower-case letters, digits, hyphens and underscores."
   }
 }
 

@@ -56,6 +56,7 @@ class Settings:
     region: str
     channel_visibility: ChannelVisibility
     security_channel_id: str | None
+    security_channel_name: str
     approvers: tuple[str, ...]
     case_editors: tuple[str, ...]
     watcher_domains: tuple[str, ...]
@@ -125,6 +126,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         region=environment.get("AWS_REGION", "us-east-1"),
         channel_visibility=cast("ChannelVisibility", environment.get("IR_CHANNEL_VISIBILITY", "private")),
         security_channel_id=environment.get("IR_SECURITY_CHANNEL_ID") or None,
+        security_channel_name=environment.get("IR_SECURITY_CHANNEL_NAME") or "security-incident-security",
         approvers=strings(environment, "IR_APPROVERS"),
         case_editors=strings(environment, "IR_CASE_EDITORS"),
         watcher_domains=strings(environment, "IR_WATCHER_DOMAINS"),

@@ -64,6 +64,7 @@ run "given_slack_values_of_the_wrong_form_when_planned_then_each_is_refused" {
     slack_approvers           = ["Jane Smith"]
     slack_case_editors        = ["@jane"]
     security_channel_id       = "#security"
+    security_channel_name     = "#Security"
   }
 
   expect_failures = [
@@ -75,6 +76,7 @@ run "given_slack_values_of_the_wrong_form_when_planned_then_each_is_refused" {
     var.slack_approvers,
     var.slack_case_editors,
     var.security_channel_id,
+    var.security_channel_name,
   ]
 }
 

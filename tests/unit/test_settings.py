@@ -48,6 +48,7 @@ SETTINGS: dict[str, tuple[str, str, Any, Any]] = {
     "region": ("AWS_REGION", "eu-west-1", "eu-west-1", "us-east-1"),
     "channel_visibility": ("IR_CHANNEL_VISIBILITY", "public", "public", "private"),
     "security_channel_id": ("IR_SECURITY_CHANNEL_ID", "C1", "C1", None),
+    "security_channel_name": ("IR_SECURITY_CHANNEL_NAME", "acme", "acme", "security-incident-security"),
     "approvers": ("IR_APPROVERS", '["a"]', ("a",), ()),
     "case_editors": ("IR_CASE_EDITORS", '["a"]', ("a",), ()),
     "watcher_domains": ("IR_WATCHER_DOMAINS", '["a"]', ("a",), ()),

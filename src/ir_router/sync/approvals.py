@@ -23,6 +23,7 @@ from ir_router.observability import logger, measure
 from ir_router.settings import settings
 from ir_router.slack import error_codes
 from ir_router.slack.gateway import Slack
+from ir_router.slack.messages import Message
 from ir_router.sync import (
     approval_message,
     approval_places,
@@ -31,6 +32,8 @@ from ir_router.sync import (
     approvers,
     failures,
     posting,
+    security_channel,
+    security_channel_made,
     urgent_messages,
 )
 from ir_router.sync.approval_places import Place, Places
@@ -98,6 +101,10 @@ def poll(open_ids: Sequence[str], channels: Mapping[str, str], deadline: Deadlin
         deadline: The end of this invocation.
     """
     ages: list[float] = []
+    shows = security_channel.known_id() if open_ids else ""
+    if open_ids and not shows:
+        security_channel_made.ensure(Slack(deadline))
+        shows = security_channel.known_id()
     for row in approvals.open_approvals(open_ids):
         approval_id = str(row["approval_id"])
         try:
@@ -107,7 +114,7 @@ def poll(open_ids: Sequence[str], channels: Mapping[str, str], deadline: Deadlin
             else:
                 _remind(row, deadline)
             case_channel = channels.get(str(row.get("case_id") or ""), "")
-            if row.get("shown_as") != _shown_as(row, [case_channel, settings().security_channel_id or ""]):
+            if row.get("shown_as") != _shown_as(row, [case_channel, shows]):
                 show(approval_id, deadline)
         except _ERRORS as error:
             logger.error("approval.poll_failed", extra={"approval_id": approval_id, "reason": _reason(error)})
@@ -123,6 +130,7 @@ def _show(approval_id: str, places: Places, deadline: Deadline) -> tuple[list[Pl
     if row is None:
         return [], None
     approver_set.freeze(slack, row)
+    security_channel_made.ensure(slack)
     for _ in range(_ROUNDS):
         found = list(places(row))
         _each(found, partial(_show_in, row=row, slack=slack, deadline=deadline), row, deadline)
@@ -152,16 +160,15 @@ def _each(places: Iterable[Place], work: Callable[[Place], None], row: Row, dead
             work(place)
         except _ERRORS as error:
             logger.warning("approval.not_shown", extra={"channel": place.channel_id, "reason": _reason(error)})
-            if isinstance(error, RefusedError) and place.channel_id == settings().security_channel_id:
-                _report_security_channel(row, error, deadline)
+            if isinstance(error, RefusedError) and not place.is_of_case:
+                _report_security_channel(row, place.channel_id, error, deadline)
             problems.append(error)
     if problems:
         raise problems[0]
 
 
-def _report_security_channel(row: Row, error: RefusedError, deadline: Deadline) -> None:
+def _report_security_channel(row: Row, channel_id: str, error: RefusedError, deadline: Deadline) -> None:
     """Report once on the case, and in its channel, that the security channel cannot show the request."""
-    channel_id = str(settings().security_channel_id)
     if not row.get("case_id"):
         measure("FailuresTold")
         logger.error("approval.security_channel_unavailable", extra={"channel": channel_id, "code": error.code})
@@ -194,30 +201,43 @@ def _show_in(place: Place, row: Row, slack: Slack, deadline: Deadline) -> None:
     shown = digest([wanted.text, wanted.blocks])
     taken = _take(place.key, deadline)
     if isinstance(taken, claims.Claim):
-        if not settings().security_channel_id:
-            approvers.invite(slack, place.channel_id)
+        if place.is_of_case:
+            approvers.invite_configured(slack, place.channel_id)
         posting.post(slack, place.channel_id, taken, wanted, keeps_version=True, shown=shown)
         return
     known = taken.row
-    while known.get("shown") != shown:
-        channel_id, ts = str(known["channel_id"]), str(known["ts"])
-        try:
-            version = posting.replace(slack, channel_id, ts, wanted)
-        except RefusedError as error:
-            # If the place is another channel by now, errors of the former channel do not count.
-            if error.code not in posting.CANNOT_BE_EDITED and channel_id == place.channel_id:
-                raise
-            logger.warning("approval.message_not_editable: a new message replaces it", extra={"code": error.code})
-            again = _take(place.instead_of(ts), deadline)
-            if isinstance(again, claims.Claim):
-                posting.post(slack, place.channel_id, again, wanted, keeps_version=True, shown=shown)
-            posted = table.get(place.instead_of(ts)) or {}
-            current = {name: posted.get(name) for name in ("channel_id", "ts", "shown", "versions")}
-            sets = ", ".join(f"{name} = :{name}" for name in current)
-            known = table.update(place.key, f"SET {sets}", **current)
-        else:
+    while known.get("shown") != shown or _is_elsewhere(place, known):
+        ts = str(known["ts"])
+        version = None if _is_elsewhere(place, known) else _edit(place, known, wanted, slack)
+        if version is not None:
             versions = approval_places.versions_with(known, version)
             known = table.update(place.key, "SET shown = :shown, versions = :versions", shown=shown, versions=versions)
+            continue
+        again = _take(place.instead_of(ts), deadline)
+        if isinstance(again, claims.Claim):
+            posting.post(slack, place.channel_id, again, wanted, keeps_version=True, shown=shown)
+        posted = table.get(place.instead_of(ts)) or {}
+        current = {name: posted.get(name) for name in ("channel_id", "ts", "shown", "versions")}
+        sets = ", ".join(f"{name} = :{name}" for name in current)
+        known = table.update(place.key, f"SET {sets}", **current)
+
+
+def _is_elsewhere(place: Place, known: Row) -> bool:
+    """Whether the message is in an earlier security channel. A case's channel keeps its messages under a new id."""
+    return not place.is_of_case and known["channel_id"] != place.channel_id
+
+
+def _edit(place: Place, known: Row, wanted: Message, slack: Slack) -> str | None:
+    """Update a posted message and return its version, or None if a new message must replace it."""
+    channel_id = str(known["channel_id"])
+    try:
+        return posting.replace(slack, channel_id, str(known["ts"]), wanted)
+    except RefusedError as error:
+        # If the place is another channel by now, errors of the former channel do not count.
+        if error.code not in posting.CANNOT_BE_EDITED and channel_id == place.channel_id:
+            raise
+        logger.warning("approval.message_not_editable: a new message replaces it", extra={"code": error.code})
+        return None
 
 
 def _take(key: Key, deadline: Deadline) -> claims.Claim | claims.Done:

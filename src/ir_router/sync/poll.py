@@ -29,7 +29,7 @@ from ir_router.security_ir import gateway as security_ir
 from ir_router.settings import settings
 from ir_router.slack import credentials, messages
 from ir_router.slack.gateway import Slack
-from ir_router.sync import approvals, approver_watch, availability, channel_pace, hints, members
+from ir_router.sync import approvals, approver_watch, availability, channel_pace, hints, members, security_channel_made
 from ir_router.sync.availability import Problem
 from ir_router.sync.hints import DetailType, Hint
 
@@ -72,6 +72,7 @@ def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]: 
         approvals.poll(open_approvals, channels, deadline)
         if int(clock.now() // 60) % APPROVERS_EVERY_MINUTES == 0:
             approver_watch.check(deadline)
+            security_channel_made.synchronise(deadline)
     return answer
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from ir_router import aws
-from ir_router.ledger import keys
+from ir_router.ledger import audit, keys
 from ir_router.settings import settings
 from ir_router.slack import credentials, gateway, installation, signature
 from ir_router.sync import members
@@ -181,6 +181,7 @@ def forget_what_is_kept() -> None:
     members.forget_team()
     sessions.forget()
     accounts.forget()
+    audit.forget()
 
 
 def forget_everything() -> None:
