@@ -73,13 +73,13 @@ def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]: 
     deadline = of_invocation(context, reserve=_RESERVE_SECONDS)
     open_approvals = open_ids()
     stored = {str(row["index_sk"]): row for row in table.query_index(keys.CASES_INDEX)}
-    rows = {row["SK"]: row for row in table.get_many([keys.poller(), keys.security_channel()])}
+    own = {str(one["SK"]): one for one in table.get_many([keys.poller(), keys.security_channel()])}
     try:
-        answer = _publish_hints(dict(stored), rows.get(keys.poller().sk), deadline)
+        answer = _publish_hints(dict(stored), own.get(keys.poller().sk), deadline)
     finally:
         # Decisions about containments must not depend on the cases.
         channels = {case_id: str(row.get("channel_id") or "") for case_id, row in stored.items()}
-        shows = security_channel.id_in(rows.get(keys.security_channel().sk))
+        shows = security_channel.id_in(own.get(keys.security_channel().sk))
         approvals.poll(open_approvals, channels, shows, deadline)
         if int(clock.now() // 60) % APPROVERS_EVERY_MINUTES == 0:
             approver_watch.check(deadline)
