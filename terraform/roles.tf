@@ -16,7 +16,7 @@ locals {
       Audit     = { rows = "AUDIT#*", actions = ["GetItem", "PutItem", "Query"] }
     }
     sync = {
-      Cases     = { rows = "CASE#*", actions = ["DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"] }
+      Cases     = { rows = "CASE#*", actions = ["BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"] }
       Channels  = { rows = "CHANNEL#*", actions = ["GetItem", "PutItem"] }
       Messages  = { rows = "DEDUP#*", actions = ["GetItem", "PutItem", "UpdateItem"] }
       Approvals = { rows = "APPROVAL#*", actions = ["BatchGetItem", "GetItem", "UpdateItem"] }
