@@ -45,6 +45,8 @@ locals {
   metrics_namespace    = "ir-router"
   slack_person         = "^([UWS][A-Z0-9]{8,}|[^@[:space:]]+@[^@[:space:]]+[.][^@[:space:]]+)$"
 
+  security_channel_name = var.security_channel_name == "" ? "${var.name_prefix}-security" : var.security_channel_name
+
   names = {
     api                      = "${local.fixed_prefix}SlackWebhookApi"
     bus                      = "${var.name_prefix}-events"

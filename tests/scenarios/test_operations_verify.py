@@ -67,6 +67,7 @@ def test_given_a_complete_deployment_when_verified_then_nothing_is_changed(deplo
     verbs = {call.operation for call in world.wire.calls if call.service != "slack"}
     assert all(verb.startswith(("Get", "Describe", "List", "Filter", "Query")) for verb in verbs), verbs
     assert {call.operation for call in world.wire.calls if call.service == "slack"} <= {
+        "conversations.members",
         "auth.test",
         "conversations.info",
         "users.lookupByEmail",
@@ -199,8 +200,10 @@ def test_given_a_user_group_as_approvers_when_verified_then_its_members_count(de
 
     line = deployed.lines()["approvers"]
 
-    assert line["state"] == "warning"
-    assert line["detail"].startswith("2 of slack_approvers found; 1 not in the workspace")
+    assert line["state"] == "failed"
+    assert line["detail"].startswith(
+        "2 of 3 of slack_approvers can decide; these cannot: gone@example.com (not in this"
+    )
 
 
 def test_given_functions_of_two_versions_when_verified_then_it_warns(deployed: Deployed) -> None:

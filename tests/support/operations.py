@@ -239,6 +239,7 @@ class Deployed(Resources):
         self.boss.invite(channel.id, world.app.bot_user_id)
         world.environment["IR_SECURITY_CHANNEL_ID"] = channel.id
         self.team = [world.workspace.create_user(name) for name in TEAM]
+        self.boss.invite(channel.id, *(user.id for user in self.team))
         world.security_ir.set_response_team(
             [{"name": name, "jobTitle": "Analyst", "email": f"{name}@example.com"} for name in TEAM]
         )

@@ -13,7 +13,7 @@ from ir_router.ledger import claims, keys, table
 from ir_router.ops import watch
 from ir_router.ops.checks import Check
 from ir_router.slack import credentials
-from ir_router.sync import posting
+from ir_router.sync import posting, security_channel
 
 HOUR = 3_600.0
 
@@ -53,7 +53,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
     monkeypatch.setattr(watch, "_checks", lambda: iter(found.checks))
     monkeypatch.setattr(watch, "measure", lambda name, value: found.measured.append((name, value)))
     monkeypatch.setattr(credentials, "oldest_secret_days", lambda: 60)
-    monkeypatch.setattr(watch, "settings", lambda: SimpleNamespace(security_channel_id=found.channel))
+    monkeypatch.setattr(security_channel, "known_id", lambda: found.channel)
     monkeypatch.setattr(watch, "of_invocation", lambda _context, reserve: SimpleNamespace(settle_after=reserve))
     monkeypatch.setattr(watch, "Slack", lambda deadline: deadline)
     monkeypatch.setattr(claims, "take", take)

@@ -1,11 +1,11 @@
-"""Verify the Slack app: token, scopes, workspace, security channel and approvers."""
+"""Verify the Slack app: token, scopes, workspace. `approver_checks` verifies the security channel and the approvers."""
 
 from __future__ import annotations
 
 import http.client
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -17,11 +17,12 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web import SlackResponse
 
 from ir_router.cases.models import Person
-from ir_router.errors import NotConfiguredError, RefusedError
+from ir_router.errors import NotConfiguredError
+from ir_router.ops import approver_checks
 from ir_router.ops import credentials as parameters
 from ir_router.ops.checks import Check, failed, ok, run_checks, waiting, warning
 from ir_router.settings import settings
-from ir_router.slack import credentials, error_codes
+from ir_router.slack import credentials
 from ir_router.slack.gateway import DEFAULT_BASE_URL, Slack
 
 _TIMEOUT_SECONDS = 10
@@ -147,8 +148,7 @@ def checks(slack: Slack, team: list[Person]) -> Iterator[Check]:
     found = list(run_checks("Slack token", partial(_token, slack)))
     yield from found
     if any(check.name == "Slack token" and check.state == "ok" for check in found):
-        yield from run_checks("security channel", partial(_security_channel, slack))
-        yield from run_checks("approvers", partial(_approvers, slack, team))
+        yield from approver_checks.checks(slack, team)
 
 
 def _token(slack: Slack) -> Iterator[Check]:
@@ -228,66 +228,3 @@ def _workspace(slack: Slack, found: Installation) -> Iterator[Check]:
     else:
         detail = f"the token belongs to {found.team_id}, but only requests from {wanted.value} are accepted"
         yield failed("Slack workspace", detail, f"Run make rotate with SLACK_WORKSPACE_ID={found.team_id}.")
-
-
-def _security_channel(slack: Slack) -> Iterator[Check]:
-    channel_id = settings().security_channel_id
-    label = "security channel"
-    if channel_id is None:
-        if settings().containment_mode == "enforce":
-            fix = "Set security_channel_id and run make deploy, to show approval requests without a case too."
-            yield warning(label, "none is set; approval requests appear in case channels only", fix)
-        else:
-            yield ok(label, "none is set")
-        return
-    try:
-        channel = slack.read("conversations.info", channel=channel_id)["channel"]
-    except RefusedError as error:
-        meaning = error_codes.meaning(error.code)
-        fix = "Invite the app (/invite in the channel), or correct security_channel_id."
-        if meaning.about == "app":
-            fix = meaning.fix
-        cause = ": ".join(filter(None, (error.code, error.detail)))
-        yield failed(label, f"the app cannot see {channel_id}: Slack returned {cause}", fix)
-        return
-    if channel.get("is_archived"):
-        yield failed(label, f"#{channel.get('name')} is archived", "Unarchive it, or change security_channel_id.")
-    elif not channel.get("is_member"):
-        yield failed(label, f"the app is not in #{channel.get('name')}", "Invite the app (/invite in the channel).")
-    else:
-        yield ok(label, f"#{channel.get('name')}")
-
-
-def _approvers(slack: Slack, team: list[Person]) -> Iterator[Check]:
-    """Check that at least one user can decide. Otherwise every approval request times out."""
-    label = "approvers"
-    chosen = settings().approvers
-    who = list(chosen) or [person.email for person in team]
-    source = "slack_approvers" if chosen else "the membership's response team"
-    reached = [one for one in who if _reachable(slack, one)]
-    lost = [one for one in who if one not in reached]
-    if not reached:
-        detail = f"no user of {source} is in the workspace" if who else f"{source} is empty, so no user can decide"
-        fix = "Set slack_approvers to users of the workspace and run make deploy."
-        yield (failed if settings().containment_mode == "enforce" else warning)(label, detail, fix)
-    elif lost:
-        fix = "Invite them to the workspace, or correct the list."
-        yield warning(label, f"{len(reached)} of {source} found; {len(lost)} not in the workspace", fix)
-    else:
-        yield ok(label, f"all {len(reached)} of {source} found")
-
-
-def _reachable(slack: Slack, who: str) -> bool:
-    """Return whether a user id, user group id or e-mail address belongs to an active user of the workspace."""
-    try:
-        if "@" in who:
-            return _is_person(slack.read("users.lookupByEmail", email=who).get("user"))
-        if who.startswith("S"):
-            return bool(slack.read("usergroups.users.list", usergroup=who).get("users"))
-        return _is_person(slack.read("users.info", user=who).get("user"))
-    except RefusedError:
-        return False
-
-
-def _is_person(user: Mapping[str, Any] | None) -> bool:
-    return bool(user) and not (user or {}).get("deleted") and not (user or {}).get("is_bot")

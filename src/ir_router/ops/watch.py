@@ -17,12 +17,11 @@ from ir_router.ledger import claims, keys, table
 from ir_router.observability import logger, measure
 from ir_router.ops import membership, resources, rules, trails, watching
 from ir_router.ops.checks import Check, count, run_checks
-from ir_router.settings import settings
 from ir_router.slack import credentials
 from ir_router.slack.gateway import Slack
 from ir_router.slack.messages import Message, context, sections
 from ir_router.slack.text import escape, shorten
-from ir_router.sync import posting
+from ir_router.sync import posting, security_channel
 
 _RESERVE_SECONDS = 20
 # The schedule starts the task every 15 minutes (terraform/events.tf). The first run of each hour verifies.
@@ -71,7 +70,7 @@ def _report(differing: Mapping[str, Check], deadline: Deadline) -> None:
     if not new and not ended:
         return
     number = int(row.get("number") or 0) + 1
-    channel = settings().security_channel_id
+    channel = security_channel.known_id()
     if channel:
         taken = claims.take(keys.deduplication(f"WATCH#{number}"), settle_after=deadline.settle_after)
         if isinstance(taken, claims.Held):

@@ -13,7 +13,7 @@ from ir_router.ledger import claims, keys
 from ir_router.settings import settings
 from ir_router.slack.gateway import Slack
 from ir_router.slack.messages import Message, sections
-from ir_router.sync import posting
+from ir_router.sync import posting, security_channel
 
 TASK = "record_access_change"
 Action = Literal["approvers_changed", "last_approvers", "watchers_outside"]
@@ -35,7 +35,7 @@ def report(slack: Slack, action: Action, name: str, details: Mapping[str, Any], 
     """
     record = {"task": TASK, "action": action, "once": f"{action}/{name}", "details": dict(details)}
     aws.invoke_later(settings().require("approval_function"), record)
-    channel = settings().security_channel_id
+    channel = security_channel.known_id()
     if not channel:
         return
     taken = claims.take(keys.deduplication(f"ACCESS#{action}#{name}"), settle_after=slack.deadline.settle_after)

@@ -12,17 +12,21 @@ from dataclasses import dataclass
 from ir_router.ledger import keys, table
 from ir_router.ledger.keys import Key
 from ir_router.ledger.table import Row
-from ir_router.settings import settings
+from ir_router.sync import security_channel
 
 _VERSIONS_KEPT = 10
 
 
 @dataclass(frozen=True)
 class Place:
-    """A channel that shows an approval, and the ledger key of the message there."""
+    """A channel that shows an approval, and the ledger key of the message there.
+
+    `is_of_case` is True for the channel of the approval's case.
+    """
 
     channel_id: str
     key: Key
+    is_of_case: bool = False
 
     def reminder(self, number: int) -> Key:
         """Return the key of a reminder's message."""
@@ -43,9 +47,8 @@ Places = Callable[[Row], Iterator[Place]]
 def of(row: Row) -> Iterator[Place]:
     """Yield the places of an approval: the channel of its case, if it exists, and the security channel."""
     yield from in_case_channel(row)
-    security_channel = settings().security_channel_id
-    if security_channel:
-        yield Place(security_channel, _in_security_channel(row))
+    if channel_id := security_channel.known_id():
+        yield Place(channel_id, _in_security_channel(row))
 
 
 def in_case_channel(row: Row) -> Iterator[Place]:
@@ -54,7 +57,7 @@ def in_case_channel(row: Row) -> Iterator[Place]:
     if case_id:
         channel_id = str((table.get(keys.case(str(case_id))) or {}).get("slackChannelId") or "")
         if channel_id:
-            yield Place(channel_id, _of_case(row))
+            yield Place(channel_id, _of_case(row), is_of_case=True)
 
 
 def is_posted(row: Row, channel_id: str, ts: str) -> bool:

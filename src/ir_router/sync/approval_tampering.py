@@ -17,12 +17,11 @@ from ir_router.errors import IrRouterError, RefusedError
 from ir_router.ledger import approvals, claims, keys, table
 from ir_router.ledger.table import Row
 from ir_router.observability import logger, measure
-from ir_router.settings import settings
 from ir_router.slack import inbound
 from ir_router.slack.gateway import Slack
 from ir_router.slack.messages import Message, sections
 from ir_router.slack.text import escape, shorten
-from ir_router.sync import approval_places, hints, posting, system_comments
+from ir_router.sync import approval_places, hints, posting, security_channel, system_comments
 from ir_router.sync.approval_places import Place
 from ir_router.sync.case_sync import ClaimHeldError
 
@@ -138,7 +137,7 @@ def _report(row: Row, slack: Slack, what: str, done: str, name: str) -> None:
     measure("FailuresTold")
     logger.error("approval.message_tampered: rotate the bot token", extra={"approval_id": row["approval_id"]})
     case_place = next(approval_places.in_case_channel(row), None)
-    channel = settings().security_channel_id or (case_place.channel_id if case_place else "")
+    channel = security_channel.known_id() or (case_place.channel_id if case_place else "")
     if row.get("case_id"):
         try:
             text = f'{_ROTATE} The approval request "{about}" was changed or imitated in Slack.{done} {_SAFE}'

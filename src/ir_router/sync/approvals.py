@@ -16,13 +16,14 @@ from ir_router import aws, clock, observability
 from ir_router.cases.changes import digest
 from ir_router.deadline import Deadline, LambdaContext, of_invocation
 from ir_router.errors import IrRouterError, RefusedError, error_id
-from ir_router.ledger import approvals, claims, keys, table
+from ir_router.ledger import approvals, claims, keys, table, urgent
 from ir_router.ledger.keys import Key
 from ir_router.ledger.table import Row
 from ir_router.observability import logger, measure
 from ir_router.settings import settings
 from ir_router.slack import error_codes
 from ir_router.slack.gateway import Slack
+from ir_router.slack.messages import Message
 from ir_router.sync import (
     activity,
     approval_message,
@@ -32,6 +33,8 @@ from ir_router.sync import (
     approvers,
     failures,
     posting,
+    security_channel,
+    security_channel_made,
     urgent_messages,
 )
 from ir_router.sync.approval_places import Place, Places
@@ -90,7 +93,7 @@ def synchronise(sync: CaseSync) -> None:
         _show(approval_id, approval_places.in_case_channel, sync.deadline)
 
 
-def poll(open_ids: Sequence[str], channels: Mapping[str, str], deadline: Deadline) -> None:
+def poll(open_ids: Sequence[str], channels: Mapping[str, str], shows: str, deadline: Deadline) -> None:
     """Process the open approvals: deliver decisions, update messages, send reminders.
 
     An approval that fails does not stop the others.
@@ -98,20 +101,28 @@ def poll(open_ids: Sequence[str], channels: Mapping[str, str], deadline: Deadlin
     Args:
         open_ids: The ids of the open approvals.
         channels: The channels of the cases by case id.
+        shows: The id of the security channel; empty while there is none.
         deadline: The end of this invocation.
     """
     ages: list[float] = []
-    for row in approvals.open_approvals(open_ids):
+    if open_ids and not shows:
+        security_channel_made.ensure(Slack(deadline))
+        shows = security_channel.known_id()
+    for row in approvals.rows_of(open_ids):
         approval_id = str(row["approval_id"])
         try:
-            ages.append(clock.now() - float(row["created_at"]))
+            if approvals.is_open(row):
+                ages.append(clock.now() - float(row["created_at"]))
             if row["state"] == approvals.DECIDED:
                 _redeliver(row)
-            else:
+            elif row["state"] == approvals.PENDING:
                 _remind(row, deadline)
             case_channel = channels.get(str(row.get("case_id") or ""), "")
-            if row.get("shown_as") != _shown_as(row, [case_channel, settings().security_channel_id or ""]):
+            is_shown = row.get("shown_as") == _shown_as(row, [case_channel, shows])
+            if not is_shown and (approvals.is_open(row) or urgent.current(row)):
                 show(approval_id, deadline)
+            elif not approvals.is_open(row) and "urgent" in row:
+                urgent.end(row)
         except _ERRORS as error:
             logger.error("approval.poll_failed", extra={"approval_id": approval_id, "reason": _reason(error)})
     if ages:
@@ -126,6 +137,7 @@ def _show(approval_id: str, places: Places, deadline: Deadline) -> tuple[list[Pl
     if row is None:
         return [], None
     approver_set.freeze(slack, row)
+    security_channel_made.ensure(slack)
     for _ in range(_ROUNDS):
         found = list(places(row))
         _each(found, partial(_show_in, row=row, slack=slack, deadline=deadline), row, deadline)
@@ -155,16 +167,15 @@ def _each(places: Iterable[Place], work: Callable[[Place], None], row: Row, dead
             work(place)
         except _ERRORS as error:
             logger.warning("approval.not_shown", extra={"channel": place.channel_id, "reason": _reason(error)})
-            if isinstance(error, RefusedError) and place.channel_id == settings().security_channel_id:
-                _report_security_channel(row, error, deadline)
+            if isinstance(error, RefusedError) and not place.is_of_case:
+                _report_security_channel(row, place.channel_id, error, deadline)
             problems.append(error)
     if problems:
         raise problems[0]
 
 
-def _report_security_channel(row: Row, error: RefusedError, deadline: Deadline) -> None:
+def _report_security_channel(row: Row, channel_id: str, error: RefusedError, deadline: Deadline) -> None:
     """Report once on the case, and in its channel, that the security channel cannot show the request."""
-    channel_id = str(settings().security_channel_id)
     if not row.get("case_id"):
         measure("FailuresTold")
         logger.error("approval.security_channel_unavailable", extra={"channel": channel_id, "code": error.code})
@@ -197,30 +208,43 @@ def _show_in(place: Place, row: Row, slack: Slack, deadline: Deadline) -> None:
     shown = digest([wanted.text, wanted.blocks])
     taken = _take(place.key, deadline)
     if isinstance(taken, claims.Claim):
-        if not settings().security_channel_id:
-            approvers.invite(slack, place.channel_id)
+        if place.is_of_case:
+            approvers.invite_configured(slack, place.channel_id)
         posting.post(slack, place.channel_id, taken, wanted, keeps_version=True, shown=shown)
         return
     known = taken.row
-    while known.get("shown") != shown:
-        channel_id, ts = str(known["channel_id"]), str(known["ts"])
-        try:
-            version = posting.replace(slack, channel_id, ts, wanted)
-        except RefusedError as error:
-            # If the place is another channel by now, errors of the former channel do not count.
-            if error.code not in posting.CANNOT_BE_EDITED and channel_id == place.channel_id:
-                raise
-            logger.warning("approval.message_not_editable: a new message replaces it", extra={"code": error.code})
-            again = _take(place.instead_of(ts), deadline)
-            if isinstance(again, claims.Claim):
-                posting.post(slack, place.channel_id, again, wanted, keeps_version=True, shown=shown)
-            posted = table.get(place.instead_of(ts)) or {}
-            current = {name: posted.get(name) for name in ("channel_id", "ts", "shown", "versions")}
-            sets = ", ".join(f"{name} = :{name}" for name in current)
-            known = table.update(place.key, f"SET {sets}", **current)
-        else:
+    while known.get("shown") != shown or _is_elsewhere(place, known):
+        ts = str(known["ts"])
+        version = None if _is_elsewhere(place, known) else _edit(place, known, wanted, slack)
+        if version is not None:
             versions = approval_places.versions_with(known, version)
             known = table.update(place.key, "SET shown = :shown, versions = :versions", shown=shown, versions=versions)
+            continue
+        again = _take(place.instead_of(ts), deadline)
+        if isinstance(again, claims.Claim):
+            posting.post(slack, place.channel_id, again, wanted, keeps_version=True, shown=shown)
+        posted = table.get(place.instead_of(ts)) or {}
+        current = {name: posted.get(name) for name in ("channel_id", "ts", "shown", "versions")}
+        sets = ", ".join(f"{name} = :{name}" for name in current)
+        known = table.update(place.key, f"SET {sets}", **current)
+
+
+def _is_elsewhere(place: Place, known: Row) -> bool:
+    """Whether the message is in an earlier security channel. A case's channel keeps its messages under a new id."""
+    return not place.is_of_case and known["channel_id"] != place.channel_id
+
+
+def _edit(place: Place, known: Row, wanted: Message, slack: Slack) -> str | None:
+    """Update a posted message and return its version, or None if a new message must replace it."""
+    channel_id = str(known["channel_id"])
+    try:
+        return posting.replace(slack, channel_id, str(known["ts"]), wanted)
+    except RefusedError as error:
+        # If the place is another channel by now, errors of the former channel do not count.
+        if error.code not in posting.CANNOT_BE_EDITED and channel_id == place.channel_id:
+            raise
+        logger.warning("approval.message_not_editable: a new message replaces it", extra={"code": error.code})
+        return None
 
 
 def _take(key: Key, deadline: Deadline) -> claims.Claim | claims.Done:
