@@ -20,7 +20,7 @@ from ir_router.errors import RefusedError, RetryLaterError, UncertainError, erro
 from ir_router.ledger import activity as stored
 from ir_router.ledger import claims, keys, leases
 from ir_router.ledger.table import Row
-from ir_router.observability import logger, measure
+from ir_router.observability import logger
 from ir_router.security_ir import gateway as security_ir
 from ir_router.sync import activity_message, activity_search, comment_claims, failures, posting, system_comments
 from ir_router.sync.activity_search import Progress
@@ -167,7 +167,7 @@ def _publish(sync: CaseSync, row: Row, progress: Progress, account: str, *, comp
                 raise
             # A full or closed case does not hold up the rest of the result.
             logger.warning("activity.step_rejected", extra={"reason": str(error)})
-    measure("ActivityPublished")
+    logger.info("activity.published", extra={"number": number, "calls": len(found.calls)})
     stored.save(sync.case_id, published=number, shown_as=shown_as)
 
 
