@@ -35,7 +35,13 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
         "_MOST_ADDRESSES": 5,
         "_LINE_LENGTH": 400,
     },
-    "sync.activity": {"_SLICE_SECONDS": 20, "_NEEDED_SECONDS": 15, "_RETRIED_SECONDS": 60, "_MOST_ADDRESSES": 200},
+    "sync.activity": {
+        "_SLICE_SECONDS": 20,
+        "_NEEDED_SECONDS": 15,
+        "_RETRIED_SECONDS": 60,
+        "_MOST_ADDRESSES": 200,
+        "_URL_SECONDS": 900,
+    },
     "sync.activity_search": {
         "BEFORE_SECONDS": 86400,
         "LATE_SECONDS": 1200,
