@@ -24,6 +24,7 @@ EXAMPLES: dict[str, Example] = {
     "add-watcher": Example("bob@example.com", "bob@example.com"),
     "remove-watcher": Example("carol@example.com", "carol@example.com"),
     "comment": Example("For AWS alone", "omment"),
+    "activity": Example("", "no credentials"),
     "sync": Example("", "🔄"),
     "help": Example("", "/security-ir help"),
 }

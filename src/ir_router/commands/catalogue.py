@@ -56,6 +56,7 @@ SUB_COMMANDS: Mapping[str, SubCommand] = {
         SubCommand("add-watcher", "Add watchers", "<@name or e-mail>", "a person", changes=True),
         SubCommand("remove-watcher", "Remove watchers", "<@name or e-mail>", "a person", changes=True),
         SubCommand("comment", "Comment on the case only, not in the channel", "<text>", "a text", changes=True),
+        SubCommand("activity", "Show the calls of the contained credentials"),
         SubCommand("sync", "Synchronise the case with this channel now"),
         SubCommand("help", "Show this list", anywhere=True),
     )

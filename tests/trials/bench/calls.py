@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = {
     "status": "",
     "incident-details": "",
     "sync": "",
+    "activity": "",
     "comment": "noted",
     "update-status": "In Progress",
     "update-title": "Breach",

@@ -52,6 +52,7 @@ EFFECTS: Mapping[str, tuple[str, ...] | None] = {
     "incident-details": None,
     "help": None,
     "sync": None,
+    "activity": None,
     "close": None,  # asks: the button closes
     "create": None,
 }
