@@ -13,6 +13,7 @@ locals {
       Commands  = { rows = "COMMAND#*", actions = ["GetItem", "PutItem", "UpdateItem"] }
       Approvals = { rows = "APPROVAL#*", actions = ["GetItem"] }
       Messages  = { rows = "DEDUP#APPROVAL-MESSAGE#*", actions = ["GetItem"] }
+      Alerts    = { rows = "DEDUP#SLACK-ALERT#*", actions = ["GetItem"] }
       Audit     = { rows = "AUDIT#*", actions = ["GetItem", "PutItem", "Query"] }
     }
     sync = {

@@ -253,7 +253,7 @@ FAULTS = {
     ),
     "nobody can decide": Breakage(
         "approvers",
-        "no user of slack_approvers is in the workspace",
+        "no user of slack_approvers can decide",
         "slack_approvers",
         lambda d: tell(d, IR_APPROVERS='["gone@example.com", "U0000000000", "S0000000000"]'),
         lambda d: tell(d, IR_APPROVERS='["deputy@example.com"]'),

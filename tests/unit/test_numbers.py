@@ -45,6 +45,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "commands.timeline": {"SHOWN_EVENTS": 10, "_LINE_LENGTH": 150},
     "commands.watchers": {"_NAME_LENGTH": 50},
     "errors": {"_LONGEST_WAIT_SECONDS": 900.0},
+    "ledger.alerts": {"KEPT_SECONDS": 1209600},
     "ledger.allowlisted_hours": {
         "_HOUR": 3600,
         "_DIGEST_BYTES": 12,
@@ -115,6 +116,9 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "slack.response_url": {"_TIMEOUT_SECONDS": 10},
     "slack.signature": {"WINDOW_SECONDS": 300, "_TIMESTAMP_DIGITS": 10},
     "slack.text": {"MESSAGE_LENGTH": 4000, "SECTION_LENGTH": 3000, "TOPIC_LENGTH": 250},
+    "sync.alert_message": {"_LINE_LENGTH": 400, "_COMMAND_LENGTH": 2500},
+    "sync.alerts": {"_RESERVE_SECONDS": 10, "_SLICE_SECONDS": 120},
+    "sync.failure_alerts": {"_HOUR": 3600, "_KEPT_SECONDS": 86400, "_LINE_LENGTH": 600},
     "sync.approval_message": {"REASON_LENGTH": 1000, "_LINE_LENGTH": 400},
     "sync.approval_places": {"_VERSIONS_KEPT": 10},
     "sync.approval_tampering": {"_MOST_RESTORED": 20, "_HEADLINE_LENGTH": 200},

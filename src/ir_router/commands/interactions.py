@@ -18,7 +18,11 @@ _FORMS: Mapping[str, str] = {
     "create": "ir_router.commands.create",
     "creator": "ir_router.commands.creator_button",
 }
-_BUTTONS: Mapping[str, str] = {**_FORMS, "close": "ir_router.commands.close"}
+_BUTTONS: Mapping[str, str] = {
+    **_FORMS,
+    "alert": "ir_router.commands.alert_button",
+    "close": "ir_router.commands.close",
+}
 _OBJECTS = ("user", "team", "enterprise", "channel", "container", "view")
 _PREFIX = re.compile(r"[a-z]+")
 

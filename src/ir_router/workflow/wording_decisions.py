@@ -5,8 +5,6 @@ Pure, except that the prefix of the function names comes from the settings.
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,8 +12,7 @@ from typing import Any, Literal
 
 from ir_router.ledger import approvals
 from ir_router.ledger.approvals import ApprovalKind
-from ir_router.settings import settings
-from ir_router.workflow import changes, new_keys, scopes, wording, wording_gaps, wording_many
+from ir_router.workflow import changes, command_lines, new_keys, scopes, wording, wording_gaps, wording_many
 from ir_router.workflow.incident import ActionTaken, ContainmentResult, Decision, Incident, Principal, PrincipalResult
 from ir_router.workflow.outcomes import OUTCOMES
 from ir_router.workflow.remediation import RemediationResult
@@ -238,10 +235,7 @@ def release_commands(principals: Sequence[str]) -> str:
 
 def _release_command(arn: str) -> str:
     payload = {"task": "release", "principal": arn, "released_by": "YOUR NAME", "reason": "WHY"}
-    return (
-        f"aws lambda invoke --function-name {settings().name_prefix}-workflow --cli-binary-format raw-in-base64-out "
-        f"--payload {shlex.quote(json.dumps(payload))} response.json"
-    )
+    return command_lines.invoke(payload)
 
 
 def decided_by(decision: Decision) -> str:
