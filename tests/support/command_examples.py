@@ -24,6 +24,9 @@ EXAMPLES: dict[str, Example] = {
     "add-watcher": Example("bob@example.com", "bob@example.com"),
     "remove-watcher": Example("carol@example.com", "carol@example.com"),
     "comment": Example("For AWS alone", "omment"),
+    "approvals": Example("", "There are no open approval requests"),
+    "release": Example("", "Nothing can be released here"),
+    "list": Example("", "open case"),
     "sync": Example("", "🔄"),
     "help": Example("", "/security-ir help"),
 }

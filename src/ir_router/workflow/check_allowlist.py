@@ -7,11 +7,11 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router import clock
+from ir_router import clock, command_lines
 from ir_router.errors import InvalidInputError
 from ir_router.ledger import allowlist as stored
 from ir_router.observability import logger
-from ir_router.workflow import allowlist, command_lines, deployed_lists, iam, invocation
+from ir_router.workflow import allowlist, deployed_lists, iam, invocation
 from ir_router.workflow.allowlist import Entry
 from ir_router.workflow.incident import AllowlistAnswer, Incident, Severity
 

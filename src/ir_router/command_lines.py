@@ -16,3 +16,8 @@ def invoke(payload: Mapping[str, Any]) -> str:
         f"aws lambda invoke --function-name {settings().name_prefix}-workflow --cli-binary-format raw-in-base64-out "
         f"--payload {shlex.quote(json.dumps(payload))} response.json"
     )
+
+
+def release(arn: str) -> str:
+    """Return the shell command that releases the containment of a principal (full ARN)."""
+    return invoke({"task": "release", "principal": arn, "released_by": "YOUR NAME", "reason": "WHY"})
