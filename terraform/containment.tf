@@ -8,6 +8,14 @@ locals {
 
   containment_role_arn = module.account.containment_role_arn
 
+  # In an organisation, the workflow assumes the role of the member to which a principal belongs.
+  assumable_role_arn = (
+    var.organization_id == null ? local.containment_role_arn : "arn:${local.partition}:iam::*:role/${var.name_prefix}-containment"
+  )
+  assumable_condition = {
+    for operator in ["StringEquals"] : operator => { "aws:ResourceOrgID" = var.organization_id } if var.organization_id != null
+  }
+
   # The lists do not fit into the environment of a function, so the workflow reads them from this row of the ledger.
   # The environment has its digest, so a change starts new processes, which read the new row.
   lists = {
@@ -22,12 +30,18 @@ module "account" {
 
   name_prefix          = var.name_prefix
   workflow_role_arn    = "arn:${local.partition}:iam::${local.account}:role/${local.function_names.workflow}"
+  organization_id      = var.organization_id
   containment_mode     = var.containment_mode
   protected_principals = var.protected_principals
   own_roles            = local.own_roles
 }
 
 # Earlier versions had these resources in the root. Terraform moves them in its state and replaces none.
+moved {
+  from = aws_iam_policy.containment_deny
+  to   = module.account.aws_iam_policy.containment_deny
+}
+
 moved {
   from = aws_iam_role.containment
   to   = module.account.aws_iam_role.containment

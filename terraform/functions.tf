@@ -101,6 +101,7 @@ locals {
       IR_STATE_MACHINE_ARN           = local.arns.state_machine
       IR_DENY_POLICY_ARN             = local.arns.deny_policy
       IR_CONTAINMENT_ROLE_ARN        = local.containment_role_arn
+      IR_ORGANIZATION_ID             = var.organization_id == null ? "" : var.organization_id
       IR_CONTAINMENT_MODE            = var.containment_mode
       IR_CONTAIN_OTHER_KEYS          = tostring(var.contain_other_keys)
       IR_CONTAIN_ACTOR               = tostring(var.contain_actor)
@@ -111,9 +112,12 @@ locals {
       IR_DETECTIONS_DISABLED         = jsonencode(var.detections_disabled)
       IR_SEVERITY_OVERRIDES          = jsonencode(var.severity_overrides)
       IR_EXTRA_DETECTIONS            = local.extra_detections_digest
-      IR_CASE_RESOLVER_TYPE          = var.case_resolver_type
-      IR_AUDIT_RETENTION_DAYS        = tostring(var.audit_retention_days)
-      IR_OWNER_TAG                   = var.owner_tag
+
+      IR_MAX_CONTAINMENTS_PER_HOUR_PER_ACCOUNT = tostring(var.max_containments_per_hour_per_account)
+
+      IR_CASE_RESOLVER_TYPE   = var.case_resolver_type
+      IR_AUDIT_RETENTION_DAYS = tostring(var.audit_retention_days)
+      IR_OWNER_TAG            = var.owner_tag
     }
 
     "approval-handler" = {

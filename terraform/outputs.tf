@@ -48,7 +48,7 @@ output "alert_topic_arn" {
 
 output "deny_policy_arn" {
   description = "ARN of the deny policy that ir-router attaches to contained principals."
-  value       = aws_iam_policy.containment_deny.arn
+  value       = module.account.deny_policy_arn
 }
 
 output "parameter_names" {

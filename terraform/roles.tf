@@ -17,7 +17,7 @@ locals {
       Audit     = { rows = "AUDIT#*", actions = ["GetItem", "PutItem", "Query"] }
     }
     sync = {
-      Cases     = { rows = "CASE#*", actions = ["DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"] }
+      Cases     = { rows = "CASE#*", actions = ["BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"] }
       Channels  = { rows = "CHANNEL#*", actions = ["GetItem", "PutItem"] }
       Messages  = { rows = "DEDUP#*", actions = ["GetItem", "PutItem", "UpdateItem"] }
       Approvals = { rows = "APPROVAL#*", actions = ["BatchGetItem", "GetItem", "UpdateItem"] }
@@ -456,11 +456,18 @@ locals {
         },
       ],
       [{
-        Sid      = "ReadAndContainPrincipals"
-        Effect   = "Allow"
-        Action   = ["sts:AssumeRole"]
-        Resource = local.containment_role_arn
+        Sid       = "ReadAndContainPrincipals"
+        Effect    = "Allow"
+        Action    = ["sts:AssumeRole"]
+        Resource  = local.assumable_role_arn
+        Condition = local.assumable_condition
       }],
+      [for statement in [{
+        Sid      = "NameAccounts"
+        Effect   = "Allow"
+        Action   = ["organizations:DescribeAccount"]
+        Resource = "arn:${local.partition}:organizations::*:account/${coalesce(var.organization_id, "none")}/*"
+      }] : statement if var.organization_id != null],
       local.create_case,
       local.publish_events,
     )

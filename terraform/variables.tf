@@ -398,6 +398,17 @@ variable "protected_principals" {
   }
 }
 
+variable "organization_id" {
+  type        = string
+  description = "Id of your AWS organisation. If set, ir-router also contains principals of the organisation's other accounts, each through the role of its account (docs/organisation.md). If null, it contains principals of this account only."
+  default     = null
+
+  validation {
+    condition     = var.organization_id == null || can(regex("^o-[a-z0-9]{10,32}$", var.organization_id))
+    error_message = "organization_id must be the id of an organisation, for example o-a1b2c3d4e5 (aws organizations describe-organization)."
+  }
+}
+
 variable "max_containments_per_hour" {
   type        = number
   description = "Maximum number of distinct principals contained within one hour. Beyond this limit, ir-router requests approval before it contains."
@@ -406,6 +417,17 @@ variable "max_containments_per_hour" {
   validation {
     condition     = var.max_containments_per_hour >= 1 && floor(var.max_containments_per_hour) == var.max_containments_per_hour
     error_message = "max_containments_per_hour must be an integer of 1 or more. To contain nothing, set containment_mode to dry_run or off."
+  }
+}
+
+variable "max_containments_per_hour_per_account" {
+  type        = number
+  description = "Maximum number of distinct principals of one account contained within one hour. It counts only if organization_id is set."
+  default     = 5
+
+  validation {
+    condition     = var.max_containments_per_hour_per_account >= 1 && floor(var.max_containments_per_hour_per_account) == var.max_containments_per_hour_per_account
+    error_message = "max_containments_per_hour_per_account must be an integer of 1 or more. To contain nothing in an account, apply modules/account there with the mode dry_run or off."
   }
 }
 

@@ -49,22 +49,3 @@ resource "aws_cloudwatch_log_group" "state_machine" {
   retention_in_days = var.log_retention_days
   kms_key_id        = local.key_arn
 }
-
-# If attached to a principal, this policy denies every action of the principal and of its sessions. It is the only
-# policy that the workflow can attach: permission to write or attach any policy would allow it to become administrator.
-# Do not change the description: Terraform would replace the policy, and AWS refuses to delete a policy that is
-# attached.
-resource "aws_iam_policy" "containment_deny" {
-  name        = local.names.deny_policy
-  description = "Attached by ir-router to a contained principal: denies everything. Detach it only through the release task, which records who did."
-
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Sid      = "ContainedByIrRouter"
-      Effect   = "Deny"
-      Action   = "*"
-      Resource = "*"
-    }]
-  })
-}

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 # One attempt takes at most 8 s. Three attempts with their short pauses end before API Gateway's limit of 29 s, so the
 # webhook can still answer when a service is silent. Lambda ends the webhook after 29 s.
 CONFIG = Config(connect_timeout=2, read_timeout=6, retries={"mode": "standard", "total_max_attempts": 3})
+# Organizations gives names for texts, and a containment must not wait for them.
+_CONFIGS = {"organizations": Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})}
 
 
 @overload
@@ -59,7 +61,7 @@ def client(name: Literal["ssm"]) -> SSMClient: ...
 @overload
 def client(name: Literal["stepfunctions"]) -> SFNClient: ...
 @overload
-def client(name: Literal["sts"]) -> Any: ...
+def client(name: Literal["organizations", "sts"]) -> Any: ...
 def client(name: str) -> Any:
     """Return the client of a service. `AWS_ENDPOINT_URL` and its per-service forms set the endpoints."""
     return _client(name)
@@ -128,7 +130,7 @@ def invoke_later(function: str, event: Mapping[str, Any]) -> None:
 
 @cache
 def _client(name: str) -> Any:
-    return session().create_client(name, config=CONFIG)
+    return session().create_client(name, config=_CONFIGS.get(name, CONFIG))
 
 
 @cache

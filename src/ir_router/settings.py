@@ -47,6 +47,7 @@ class Settings:
     approval_function: str | None
     deny_policy_arn: str | None
     containment_role_arn: str | None
+    organization_id: str | None
     bot_token_parameter: str
     signing_secret_parameter: str
     workspace_id_parameter: str
@@ -70,6 +71,7 @@ class Settings:
     lists_digest: str | None
     protected_principals: tuple[str, ...]
     max_containments_per_hour: int
+    max_containments_per_hour_per_account: int
     allowed_cidrs: tuple[str, ...]
     allowed_principals: tuple[str, ...]
     api_access_logs: bool
@@ -115,6 +117,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         approval_function=environment.get("IR_APPROVAL_FUNCTION"),
         deny_policy_arn=environment.get("IR_DENY_POLICY_ARN"),
         containment_role_arn=environment.get("IR_CONTAINMENT_ROLE_ARN"),
+        organization_id=environment.get("IR_ORGANIZATION_ID") or None,
         bot_token_parameter=_parameter(environment, "IR_BOT_TOKEN_PARAMETER", "slackBotToken"),
         signing_secret_parameter=_parameter(environment, "IR_SIGNING_SECRET_PARAMETER", "slackSigningSecret"),
         workspace_id_parameter=_parameter(environment, "IR_WORKSPACE_ID_PARAMETER", "slackWorkspaceId"),
@@ -140,6 +143,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         lists_digest=environment.get("IR_LISTS_DIGEST"),
         protected_principals=strings(environment, "IR_PROTECTED_PRINCIPALS"),
         max_containments_per_hour=int(_number(environment, "IR_MAX_CONTAINMENTS_PER_HOUR", 10)),
+        max_containments_per_hour_per_account=int(_number(environment, "IR_MAX_CONTAINMENTS_PER_HOUR_PER_ACCOUNT", 5)),
         allowed_cidrs=strings(environment, "IR_ALLOWED_CIDRS"),
         allowed_principals=strings(environment, "IR_ALLOWED_PRINCIPALS"),
         api_access_logs=_switch(environment, "IR_API_ACCESS_LOGS", default=True),

@@ -53,9 +53,10 @@ def key_created(moment: datetime, user: str, key: str, *, by: dict[str, Any]) ->
 
 def user_identity(account: str, name: str, key: str) -> dict[str, Any]:
     """Return the identity of a user with a long-term access key."""
+    digest = hashlib.sha256(f"{account}/{name}".encode()).hexdigest()
     return {
         "type": "IAMUser",
-        "principalId": f"AIDA{hashlib.sha256(name.encode()).hexdigest()[:17].upper()}",
+        "principalId": f"AIDA{digest[:17].upper()}",
         "arn": f"arn:aws:iam::{account}:user/{name}",
         "accountId": account,
         "accessKeyId": key,

@@ -34,6 +34,7 @@ run "given_good_values_when_planned_then_none_is_refused" {
     containment_scope         = "key"
     protected_principals      = ["arn:aws:iam::123456789012:role/break-glass-*", "arn:aws:iam::*:user/root-like"]
     max_containments_per_hour = 1
+    organization_id           = "o-a1b2c3d4e5"
     allowed_cidrs             = ["203.0.113.0/24", "2001:db8::/32", "203.0.113.7/32"]
     allowed_principals        = ["arn:aws:sts::123456789012:assumed-role/deploy/*"]
     audit_retention_days      = 30
@@ -46,6 +47,8 @@ run "given_good_values_when_planned_then_none_is_refused" {
     region                    = "ap-southeast-2"
 
     ask_before_containing_roles = "all"
+
+    max_containments_per_hour_per_account = 1
   }
 }
 
@@ -168,6 +171,7 @@ run "given_containment_values_of_the_wrong_form_when_planned_then_each_is_refuse
     containment_scope         = "owner"
     protected_principals      = ["break-glass"]
     max_containments_per_hour = 0
+    organization_id           = "my-organisation"
     allowed_cidrs             = ["203.0.113.7"]
     allowed_principals        = ["*"]
     owner_tag                 = "slack email"
@@ -177,6 +181,8 @@ run "given_containment_values_of_the_wrong_form_when_planned_then_each_is_refuse
     case_resolver_type        = "self"
 
     ask_before_containing_roles = "ask"
+
+    max_containments_per_hour_per_account = 0
   }
 
   expect_failures = [
@@ -185,6 +191,8 @@ run "given_containment_values_of_the_wrong_form_when_planned_then_each_is_refuse
     var.ask_before_containing_roles,
     var.protected_principals,
     var.max_containments_per_hour,
+    var.max_containments_per_hour_per_account,
+    var.organization_id,
     var.allowed_cidrs,
     var.allowed_principals,
     var.owner_tag,

@@ -136,11 +136,8 @@ class Account:
         return [event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event]
 
     def audited(self, execution: str) -> list[str]:
-        rows = self.table.query(
-            TableName=self.cloud.outputs["table_name"],
-            KeyConditionExpression="PK = :pk",
-            ExpressionAttributeValues={":pk": {"S": f"AUDIT#{datetime.now(UTC):%Y-%m}"}},
-        )["Items"]
+        pages = self.table.get_paginator("scan").paginate(TableName=self.cloud.outputs["table_name"])
+        rows = [row for page in pages for row in page["Items"] if row["PK"]["S"].startswith("AUDIT#2")]
         return [row["action"]["S"] for row in rows if execution in row["details"]["S"]]
 
 

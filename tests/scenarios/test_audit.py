@@ -52,6 +52,7 @@ def test_given_a_record_that_was_changed_when_verified_then_it_is_named(world: W
         "month": row["month"],
         "sequence": 3,
         "why": "the record was changed after it was written",
+        "chain": 0,
     }
 
 

@@ -11,6 +11,7 @@ from ir_router import aws
 from ir_router.workflow import sessions
 from tests.support.world import ACCOUNT, World
 from tests.terraform.iam import allows
+from tests.trials.world.deployment import containment_role
 from tests.trials.world.incidents import IamState, alerts, asked, contain, decide, iam_state
 from tests.trials.world.state_machine import StateMachine
 
@@ -100,7 +101,7 @@ def test_given_a_role_that_aws_shows_late_when_an_event_arrives_then_the_state_i
         if task == "immediate_containment" and not after:
             attempts.append(task)
             if len(attempts) == 2:
-                boto3.client("iam").create_role(RoleName=ROLE, AssumeRolePolicyDocument="{}")
+                containment_role(boto3.client("iam"))
 
     machine.fault = create_before_the_second
 

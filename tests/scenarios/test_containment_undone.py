@@ -10,26 +10,16 @@ import pytest
 
 from ir_router.workflow.changes import ChangeFailedError
 from tests.support.approvals import case_channel, make_approver
-from tests.support.world import ACCOUNT, World
+from tests.support.undoing import mentions, reports, undo
+from tests.support.world import World
 from tests.trials.world import incidents as support
 from tests.trials.world.incidents import IamState, alerts, asked, audit_rows, contain, decide, iam_state, role_is_denied
 from tests.trials.world.state_machine import StateMachine
 
 
-def undo(world: World, name: str, key: str) -> None:
-    """Detach the deny policy and enable a key, as a user can until IAM has applied the policy."""
-    iam = boto3.client("iam")
-    iam.detach_user_policy(UserName=name, PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
-    iam.update_access_key(UserName=name, AccessKeyId=key, Status="Active")
-
-
 def pass_time(world: World, machine: StateMachine, seconds: float) -> None:
     world.advance(seconds)
     machine.advance()
-
-
-def reports(world: World) -> list[dict[str, Any]]:
-    return [alert for alert in alerts(world) if "contained again" in str(alert["Message"])]
 
 
 @pytest.fixture
@@ -55,13 +45,6 @@ def test_given_a_containment_when_undone_within_15_seconds_then_it_is_re_applied
     assert "containment_reapplied" in [row["action"] for row in audit_rows()]
     (case,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
     assert any("user backdoor contained again" in body for body in world.comments(case["caseId"]))
-
-
-def mentions(world: World, channel: str) -> list[str]:
-    """Return the first lines of the app's messages in a channel that notify users."""
-    messages = [message for message in world.workspace.channel_messages(channel) if "subtype" not in message]
-    shown = [str(message["text"]) for message in messages]
-    return [text.splitlines()[0] for text in shown if text.startswith(("<@", "<!"))]
 
 
 def test_given_a_containment_when_undone_twice_then_each_re_application_mentions_the_approvers_once(
@@ -359,56 +342,3 @@ def test_given_an_approved_containment_when_a_key_is_created_again_or_enabled_th
     assert iam_state(world, "backdoor") == IamState({first: "Inactive"}, denied=True)
     (question,) = asked(world)
     assert question["kind"] == "remediate"
-
-
-@pytest.mark.parametrize("end", ["approve", "time-out"])
-def test_given_an_incident_that_has_ended_when_undone_then_the_next_hour_re_applies_it(
-    world: World, machine: StateMachine, end: str
-) -> None:
-    other, key = support.user("backdoor", keys=2)
-    machine.start(support.key_created(world, "backdoor", key))
-    if end == "approve":
-        decide(world, asked(world)[-1]["taskToken"], "approve")
-    else:
-        world.advance(86_401)
-    machine.advance()
-    alerts(world)
-    undo(world, "backdoor", other)
-    assert world.verify_containments() == {"verified": 0, "failed": 0}
-
-    world.advance(3_601)
-    assert world.verify_containments() == {"verified": 1, "failed": 0}
-
-    state = iam_state(world, "backdoor")
-    assert (state.keys[other], state.denied) == ("Inactive", True)
-    (report,) = reports(world)
-    assert "The incident has ended. The containment stays until you release it." in report["Message"]
-    assert world.verify_containments() == {"verified": 0, "failed": 0}
-    world.advance(3_601)
-    assert world.verify_containments() == {"verified": 1, "failed": 0}
-    assert reports(world) == []
-
-
-def test_given_an_approved_containment_when_a_month_passes_then_it_is_verified_once_a_day_until_its_release(
-    world: World, machine: StateMachine
-) -> None:
-    contain(world, machine)
-    decide(world, asked(world)[-1]["taskToken"], "approve")
-    machine.advance()
-    for _hour in range(24):
-        world.advance(3_601)
-        assert world.verify_containments() == {"verified": 1, "failed": 0}
-    world.advance(30 * 86_400)
-    world.verify_containments()
-    world.advance(43_200)
-    assert world.verify_containments() == {"verified": 0, "failed": 0}
-    world.advance(43_201)
-    assert world.verify_containments() == {"verified": 1, "failed": 0}
-
-    principal = f"arn:aws:iam::{ACCOUNT}:user/backdoor"
-    world.invoke("workflow", {"task": "release", "principal": principal, "released_by": "Ann", "reason": "known"})
-    world.advance(86_401)
-    world.verify_containments()
-    world.advance(86_401)
-    assert world.verify_containments() == {"verified": 0, "failed": 0}
-    assert not iam_state(world, "backdoor").denied

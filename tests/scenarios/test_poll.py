@@ -33,7 +33,7 @@ def test_given_nothing_new_when_polled_then_nothing_is_written_and_few_calls_are
     world.wire.calls.clear()
     world.poll()
 
-    assert sorted(calls(world, "dynamodb")) == ["GetItem", "Query", "Query"]
+    assert sorted(calls(world, "dynamodb")) == ["BatchGetItem", "Query", "Query"]
     assert len(calls(world, "security-ir")) <= 1 + 2 * min(count, 10)
     assert calls(world, "events") == []
 

@@ -15,6 +15,7 @@ import boto3
 
 from tests.support.world import ACCOUNT, World
 from tests.terraform.deployments import BROUGHT_KEY
+from tests.trials.world.organisation import MEMBERS, ORGANIZATION
 
 # The simulator's short names for Terraform's names (`tests.trials.world.deployment`, terraform/locals.tf).
 _TERRAFORM_NAMES = {
@@ -56,6 +57,8 @@ class AwsCall:
     def context(self) -> dict[str, str]:
         """Return the condition keys of the request, for `tests.terraform.iam.allows`."""
         keys = {"dynamodb_LeadingKeys": self.leading_key, "iam_PolicyARN": self.policy}
+        if self.action == "sts:AssumeRole":
+            keys["aws_ResourceOrgID"] = ORGANIZATION
         return {name: value for name, value in keys.items() if value is not None}
 
 
@@ -191,6 +194,9 @@ _RESOURCES: Mapping[str, Callable[[str, Mapping[str, Any], str], str]] = {
     "kms": lambda *_: BROUGHT_KEY,
     "lambda": lambda _, params, region: _function(params, region),
     "logs": lambda _, params, region: _log_group(params, region),
+    "organizations": lambda _, params, __: (
+        f"arn:aws:organizations::{ACCOUNT}:account/{ORGANIZATION}/{params['AccountId']}"
+    ),
     "monitoring": lambda operation, _, region: (
         "*" if operation[:4] == "List" else _arn("cloudwatch", region, "alarm:*")
     ),
@@ -212,8 +218,12 @@ def _name(name: str) -> str:
 
 
 def _renamed(arn: str) -> str:
-    """Replace the simulator's names in an ARN by Terraform's."""
+    """Replace the simulator's names in an ARN by Terraform's.
+
+    The role of each account has the same permissions for its own account, so that the plan of the hub's counts for all.
+    """
     head, *parts = arn.split(":")
+    parts = [ACCOUNT if part in MEMBERS else part for part in parts]
     kept = [part if part.startswith(("arn", "aws")) else _named_part(part) for part in parts]
     return ":".join([head, *kept])
 

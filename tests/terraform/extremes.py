@@ -40,6 +40,7 @@ EXTREME: dict[str, Any] = {
     "name_prefix": PREFIX,
     "region": REGION,
     "containment_mode": "enforce",
+    "organization_id": f"o-{'x' * 32}",
     "kms_key_arn": BROUGHT_KEY.replace("us-east-1", REGION),
     "workflow_kms_key_arn": BROUGHT_WORKFLOW_KEY.replace("us-east-1", REGION),
     "web_acl_arn": f"arn:aws:wafv2:{REGION}:{ACCOUNT}:regional/webacl/{'w' * 128}/00000000-1111-2222-3333-444444444444",
@@ -72,4 +73,5 @@ EXTREME: dict[str, Any] = {
     "log_retention_days": 3653,
     "previous_signing_secret_hours": 168,
     "max_containments_per_hour": 1000,
+    "max_containments_per_hour_per_account": 1000,
 }

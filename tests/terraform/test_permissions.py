@@ -193,12 +193,31 @@ def test_given_iam_when_asked_who_may_use_it_then_the_containment_role_alone_whi
         uses = {action for action in actions(policy) if action.startswith("iam:")}
         assert all(action.startswith(("iam:Get", "iam:List")) for action in uses), function
         assert not uses or function == "operations"
-        assert allows(policy, "sts:AssumeRole", arn) == (function == "workflow"), function
-        assert not allows(policy, "sts:AssumeRole", ROLE), function
+        for account in (ACCOUNT, "222222222222"):
+            member = arn.replace(ACCOUNT, account)
+            assumes = allows(policy, "sts:AssumeRole", member, aws_ResourceOrgID="o-a1b2c3d4e5")
+            assert assumes == (function == "workflow"), function
+            assert not allows(policy, "sts:AssumeRole", member, aws_ResourceOrgID="o-anothers00"), function
+        assert not allows(policy, "sts:AssumeRole", ROLE, aws_ResourceOrgID="o-a1b2c3d4e5"), function
     assert trust["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
     workflow = f"arn:aws:iam::{ACCOUNT}:role/security-incident-workflow"
-    assert trust["Condition"] == {"ArnEquals": {"aws:PrincipalArn": workflow}}
+    assert trust["Condition"] == {
+        "ArnEquals": {"aws:PrincipalArn": workflow},
+        "StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"},
+    }
     assert "sts:AssumeRole" not in actions(enforcing.containment_policy())
+
+
+def test_given_no_organisation_when_asked_who_assumes_roles_then_only_that_of_the_own_account(dry_run: Plan):
+    (role,) = dry_run.resources("aws_iam_role", "containment").values()
+    arn = f"arn:aws:iam::{ACCOUNT}:role/{role['name']}"
+    (trust,) = json.loads(role["assume_role_policy"])["Statement"]
+    policy = dry_run.role_policies()["workflow"]
+
+    assert allows(policy, "sts:AssumeRole", arn)
+    assert not allows(policy, "sts:AssumeRole", arn.replace(ACCOUNT, "222222222222"))
+    assert "StringEquals" not in trust["Condition"]
+    assert not any(action.startswith("organizations:") for action in actions(policy))
 
 
 @pytest.mark.parametrize(("kind", "principal"), [("User", USER), ("Role", ROLE)])

@@ -78,6 +78,7 @@ def test_given_a_state_of_the_root_without_modules_when_planned_then_resources_m
     changes = [message["change"] for message in map(json.loads, answer.stdout.splitlines()) if "change" in message]
     moved = {change["previous_resource"]["addr"]: change for change in changes if "previous_resource" in change}
     assert moved.keys() == {
+        "aws_iam_policy.containment_deny",
         "aws_iam_role.containment",
         "aws_iam_role_policy.containment",
         'aws_iam_policy.protected["1"]',

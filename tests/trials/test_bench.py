@@ -15,7 +15,7 @@ import pytest
 
 from ir_operator.project import PROJECT_ROOT, local_interpreter
 from tests.trials.bench import __main__ as bench
-from tests.trials.bench import bounds, calls, containment, cost, intake, slack_load, table, unpacked
+from tests.trials.bench import audit_load, bounds, calls, containment, cost, intake, slack_load, table, unpacked
 from tests.trials.bench.calls import Work
 from tests.trials.bench.cost import Fixed
 from tests.trials.bench.counting import Counted
@@ -79,6 +79,7 @@ def result() -> dict[str, Any]:
         failing_file={"to_case": 11, "to_slack": 10},
         slack_load=slack_load.measure(),
         intake=intake.prices(),
+        audit=audit_load.measure(1),
     )
     return bench.assembled(counted, FIGURES, FIXED)
 
@@ -121,6 +122,8 @@ BREAKS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "door": (lambda found: found["calls"]["webhook_before_ack"].update(ssm=1), "webhook_before_ack"),
     "forged": (lambda found: found["calls"]["webhook_before_ack_forged"].update(sqs=1), "webhook_before_ack_forged"),
     "intake": (lambda found: found["intake"].update(usd_per_million_repeated=5.1), "intake, usd per million repeated"),
+    "audit": (lambda found: found["audit"].update(lost=1), "audit, lost: 1; at most 0"),
+    "slow audit": (lambda found: found["audit"].update(p99_ms=1001), "audit, p99 ms: 1001; at most 1000"),
     "watchers": (lambda found: found["calls"]["unknown_watchers"].update(slack=41), "unknown watchers"),
     "cold start": (lambda found: found["ratios"].update(webhook_cold_start=0.71), "cold start"),
     "first event": (

@@ -66,7 +66,7 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Client]:
         return client
 
     for name in ("DENY_POLICY_ARN", "EVENT_BUS_NAME", "TABLE_NAME", "STATE_MACHINE_ARN", "FILES_QUEUE_URL"):
-        monkeypatch.setenv(f"IR_{name}", f"arn:x:{name.lower()}")
+        monkeypatch.setenv(f"IR_{name}", f"arn:aws:x::123456789012:{name.lower()}")
     settings.cache_clear()
     return make
 
@@ -83,8 +83,8 @@ def error(code: str, status: int = 400, **more: Any) -> ClientError:
 
 
 KEY = "AKIA" + "A" * 16
-USER: Any = {"kind": "user", "name": "mallory", "arn": "arn:u", "account": "1"}
-ROLE: Any = {"kind": "role", "name": "deploy", "arn": "arn:r", "account": "1"}
+USER: Any = {"kind": "user", "name": "mallory", "arn": "arn:u", "account": "123456789012"}
+ROLE: Any = {"kind": "role", "name": "deploy", "arn": "arn:r", "account": "123456789012"}
 
 
 @pytest.mark.parametrize("who", [USER, ROLE], ids=["user", "role"])
@@ -123,7 +123,9 @@ def test_given_a_principal_when_iam_is_asked_then_by_its_name_and_with_the_deny_
     assert iam.tags(USER) == iam.tags(ROLE) == {"k": "v"}
     assert not iam.is_denied(USER)
     assert iam.access_keys(ROLE) == {}
-    client = answering({"AttachedPolicies": [{"PolicyArn": "other"}, {"PolicyArn": "arn:x:deny_policy_arn"}]})
+    client = answering(
+        {"AttachedPolicies": [{"PolicyArn": "other"}, {"PolicyArn": "arn:aws:x::123456789012:deny_policy_arn"}]}
+    )
     assert iam.is_denied(USER)
     assert iam.is_denied(ROLE)
     client = answering({})
@@ -136,7 +138,7 @@ def test_given_a_principal_when_iam_is_asked_then_by_its_name_and_with_the_deny_
         "detach_user_policy",
         "detach_role_policy",
     ]
-    assert {arguments["PolicyArn"] for _, arguments in client.asked} == {"arn:x:deny_policy_arn"}
+    assert {arguments["PolicyArn"] for _, arguments in client.asked} == {"arn:aws:x::123456789012:deny_policy_arn"}
     assert [arguments.get("UserName") or arguments["RoleName"] for _, arguments in client.asked] == [
         "mallory",
         "deploy",

@@ -16,7 +16,7 @@ from ir_router.cases import file_lines
 from ir_router.commands import create_form, forms
 from ir_router.commands.forms import CaseForm
 from ir_router.errors import RetryLaterError, UncertainError
-from ir_router.ledger import audit_verification, containments
+from ir_router.ledger import audit, audit_verification, containments
 from ir_router.ops import slack_app, verify
 from ir_router.settings import Settings
 from ir_router.slack import parameters, response_url
@@ -170,7 +170,7 @@ def test_given_the_settings_that_the_verification_needs_when_read_then_each_is_a
 
 
 def test_given_the_moment_at_which_a_record_expires_when_it_is_missing_then_it_counts_as_expired_from_then_on() -> None:
-    walk = audit_verification._Walk(100.0)
+    walk = audit_verification._Walk(audit.MAIN, 100.0)
 
     assert [walk._expired(moment) for moment in (99.0, 100.0, 100.5, None)] == [True, True, False, False]
 

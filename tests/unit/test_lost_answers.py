@@ -247,17 +247,23 @@ def test_given_a_principal_whose_lock_another_took_before_the_row_is_forgotten_t
 def test_given_a_limit_when_principals_are_contained_then_the_last_hour_counts_and_each_counts_once(
     world: World,
 ) -> None:
-    assert [containments.admit(name, 2) for name in ("a", "a", "b", "c", "a")] == [True, True, True, False, True]
+    assert [containments.admit(name, 2) is None for name in ("a", "a", "b", "c", "a")] == [
+        True,
+        True,
+        True,
+        False,
+        True,
+    ]
     world.advance(containments.LIMIT_SECONDS - 2)
-    assert not containments.admit("c", 2)
+    assert containments.admit("c", 2) == (2, "")
     world.advance(3)
-    assert containments.admit("c", 2)
+    assert containments.admit("c", 2) is None
 
 
 def test_given_two_principals_at_once_when_they_are_counted_then_both_count(monkeypatch: pytest.MonkeyPatch) -> None:
     containments.admit("a", 9)
     meanwhile(monkeypatch, "put", lambda: containments.admit("b", 9))
-    assert containments.admit("c", 9)
+    assert containments.admit("c", 9) is None
     assert set((table.get(keys.recently_contained()) or {})["recent"]) == {"a", "b", "c"}
 
 

@@ -29,7 +29,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
         return {"Credentials": {"AccessKeyId": f"ASIA{len(requests)}"}}
 
     monkeypatch.setenv("IR_CONTAINMENT_ROLE_ARN", f"arn:aws:iam::{OWN}:role/acme-containment")
-    monkeypatch.setenv("IR_DENY_POLICY_ARN", "arn:deny")
+    monkeypatch.setenv("IR_DENY_POLICY_ARN", f"arn:aws:iam::{OWN}:policy/deny")
     monkeypatch.setattr(aws, "client", lambda _name: SimpleNamespace(assume_role=assume_role))
     monkeypatch.setattr(aws, "iam_of_session", lambda credentials: credentials["AccessKeyId"])
     settings.cache_clear()
@@ -56,7 +56,7 @@ def test_given_principals_when_changed_then_each_session_names_its_account_execu
     assert keys["Action"] == ["iam:UpdateAccessKey", "iam:DeleteAccessKey"]
     assert keys["Resource"] == policies["Resource"]
     assert keys["Resource"] == [f"arn:aws:iam::{MEMBER}:user/mallory", f"arn:aws:iam::{MEMBER}:user/*/mallory"]
-    assert policies["Condition"] == {"ArnEquals": {"iam:PolicyARN": "arn:deny"}}
+    assert policies["Condition"] == {"ArnEquals": {"iam:PolicyARN": f"arn:aws:iam::{MEMBER}:policy/deny"}}
     (policies,) = role["Policy"]["Statement"]
     assert policies["Action"] == ["iam:AttachRolePolicy", "iam:DetachRolePolicy"]
     assert policies["Resource"][0] == f"arn:aws:iam::{OWN}:role/de${{$}}ploy${{*}}${{?}}"
@@ -83,7 +83,10 @@ def failing(error: Exception) -> Any:
     def assume_role(**_: Any) -> Any:
         raise error
 
-    return lambda _name: SimpleNamespace(assume_role=assume_role)
+    def describe_account(**_: Any) -> Any:
+        raise refused("AccessDeniedException")
+
+    return lambda _name: SimpleNamespace(assume_role=assume_role, describe_account=describe_account)
 
 
 def refused(code: str, message: str = "") -> ClientError:
@@ -97,8 +100,10 @@ def test_given_a_role_that_is_denied_when_asked_for_then_the_error_names_account
     monkeypatch.setattr(aws, "client", failing(refused("AccessDenied", message)))
     with pytest.raises(sessions.NoRoleError) as error:
         sessions.changer(MALLORY)
-    assert f"in account {MEMBER}: AWS denied the role acme-containment" in str(error.value)
+    assert f"{MEMBER} cannot be reached: AWS denied the role acme-containment" in str(error.value)
     assert "(explicit deny in a service control policy)" in str(error.value)
+    with pytest.raises(sessions.NoRoleError, match=f"in account {OWN}: AWS denied the role acme-containment"):
+        sessions.reader("")
     sessions.prepare()  # the first use reports the error
 
     monkeypatch.setattr(aws, "client", failing(refused("Throttling")))

@@ -28,6 +28,7 @@ SETTINGS: dict[str, tuple[str, str, Any, Any]] = {
     "slack_function": ("IR_SLACK_FUNCTION", "f", "f", None),
     "approval_function": ("IR_APPROVAL_FUNCTION", "f", "f", None),
     "deny_policy_arn": ("IR_DENY_POLICY_ARN", "p", "p", None),
+    "organization_id": ("IR_ORGANIZATION_ID", "o-1", "o-1", None),
     "containment_role_arn": ("IR_CONTAINMENT_ROLE_ARN", "r", "r", None),
     "bot_token_parameter": ("IR_BOT_TOKEN_PARAMETER", "/p", "/p", "/SecurityIncidentResponse/slackBotToken"),
     "signing_secret_parameter": (
@@ -61,6 +62,7 @@ SETTINGS: dict[str, tuple[str, str, Any, Any]] = {
     "ask_before_containing_roles": ("IR_ASK_BEFORE_CONTAINING_ROLES", "all", "all", "service_roles"),
     "lists_digest": ("IR_LISTS_DIGEST", "d", "d", None),
     "protected_principals": ("IR_PROTECTED_PRINCIPALS", '["a"]', ("a",), ()),
+    "max_containments_per_hour_per_account": ("IR_MAX_CONTAINMENTS_PER_HOUR_PER_ACCOUNT", "2", 2, 5),
     "max_containments_per_hour": ("IR_MAX_CONTAINMENTS_PER_HOUR", "3", 3, 10),
     "allowed_cidrs": ("IR_ALLOWED_CIDRS", '["a"]', ("a",), ()),
     "allowed_principals": ("IR_ALLOWED_PRINCIPALS", '["a"]', ("a",), ()),

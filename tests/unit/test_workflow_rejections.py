@@ -90,6 +90,7 @@ def test_given_a_rejection_when_an_operator_reads_it_then_the_next_step_is_state
     assert rejections.describe(error, reason) == (f"{error}, {reason}" if reason else error)
 
 
+DENY_ARN = "arn:aws:iam::123456789012:policy/deny"
 DENY = {
     "Statement": [
         {"Effect": "Allow", "Action": "a", "Resource": "b"},
@@ -100,11 +101,11 @@ DENY = {
 
 def iam_with(policy: dict[str, Any], document: Any) -> Any:
     def get_policy(PolicyArn: str) -> Any:  # noqa: N803
-        assert PolicyArn == "arn:deny"
+        assert PolicyArn == DENY_ARN
         return {"Policy": policy}
 
     def get_policy_version(PolicyArn: str, VersionId: str) -> Any:  # noqa: N803
-        assert (PolicyArn, VersionId) == ("arn:deny", policy.get("DefaultVersionId", "v1"))
+        assert (PolicyArn, VersionId) == (DENY_ARN, policy.get("DefaultVersionId", "v1"))
         if isinstance(document, Exception):
             raise document
         return {"PolicyVersion": {"Document": document}}
@@ -125,11 +126,11 @@ def iam_with(policy: dict[str, Any], document: Any) -> Any:
 def test_given_the_deny_policy_when_checked_then_an_altered_one_is_noticed_and_an_unreadable_one_stops_nothing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, document: Any, altered: bool
 ) -> None:
-    monkeypatch.setattr(Settings, "require", lambda _self, name: "arn:deny" if name == "deny_policy_arn" else "")
+    monkeypatch.setattr(Settings, "require", lambda _self, name: DENY_ARN if name == "deny_policy_arn" else "")
     settings.cache_clear()
     monkeypatch.setattr(sessions, "reader", lambda _account: iam_with({"DefaultVersionId": "v3"}, document))
 
-    assert deny_policy.is_altered() is altered
+    assert deny_policy.is_altered("") is altered
     unread = [record.message for record in caplog.records]
     assert unread == (["containment.deny_policy_not_read"] if isinstance(document, Exception) else [])
 
@@ -137,7 +138,7 @@ def test_given_the_deny_policy_when_checked_then_an_altered_one_is_noticed_and_a
 def test_given_the_deny_policy_when_read_then_version_and_number_of_principals_are_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Settings, "require", lambda _self, _name: "arn:deny")
+    monkeypatch.setattr(Settings, "require", lambda _self, _name: DENY_ARN)
     settings.cache_clear()
     for policy, version, attached in (
         ({"DefaultVersionId": "v3", "AttachmentCount": 2}, "v3", 2),

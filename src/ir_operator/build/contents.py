@@ -19,6 +19,7 @@ AWS_SERVICES = frozenset(
         "kms",
         "lambda",
         "logs",
+        "organizations",
         "security-ir",
         "sns",
         "sqs",

@@ -30,7 +30,8 @@ def verify(deployment: Deployment) -> bool:
     with explain_aws_errors(f"Reading the audit of {deployment.prefix} in {deployment.region}"):
         found = audit_verification.verify()
     if found.broken:
-        place = f"{found.broken.month}, record {found.broken.sequence}"
+        chain = f"chain {found.broken.chain}, " if found.broken.chain else ""
+        place = f"{found.broken.month}, {chain}record {found.broken.sequence}"
         terminal.line("failed", f"the audit is damaged at {place}: {found.broken.why}")
         return False
     period = f" from {found.first_at} to {found.last_at}" if found.records else ""

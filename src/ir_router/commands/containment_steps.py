@@ -20,6 +20,7 @@ _OUTCOMES: Mapping[str, str] = {
     "off": "Not contained because containment is off: {}",
     "refused": "NOT contained: {}",
     "gone": "Nothing left to contain: {}",
+    "closed": "Not contained because the account is closed: {}",
     "ask_first": "Not contained yet because the role needs an approval: {}",
     "limit_reached": "Not contained yet because the hourly limit is reached: {}",
 }

@@ -102,8 +102,7 @@ def request(execution: str, kind: ApprovalKind, token: str, facts: Mapping[str, 
         "created_at": now,
         "decide_by": now + WAIT_SECONDS,
         "expires_at": int(now) + max(settings().audit_retention_days, _TOKEN_DAYS) * _DAY,
-        "index_pk": keys.OPEN_APPROVALS_INDEX,
-        "index_sk": _index_sk(approval_id, facts.get("case_id")),
+        **index_of({"approval_id": approval_id, "case_id": facts.get("case_id")}),
     }
     try:
         table.put(keys.approval(approval_id), row, "attribute_not_exists(PK)")
@@ -133,21 +132,32 @@ def get(approval_id: str) -> Row | None:
 
 
 def open_ids(case_id: str | None = None) -> list[str]:
-    """Return the ids of the approvals that wait for a decision or for its delivery: all, or those of one case."""
+    """Return the ids of the approvals that the poller looks at: all, or those of one case.
+
+    They wait for a decision or for its delivery, or have an urgent message that may not be posted yet.
+    """
     prefix = f"{case_id}#" if case_id else ""
     indexed = table.query_index(keys.OPEN_APPROVALS_INDEX, prefix)
     # Rows of earlier versions have the id alone.
     return [str(row["index_sk"]).rpartition("#")[2] for row in indexed]
 
 
-def open_approvals(ids: Sequence[str] | None = None) -> list[Row]:
-    """Return the rows of the open approvals. They are current, although the index may lag behind.
+def open_approvals() -> list[Row]:
+    """Return the rows of the approvals that wait for a decision or for its delivery.
 
-    Args:
-        ids: Approvals to read. Default: all that are in the index.
+    They are current, although the index may lag behind.
     """
-    rows = table.get_many([keys.approval(approval_id) for approval_id in (open_ids() if ids is None else ids)])
-    return [row for row in rows if row["state"] in (PENDING, DECIDED)]
+    return [row for row in rows_of(open_ids()) if is_open(row)]
+
+
+def rows_of(ids: Sequence[str]) -> list[Row]:
+    """Return the rows of these approvals."""
+    return table.get_many([keys.approval(approval_id) for approval_id in ids])
+
+
+def is_open(row: Row) -> bool:
+    """Whether the approval waits for a decision or for its delivery."""
+    return row["state"] in (PENDING, DECIDED)
 
 
 def note_shown(approval_id: str, shown_as: str) -> None:
@@ -412,6 +422,14 @@ def _close(approval_id: str, state: ApprovalState, *before: ApprovalState, why: 
         )
     except ConditionFailedError:
         return  # the workflow has already recorded the decision
+
+
+def index_of(row: Mapping[str, Any]) -> Row:
+    """Return the attributes by which the poller finds an approval."""
+    return {
+        "index_pk": keys.OPEN_APPROVALS_INDEX,
+        "index_sk": _index_sk(str(row["approval_id"]), row.get("case_id")),
+    }
 
 
 def _index_sk(approval_id: str, case_id: object) -> str:

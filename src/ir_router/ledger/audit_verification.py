@@ -1,13 +1,18 @@
-"""Verify the audit's chain from the oldest stored record to the head, and find the first broken link."""
+"""Verify the audit's chains from the oldest stored record to their heads, and find the first broken link.
+
+The main chain comes first, because its ties name records of the other chains.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ir_router import clock
 from ir_router.ledger import audit, keys, table
+from ir_router.ledger.audit import Position
 from ir_router.ledger.table import Row
 from ir_router.settings import settings
 
@@ -16,11 +21,12 @@ _DAY = 86_400
 
 @dataclass(frozen=True)
 class BrokenLink:
-    """The position where the chain breaks, and the reason. `month` is `yyyy-mm`."""
+    """The position where a chain breaks, and the reason. `month` is `yyyy-mm`; chain 0 is the main chain."""
 
     month: str
     sequence: int
     why: str
+    chain: int = audit.MAIN
 
 
 @dataclass(frozen=True)
@@ -33,30 +39,57 @@ class Verification:
     broken: BrokenLink | None
 
 
+@dataclass(frozen=True)
+class _Tied:
+    """A record of another chain that a record of the main chain names."""
+
+    place: Position
+    by: Position
+
+
 def verify() -> Verification:
     """Read the complete audit, page by page. Only expired records may be missing."""
-    walk = _Walk(clock.now())
-    broken = next(walk.breaks(), None)
-    return Verification(walk.records, walk.first_at, walk.last_at, broken)
+    now = clock.now()
+    main = _Walk(audit.MAIN, now)
+    broken = next(main.breaks(), None)
+    walks = [main]
+    for chain in range(1, audit.CHAINS):
+        walks.append(_Walk(chain, now, main.ties.get(chain, ())))
+        found = next(walks[-1].breaks(), None)
+        broken = broken or found
+    times = [time for walk in walks for time in (walk.first_at, walk.last_at) if time]
+    records = sum(walk.records for walk in walks)
+    return Verification(records, min(times, default=None), max(times, default=None), broken)
 
 
 class _Walk:
-    def __init__(self, now: float) -> None:
+    """A walk along one chain.
+
+    Args:
+        chain: The chain's number.
+        now: The time, in seconds since the epoch.
+        tied: The records of this chain that the main chain names, in the order of the main chain.
+    """
+
+    def __init__(self, chain: int, now: float, tied: Iterable[_Tied] = ()) -> None:
+        self._chain = chain
         self._now = now
+        self._tied = deque(tied)
         self.records = 0
         self.first_at: str | None = None
         self.last_at: str | None = None
+        self.ties: dict[int, list[_Tied]] = {}
         # Records missing at a month's end. Only the next record's hash proves when they expired. The head and the
         # closings are not hashed, so an attacker who can delete records can also forge them.
         self._gap: BrokenLink | None = None
+        self._checked: str | None = None
 
     def breaks(self) -> Iterator[BrokenLink]:
         """Yield the broken links in order."""
-        head = table.get(keys.audit_head())
-        closings = list(table.query(keys.audit_closing("").pk))
+        head = table.get(keys.audit_head(self._chain))
+        closings = list(table.query(keys.audit_closing("", self._chain).pk))
         if head is None:
-            if closings:
-                yield BrokenLink(closings[-1]["month"], closings[-1]["sequence"], "the head is missing")
+            yield from self._headless(closings)
             return
         before: str | None = None
         for end in [*closings, head]:
@@ -64,32 +97,48 @@ class _Walk:
             before = end["chain_hash"]
         if self._gap is not None and not self._month_expired(head["month"]):
             yield self._gap
+        end_of_chain = _order(audit.position_of(head))
+        for tied in self._tied:
+            if _order(tied.place) > end_of_chain:
+                yield self._link(*_order(tied.place), "the main chain names this record, but it is missing")
+
+    def _headless(self, closings: list[Row]) -> Iterator[BrokenLink]:
+        """Yield the break if the chain has records but no head."""
+        month = f"{datetime.fromtimestamp(self._now, UTC):%Y-%m}"
+        rows = table.query(keys.audit_record(month, 0, self._chain).pk, limit=1)
+        left = [*closings[-1:], *({"month": row["month"], "sequence": row["sequence"]} for row in rows)]
+        left += [{"month": tied.place.month, "sequence": tied.place.sequence} for tied in list(self._tied)[-1:]]
+        if left:
+            yield self._link(left[0]["month"], left[0]["sequence"], "the head is missing")
 
     def _month(self, end: Row, before: str | None) -> Iterator[BrokenLink]:
         """Check the records of a month. `before` is the last hash of the previous month."""
         month, sequence, chain_hash = end["month"], 0, before
-        for row in table.query(keys.audit_record(month, 0).pk):
+        for row in table.query(keys.audit_record(month, 0, self._chain).pk):
             if row["sequence"] > end["sequence"]:
-                if not _written_since(row):
-                    yield BrokenLink(month, row["sequence"], "the record comes after the chain's end")
+                if not self._written_since(row):
+                    yield self._link(month, row["sequence"], "the record comes after the chain's end")
                 break
             self._count(row)
             why = self._fault(row, sequence, chain_hash)
             if self._gap is not None and (why or not self._expired(row["previous_expires_at"])):
                 yield self._gap
             self._gap = None
+            why = why or self._misplaced(row)
             if why:
-                yield BrokenLink(month, row["sequence"], why)
+                yield self._link(month, row["sequence"], why)
             sequence, chain_hash = row["sequence"], row["hash"]
         if sequence < end["sequence"]:
             why = f"records {sequence + 1} to {end['sequence']} are missing"
-            self._gap = self._gap or BrokenLink(month, sequence + 1, why)
+            self._gap = self._gap or self._link(month, sequence + 1, why)
         elif chain_hash != end["chain_hash"]:
-            yield BrokenLink(month, sequence, "the chain's end and its last record have different hashes")
+            yield self._link(month, sequence, "the chain's end and its last record have different hashes")
 
     def _fault(self, row: Row, sequence: int, chain_hash: str | None) -> str | None:
         if audit.digest(row) != row.get("hash"):
             return "the record was changed after it was written"
+        if row.get("chain", audit.MAIN) != self._chain:
+            return f"the record belongs to chain {row.get('chain', audit.MAIN)}"
         if row["sequence"] != sequence + 1:
             if self._expired(row["previous_expires_at"]):
                 return None
@@ -97,6 +146,41 @@ class _Walk:
         if row["previous"] != chain_hash:
             return "the record does not follow the one before it"
         return None
+
+    def _misplaced(self, row: Row) -> str | None:
+        """Return why the record contradicts the main chain, or None."""
+        if self._chain == audit.MAIN:
+            if row["action"] == audit.TIED:
+                by = Position(row["month"], row["sequence"], row["hash"])
+                for chain, place in audit.heads_of(row).items():
+                    self.ties.setdefault(chain, []).append(_Tied(place, by))
+            return None
+        here = (row["month"], row["sequence"])
+        while self._tied and _order(self._tied[0].place) < here:
+            self._tied.popleft()
+        tied = self._tied[0] if self._tied else None
+        if tied and _order(tied.place) == here and tied.place.hash != row["hash"]:
+            return f"record {tied.by.sequence} of the main chain in {tied.by.month} names another record here"
+        after = Position.read(row["after"]) if row["after"] else None
+        if after and tied and _order(after) >= _order(tied.by):
+            return "the record claims to follow a record of the main chain that already names it"
+        return self._check_after(after)
+
+    def _check_after(self, after: Position | None) -> str | None:
+        """Compare a position with the main chain. The walk along the main chain reports its gaps."""
+        if after is None or self._checked == after.hash:
+            return None
+        row = table.get(keys.audit_record(after.month, after.sequence))
+        if row and row.get("hash") != after.hash:
+            return "the record follows another record of the main chain"
+        head = None if row else table.get(keys.audit_head())
+        if head and _order(after) > _order(audit.position_of(head)):
+            return "the record follows a record of the main chain that does not exist"
+        self._checked = after.hash
+        return None
+
+    def _link(self, month: str, sequence: int, why: str) -> BrokenLink:
+        return BrokenLink(month, sequence, why, self._chain)
 
     def _expired(self, moment: float | None) -> bool:
         return moment is not None and moment <= self._now
@@ -111,8 +195,11 @@ class _Walk:
         self.first_at = self.first_at or row.get("at")
         self.last_at = row.get("at")
 
+    def _written_since(self, row: Row) -> bool:
+        """Return whether the record was written during this verification: the head has reached it."""
+        head = table.get(keys.audit_head(self._chain)) or {"month": "", "sequence": 0}
+        return (head["month"], head["sequence"]) >= (row["month"], row["sequence"])
 
-def _written_since(row: Row) -> bool:
-    """Return whether the record was written during this verification: the head has reached it."""
-    head = table.get(keys.audit_head()) or {"month": "", "sequence": 0}
-    return (head["month"], head["sequence"]) >= (row["month"], row["sequence"])
+
+def _order(position: Position) -> tuple[str, int]:
+    return position.month, position.sequence

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -35,6 +35,13 @@ LIMIT_SECONDS = 3600
 
 class ContainmentBusyError(IrRouterError):
     """Another run holds the principal's lock. The state machine retries."""
+
+
+class Limit(NamedTuple):
+    """A limit of containments within an hour that is reached. `account`: 12 digits, or empty for all accounts."""
+
+    number: int
+    account: str
 
 
 @dataclass
@@ -175,8 +182,15 @@ def annotate(principal: str, incident: str, **values: Any) -> bool:
     return True
 
 
-def admit(principal: str, limit: int) -> bool:
-    """Count the principal among those contained in the last hour. Return False when `limit` others are."""
+def admit(principal: str, limit: int, account_limit: int | None = None) -> Limit | None:
+    """Count the principal among those contained in the last hour, and return None.
+
+    Args:
+        principal: ARN of the principal.
+        limit: If so many others are contained, nothing is counted, and this limit is returned.
+        account_limit: The same for the others of its account. None: there is no such limit.
+    """
+    account = principal.split(":")[4] if account_limit is not None else ""
     key = keys.recently_contained()
     for _attempt in range(20):
         row = table.get(key)
@@ -184,7 +198,10 @@ def admit(principal: str, limit: int) -> bool:
         recent: Mapping[str, float] = row["recent"] if row else {}
         kept = {name: at for name, at in recent.items() if at > now - LIMIT_SECONDS}
         if principal not in kept and len(kept) >= limit:
-            return False
+            return Limit(limit, "")
+        of_account = sum(name.split(":")[4] == account for name in kept) if account_limit is not None else 0
+        if account_limit is not None and principal not in kept and of_account >= account_limit:
+            return Limit(account_limit, account)
         version = row["version"] if row else 0
         try:
             table.put(
@@ -195,7 +212,7 @@ def admit(principal: str, limit: int) -> bool:
             )
         except ConditionFailedError:
             continue
-        return True
+        return None
     raise ContainmentBusyError("too many runs are updating the count of contained principals")
 
 

@@ -182,19 +182,24 @@ def allowlist(kind: str, value: str) -> Key:
     return Key(f"ALLOWLIST#{kind.upper()}", value)
 
 
-def audit_record(month: str, sequence: int) -> Key:
-    """A record of the audit; `month` is `yyyy-mm`, and the sequence starts at 1 in each month."""
-    return Key(f"AUDIT#{month}", f"{sequence:012d}")
+def audit_record(month: str, sequence: int, chain: int = 0) -> Key:
+    """A record of a chain of the audit; `month` is `yyyy-mm`, and the sequence starts at 1 in each month."""
+    return Key(f"AUDIT#{month}{_of_chain(chain)}", f"{sequence:012d}")
 
 
-def audit_head() -> Key:
-    """The newest record of the audit."""
-    return Key("AUDIT#head", "META")
+def audit_head(chain: int = 0) -> Key:
+    """The newest record of a chain of the audit."""
+    return Key(f"AUDIT#head{_of_chain(chain)}", "META")
 
 
-def audit_closing(month: str) -> Key:
-    """The last sequence and hash of a past month, kept for ever."""
-    return Key("AUDIT#closing", month)
+def audit_closing(month: str, chain: int = 0) -> Key:
+    """The last sequence and hash of a chain in a past month, kept for ever."""
+    return Key(f"AUDIT#closing{_of_chain(chain)}", month)
+
+
+def audit_tied() -> Key:
+    """The hashes of the other chains that the main chain ties already."""
+    return Key("AUDIT#tied", "META")
 
 
 def audit_once(digest: str) -> Key:
@@ -225,3 +230,8 @@ def allowlisted_hour(hour: str, entry: str) -> Key:
 def configuration(name: str) -> Key:
     """A part of the configuration, which Terraform writes (terraform/detections.tf)."""
     return Key(f"CONFIG#{name}", "META")
+
+
+def _of_chain(chain: int) -> str:
+    """Return the suffix of a chain's keys. The main chain, 0, has none."""
+    return f"#{chain:02d}" if chain else ""

@@ -16,6 +16,8 @@ _URGENT_SECONDS = 86_400
 def note(approval_id: str, name: str, text: str) -> bool:
     """Store an urgent message once for each `name`, in every state of the request.
 
+    The request is in the poller's index until the message is posted (`end`), even if it is closed.
+
     Returns:
         False if the request does not exist.
     """
@@ -31,10 +33,29 @@ def note(approval_id: str, name: str, text: str) -> bool:
         after = [*(before or ()), {"name": name, "text": text, "at": clock.now()}][-_MOST:]
         try:
             condition = f"attribute_exists(PK) AND {unchanged}"
-            table.update(keys.approval(approval_id), "SET urgent = :after", condition, after=after, **values)
+            index = approvals.index_of(row)
+            table.update(
+                keys.approval(approval_id),
+                "SET urgent = :after, index_pk = :index_pk, index_sk = :index_sk",
+                condition,
+                after=after,
+                **index,
+                **values,
+            )
         except ConditionFailedError:
             continue  # another principal of the incident has a message too
         return True
+
+
+def end(row: Row) -> None:
+    """Take a closed request out of the poller's index, unless it has got another message since `row` was read."""
+    try:
+        condition = "urgent = :urgent AND NOT #state IN (:pending, :decided)"
+        states = {"pending": approvals.PENDING, "decided": approvals.DECIDED}
+        key = keys.approval(str(row["approval_id"]))
+        table.update(key, "REMOVE index_pk, index_sk", condition, urgent=row["urgent"], **states)
+    except ConditionFailedError:
+        return
 
 
 def current(row: Row) -> list[Row]:

@@ -16,7 +16,7 @@ from ir_router import aws, clock, observability
 from ir_router.cases.changes import digest
 from ir_router.deadline import Deadline, LambdaContext, of_invocation
 from ir_router.errors import IrRouterError, RefusedError, error_id
-from ir_router.ledger import approvals, claims, keys, table
+from ir_router.ledger import approvals, claims, keys, table, urgent
 from ir_router.ledger.keys import Key
 from ir_router.ledger.table import Row
 from ir_router.observability import logger, measure
@@ -90,7 +90,7 @@ def synchronise(sync: CaseSync) -> None:
         _show(approval_id, approval_places.in_case_channel, sync.deadline)
 
 
-def poll(open_ids: Sequence[str], channels: Mapping[str, str], deadline: Deadline) -> None:
+def poll(open_ids: Sequence[str], channels: Mapping[str, str], shows: str, deadline: Deadline) -> None:
     """Process the open approvals: deliver decisions, update messages, send reminders.
 
     An approval that fails does not stop the others.
@@ -98,24 +98,28 @@ def poll(open_ids: Sequence[str], channels: Mapping[str, str], deadline: Deadlin
     Args:
         open_ids: The ids of the open approvals.
         channels: The channels of the cases by case id.
+        shows: The id of the security channel; empty while there is none.
         deadline: The end of this invocation.
     """
     ages: list[float] = []
-    shows = security_channel.known_id() if open_ids else ""
     if open_ids and not shows:
         security_channel_made.ensure(Slack(deadline))
         shows = security_channel.known_id()
-    for row in approvals.open_approvals(open_ids):
+    for row in approvals.rows_of(open_ids):
         approval_id = str(row["approval_id"])
         try:
-            ages.append(clock.now() - float(row["created_at"]))
+            if approvals.is_open(row):
+                ages.append(clock.now() - float(row["created_at"]))
             if row["state"] == approvals.DECIDED:
                 _redeliver(row)
-            else:
+            elif row["state"] == approvals.PENDING:
                 _remind(row, deadline)
             case_channel = channels.get(str(row.get("case_id") or ""), "")
-            if row.get("shown_as") != _shown_as(row, [case_channel, shows]):
+            is_shown = row.get("shown_as") == _shown_as(row, [case_channel, shows])
+            if not is_shown and (approvals.is_open(row) or urgent.current(row)):
                 show(approval_id, deadline)
+            elif not approvals.is_open(row) and "urgent" in row:
+                urgent.end(row)
         except _ERRORS as error:
             logger.error("approval.poll_failed", extra={"approval_id": approval_id, "reason": _reason(error)})
     if ages:

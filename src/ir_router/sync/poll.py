@@ -29,7 +29,16 @@ from ir_router.security_ir import gateway as security_ir
 from ir_router.settings import settings
 from ir_router.slack import credentials, messages
 from ir_router.slack.gateway import Slack
-from ir_router.sync import approvals, approver_watch, availability, channel_pace, hints, members, security_channel_made
+from ir_router.sync import (
+    approvals,
+    approver_watch,
+    availability,
+    channel_pace,
+    hints,
+    members,
+    security_channel,
+    security_channel_made,
+)
 from ir_router.sync.availability import Problem
 from ir_router.sync.hints import DetailType, Hint
 
@@ -64,20 +73,21 @@ def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]: 
     deadline = of_invocation(context, reserve=_RESERVE_SECONDS)
     open_approvals = open_ids()
     stored = {str(row["index_sk"]): row for row in table.query_index(keys.CASES_INDEX)}
+    own = {str(one["SK"]): one for one in table.get_many([keys.poller(), keys.security_channel()])}
     try:
-        answer = _publish_hints(dict(stored), deadline)
+        answer = _publish_hints(dict(stored), own.get(keys.poller().sk), deadline)
     finally:
         # Decisions about containments must not depend on the cases.
         channels = {case_id: str(row.get("channel_id") or "") for case_id, row in stored.items()}
-        approvals.poll(open_approvals, channels, deadline)
+        shows = security_channel.id_in(own.get(keys.security_channel().sk))
+        approvals.poll(open_approvals, channels, shows, deadline)
         if int(clock.now() // 60) % APPROVERS_EVERY_MINUTES == 0:
             approver_watch.check(deadline)
             security_channel_made.synchronise(deadline)
     return answer
 
 
-def _publish_hints(stored: dict[str, Row], deadline: Deadline) -> dict[str, int]:
-    poller = table.get(keys.poller())
+def _publish_hints(stored: dict[str, Row], poller: Row | None, deadline: Deadline) -> dict[str, int]:
     first_poll = float(poller["first_poll_at"]) if poller else clock.now() - _DEPLOYMENT_SECONDS
     before = (poller or {}).get("cursor")
     listing = _listing(before)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from ir_router.ledger import keys, table
+from ir_router.ledger.table import Row
 from ir_router.settings import settings
 
 
 def known_id() -> str:
     """Return the id of the security channel; empty while there is none."""
+    return settings().security_channel_id or id_in(table.get(keys.security_channel()))
+
+
+def id_in(row: Row | None) -> str:
+    """Return the id of the security channel, from the row of the one that ir-router made; empty while there is none."""
     if configured := settings().security_channel_id:
         return configured
-    row = table.get(keys.security_channel()) or {}
-    return str(row["channel_id"]) if row.get("state") == "done" else ""
+    return str(row["channel_id"]) if row and row.get("state") == "done" else ""

@@ -37,7 +37,7 @@ def leader(incident: Incident, principal: Principal) -> Leader:
     # The containment that an analyst requested has a request of its own.
     if not who or incident.get("finding") or "requested" in incident:
         return Leader(execution, first=True)
-    group = _group(incident)
+    group = group_of("actor", incident)
     row = groups.enter(group, execution)
     for _ in range(_TRIES):
         if row["execution"] == execution or _takes_principals(row):
@@ -54,11 +54,15 @@ def give_up(incident: Incident) -> None:
     """Let the next event of the actor lead, since this execution has failed."""
     execution = incident["execution"]["id"]
     with suppress(ConditionFailedError):  # it does not lead
-        groups.annotate(_group(incident), execution, "SET #until = :now", now=clock.now())
+        groups.annotate(group_of("actor", incident), execution, "SET #until = :now", now=clock.now())
 
 
-def _group(incident: Incident) -> str:
-    return groups.name_of("actor", identity_of(incident["actor"]))
+def group_of(kind: str, incident: Incident) -> str:
+    """Return the name of the group of an actor's events."""
+    actor = incident["actor"]
+    # The calls of one actor in another account are an incident of that account, whose principals have their own role.
+    elsewhere = [incident["account"]] if incident["account"] != actor["account"] else []
+    return groups.name_of(kind, identity_of(actor), *elsewhere)
 
 
 def identity_of(actor: Actor) -> str:

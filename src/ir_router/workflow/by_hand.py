@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import shlex
 
-from ir_router.settings import settings
+from ir_router.workflow import sessions
 from ir_router.workflow.incident import Principal
 
 
-def containment(principal: Principal) -> str:
-    """Return a sentence with the commands that contain the principal, for an administrator of its account."""
+def containment(principal: Principal, key: str | None = None) -> str:
+    """Return a sentence with the commands that contain the principal, for an administrator of its account.
+
+    If the principal is unknown, the key leads to it.
+    """
+    if principal["kind"] == "unknown":
+        return (
+            f"Find the key's owner (aws iam get-access-key-last-used --access-key-id {key}) and contain it by hand now."
+        )
     kind, name = principal["kind"], shlex.quote(principal["name"])
-    policy = settings().require("deny_policy_arn")
+    policy = sessions.deny_policy_arn(principal["account"])
     commands = [f"aws iam attach-{kind}-policy --{kind}-name {name} --policy-arn {policy}"]
     if kind == "user":
         commands.append(f"aws iam list-access-keys --user-name {name}")

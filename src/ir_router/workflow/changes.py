@@ -18,7 +18,7 @@ from ir_router.errors import IrRouterError
 from ir_router.ledger.containments import Lock
 from ir_router.observability import logger
 from ir_router.settings import settings
-from ir_router.workflow import deny_policy, iam, rejections
+from ir_router.workflow import deny_policy, iam, rejections, sessions
 from ir_router.workflow.incident import ActionTaken, Principal
 from ir_router.workflow.rejections import Rejection
 
@@ -95,13 +95,13 @@ class Change:
 def read(principal: Principal) -> State:
     """Read the principal's current state from IAM."""
     attached, keys = together.both(partial(iam.attached_policies, principal), partial(iam.access_keys, principal))
-    return _state(keys, attached)
+    return _state(principal, keys, attached)
 
 
-def _state(keys: Mapping[str, str], attached: Sequence[str]) -> State:
-    deny_policy = settings().require("deny_policy_arn")
-    others = sorted(arn for arn in attached if arn != deny_policy)
-    return State(keys, deny_policy in attached, others)
+def _state(principal: Principal, keys: Mapping[str, str], attached: Sequence[str]) -> State:
+    own = sessions.deny_policy_arn(principal["account"])
+    others = sorted(arn for arn in attached if arn != own)
+    return State(keys, own in attached, others)
 
 
 def read_as_permitted(principal: Principal) -> tuple[State, ActionTaken | None]:
@@ -118,7 +118,7 @@ def read_as_permitted(principal: Principal) -> tuple[State, ActionTaken | None]:
             raise
     logger.warning("iam.keys_not_listed", extra={"code": rejection["error"], "reason": rejection["reason"]})
     action: ActionTaken = {"what": LISTED, "target": "", "verified": False, "principal": principal["arn"], **rejection}
-    return _state({}, iam.attached_policies(principal)), action
+    return _state(principal, {}, iam.attached_policies(principal)), action
 
 
 def describe(action: ActionTaken) -> str:
@@ -198,7 +198,7 @@ def make(
         ClientError, BotoCoreError: IAM did not respond, or failed with a server error, so the effect is unknown.
     """
     denies = any(change.what == DENY for change in wanted)
-    altered = denies and (deny_policy.is_altered() if altered is None else altered)
+    altered = denies and (deny_policy.is_altered(principal["account"]) if altered is None else altered)
     rejected = {number: rejection for number, change in enumerate(wanted) if (rejection := _try(change))}
     while clock.now() + _PAUSE_SECONDS < until and (waiting := _worth_a_retry(principal, wanted, rejected)):
         clock.sleep(_PAUSE_SECONDS)
@@ -247,7 +247,7 @@ def _read_for(principal: Principal, wanted: Sequence[Change]) -> tuple[State, Ac
     """Read the principal's policies, and its keys if one of the changes concerns a key."""
     if any(change.target for change in wanted):
         return read_as_permitted(principal)
-    return _state({}, iam.attached_policies(principal)), None
+    return _state(principal, {}, iam.attached_policies(principal)), None
 
 
 def _read_back(principal: Principal, wanted: Sequence[Change], rejected: Mapping[int, Rejection]) -> list[ActionTaken]:

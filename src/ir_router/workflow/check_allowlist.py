@@ -14,6 +14,7 @@ from ir_router.observability import logger
 from ir_router.workflow import allowlist, deployed_lists, iam, invocation
 from ir_router.workflow.allowlist import Entry
 from ir_router.workflow.incident import AllowlistAnswer, Incident, Severity
+from ir_router.workflow.sessions import NoRoleError
 
 BY_DEPLOYMENT = "given at deployment"
 _NEW_DAYS = 7
@@ -59,11 +60,11 @@ def run_task(task: Mapping[str, Any], context: Any) -> Incident:
 def _doubt(incident: Incident, context: Any) -> str:
     """Return why an entry by name may mean another principal than the caller, or an empty string."""
     actor = incident["actor"]
-    if actor["kind"] not in ("user", "role") or actor["account"] != invocation.own_account(context)[1]:
+    if actor["kind"] not in ("user", "role") or actor["account"] != invocation.contained_account(incident, context):
         return ""
     try:
         created = iam.created_at(actor)
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, NoRoleError) as error:
         logger.error("allowlist.caller_not_read: the event is alerted", extra={"error": type(error).__name__})
         return _UNKNOWN
     return _NEW if created is not None and clock.now() - created < _NEW_DAYS * 86_400 else ""

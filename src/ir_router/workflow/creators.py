@@ -14,7 +14,7 @@ from ir_router.errors import InvalidInputError, RefusedError
 from ir_router.ledger import approvals, creators
 from ir_router.ledger.creators import Offer
 from ir_router.observability import logger
-from ir_router.workflow import notices, principals, protection, wording
+from ir_router.workflow import accounts, notices, principals, protection, wording
 from ir_router.workflow.incident import CreatorRequest, Facts, Incident, Principal, PrincipalResult
 from ir_router.workflow.outcomes import OUTCOMES
 
@@ -38,14 +38,14 @@ def creates_key_of_another(incident: Incident) -> bool:
 
 
 def of_incident(
-    incident: Incident, results: Sequence[PrincipalResult], own_account: str, protected: Iterable[str]
+    incident: Incident, results: Sequence[PrincipalResult], account: str, protected: Iterable[str]
 ) -> dict[str, Offer]:
     """Return the creator by its id; empty if the owner created the key, or if the creator is contained too.
 
     Args:
         incident: The incident.
         results: The results of its containment.
-        own_account: The account of this deployment, 12 digits.
+        account: The account in which the event can cause a containment, 12 digits.
         protected: The variable protected_principals.
     """
     actor = incident["actor"]
@@ -54,8 +54,8 @@ def of_incident(
     contained = [part["principal"] for part in results if OUTCOMES[part["outcome"]].contained]
     if any(principals.same_name(one, actor) for one in contained):
         return {}
-    creator = principals.principal_of(actor)
-    refused = protection.refusal(creator, own_account, protected, event_account=incident["account"])
+    creator = accounts.placed(principals.principal_of(actor), incident)
+    refused = protection.refusal(creator, account, protected, event_account=incident["account"])
     offer: Offer = {"who": wording.name_of(creator), "arn": creator["arn"], "note": note(incident, refused)}
     if refused is None:
         offer["does"] = _does(creator)

@@ -97,7 +97,7 @@ def _missing(lock: Lock, principal: Principal, deleted: Sequence[str]) -> dict[s
         raise changes.failed([unlisted])
     contained = scopes.covered_keys(lock.row, recorded if settings().contain_other_keys else ()) - {*deleted}
     active = sorted(key for key in contained if state.keys.get(key) == iam.ACTIVE)
-    undenied = not scopes.is_key_only(lock.row) and (not state.denied or deny_policy.is_altered())
+    undenied = not scopes.is_key_only(lock.row) and (not state.denied or deny_policy.is_altered(principal["account"]))
     missing = {"incident": incident, "deny_policy": undenied, "active_keys": active}
     if missing["deny_policy"] or active:
         own = sorted({*lock.row["disabled_keys"], *active}) if "disabled_keys" in lock.row else None

@@ -14,6 +14,7 @@ from ir_router.ledger import unavailable
 from ir_router.ledger.unavailable import LedgerUnavailableError
 from ir_router.observability import logger
 from ir_router.workflow import (
+    accounts,
     continuing,
     creators,
     detections,
@@ -56,7 +57,7 @@ def run_task(task: Mapping[str, Any], context: Any) -> Incident:
     """
     event, execution = task["event"], task["execution"]
     if creators.is_start(event):
-        return _requested(event, execution)
+        return accounts.with_names(_requested(event, execution), context)
     facts, found, band, name, content = read(event, context)
     claim, missing = _claim(name, content, event, task, goes_on=band in _GO_ON)
     duplicate = claim.handled is not None
@@ -65,14 +66,15 @@ def run_task(task: Mapping[str, Any], context: Any) -> Incident:
         _start_for_further_entities(event, execution)
     incident = cast("Incident", {**facts, "execution": execution, "duplicate": duplicate, "band": band})
     if missing is not None:
-        return {**incident, "unclaimed": missing}
+        return accounts.with_names({**incident, "unclaimed": missing}, context)
     with unavailable.reported():
         third_parties.note_disabled(incident, event, found)
     if claim.conflict is not None:
         event_claims.report_conflict(incident, name, claim.conflict)
     if claim.handled is not None:
         continuing.report(incident, event, name, claim.handled)
-    return incident
+        return incident
+    return accounts.with_names(incident, context)
 
 
 def read(event: Any, context: Any) -> Read:

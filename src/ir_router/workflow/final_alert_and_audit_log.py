@@ -41,6 +41,8 @@ def run_task(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     containment = _with_joined(owners.restored(state["containment"]["answer"], incident["execution"]["id"]), done)
     if OUTCOMES[containment["outcome"]].approval == "contain":
         containment = not_contained.with_joined(incident["execution"]["id"], containment)
+    if containment["outcome"] == "closed":
+        incident = {**incident, "severity": "MEDIUM"}  # an analyst can do nothing in the account either
     case: CaseResult = state["case"]["answer"]
     case_id = missing_cases.case_of(case, incident["execution"]["id"])
     decision = _decision(state)

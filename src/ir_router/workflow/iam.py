@@ -12,7 +12,6 @@ from typing import Final, Literal
 
 from botocore.exceptions import ClientError
 
-from ir_router.settings import settings
 from ir_router.workflow import sessions
 from ir_router.workflow.incident import Principal
 
@@ -156,12 +155,12 @@ def attached_policies(principal: Principal) -> list[str]:
 
 def is_denied(principal: Principal) -> bool:
     """Whether the deny policy is attached. False if the principal no longer exists."""
-    return settings().require("deny_policy_arn") in attached_policies(principal)
+    return sessions.deny_policy_arn(principal["account"]) in attached_policies(principal)
 
 
 def deny(principal: Principal) -> None:
     """Attach the deny policy. No effect if it is already attached."""
-    arn = settings().require("deny_policy_arn")
+    arn = sessions.deny_policy_arn(principal["account"])
     if principal["kind"] == "user":
         sessions.changer(principal).attach_user_policy(UserName=principal["name"], PolicyArn=arn)
     else:
@@ -170,7 +169,7 @@ def deny(principal: Principal) -> None:
 
 def lift_deny(principal: Principal) -> None:
     """Detach the deny policy. No effect if it is not attached or the principal no longer exists."""
-    arn = settings().require("deny_policy_arn")
+    arn = sessions.deny_policy_arn(principal["account"])
     try:
         if principal["kind"] == "user":
             sessions.changer(principal).detach_user_policy(UserName=principal["name"], PolicyArn=arn)

@@ -14,8 +14,9 @@ from ir_router import together
 from ir_router.errors import IrRouterError
 from ir_router.ledger import contained_names
 from ir_router.settings import settings
-from ir_router.workflow import iam, invocation, principals
+from ir_router.workflow import accounts, iam, invocation, principals
 from ir_router.workflow.incident import Incident, Principal
+from ir_router.workflow.sessions import NoRoleError
 
 
 class OwnerNotShownError(IrRouterError):
@@ -23,26 +24,34 @@ class OwnerNotShownError(IrRouterError):
 
 
 class Target(NamedTuple):
-    """A principal that an event concerns: the key that the event names, and all keys that are certainly its own."""
+    """A principal that an event concerns: the key that the event names, and all keys that are certainly its own.
+
+    `unreachable`: the owner of the named key is unknown, because AWS denied the role of its account.
+    """
 
     principal: Principal
     named_key: str | None
     keys: Sequence[str]
+    unreachable: NoRoleError | None = None
 
 
 def targets(incident: Incident, context: Any) -> list[Target]:
     """Return the principals to contain: the subject and, by variable, the actor."""
     subject, key = incident["subject"], incident["access_key_id"]
     if subject["kind"] == "unknown" and key:
-        partition, account = invocation.own_account(context)
-        owner = iam.owner_of(key, subject["account"])
-        subject = principals.user(owner, subject["account"] or account, partition) if owner else subject
+        partition, account = invocation.own_account(context)[0], invocation.contained_account(incident, context)
+        # An event names no account in which it can cause no containment: that is refused before any change.
+        try:
+            owner = iam.owner_of(key, account) if subject["account"] in ("", account) else None
+        except NoRoleError as error:
+            return [Target(accounts.placed(subject, incident), key, (), error)]
+        subject = principals.user(owner, account, partition) if owner else subject
     actor = incident["actor"]
     used = principals.own_key(actor)
     itself = principals.same_name(subject, actor)
-    found = [Target(subject, key, _given(key, used if itself else None))]
+    found = [Target(accounts.placed(subject, incident), key, _given(key, used if itself else None))]
     if settings().contain_actor and not itself:
-        found.append(Target(principals.principal_of(actor), used, _given(used)))
+        found.append(Target(accounts.placed(principals.principal_of(actor), incident), used, _given(used)))
     return found
 
 
@@ -64,9 +73,11 @@ def _given(*keys: str | None) -> list[str]:
 def resolve(target: Target) -> Principal | None:
     """Return the target as IAM shows it: the owner of one of its keys, else the principal with its name and id.
 
-    Returns None if IAM has no such principal. Raises OwnerNotShownError.
+    Returns None if IAM has no such principal. Raises OwnerNotShownError or NoRoleError.
     """
     principal = target.principal
+    if target.unreachable is not None:
+        raise target.unreachable
     if principal["kind"] != "user":
         return iam.find(principal)
     for key in target.keys:

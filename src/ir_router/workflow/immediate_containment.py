@@ -33,6 +33,7 @@ from ir_router.workflow import (
     identity,
     invocation,
     joining,
+    modes,
     new_keys,
     not_contained,
     outcomes,
@@ -157,7 +158,7 @@ def name_of(principal: Principal) -> str:
 
 
 def _creators(incident: Incident, results: list[PrincipalResult], context: Any) -> dict[str, Offer]:
-    account, protected = invocation.own_account(context)[1], deployed_lists.current().protected_principals
+    account, protected = invocation.contained_account(incident, context), deployed_lists.current().protected_principals
     return creators.of_incident(incident, results, account, protected)
 
 
@@ -185,7 +186,7 @@ def _is_short_of_time(context: Any) -> bool:
 
 
 def _contain(incident: Incident, target: identity.Target, permission: Permission, context: Any) -> PrincipalResult:
-    account = invocation.own_account(context)[1]
+    account = invocation.contained_account(incident, context)
     found, spared = examine(incident, target, account, lambda: deployed_lists.current().protected_principals)
     if spared is not None:
         return spared
@@ -201,30 +202,35 @@ def examine(
     Args:
         incident: The incident.
         target: The principal that the event concerns.
-        account: The account of this deployment.
+        account: The account in which the event can cause a containment.
         protected: Returns the ARNs of the protected principals.
     """
     principal = target.principal
     # The variable protected_principals is checked below, against the name in IAM and not the name in the event.
     refused = protection.refusal(principal, account, (), event_account=incident["account"])
-    if refused:
+    if refused and target.unreachable is None:
         return principal, result_of(principal, "refused", refused)
     try:
         found = identity.resolve(target)
+        mode = modes.of(principal["account"])
+    except sessions.AccountClosedError as error:
+        return principal, result_of(principal, "closed", str(error))
     except sessions.NoRoleError as error:
         if (_seconds_since(incident["execution"]["started_at"]) or 0.0) < _ROLE_APPLIES_SECONDS:
             raise  # the state is retried: IAM may not show a new role everywhere yet
-        return principal, result_of(principal, "refused", f"{error} {by_hand.containment(principal)}")
+        by_hand_now = by_hand.containment(principal, target.named_key)
+        return principal, result_of(principal, "refused", f"{error} {by_hand_now}")
     if found is None:
         return principal, _not_found(principal)
     refused = protection.refusal(found, account, protected())
     if refused:
         return found, result_of(found, "refused", refused)
-    mode = settings().containment_mode
-    if mode == "off":
-        return found, result_of(found, "off", "ir-router changed nothing, because containment_mode is off.")
-    if mode != "enforce":
-        return found, _dry_run(incident, found, target.named_key)
+    if mode.name == "off":
+        return found, result_of(
+            found, "off", f"ir-router changed nothing, because containment_mode is off{mode.whose}."
+        )
+    if mode.name != "enforce":
+        return found, _dry_run(incident, found, target.named_key, mode.whose)
     return found, None
 
 
@@ -255,14 +261,17 @@ def _under_lock(
     if is_new and not permission.given and earlier is None and (why := roles.why_ask(incident, principal)):
         return result_of(principal, "ask_first", why)
     if is_new and not permission.given:
-        limit = settings().max_containments_per_hour
-        limited = not containments.admit(principal["arn"], limit) and earlier is None
-        if limited and (leader.first or key is None or not creators.creates_key_of_another(incident)):
+        account_limit = settings().max_containments_per_hour_per_account if settings().organization_id else None
+        limit = containments.admit(principal["arn"], settings().max_containments_per_hour, account_limit)
+        limited = limit is not None and earlier is None
+        if limit and limited and (leader.first or key is None or not creators.creates_key_of_another(incident)):
             return new_keys.beyond_limit(lock, incident, principal, key, limit)
         only_key = limited
     if joins:  # the event may be the call that undid the containment
         reapplication.reapply(lock, key)
-    (found, unlisted), altered = together.both(partial(changes.read_as_permitted, principal), deny_policy.is_altered)
+    (found, unlisted), altered = together.both(
+        partial(changes.read_as_permitted, principal), partial(deny_policy.is_altered, principal["account"])
+    )
     state = found_state.active_before(found, permission.disabled)
     if earlier is not None:
         state = State({**state.keys, **earlier["keys"]}, earlier["denied"], earlier["policies"])
@@ -355,21 +364,21 @@ def _not_disabled(key: str | None, state: State) -> list[ActionTaken]:
     return [{"what": what, "target": key, "verified": True}]
 
 
-def _dry_run(incident: Incident, principal: Principal, key: str | None) -> PrincipalResult:
+def _dry_run(incident: Incident, principal: Principal, key: str | None, whose: str) -> PrincipalResult:
     state = changes.read(principal)
     only_key = only_key_of(incident, key, {})
     wanted = changes_for(principal, key, state, only_key=only_key)
     planned = [change.what.format(target=change.target) for change in wanted]
-    result = f"With containment_mode enforce, the result would be: {', '.join(planned)}."
+    result = f"With containment_mode enforce{whose}, the result would be: {', '.join(planned)}."
     if not only_key and (why := roles.why_ask(incident, principal)):
-        result = f"With containment_mode enforce, ir-router would request an approval first. {why} {result}"
+        result = f"With containment_mode enforce{whose}, ir-router would request an approval first. {why} {result}"
     return result_of(principal, "dry_run", result)
 
 
 def _owner_tags(incident: Incident, results: list[PrincipalResult], context: Any) -> dict[str, str]:
     """Return the owner tags by ARN: those of the principals, and that of the actor, who may be the cause."""
     known = [result["principal"] for result in results if result["outcome"] != "refused"]
-    if incident["actor"]["account"] == invocation.own_account(context)[1]:
+    if incident["actor"]["account"] == invocation.contained_account(incident, context):
         actor = identity.actor_of(incident)
         known += [actor] if actor else []
     by_arn = {principal["arn"]: principal for principal in known}

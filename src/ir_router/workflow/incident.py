@@ -29,6 +29,7 @@ class Principal(TypedDict):
     """A principal in IAM. `arn` and `name` are empty if the event lacks them; `account` is 12 digits or empty.
 
     `id` is IAM's unique id (`AIDA...`, `AROA...`), from the event or from IAM. A name can move to another principal.
+    `in_account` is the name and id of its account for people, in an organisation.
     """
 
     kind: PrincipalKind
@@ -36,6 +37,7 @@ class Principal(TypedDict):
     arn: str
     account: str
     id: NotRequired[str]
+    in_account: NotRequired[str]
 
 
 class Actor(Principal):
@@ -136,7 +138,8 @@ class Incident(Facts):
     """The facts of an event and the results of the states. `band` is its detections' highest severity, or NONE.
 
     `requested`: an analyst requested this containment, so no detection and no allowlist entry decides about it.
-    `unclaimed`: the ledger was unavailable when the event arrived.
+    `unclaimed`: the ledger was unavailable when the event arrived. `in_account`: the name and id of the event's account
+    for people, in an organisation.
     """
 
     execution: Execution
@@ -149,6 +152,7 @@ class Incident(Facts):
     detections: NotRequired[list[str]]
     requested: NotRequired[CreatorRequest]
     unclaimed: NotRequired[Unclaimed]
+    in_account: NotRequired[str]
 
 
 class ActionTaken(TypedDict):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from ir_router import clock
@@ -12,6 +14,17 @@ def own_account(context: Any) -> tuple[str, str]:
     """Return partition and account from the function's ARN (`arn:aws:lambda:<region>:<account>:function:<name>`)."""
     parts = str(context.invoked_function_arn).split(":")
     return parts[1], parts[4]
+
+
+def contained_account(facts: Mapping[str, Any], context: Any) -> str:
+    """Return the only account in which an event can cause a containment, 12 digits.
+
+    In an organisation that is the account of the event, which `origin.check` has believed. Without one it is the
+    account of this deployment.
+    """
+    account = str(facts["account"])
+    is_known = settings().organization_id is not None and re.fullmatch(r"\d{12}", account, re.ASCII)
+    return account if is_known else own_account(context)[1]
 
 
 def lock_until(context: Any) -> float:

@@ -21,7 +21,6 @@ from ir_router.errors import IrRouterError
 from ir_router.ledger import containments
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
-from ir_router.settings import settings
 from ir_router.workflow import identity, notices, scopes, sessions, wording
 from ir_router.workflow.details import harmless
 from ir_router.workflow.incident import Principal
@@ -206,7 +205,7 @@ def _attached(principal: Principal) -> Iterator[Found]:
     for page in pages:
         for policy in page["AttachedPolicies"]:
             arn = str(policy["PolicyArn"])
-            if arn == settings().require("deny_policy_arn"):
+            if arn == sessions.deny_policy_arn(principal["account"]):
                 continue
             yield _ATTACHED, arn, None
             if ":aws:policy/" not in arn:  # AWS changes its own policies

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ir_router.ledger import containments
-from ir_router.ledger.containments import Lock
+from ir_router.ledger.containments import Limit, Lock
 from ir_router.observability import logger
 from ir_router.workflow import changes, iam, invocation, scopes, third_parties, wording, wording_gaps
 from ir_router.workflow.changes import ChangeFailedError
@@ -29,17 +29,20 @@ class Enabled(NamedTuple):
     incidents: list[str]
 
 
-def beyond_limit(lock: Lock, incident: Incident, principal: Principal, key: str | None, limit: int) -> PrincipalResult:
+def beyond_limit(
+    lock: Lock, incident: Incident, principal: Principal, key: str | None, limit: Limit
+) -> PrincipalResult:
     """Return the result beyond the hourly limit, with the new key disabled if the event created one."""
     if scopes.is_key_only(lock.row) and "contained_at" not in lock.row:
         lock.clear()  # it did not join an incident, and the request for permission takes its place
     created = key if incident["event_name"] == "CreateAccessKey" else None
     who = wording.name_of(principal) if created else "this one"
+    counted = f"principals of account {limit.account}" if limit.account else "principals"
     result: PrincipalResult = {
         "principal": principal,
         "outcome": "limit_reached",
-        "why": f"{limit} principals were contained within the last hour, so ir-router did not contain {who} without an "
-        "approval.",
+        "why": f"{limit.number} {counted} were contained within the last hour, so ir-router did not contain {who} "
+        "without an approval.",
         "actions": [],
         "named_keys": [],
         "recorded": {},

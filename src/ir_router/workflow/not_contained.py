@@ -195,7 +195,6 @@ def texts(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _group(kind: str, incident: Incident) -> str | None:
     """Return the name of the actor's group, or None for a caller that the event does not identify."""
-    who = actor_incidents.identity_of(incident["actor"])
-    if not who or incident.get("finding") or "requested" in incident:
+    if not actor_incidents.identity_of(incident["actor"]) or incident.get("finding") or "requested" in incident:
         return None
-    return groups.name_of(f"not-contained-{kind}", who)
+    return actor_incidents.group_of(f"not-contained-{kind}", incident)

@@ -12,7 +12,9 @@ from typing import Literal
 
 from ir_router.ledger.approvals import ApprovalKind
 
-ContainmentOutcome = Literal["contained", "limit_reached", "ask_first", "refused", "joined", "dry_run", "off", "gone"]
+ContainmentOutcome = Literal[
+    "contained", "limit_reached", "ask_first", "refused", "joined", "dry_run", "off", "gone", "closed"
+]
 CaseEffect = Literal["open", "open_first", "comment", "none"]
 Decided = Literal["approve", "deny", "timed_out", "not_asked"]
 EndState = Literal["done", "not_contained", "undone"]
@@ -102,6 +104,14 @@ OUTCOMES: Mapping[ContainmentOutcome, Consequences] = {
     "gone": Consequences(
         case="none",
         headline="Nothing to contain: {who} no longer exists.",
+        needed="",
+        approval=None,
+        contained=False,
+        end="done",
+    ),
+    "closed": Consequences(
+        case="none",
+        headline="{who} not contained: its account is closed.",
         needed="",
         approval=None,
         contained=False,

@@ -66,8 +66,8 @@ def principal_of(actor: Actor) -> Principal:
 
 
 def same_name(one: Principal, other: Principal) -> bool:
-    """Whether both are the same principal by kind and name."""
-    return (one["kind"], one["name"]) == (other["kind"], other["name"])
+    """Whether both are the same principal by account, kind and name."""
+    return (one["account"], one["kind"], one["name"]) == (other["account"], other["kind"], other["name"])
 
 
 def own_key(actor: Actor) -> str | None:

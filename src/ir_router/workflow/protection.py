@@ -10,14 +10,14 @@ from ir_router.workflow.incident import Principal
 _RESERVED = ("role/aws-service-role/", "role/aws-reserved/")
 
 
-def refusal(principal: Principal, own_account: str, protected: Iterable[str], *, event_account: str = "") -> str | None:
+def refusal(principal: Principal, account: str, protected: Iterable[str], *, event_account: str = "") -> str | None:
     """Return why the principal must not be contained, and the required action.
 
     Args:
         principal: The principal from the event or from IAM.
-        own_account: The account of this deployment, 12 digits.
+        account: The account in which the event can cause a containment, 12 digits.
         protected: The ARNs with their paths. Those of a back-test can contain `*` for any characters.
-        event_account: The account of the event. An event can cause a containment in no other account.
+        event_account: The account of the event, or empty. Without an organisation it can differ from `account`.
 
     Returns:
         Sentences for the alert, or None if the principal may be contained.
@@ -28,14 +28,18 @@ def refusal(principal: Principal, own_account: str, protected: Iterable[str], *,
             "Root cannot be contained by a policy. Sign in as root, delete its access keys, change its password and "
             "check its MFA devices."
         )
-    if principal["account"] and principal["account"] != own_account:
-        return (
-            f"It belongs to account {principal['account']}, but ir-router contains only principals of account "
-            f"{own_account}. Disable its keys in its own account."
+    if principal["account"] and principal["account"] != account:
+        limit = (
+            "an event can cause a containment only in its own account,"
+            if event_account == account
+            else "ir-router contains only principals of account"
         )
-    if event_account not in ("", own_account):
         return (
-            f"The event is about account {event_account}, so it can cause no containment in account {own_account}. "
+            f"It belongs to account {principal['account']}, but {limit} {account}. Disable its keys in its own account."
+        )
+    if event_account not in ("", account):
+        return (
+            f"The event is about account {event_account}, so it can cause no containment in account {account}. "
             "Review the event and act by hand."
         )
     if kind not in ("user", "role") or not name:

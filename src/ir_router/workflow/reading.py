@@ -129,7 +129,7 @@ def _key_owner(detail: Mapping[str, Any], actor: Actor, account: str, partition:
         return itself, key  # the response gives the account's alias as the user name
     name = string(created.get("userName")) or requested
     owner = user(name, account, partition) if name else itself
-    return (itself if same_name(owner, actor) and owner["account"] == actor["account"] else owner), key
+    return (itself if same_name(owner, actor) else owner), key
 
 
 def _target(detail: Mapping[str, Any], actor: Actor, account: str, partition: str) -> tuple[Principal, str | None]:
@@ -142,8 +142,7 @@ def _target(detail: Mapping[str, Any], actor: Actor, account: str, partition: st
         target = role(name, account, partition)
     else:
         target = principal_of(actor) if detail.get("eventSource") == _IAM else unknown_principal(account)
-    itself = same_name(target, actor) and target["account"] == actor["account"]
-    return (principal_of(actor), key or own_key(actor)) if itself else (target, key)
+    return (principal_of(actor), key or own_key(actor)) if same_name(target, actor) else (target, key)
 
 
 def _actor(identity: Mapping[str, Any], account: str, partition: str) -> Actor:
@@ -157,13 +156,8 @@ def _actor(identity: Mapping[str, Any], account: str, partition: str) -> Actor:
     principal: Principal
     if kind == "IAMUser" and (name or arn):
         name = name or arn.rpartition("/")[2]
-        principal = {
-            "kind": "user",
-            "name": name,
-            "arn": arn or user(name, own_account, partition)["arn"],
-            "account": own_account,
-            **user_id(identity),
-        }
+        named = user(name, own_account, partition)
+        principal = {**named, "arn": arn or named["arn"], **user_id(identity)}
     elif kind == "Root":
         root_arn = arn or f"arn:{partition}:iam::{own_account}:root"
         principal = {"kind": "root", "name": "root", "arn": root_arn, "account": own_account}

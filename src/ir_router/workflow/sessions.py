@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ir_router import aws, clock, denials
 from ir_router.errors import IrRouterError
 from ir_router.settings import settings
+from ir_router.workflow import accounts, rejections
 from ir_router.workflow.incident import Principal
 
 if TYPE_CHECKING:
@@ -27,13 +28,20 @@ _RENEWED_SECONDS = 300
 _READS = ("iam:Get*", "iam:List*")
 _NAME_LENGTH = 64
 
+_MODE_TAG = "ir-router-mode"
+
 _kept: dict[tuple[str, str], tuple[float, IAMClient]] = {}
+_modes: dict[str, tuple[float, str]] = {}
 _keeping = Lock()
 _execution = ["ir-router"]
 
 
 class NoRoleError(IrRouterError):
     """AWS denied the role of an account. The message gives the possible causes and the fix."""
+
+
+class AccountClosedError(NoRoleError):
+    """The account is closed or suspended, so nothing can be changed in it."""
 
 
 def begin_task(execution: str) -> None:
@@ -61,7 +69,7 @@ def changer(principal: Principal) -> IAMClient:
     prefix = f"{role.rpartition(':')[0]}:{kind.lower()}/"
     # A path can have 512 characters, which may not fit into a session policy. A name is unique across all paths.
     resources = [f"{prefix}{_literal(principal['name'])}", f"{prefix}*/{_literal(principal['name'])}"]
-    deny_policy = {"ArnEquals": {"iam:PolicyARN": settings().require("deny_policy_arn")}}
+    deny_policy = {"ArnEquals": {"iam:PolicyARN": deny_policy_arn(principal["account"])}}
     keys = {"Effect": "Allow", "Action": ["iam:UpdateAccessKey", "iam:DeleteAccessKey"], "Resource": resources}
     policies = {
         "Effect": "Allow",
@@ -72,15 +80,50 @@ def changer(principal: Principal) -> IAMClient:
     return _client(principal["account"], _execution[0], [keys, policies] if kind == "User" else [policies])
 
 
+def mode_of(account: str) -> str:
+    """Return the containment mode of another account: the tag of its role, empty without one. Kept like a session.
+
+    Raises NoRoleError if the role cannot read its own tags.
+    """
+    until, mode = _modes.get(account, (0.0, ""))
+    if until > clock.now():
+        return mode
+    role = role_arn(account)
+    try:
+        tags = reader(account).list_role_tags(RoleName=role.rpartition("/")[2])["Tags"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in rejections.DENIED:
+            raise
+        raise NoRoleError(_no_role(role, rejections.read(error)["reason"])) from error
+    mode = next((tag["Value"] for tag in tags if tag["Key"] == _MODE_TAG), "")
+    _modes[account] = (clock.now() + _SECONDS - _RENEWED_SECONDS, mode)
+    return mode
+
+
+def own_account() -> str:
+    """Return the account of this deployment, 12 digits."""
+    return settings().require("containment_role_arn").split(":")[4]
+
+
 def role_arn(account: str) -> str:
     """Return the ARN of the role `<prefix>-containment` of an account; an empty account is this one."""
-    parts = settings().require("containment_role_arn").split(":")
-    return ":".join([*parts[:4], account or parts[4], *parts[5:]])
+    return _of_account(settings().require("containment_role_arn"), account)
+
+
+def deny_policy_arn(account: str) -> str:
+    """Return the ARN of the deny policy of an account; an empty account is this one."""
+    return _of_account(settings().require("deny_policy_arn"), account)
 
 
 def forget() -> None:
     """Drop the sessions. Tests change the endpoints."""
     _kept.clear()
+    _modes.clear()
+
+
+def _of_account(arn: str, account: str) -> str:
+    parts = arn.split(":")
+    return ":".join([*parts[:4], account or parts[4], *parts[5:]])
 
 
 def _client(account: str, name: str, statements: list[dict[str, Any]]) -> IAMClient:
@@ -104,6 +147,12 @@ def _assume(role: str, name: str, policy: str) -> IAMClient:
         if error.response["Error"]["Code"] != "AccessDenied":
             raise
         why = denials.read(str(error.response["Error"].get("Message", ""))).why
+        account = role.split(":")[4]
+        if account != own_account() and (found := accounts.of(account)).is_closed:
+            raise AccountClosedError(
+                f"Account {found.shown} is closed (state {found.state}), so nothing can be changed in it. If AWS opens "
+                "it again, check its principals by hand."
+            ) from error
         raise NoRoleError(_no_role(role, why)) from error
     return aws.iam_of_session(answer["Credentials"])
 
@@ -111,6 +160,12 @@ def _assume(role: str, name: str, policy: str) -> IAMClient:
 def _no_role(role: str, why: str) -> str:
     account, name = role.split(":")[4], role.rpartition("/")[2]
     reason = f" ({why})" if why else ""
+    if account != own_account():
+        return (
+            f"{accounts.of(account).shown} cannot be reached: AWS denied the role {name}{reason}. The role is missing, "
+            "does not trust ir-router, or a policy of the organisation forbids its use. To fix the role, apply "
+            "terraform/modules/account in that account."
+        )
     return (
         f"ir-router cannot act in account {account}: AWS denied the role {name}{reason}. The role is missing, does not "
         "trust ir-router, or a policy of the organisation forbids its use. To fix the role, deploy again."

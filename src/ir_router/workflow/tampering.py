@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from ir_router.ledger import contained_names
 from ir_router.observability import logger
-from ir_router.workflow import identity, invocation, reading
+from ir_router.workflow import identity, invocation, origin, reading
 from ir_router.workflow.detections import Detection
 from ir_router.workflow.identity import OwnerNotShownError, Target
 from ir_router.workflow.incident import Incident, Principal
@@ -32,9 +32,11 @@ def contained_target(
     """
     if not any(detection.tampering for detection in found):
         return None
-    partition, _account = invocation.own_account(context)
+    partition, own_account = invocation.own_account(context)
     target, key = reading.target(event, partition)
     if target["kind"] not in ("user", "role") or not target["name"]:
+        return None
+    if not target["account"] == invocation.contained_account(incident, context) == origin.of(event, own_account):
         return None
     try:
         principal = identity.resolve(Target(target, None, [key] if key else []))

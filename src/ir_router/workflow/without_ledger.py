@@ -106,7 +106,7 @@ def record(task: Mapping[str, Any], context: Any) -> ContainmentResult:
 
 
 def _read(incident: Incident, target: identity.Target, context: Any) -> Part:
-    account = invocation.own_account(context)[1]
+    account = invocation.contained_account(incident, context)
     found, spared = immediate_containment.examine(incident, target, account, _protected)
     only_key = immediate_containment.only_key_of(incident, target.named_key, {})
     part: Part = {"principal": found, "key": target.named_key, "only_key": only_key}

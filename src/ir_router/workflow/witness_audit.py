@@ -1,6 +1,7 @@
-"""Send the audit's newest hash by e-mail once a day, to where no permission in the account reaches.
+"""Tie the audit's chains together, and send the newest hash by e-mail once a day.
 
-A permission to write logs, or to change the table, does not change an e-mail. Each hash covers all records before it.
+No permission in the account reaches an e-mail: neither one to write logs nor one to change the table. Each hash of the
+main chain covers all records before it, and the records of the other chains that it ties.
 """
 
 from __future__ import annotations
@@ -9,18 +10,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from ir_router import clock
-from ir_router.ledger import keys, table
+from ir_router.ledger import audit, keys, table
 from ir_router.workflow import notices
 
 _KEPT_SECONDS = 400 * 86_400
 
 
 def run_task(_task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
-    """Send the hash (`{"task": "witness_audit"}`), if it is a new day and there are new records.
+    """Tie the chains, then send the hash (`{"task": "witness_audit"}`) if it is a new day and there are new records.
 
     Returns:
         `{"sent"}`: the hash; None if there was nothing to send.
+
+    Raises:
+        AuditDamagedError: The head of a chain is missing or incomplete.
     """
+    audit.tie()
     head = table.get(keys.audit_head()) or {}
     sent = table.get(keys.deduplication("AUDIT-WITNESS")) or {}
     day, found = f"{clock.utc_now():%Y-%m-%d}", head.get("chain_hash")

@@ -30,12 +30,17 @@ _ROLE_SESSIONS = (
 
 
 def name_of(principal: Principal) -> str:
-    """Return a principal's kind and name, for example `user backdoor-user` or `root of account 123456789012`."""
+    """Return a principal's kind and name, for example `user backdoor-user` or `root of account 123456789012`.
+
+    In an organisation, the account follows: `user carol in shop-prod (222222222222)`.
+    """
+    account = principal.get("in_account")
     if principal["kind"] == "root":
-        return f"root of account {principal['account']}"
+        return f"root of account {account or principal['account']}"
     shown = principal["name"] or principal["arn"] or "an unknown principal"
     shown = harmless(shown)
-    return f"{principal['kind']} {shown}" if principal["kind"] != "unknown" else shown
+    shown = f"{principal['kind']} {shown}" if principal["kind"] != "unknown" else shown
+    return f"{shown} in {account}" if account else shown
 
 
 def names_of(parts: Iterable[Mapping[str, Any]]) -> str:
@@ -256,7 +261,7 @@ def facts(incident: Incident) -> list[str]:
     found += incident.get("details", [])
     if incident["user_agent"]:
         found.append(f'User agent (the caller chose it): "{cut(harmless(incident["user_agent"]))}"')
-    found.append(f"Account {incident['account']}, region {incident['region']}")
+    found.append(f"Account {incident.get('in_account', incident['account'])}, region {incident['region']}")
     if "allowlist" in incident:
         found += _allowlist(incident["allowlist"])
     return found

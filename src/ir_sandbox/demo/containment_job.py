@@ -246,19 +246,17 @@ class ContainmentJob:
         return self._command_line.invoked("security-incident-approval-handler", json.dumps(payload))
 
     def _audited(self, user: str) -> bool:
-        rows = self._cloud.client("dynamodb").query(
-            TableName=self._cloud.outputs["table_name"],
-            KeyConditionExpression="PK = :pk",
-            ExpressionAttributeValues={":pk": {"S": f"AUDIT#{datetime.now(UTC):%Y-%m}"}},
-        )["Items"]
-        return any(user in json.dumps(row) for row in rows)
+        return self._in_ledger("AUDIT#2", user)
 
     def _counted(self, user: str) -> bool:
         """Return whether the ledger has counted a repeated event of the user."""
+        return self._in_ledger("DEDUP#COUNT#", user)
+
+    def _in_ledger(self, prefix: str, user: str) -> bool:
         pages = (
             self._cloud.client("dynamodb").get_paginator("scan").paginate(TableName=self._cloud.outputs["table_name"])
         )
-        rows = [row for page in pages for row in page["Items"] if row["PK"]["S"].startswith("DEDUP#COUNT#")]
+        rows = [row for page in pages for row in page["Items"] if row["PK"]["S"].startswith(prefix)]
         return any(user in json.dumps(row) for row in rows)
 
     def _buttons(self, key: Key, jane: Person) -> tuple[str, str, str] | None:

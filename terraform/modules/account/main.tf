@@ -168,12 +168,34 @@ resource "aws_iam_role" "containment" {
   description = "ir-router: reads and contains users and roles of this account, for ${local.workflow_role}"
 
   assume_role_policy = local.trust_policy
+
+  # The hub changes a principal only if this mode and its own are enforce (workflow/modes.py).
+  tags = { ir-router-mode = var.containment_mode }
 }
 
 resource "aws_iam_role_policy" "containment" {
   name   = "containment"
   role   = aws_iam_role.containment.name
   policy = local.containment_policy
+}
+
+# If attached to a principal, this policy denies every action of the principal and of its sessions. It is the only
+# policy that the workflow can attach: permission to write or attach any policy would allow it to become administrator.
+# Do not change the description: Terraform would replace the policy, and AWS refuses to delete a policy that is
+# attached.
+resource "aws_iam_policy" "containment_deny" {
+  name        = "${var.name_prefix}-containment-deny"
+  description = "Attached by ir-router to a contained principal: denies everything. Detach it only through the release task, which records who did."
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "ContainedByIrRouter"
+      Effect   = "Deny"
+      Action   = "*"
+      Resource = "*"
+    }]
+  })
 }
 
 data "aws_iam_users" "all" {

@@ -3,6 +3,11 @@ output "containment_role_arn" {
   value       = "arn:${local.partition}:iam::${local.account}:role/${local.role_name}"
 }
 
+output "deny_policy_arn" {
+  description = "ARN of the deny policy, which the role attaches to contained principals."
+  value       = local.deny_policy_arn
+}
+
 output "protected_entries" {
   description = "The users and roles that each entry of protected_principals protects. An empty list protects none: correct the entry, or plan again when the principal exists."
   value       = local.protected_entries

@@ -118,6 +118,7 @@ def assembled(counted: Counted, figures: Mapping[str, Any], fixed: Fixed) -> Fig
         "containment": contained,
         "failing_file_transfers_per_day": counted.failing_file,
         "slack_events": counted.slack_load,
+        "audit": counted.audit,
         "intake": {**counted.intake, **figures["intake"]},
         "monthly_cost_usd": {cases: items["total"] for cases, items in monthly.items()},
         "monthly_cost_items_usd": monthly,

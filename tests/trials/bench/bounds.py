@@ -24,6 +24,9 @@ INTAKE: Mapping[str, float] = {
     "batch_ms": 2000,
 }
 
+# With 200 records a second: milliseconds of 99 of 100 records, and records that were not written.
+AUDIT: Mapping[str, float] = {"p99_ms": 1000, "lost": 0}
+
 # All calls that the webhook makes before its response.
 BEFORE_ACKNOWLEDGEMENT: Mapping[str, Mapping[str, int]] = {
     "webhook_before_ack": {"sqs": 1},
@@ -87,6 +90,7 @@ def broken(result: Mapping[str, Any]) -> Iterator[str]:
             FAILING_FILE_TRANSFERS,
         ),
         *((f"intake, {name.replace('_', ' ')}", result["intake"][name], most) for name, most in INTAKE.items()),
+        *((f"audit, {name.replace('_', ' ')}", result["audit"][name], most) for name, most in AUDIT.items()),
     )
     for name, found, limit in figures:
         if found > limit:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ir_operator.project import SOURCES
 from ir_router.cases import quotas
+from ir_router.ledger import audit
 from tests.trials.bench import prices
 from tests.trials.bench.bounds import idle_poll_at_most
 from tests.trials.bench.calls import Work
@@ -127,7 +128,7 @@ def monthly(cases: int, work: Mapping[str, Work], fixed: Fixed) -> dict[str, flo
         fixed: The number of resources with a fixed cost.
     """
     seconds, invocations = _idle_polls(cases)
-    reads = float(_POLLS + _UPKEEPS + _POLLS * (2 + math.ceil(cases * _INDEX_ROW_KB / _READ_KB)))
+    reads = float(_POLLS + _UPKEEPS * (1 + audit.CHAINS) + _POLLS * (2 + math.ceil(cases * _INDEX_ROW_KB / _READ_KB)))
     writes = messages = requests = events = transitions = 0.0
     for name, times_per_case in TRAFFIC_PER_CASE.items():
         times, one = times_per_case * cases, work[name]

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from tests.trials.bench import calls, containment, failing_files, intake, slack_load
+from tests.trials.bench import audit_load, calls, containment, failing_files, intake, slack_load
 from tests.trials.bench.bounds import UNKNOWN_WATCHERS
 from tests.trials.bench.calls import Counts, Work
 from tests.trials.bench.containment import Steps
@@ -18,8 +18,8 @@ from tests.trials.bench.containment import Steps
 @dataclass(frozen=True)
 class Counted:
     """The counts: idle polls by open cases and by comments, calls before the webhook's response, operations, steps to
-    containment, a day's transfers of a file that always fails, the functions that many busy channels need, and prices
-    of events.
+    containment, a day's transfers of a file that always fails, the functions that many busy channels need, prices of
+    events, and the audit under load.
     """
 
     polls: dict[int, Work]
@@ -30,6 +30,7 @@ class Counted:
     failing_file: dict[str, int]
     slack_load: dict[str, Any]
     intake: dict[str, float]
+    audit: dict[str, Any]
 
     def by_service(self) -> dict[str, object]:
         """Return the part `calls` of `build/bench.json`."""
@@ -68,6 +69,7 @@ def count(polled: Sequence[int], commented: Sequence[int]) -> Counted:
             "new_case_unknown_watchers": pool.submit(calls.new_case_with_unknown_watchers, UNKNOWN_WATCHERS),
         }
         load = pool.submit(slack_load.measure)
+        audit = pool.submit(audit_load.measure)
         failing_file = pool.submit(failing_files.transfers_per_day)
         door = pool.submit(calls.before_acknowledgement)
         return Counted(
@@ -83,4 +85,5 @@ def count(polled: Sequence[int], commented: Sequence[int]) -> Counted:
             failing_file=failing_file.result(),
             slack_load=load.result(),
             intake=events.result(),
+            audit=audit.result(),
         )

@@ -96,6 +96,10 @@ def _figures(result: Mapping[str, Any]) -> Iterator[str]:
         f"events, {name.replace('_', ' ').replace('usd', 'US dollars')}": [f"{result['intake'][name]:.1f}", f"{most}"]
         for name, most in bounds.INTAKE.items()
     }
+    rows |= {
+        f"audit, 200 records a second, {name.replace('_', ' ')}": [str(result["audit"][name]), f"{most}"]
+        for name, most in bounds.AUDIT.items()
+    }
     yield from _columns("memory, size, files, containment", ("found", "bound"), rows)
 
 

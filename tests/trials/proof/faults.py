@@ -40,8 +40,10 @@ _CONTAINMENT = "containment: "
 # Slack's documentation of the Events API: three retries, at once, after one minute and after five minutes.
 _SLACK_TRIES = 360.0
 # An execution that took a path which ends in an alert, an audit record or a failure (docs/containment.md, "The
-# states").
-_ERROR_BRANCH = re.compile(r"execution-\d+ .*(Failed|Report |Case Not Opened|Keep Containment)")
+# states"), or an alert that a containment could not be re-applied completely.
+_ERROR_BRANCH = re.compile(
+    r"execution-\d+ .*(Failed|Report |Case Not Opened|Keep Containment)|alert: [^:]* only PARTLY contained"
+)
 # Containment does not wait for the allowlist: the principal is contained, and the alert and the record mention it.
 _EXPECTED_NOTES = {
     "ir-router could not read the allowlist, so it treated the event as not allowlisted.\n": "",

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import boto3
 
 from ir_router import aws
-from ir_router.ledger import keys
+from ir_router.ledger import audit, keys
 from ir_router.settings import settings
 from ir_router.slack import credentials, gateway, installation, signature
 from ir_router.sync import members
-from ir_router.workflow import sessions
+from ir_router.workflow import accounts, sessions
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
 
 ACCOUNT = "123456789012"  # moto's own
 REGION = "us-east-1"
 # The name in terraform/locals.tf, by which the detections recognise the policy.
 DENY_POLICY = "security-incident-containment-deny"
+WORKFLOW_ROLE = "security-incident-workflow"
+CONTAINMENT_ROLE = "security-incident-containment"
 
 # The names in terraform/locals.tf. The intake has its dead letters in the failures queue.
 INTAKE_QUEUE = "security-incident-intake"
@@ -70,22 +76,39 @@ def build(variables: dict[str, str]) -> None:
     variables["IR_ALARM_TOPIC_ARN"] = sns.create_topic(Name="security-incident-alarms")["TopicArn"]
     sns.subscribe(TopicArn=variables["IR_ALARM_TOPIC_ARN"], Protocol="sqs", Endpoint=arn("sqs", "alerts-seen"))
     boto3.client("events").create_event_bus(Name="bus")
+    client = boto3.client("iam")
+    variables["IR_DENY_POLICY_ARN"] = deny_policy(client)
+    variables["IR_CONTAINMENT_ROLE_ARN"] = containment_role(client)
+
+
+def deny_policy(client: IAMClient) -> str:
+    """Create the policy that denies everything in the client's account; return its ARN."""
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
-    document = json.dumps(policy)
-    created = boto3.client("iam").create_policy(PolicyName=DENY_POLICY, PolicyDocument=document)["Policy"]
-    variables["IR_DENY_POLICY_ARN"] = created["Arn"]
-    variables["IR_CONTAINMENT_ROLE_ARN"] = _containment_role()
+    return client.create_policy(PolicyName=DENY_POLICY, PolicyDocument=json.dumps(policy))["Policy"]["Arn"]
 
 
-def _containment_role() -> str:
-    """Create the role of terraform/modules/account. The simulator checks sessions itself, not this policy."""
-    iam, name = boto3.client("iam"), "security-incident-containment"
-    trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]
+def containment_role(client: IAMClient, *, organization_id: str | None = None, mode: str = "enforce") -> str:
+    """Create the role of terraform/modules/account; return its ARN.
+
+    The simulator checks the trust policy, but the session policies in place of the role's permissions.
+    """
+    condition: dict[str, Any] = {"ArnEquals": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/{WORKFLOW_ROLE}"}}
+    if organization_id is not None:
+        condition["StringEquals"] = {"aws:PrincipalOrgID": organization_id}
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+        "Action": "sts:AssumeRole",
+        "Condition": condition,
+    }
+    role = client.create_role(
+        RoleName=CONTAINMENT_ROLE,
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+        Tags=[{"Key": "ir-router-mode", "Value": mode}],
+    )["Role"]
     changes = {"Effect": "Allow", "Action": "iam:UpdateAccessKey", "Resource": "*"}
     permissions = json.dumps({"Version": "2012-10-17", "Statement": [changes]})
-    iam.put_role_policy(RoleName=name, PolicyName="containment", PolicyDocument=permissions)
+    client.put_role_policy(RoleName=CONTAINMENT_ROLE, PolicyName="containment", PolicyDocument=permissions)
     return role["Arn"]
 
 
@@ -157,6 +180,8 @@ def forget_what_is_kept() -> None:
     gateway.Names.forget()
     members.forget_team()
     sessions.forget()
+    accounts.forget()
+    audit.forget()
 
 
 def forget_everything() -> None:

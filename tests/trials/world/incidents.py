@@ -14,7 +14,7 @@ from moto.iam.models import iam_backends
 
 from ir_sandbox import cloud_trail
 from ir_sandbox.slack.people import Person
-from tests.trials.world import ACCOUNT, REGION, World
+from tests.trials.world import ACCOUNT, REGION, World, organisation
 from tests.trials.world.state_machine import Execution, StateMachine
 
 ATTACKER = {"name": "mallory", "key": "AKIAMALLORY000000001"}
@@ -98,12 +98,12 @@ def role_identity(role: str, session: str = "session") -> dict[str, Any]:
     }
 
 
-def user(name: str, keys: int = 1) -> list[str]:
+def user(name: str, keys: int = 1, account: str = ACCOUNT) -> list[str]:
     """Create an IAM user with this number of active keys, a day ago; return the keys' ids."""
-    iam = boto3.client("iam")
+    iam = organisation.iam_of(account)
     iam.create_user(UserName=name)
     created = [iam.create_access_key(UserName=name)["AccessKey"]["AccessKeyId"] for _ in range(keys)]
-    stored: Any = iam_backends[ACCOUNT]["aws"].users[name]
+    stored: Any = iam_backends[account]["aws"].users[name]
     for dated in (stored, *stored.access_keys):
         dated.create_date -= timedelta(days=1)
     return created
@@ -150,12 +150,13 @@ def exposed(*keys: str) -> Any:
     return event(detail, source="aws.health", detail_type="AWS Health Abuse Event")
 
 
-def iam_state(world: World, name: str) -> IamState:
+def iam_state(world: World, name: str, account: str = ACCOUNT) -> IamState:
     """Return the current state of the user in IAM."""
-    iam = boto3.client("iam")
+    iam = organisation.iam_of(account)
     keys = iam.list_access_keys(UserName=name)["AccessKeyMetadata"]
     policies = iam.list_attached_user_policies(UserName=name)["AttachedPolicies"]
-    denied = any(policy["PolicyArn"] == world.environment["IR_DENY_POLICY_ARN"] for policy in policies)
+    deny_policy = organisation.moved(world.environment["IR_DENY_POLICY_ARN"], account)
+    denied = any(policy["PolicyArn"] == deny_policy for policy in policies)
     return IamState({key["AccessKeyId"]: key["Status"] for key in keys}, denied)
 
 

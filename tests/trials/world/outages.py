@@ -8,6 +8,7 @@ botocore's retries. Timeouts and the pauses between retries pass on the simulate
 from __future__ import annotations
 
 import io
+import json
 import time
 import types
 import urllib.request
@@ -20,7 +21,6 @@ from unittest import mock
 import botocore.endpoint
 import urllib3
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
-from botocore.parsers import ResponseParserError
 
 from ir_sandbox.slack import Fault as SlackFault
 from tests.trials.world.invocations import HttpAnswer
@@ -39,6 +39,11 @@ _TIMEOUT_SECONDS = {"files": 60.0, "slack": 10.0}
 _USUAL_TIMEOUT_SECONDS = 6.0
 _SLACK_ASKS_TO_WAIT_SECONDS = 30
 _STOOD_IN_FOR = frozenset({"events", "lambda", "stepfunctions"})
+# The clients report a truncated answer like this after the last attempt (src/ir_router/aws.py).
+_TRUNCATED: Any = {
+    "Error": {"Code": "RequestTimeout", "Message": "the response body is truncated"},
+    "ResponseMetadata": {"HTTPStatusCode": 500, "HTTPHeaders": {}, "RetryAttempts": 2},
+}
 _ADDRESS = "https://service.example"
 _THROTTLED = {"dynamodb": "ThrottlingException", "iam": "Throttling", "sns": "Throttled", "sqs": "RequestThrottled"}
 
@@ -128,6 +133,8 @@ def _aws(outage: Outage, strikes: Strikes, timed_out: Callable[[], None]) -> Ite
             finally:
                 halved.clear()
         status, parsed = _error(outage, service, operation)
+        if "CancellationReasons" in parsed:  # DynamoDB gives one for each item
+            parsed["CancellationReasons"] *= len(json.loads(request.body)["TransactItems"])
         return (_ErrorAnswer(status), parsed), None
 
     def response_dict(http_response: Any, operation_model: Any) -> Any:
@@ -197,7 +204,7 @@ def _stood_in_for(world: World, outage: Outage, strikes: Strikes, timed_out: Cal
         if outage.kind == "time-out":
             timed_out()
             raise ReadTimeoutError(endpoint_url=_ADDRESS)
-        raise ResponseParserError("Unable to parse the answer")
+        raise ClientError(_TRUNCATED, "")
 
     with mock.patch.object(world.wire, "before", before), mock.patch.object(world.wire, "after", after):
         yield

@@ -1,20 +1,24 @@
 """Sessions of roles, which moto gives to each caller and without limits.
 
-A role must exist, and only `-workflow` can assume it. Each call of IAM is checked against the policy of its session,
-and no function calls IAM with its own credentials, except `-operations`:
-https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies.html#policies_session
+A role must exist in its account and trust `-workflow`. The permissions of `-workflow` name the role of its own account,
+or those of its organisation, and a closed account lets no role be assumed. Each call of IAM is checked against the
+policy of its session and the policies of the organisation, and no function calls IAM with its own credentials, except
+`-operations`: https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies.html#policies_session
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from moto.iam.models import iam_backends
 
-from tests.terraform.iam import allows
+from tests.terraform.iam import allows, strings
+from tests.trials.world.deployment import ACCOUNT, CONTAINMENT_ROLE, WORKFLOW_ROLE
 from tests.trials.world.invocations import HttpAnswer
+from tests.trials.world.organisation import ORGANIZATION, Organisation
 from tests.trials.world.wire import Wire
 
 _POLICY = "simulator_session_policy"
@@ -32,9 +36,11 @@ class Session(NamedTuple):
 class RoleSessions:
     """The sessions of one simulator by access key."""
 
-    def __init__(self, wire: Wire, deployment: Callable[[], str], now: Callable[[], float]) -> None:
+    def __init__(
+        self, wire: Wire, deployment: Callable[[], str], now: Callable[[], float], organisation: Organisation
+    ) -> None:
         """Start without sessions. `deployment` names the running function, `now` is the time of the simulator."""
-        self._wire, self._deployment, self._now = wire, deployment, now
+        self._wire, self._deployment, self._now, self._organisation = wire, deployment, now, organisation
         self.sessions: dict[str, Session] = {}
 
     def attach(self, hooks: Any) -> None:
@@ -44,16 +50,35 @@ class RoleSessions:
         hooks.register("before-call.iam", self._authorize)
 
     def _assume(self, params: Mapping[str, Any], context: dict[str, Any], **_: Any) -> Any:
+        if not self._wire.is_invoking:
+            return None
         role: str = params["body"]["RoleArn"]
-        account, name = role.split(":")[4], role.rpartition("/")[2]
-        roles = iam_backends[account]["aws"].roles.values()
-        if not self._wire.is_invoking or (
-            self._deployment() == "workflow" and any(known.name == name for known in roles)
-        ):
-            context[_POLICY] = (account, params["body"])
+        if self._organisation.throttled > 0:
+            self._organisation.throttled -= 1
+            with self._wire.call("sts", "AssumeRole"):
+                return HttpAnswer(400), _error("Throttling", "Rate exceeded")
+        denied = self._why_not(role)
+        if denied is None:
+            context[_POLICY] = (role.split(":")[4], params["body"])
             return None
         with self._wire.call("sts", "AssumeRole"):
-            return _denied(f"sts:AssumeRole on resource: {role}")
+            return _denied(f"sts:AssumeRole on resource: {role}{denied}")
+
+    def _why_not(self, role: str) -> str | None:
+        """Return the end of AWS's message if the role cannot be assumed, else None."""
+        account, name = role.split(":")[4], role.rpartition("/")[2]
+        known = self._organisation.accounts.get(account)
+        is_member = len(self._organisation.accounts) > 1 and os.environ.get("IR_ORGANIZATION_ID") == ORGANIZATION
+        permitted = self._deployment() == "workflow" and name == CONTAINMENT_ROLE
+        if not permitted or known is None or not (account == ACCOUNT or is_member):
+            return " because no identity-based policy allows the sts:AssumeRole action"
+        for affected in {ACCOUNT: self._organisation.accounts[ACCOUNT], account: known}.values():
+            if (kind := affected.denial("sts:AssumeRole", role)) is not None:
+                return f" with an explicit deny in a {kind}"
+        found = [one for one in iam_backends[account]["aws"].roles.values() if one.name == name]
+        if not found or known.status != "ACTIVE" or not _trusts(found[0].assume_role_policy_document, is_member):
+            return ""  # AWS does not state whether the role exists
+        return None
 
     def _assumed(self, parsed: Mapping[str, Any], context: Mapping[str, Any], **_: Any) -> None:
         if "Credentials" in parsed and _POLICY in context:
@@ -74,6 +99,9 @@ class RoleSessions:
         resource = _resource(session.account, params["body"])
         policy = params["body"].get("PolicyArn")
         keys = {"iam_PolicyARN": policy} if policy else {}
+        kind = self._organisation.accounts[session.account].denial(action, resource, **keys)
+        if kind is not None:
+            return self._refused(model.name, f"{action} on resource: {resource} with an explicit deny in a {kind}")
         if allows(session.statements, action, resource, **keys):
             return None
         why = f"{action} on resource: {resource} because no session policy allows the {action} action"
@@ -82,6 +110,21 @@ class RoleSessions:
     def _refused(self, operation: str, why: str) -> Any:
         with self._wire.call("iam", operation):
             return _denied(why)
+
+
+def _trusts(document: Any, is_member: bool) -> bool:
+    """Return whether a trust policy allows the role of `-workflow` to assume the role."""
+    policy = json.loads(document) if isinstance(document, str) else document
+    keys = {"aws_PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/{WORKFLOW_ROLE}"}
+    if is_member:
+        keys["aws_PrincipalOrgID"] = ORGANIZATION
+    trusted = f"arn:aws:iam::{ACCOUNT}:root"
+    statements = [
+        {**statement, "Resource": "*"}
+        for statement in policy.get("Statement", [])
+        if trusted in strings(statement["Principal"].get("AWS", []))
+    ]
+    return allows(statements, "sts:AssumeRole", "*", **keys)
 
 
 def _resource(account: str, params: Mapping[str, Any]) -> str:

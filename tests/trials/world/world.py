@@ -18,6 +18,7 @@ from ir_sandbox.slack.model import App
 from tests.trials.world import deployment, queues
 from tests.trials.world.deployment import ACCOUNT, DEPLOYMENTS
 from tests.trials.world.invocations import Answer, Context, HttpAnswer, Payload, Retry
+from tests.trials.world.organisation import Organisation
 from tests.trials.world.role_sessions import RoleSessions
 from tests.trials.world.unexpected import Unexpected, event_kind
 from tests.trials.world.wire import FunctionDiedError, Wire
@@ -44,7 +45,8 @@ class World:
         self.environment = dict(environment)
         self.wire = Wire()
         self.unexpected = Unexpected()
-        self.role_sessions = RoleSessions(self.wire, lambda: self.current, self.now)
+        self.organisation = Organisation(self.wire)
+        self.role_sessions = RoleSessions(self.wire, lambda: self.current, self.now, self.organisation)
         self.invocations: list[Answer] = []
         self.hints: list[dict[str, Any]] = []
         self.bus: list[dict[str, Any]] = []
@@ -102,6 +104,7 @@ class World:
         hooks = boto3.DEFAULT_SESSION.events  # type: ignore[union-attr]
         hooks.register("before-call.events.PutEvents", self._put_events)
         hooks.register("before-call.lambda.Invoke", self._invoke_from_code)
+        self.organisation.attach(hooks)
         self.role_sessions.attach(hooks)
         hooks.register("after-call", lambda **told: self.unexpected.answered(**told) if self.wire.is_invoking else None)
         self.app = self.workspace.create_app(deliver=self.request)

@@ -46,12 +46,6 @@ def _undo(world: World, there: Incident) -> None:
     iam.update_access_key(UserName=USER, AccessKeyId=there.keys[0], Status="Active")
 
 
-def _undone(world: World, there: Incident) -> None:
-    """Undo the containment, and let the schedule verify it."""
-    _undo(world, there)
-    world.live(1)
-
-
 def _restricted(world: World) -> Incident:
     """Contain the user, then attach AWS's quarantine policy to it."""
     there = contained(world)
@@ -75,7 +69,6 @@ def _approved(world: World) -> Incident:
 def _undone_after_the_end(world: World, there: Incident) -> None:
     boto3.client("iam").detach_user_policy(UserName=USER, PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
     world.advance(_HOUR)
-    world.live(1)
 
 
 def _protected(world: World) -> Incident:
@@ -93,7 +86,7 @@ def _second_protected(world: World, there: Incident) -> None:
 
 TAMPERING = (
     Scenario("containment: tampering, the deny policy is detached", contained, acting(_detached), look),
-    Scenario("containment: undone and verified again", contained, acting(_undone), look),
+    Scenario("containment: undone and verified again", contained, acting(_undo), look),
     Scenario("containment: undone after an approval", _approved, acting(_undone_after_the_end), look),
     Scenario(
         "containment: released by button and form",
