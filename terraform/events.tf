@@ -80,15 +80,15 @@ resource "aws_cloudwatch_event_target" "slack_client" {
   }
 }
 
-# Approvals that were requested, decided or timed out, or whose message in Slack was changed.
+# Approvals that were requested, decided or timed out, or whose message in Slack was changed. Alerts for Slack.
 resource "aws_cloudwatch_event_rule" "approvals" {
   name           = local.names.approvals_rule
-  description    = "Sends approvals to ${local.function_names.sync}, which shows them in Slack"
+  description    = "Sends approvals and alerts to ${local.function_names.sync}, which shows them in Slack"
   event_bus_name = aws_cloudwatch_event_bus.this.name
 
   event_pattern = jsonencode({
     source      = ["security-ir"]
-    detail-type = ["ApprovalRequested", "ApprovalDecided", "ApprovalTimedOut", "ApprovalMessageChanged"]
+    detail-type = ["ApprovalRequested", "ApprovalDecided", "ApprovalTimedOut", "ApprovalMessageChanged", "AlertRaised"]
   })
 }
 

@@ -8,7 +8,7 @@ locals {
     # API Gateway waits 29 seconds for it.
     webhook            = { timeout = 29, memory = 512, routes = ["webhook"] }
     slack              = { timeout = 60, memory = 1024, routes = ["slack_event", "slash_command", "interaction"] }
-    sync               = { timeout = 900, memory = 512, routes = ["poll", "sync_case", "file_transfer", "approval_notice"] }
+    sync               = { timeout = 900, memory = 512, routes = ["poll", "sync_case", "file_transfer", "approval_notice", "alert_notice"] }
     operations         = { timeout = 900, memory = 512, routes = ["operations"] }
     workflow           = { timeout = 60, memory = 512, routes = ["workflow", "intake"] }
     "approval-handler" = { timeout = 30, memory = 256, routes = ["approval"] }

@@ -53,6 +53,8 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
         "FILE_SIZE_LIMIT": 104857600,
     },
     "cases.quotas": {"_DAY": 86400},
+    "commands.approvals": {"_SHOWN": 20, "_LINE_LENGTH": 300},
+    "commands.list": {"_PAGES": 10, "_SHOWN": 20, "_TITLE_LENGTH": 150},
     "commands.approval_buttons": {"_NAMED": 10},
     "commands.close": {"_TITLE_LENGTH": 200},
     "commands.command": {"_RESERVE_SECONDS": 12.0},
@@ -66,6 +68,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "commands.timeline": {"SHOWN_EVENTS": 10, "_LINE_LENGTH": 150},
     "commands.watchers": {"_NAME_LENGTH": 50},
     "errors": {"_LONGEST_WAIT_SECONDS": 900.0},
+    "ledger.alerts": {"KEPT_SECONDS": 1209600},
     "ledger.allowlisted_hours": {
         "_HOUR": 3600,
         "_DIGEST_BYTES": 12,
@@ -144,7 +147,10 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "slack.response_url": {"_TIMEOUT_SECONDS": 10},
     "slack.signature": {"WINDOW_SECONDS": 300, "_TIMESTAMP_DIGITS": 10},
     "slack.text": {"MESSAGE_LENGTH": 4000, "SECTION_LENGTH": 3000, "TOPIC_LENGTH": 250},
-    "sync.approval_message": {"REASON_LENGTH": 1000, "_LINE_LENGTH": 400},
+    "sync.alert_message": {"_LINE_LENGTH": 400, "_COMMAND_LENGTH": 2500},
+    "sync.alerts": {"_RESERVE_SECONDS": 10, "_SLICE_SECONDS": 120},
+    "sync.failure_alerts": {"_HOUR": 3600, "_KEPT_SECONDS": 86400, "_LINE_LENGTH": 600},
+    "sync.approval_message": {"REASON_LENGTH": 1000, "_LINE_LENGTH": 400, "_MOST_CHOICES": 100, "_CHOICE_LENGTH": 75},
     "sync.approval_places": {"_VERSIONS_KEPT": 10},
     "sync.approval_tampering": {"_MOST_RESTORED": 20, "_HEADLINE_LENGTH": 200},
     "sync.approvals": {
