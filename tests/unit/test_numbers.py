@@ -59,6 +59,8 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
         "FILE_SIZE_LIMIT": 104857600,
     },
     "cases.quotas": {"_DAY": 86400},
+    "commands.approvals": {"_SHOWN": 20, "_LINE_LENGTH": 300},
+    "commands.list": {"_PAGES": 10, "_SHOWN": 20, "_TITLE_LENGTH": 150},
     "commands.approval_buttons": {"_NAMED": 10},
     "commands.close": {"_TITLE_LENGTH": 200},
     "commands.command": {"_RESERVE_SECONDS": 12.0},
@@ -72,6 +74,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "commands.timeline": {"SHOWN_EVENTS": 10, "_LINE_LENGTH": 150},
     "commands.watchers": {"_NAME_LENGTH": 50},
     "errors": {"_LONGEST_WAIT_SECONDS": 900.0},
+    "ledger.alerts": {"KEPT_SECONDS": 1209600},
     "ledger.allowlisted_hours": {
         "_HOUR": 3600,
         "_DIGEST_BYTES": 12,
@@ -99,7 +102,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "ops.credentials": {"MAXIMUM_AGE_DAYS": 90, "_DAY": 86400},
     "ops.failing_cases": {"_MOST_READ": 20},
     "ops.forget": {"_RESERVE_SECONDS": 60},
-    "ops.membership": {"_PAGES": 20},
+    "ops.membership": {"_PAGES": 20, "_NEAR": 0.8},
     "ops.names": {"_MOST_CHARACTERS": 64},
     "ops.oversized": {
         "_RESERVE_SECONDS": 60,
@@ -115,7 +118,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "ops.slack_app": {"_TIMEOUT_SECONDS": 10, "EARLIER_TOKENS": 3},
     "ops.trimming": {"LARGEST_INPUT": 200000, "_MOST_ITEMS": 200},
     "ops.verify": {"_RESERVE_SECONDS": 20},
-    "ops.watch": {"_RESERVE_SECONDS": 20, "_QUARTER_SECONDS": 900, "_LINE_LENGTH": 600, "_MEASURED_DAYS": 60},
+    "ops.watch": {"_RESERVE_SECONDS": 20, "_QUARTER_SECONDS": 900, "_LINE_LENGTH": 600},
     "ops.watching": {"_ALARMS_AT_MOST": 100, "_ACCESS_LOG_DAYS": 7},
     "router": {"PREPARATION_SECONDS": 3.0},
     "security_ir.gateway": {
@@ -150,7 +153,10 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "slack.response_url": {"_TIMEOUT_SECONDS": 10},
     "slack.signature": {"WINDOW_SECONDS": 300, "_TIMESTAMP_DIGITS": 10},
     "slack.text": {"MESSAGE_LENGTH": 4000, "SECTION_LENGTH": 3000, "TOPIC_LENGTH": 250},
-    "sync.approval_message": {"REASON_LENGTH": 1000, "_LINE_LENGTH": 400},
+    "sync.alert_message": {"_LINE_LENGTH": 400, "_COMMAND_LENGTH": 2500},
+    "sync.alerts": {"_RESERVE_SECONDS": 10, "_SLICE_SECONDS": 120},
+    "sync.failure_alerts": {"_HOUR": 3600, "_KEPT_SECONDS": 86400, "_LINE_LENGTH": 600},
+    "sync.approval_message": {"REASON_LENGTH": 1000, "_LINE_LENGTH": 400, "_MOST_CHOICES": 100, "_CHOICE_LENGTH": 75},
     "sync.approval_places": {"_VERSIONS_KEPT": 10},
     "sync.approval_tampering": {"_MOST_RESTORED": 20, "_HEADLINE_LENGTH": 200},
     "sync.approvals": {

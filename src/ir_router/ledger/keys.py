@@ -227,6 +227,16 @@ def deduplication(name: str) -> Key:
     return Key(f"DEDUP#{name}", "META")
 
 
+def slack_alert(name: str) -> Key:
+    """An alert for the security channel."""
+    return Key(f"DEDUP#SLACK-ALERT#{name}", "META")
+
+
+def slack_alert_message(name: str) -> Key:
+    """The message of an alert in the security channel."""
+    return Key(f"DEDUP#SLACK-ALERT#{name}", "MESSAGE")
+
+
 def allowlisted_hour(hour: str, entry: str) -> Key:
     """The count of the events that an allowlist entry matched in an hour. Empty texts give the prefix of all hours."""
     return Key("DEDUP#ALLOWLISTED", f"{hour}#{entry}" if hour else "")

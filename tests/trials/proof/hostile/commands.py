@@ -51,6 +51,9 @@ EFFECTS: Mapping[str, tuple[str, ...] | None] = {
     "status": None,
     "incident-details": None,
     "help": None,
+    "approvals": None,
+    "release": None,
+    "list": None,
     "sync": None,
     "activity": None,
     "close": None,  # asks: the button closes

@@ -167,5 +167,8 @@ COMMANDS = (
     Scenario("/security-ir sync", _case, _typing("sync"), by_person=True),
     Scenario("/security-ir status", _case, _typing("status"), by_person=True),
     Scenario("/security-ir incident-details", _case, _typing("incident-details"), by_person=True),
+    Scenario("/security-ir approvals", _case, _typing("approvals"), by_person=True),
+    Scenario("/security-ir release", _case, _typing("release"), by_person=True),
+    Scenario("/security-ir list", _case, _typing("list"), by_person=True),
     Scenario("/security-ir help", _case, _typing("help"), by_person=True),
 )

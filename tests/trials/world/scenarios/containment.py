@@ -145,7 +145,7 @@ def _joining_for_actor(world: World, there: Incident) -> None:
     there.event(world, 2, user=OTHER)
 
 
-def _deciding(action: str, values: dict[str, object]) -> Callable[[World, Incident], None]:
+def deciding(action: str, values: dict[str, object]) -> Callable[[World, Incident], None]:
     """Return a function that decides by a button and its form."""
 
     def act(world: World, there: Incident) -> None:
@@ -270,14 +270,14 @@ CONTAINMENT = (
     Scenario(
         "containment: approved by button and form",
         contained,
-        acting(_deciding("approval_approve", {})),
+        acting(deciding("approval_approve", {})),
         look,
         by_person=True,
     ),
     Scenario(
         "containment: denied by button and form",
         contained,
-        acting(_deciding("approval_deny", {"reason": "planned rotation"})),
+        acting(deciding("approval_deny", {"reason": "planned rotation"})),
         look,
         by_person=True,
     ),
