@@ -616,6 +616,17 @@ variable "case_retention_days" {
   }
 }
 
+variable "archive_channels_after_days" {
+  type        = number
+  description = "Days after the closing of a case after which ir-router archives its Slack channel. 0: never."
+  default     = 14
+
+  validation {
+    condition     = var.archive_channels_after_days >= 0 && var.archive_channels_after_days <= 3650 && floor(var.archive_channels_after_days) == var.archive_channels_after_days
+    error_message = "archive_channels_after_days must be an integer from 0 to 3650."
+  }
+}
+
 variable "close_decided_cases_after_hours" {
   type        = number
   description = "Hours without activity after which ir-router closes a self-managed case that the workflow opened and whose incident an analyst has decided. 0: never."

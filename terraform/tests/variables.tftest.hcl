@@ -48,6 +48,7 @@ run "given_good_values_when_planned_then_none_is_refused" {
 
     ask_before_containing_roles     = "all"
     close_decided_cases_after_hours = 0
+    archive_channels_after_days     = 0
 
     max_containments_per_hour_per_account = 1
   }
@@ -183,6 +184,7 @@ run "given_containment_values_of_the_wrong_form_when_planned_then_each_is_refuse
 
     ask_before_containing_roles     = "ask"
     close_decided_cases_after_hours = -1
+    archive_channels_after_days     = 4000
 
     max_containments_per_hour_per_account = 0
   }
@@ -201,6 +203,7 @@ run "given_containment_values_of_the_wrong_form_when_planned_then_each_is_refuse
     var.audit_retention_days,
     var.case_retention_days,
     var.close_decided_cases_after_hours,
+    var.archive_channels_after_days,
     var.initial_import,
     var.case_resolver_type,
   ]

@@ -169,6 +169,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "sync.approver_set": {"_LINE_LENGTH": 400},
     "sync.approver_watch": {"_LINE_LENGTH": 1000},
     "sync.approvers": {"_MOST": 30},
+    "sync.archiving": {"_DAY_SECONDS": 86400},
     "sync.attachments": {
         "_FIRST_SCAN_CHECK_SECONDS": 60.0,
         "_LONGEST_SCAN_CHECK_SECONDS": 3600.0,
