@@ -65,8 +65,7 @@ def test_given_an_archived_channel_when_a_user_unarchives_it_then_it_stays_open(
 ) -> None:
     close(world, case_id)
     pass_days(world, 14)
-    world.workspace.channels.unarchive(jane.id, world.workspace.store.channels[channel])
-    jane.invite(channel, world.app.bot_user_id)
+    jane.unarchive_channel(channel)
     jane.post(channel, "one more question")
     world.settle()
     pass_days(world, 2)
