@@ -17,6 +17,11 @@ TERRAFORM = Path(__file__).parents[2] / "terraform"
 DEPLOYMENTS = {
     "alone, at home in us-east-1": {"name_prefix": "security-incident", "region": "us-east-1"},
     "beside another, at home elsewhere": {"name_prefix": "acme-security", "region": "eu-west-1"},
+    "in an organisation": {
+        "name_prefix": "security-incident",
+        "region": "eu-west-1",
+        "organization_id": "o-a1b2c3d4e5",
+    },
 }
 
 
@@ -28,6 +33,7 @@ def deployment(request: pytest.FixtureRequest, root: TerraformRoot) -> Iterator[
         "IR_NAME_PREFIX": variables["name_prefix"],
         "AWS_REGION": variables["region"],
         "IR_EVENT_BUS_NAME": f"{variables['name_prefix']}-events",
+        "IR_ORGANIZATION_ID": variables.get("organization_id", ""),
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():

@@ -238,7 +238,10 @@ def rules() -> Iterator[Rule]:
         pattern = detection["pattern"]
         severity = severities.get(detection["id"], detection["severity"])
         direct = is_direct(severity, tampering=detection.get("tampering", False))
-        yield Rule(name, "default", "workflow" if direct else "intake", state, home, pattern)
+        target: Literal["workflow", "intake"] = "workflow" if direct else "intake"
+        yield Rule(name, "default", target, state, home, pattern)
+        if settings().organization_id is not None:
+            yield Rule(name, f"{prefix}-detections", target, state, home, pattern)
         if forwards() and detection.get("global_service", False):
             yield Rule(name, "default", "bus", state, GLOBAL_EVENTS_REGION, pattern)
 
