@@ -80,7 +80,6 @@ locals {
       IR_SECURITY_CHANNEL_ID      = var.security_channel_id
       IR_APPROVERS                = jsonencode(var.slack_approvers)
       IR_CONTAINMENT_MODE         = var.containment_mode
-      IR_ORGANIZATION_ID          = var.organization_id == null ? "" : var.organization_id
       IR_API_ACCESS_LOGS          = tostring(var.api_access_logs)
       IR_AUDIT_RETENTION_DAYS     = tostring(var.audit_retention_days)
       # verify shows the active cases next to the quotas.

@@ -219,8 +219,8 @@ def detections() -> list[dict[str, Any]]:
     return [entry for entry in [*entries, *own] if entry["id"] not in settings().detections_disabled]
 
 
-def rules() -> Iterator[Rule]:
-    """Yield every rule of this deployment."""
+def rules(*, members: bool = False) -> Iterator[Rule]:
+    """Yield every rule of this deployment, with those for events of the organisation's other accounts if `members`."""
     prefix, home = settings().name_prefix, settings().region
     bus = settings().require("event_bus_name")
     yield Rule(_fixed("slack-client-rule"), bus, "sync", "ENABLED", home)
@@ -240,7 +240,7 @@ def rules() -> Iterator[Rule]:
         direct = is_direct(severity, tampering=detection.get("tampering", False))
         target: Literal["workflow", "intake"] = "workflow" if direct else "intake"
         yield Rule(name, "default", target, state, home, pattern)
-        if settings().organization_id is not None:
+        if members:
             yield Rule(name, f"{prefix}-detections", target, state, home, pattern)
         if forwards() and detection.get("global_service", False):
             yield Rule(name, "default", "bus", state, GLOBAL_EVENTS_REGION, pattern)

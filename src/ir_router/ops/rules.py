@@ -22,7 +22,7 @@ def checks() -> Iterator[Check]:
     """Yield a line for each rule, and one for all detections together."""
     good = 0
     clients: dict[str, EventBridgeClient] = {}
-    for rule in names.rules():
+    for rule in names.rules(members=configuration.organization_id() is not None):
         if rule.region not in clients:
             clients[rule.region] = regions.client("events", rule.region)
         events = clients[rule.region]
