@@ -111,7 +111,7 @@ def test_given_a_state_with_forwarding_in_the_root_when_planned_then_it_moves_an
         for change in changes
         if "previous_resource" in change
     }
-    assert len(moved) == len(earlier["resources"]) > 3
+    assert len(moved) == sum(len(resource["instances"]) for resource in earlier["resources"]) > 3
     assert moved["aws_sqs_queue.forwarding_failures[0]"] == "module.forwarding[0].aws_sqs_queue.failures"
     for kind in ("rule", "target"):
         address = f'aws_cloudwatch_event_{kind}.forwarded["create_access_key"]'
@@ -121,21 +121,22 @@ def test_given_a_state_with_forwarding_in_the_root_when_planned_then_it_moves_an
 
 def earlier_state(plan: Plan, module: str = "module.account.", *, provider: str = "") -> dict[str, Any]:
     """Return the state after an apply of the earlier root, which had the resources of the module in itself."""
-    resources = [
-        {
-            "mode": "managed",
-            "type": resource["type"],
-            "name": resource["name"],
-            "provider": f'provider["registry.terraform.io/hashicorp/aws"]{provider}',
-            "instances": [
-                {"schema_version": 0, "attributes": resource["values"] | identity(resource)}
-                | ({"index_key": resource["index"]} if "index" in resource else {})
-            ],
-        }
-        for resource in plan.all_resources()
-        if resource["mode"] == "managed" and resource["address"].startswith(module)
-    ]
-    return {"version": 4, "terraform_version": "1.11.0", "serial": 1, "lineage": "earlier", "resources": resources}
+    resources: dict[tuple[str, str], dict[str, Any]] = {}
+    for resource in plan.all_resources():
+        if resource["mode"] == "managed" and resource["address"].startswith(module):
+            kind, name = resource["type"], resource["name"]
+            given = {"mode": "managed", "type": kind, "name": name, "instances": []}
+            given["provider"] = f'provider["registry.terraform.io/hashicorp/aws"]{provider}'
+            instance = {"schema_version": 0, "attributes": resource["values"] | identity(resource)}
+            instance |= {"index_key": resource["index"]} if "index" in resource else {}
+            resources.setdefault((kind, name), given)["instances"].append(instance)
+    return {
+        "version": 4,
+        "terraform_version": "1.11.0",
+        "serial": 1,
+        "lineage": "earlier",
+        "resources": [*resources.values()],
+    }
 
 
 def identity(resource: Mapping[str, Any]) -> dict[str, str]:
