@@ -13,12 +13,13 @@ locals {
 
   rule_arns = concat(
     values(local.function_rules),
-    [local.slack_notifications_rule_arn, local.key_changes_rule_arn],
+    [local.slack_notifications_rule_arn, local.key_changes_rule_arn, local.executions_rule_arn],
     [for name in local.detection_rule_patterns : "${local.arns.default_bus_rules}/${name}"],
     local.member_rule_arns,
   )
 
   key_changes_rule_arn         = "${local.arns.default_bus_rules}/${local.names.key_changes_rule}"
+  executions_rule_arn          = "${local.arns.default_bus_rules}/${local.names.executions_rule}"
   upkeep_rule_arn              = "${local.arns.default_bus_rules}/${local.names.upkeep_rule}"
   slack_notifications_rule_arn = "${local.arns.custom_bus_rules}/${local.names.slack_notifications_rule}"
 }
@@ -80,15 +81,15 @@ resource "aws_cloudwatch_event_target" "slack_client" {
   }
 }
 
-# Approvals that were requested, decided or timed out, or whose message in Slack was changed.
+# Approvals that were requested, decided or timed out, or whose message in Slack was changed. Alerts for Slack.
 resource "aws_cloudwatch_event_rule" "approvals" {
   name           = local.names.approvals_rule
-  description    = "Sends approvals to ${local.function_names.sync}, which shows them in Slack"
+  description    = "Sends approvals and alerts to ${local.function_names.sync}, which shows them in Slack"
   event_bus_name = aws_cloudwatch_event_bus.this.name
 
   event_pattern = jsonencode({
     source      = ["security-ir"]
-    detail-type = ["ApprovalRequested", "ApprovalDecided", "ApprovalTimedOut", "ApprovalMessageChanged"]
+    detail-type = ["ApprovalRequested", "ApprovalDecided", "ApprovalTimedOut", "ApprovalMessageChanged", "AlertRaised"]
   })
 }
 

@@ -11,8 +11,9 @@ locals {
       Cases     = { rows = "CASE#*", actions = ["GetItem", "PutItem", "Query", "UpdateItem"] }
       Channels  = { rows = "CHANNEL#*", actions = ["GetItem", "PutItem"] }
       Commands  = { rows = "COMMAND#*", actions = ["GetItem", "PutItem", "UpdateItem"] }
-      Approvals = { rows = "APPROVAL#*", actions = ["GetItem"] }
+      Approvals = { rows = "APPROVAL#*", actions = ["BatchGetItem", "GetItem"] }
       Messages  = { rows = "DEDUP#APPROVAL-MESSAGE#*", actions = ["GetItem"] }
+      Alerts    = { rows = "DEDUP#SLACK-ALERT#*", actions = ["GetItem"] }
       Audit     = { rows = "AUDIT#*", actions = ["GetItem", "PutItem", "Query"] }
     }
     sync = {
@@ -46,6 +47,7 @@ locals {
 
   # The partition keys of the index begin with the same words.
   index_permissions = {
+    slack      = ["CASE#index", "APPROVAL#open"]
     sync       = ["CASE#index", "APPROVAL#open"]
     operations = ["CASE#index"]
     workflow   = ["APPROVAL#open"]
@@ -140,7 +142,7 @@ locals {
       # characters.
       Resource = concat(
         values(local.function_rules),
-        [local.slack_notifications_rule_arn, local.key_changes_rule_arn, "${local.arns.default_bus_rules}/${var.name_prefix}-detect-*"],
+        [local.slack_notifications_rule_arn, local.key_changes_rule_arn, local.executions_rule_arn, "${local.arns.default_bus_rules}/${var.name_prefix}-detect-*"],
         var.organization_id != null ? ["${local.member_rules_prefix}/${var.name_prefix}-detect-*"] : [],
         length(local.forwarded_detections) > 0 ? [
           "arn:${local.partition}:events:${local.global_events_region}:${local.account}:rule/${var.name_prefix}-detect-*"
@@ -253,6 +255,12 @@ locals {
           Resource = local.arns.slack_events_queue
         },
         {
+          Sid      = "ListCases"
+          Effect   = "Allow"
+          Action   = ["security-ir:ListCases"]
+          Resource = "*"
+        },
+        {
           Sid    = "WorkOnCases"
           Effect = "Allow"
           Action = [
@@ -301,9 +309,17 @@ locals {
             "security-ir:ListCaseEdits",
             "security-ir:ListComments",
             "security-ir:ListTagsForResource",
+            "security-ir:UpdateCase",
             "security-ir:UpdateCaseComment",
           ]
           Resource = local.cases_arn
+        },
+        # The calls of contained credentials. The action has no resource type that a policy can name.
+        {
+          Sid      = "ReadActivity"
+          Effect   = "Allow"
+          Action   = ["cloudtrail:LookupEvents"]
+          Resource = "*"
         },
         {
           Sid      = "TakeFiles"
@@ -486,6 +502,13 @@ locals {
           Effect   = "Allow"
           Action   = ["states:StartExecution"]
           Resource = local.arns.state_machine
+        },
+        {
+          # The task `release`, which an analyst requests.
+          Sid      = "Release"
+          Effect   = "Allow"
+          Action   = ["lambda:InvokeFunction"]
+          Resource = local.function_arns.workflow
         },
       ],
       local.publish_events,

@@ -28,6 +28,7 @@ ROUTES: Mapping[str, str] = {
     "sync_case": "ir_router.sync.case_to_slack",
     "file_transfer": "ir_router.sync.files",
     "approval_notice": "ir_router.sync.approvals",
+    "alert_notice": "ir_router.sync.alerts",
     "operations": "ir_router.ops.handler",
     "workflow": "ir_router.workflow.handler",
     "intake": "ir_router.workflow.intake",
@@ -82,6 +83,8 @@ def recognise(event: object) -> str:
     if isinstance(records, list) and records:
         return _queue_route(records[0])
     if event.get("source") in _CASE_SOURCES:
+        if event.get("detail-type") == "AlertRaised":
+            return "alert_notice"
         return "approval_notice" if event.get("detail-type") in _APPROVAL_EVENTS else "sync_case"
     if "decision" in event and ("task_token" in event or "approval_id" in event):
         return "approval"

@@ -45,7 +45,7 @@ def test_given_open_approvals_when_nothing_changes_then_a_poll_reads_a_hundred_w
             world.advance(60)  # this poll compares the approvers
         world.wire.calls.clear()
         world.poll()
-        assert len(calls(world, "dynamodb")) <= 3 + -(-count // 100)
+        assert len(calls(world, "dynamodb")) <= 4 + -(-count // 100)
 
 
 def test_given_approvals_of_other_cases_when_a_case_synchronises_then_it_reads_only_its_own(world: World) -> None:

@@ -253,24 +253,17 @@ FAULTS = {
     ),
     "nobody can decide": Breakage(
         "approvers",
-        "no user of slack_approvers is in the workspace",
+        "no user of slack_approvers can decide",
         "slack_approvers",
         lambda d: tell(d, IR_APPROVERS='["gone@example.com", "U0000000000", "S0000000000"]'),
         lambda d: tell(d, IR_APPROVERS='["deputy@example.com"]'),
     ),
     "an alarm was deleted": Breakage(
         "alarms",
-        "missing: security-incident-webhook-throttles",
+        "missing: security-incident-containment-slow",
         "make deploy",
-        lambda d: boto3.client("cloudwatch").delete_alarms(AlarmNames=["security-incident-webhook-throttles"]),
-        lambda d: d.put_alarm("security-incident-webhook-throttles"),
-    ),
-    "the dashboard was deleted": Breakage(
-        "dashboard",
-        "security-incident does not exist",
-        "make deploy",
-        lambda d: boto3.client("cloudwatch").delete_dashboards(DashboardNames=["security-incident"]),
-        lambda d: d.put_dashboard(),
+        lambda d: boto3.client("cloudwatch").delete_alarms(AlarmNames=["security-incident-containment-slow"]),
+        lambda d: d.put_alarm("security-incident-containment-slow"),
     ),
     "a log group was deleted": Breakage(
         "log groups",

@@ -23,6 +23,8 @@ LIFETIMES = {
     "COMMAND#*.*.* META": DAY,
     "DEDUP#ALERT#* META": 26 * HOUR,
     "CONTAINMENT#arn:aws:iam::*:user/backdoor DONE#*": 7 * DAY,
+    "DEDUP#SLACK-ALERT#* MESSAGE": 14 * DAY,
+    "DEDUP#SLACK-ALERT#* META": 14 * DAY,
     "DETECTION#aws.iam#CRITICAL#enforce#* META": 14 * DAY,
     "DETECTION#aws.iam#HIGH#enforce#* META": 14 * DAY,
     "TOKEN#* META": 7 * DAY,

@@ -24,6 +24,10 @@ EXAMPLES: dict[str, Example] = {
     "add-watcher": Example("bob@example.com", "bob@example.com"),
     "remove-watcher": Example("carol@example.com", "carol@example.com"),
     "comment": Example("For AWS alone", "omment"),
+    "approvals": Example("", "There are no open approval requests"),
+    "release": Example("", "Nothing can be released here"),
+    "list": Example("", "open case"),
+    "activity": Example("", "no credentials"),
     "sync": Example("", "🔄"),
     "help": Example("", "/security-ir help"),
 }

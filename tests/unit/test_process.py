@@ -35,6 +35,7 @@ from ir_router.settings import settings
             for source in ("security-ir", "aws.security-ir")
             for kind in ("ApprovalRequested", "ApprovalDecided", "ApprovalTimedOut", "ApprovalMessageChanged")
         ),
+        ({"source": "security-ir", "detail-type": "AlertRaised"}, "alert_notice"),
         (
             {"Records": [{"eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:x:1:acme-slack-events.fifo"}]},
             "slack_event",

@@ -167,7 +167,9 @@ def test_given_the_approval_handlers_statuses_when_the_page_is_read_then_each_is
     page = (ROOT / "docs" / "containment.md").read_text("utf-8")
     assert [status for status in get_args(AnswerStatus) if f"`{status}`" not in page] == []
     workflow = ROOT / "src" / "ir_router" / "workflow"
-    source = "".join((workflow / name).read_text("utf-8") for name in ("approval.py", "creator_request.py"))
+    source = "".join(
+        (workflow / name).read_text("utf-8") for name in ("approval.py", "creator_request.py", "release_request.py")
+    )
     assert [status for status in get_args(AnswerStatus) if not re.search(rf'"{status}"', source)] in (
         [],
         ["approved", "denied"],  # from wording_decisions.PAST

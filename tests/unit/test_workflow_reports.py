@@ -63,7 +63,7 @@ def test_given_two_events_with_one_id_when_the_report_fails_then_the_containment
         return act
 
     monkeypatch.setattr(groups, "enter", work("group"))
-    monkeypatch.setattr(notices, "alert", work("alert"))
+    monkeypatch.setattr(notices, "alert_everywhere", work("alert"))
     monkeypatch.setattr(audit, "append", work("audit"))
 
     event_claims.report_conflict(facts.INCIDENT, "name", "arn:execution:2")
@@ -78,7 +78,7 @@ def test_given_two_events_with_one_id_when_reported_then_once_with_both_executio
     records: list[Any] = []
     opener = ["arn:execution:1"]
     monkeypatch.setattr(groups, "enter", lambda *_: {"execution": opener[0]})
-    monkeypatch.setattr(notices, "alert", lambda *alert: alerts.append(alert))
+    monkeypatch.setattr(notices, "alert_everywhere", lambda *alert, **_: alerts.append(alert))
     monkeypatch.setattr(audit, "append", lambda *record, **once: records.append((record, once)))
 
     event_claims.report_conflict(facts.INCIDENT, "name", "arn:execution:2")

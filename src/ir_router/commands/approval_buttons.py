@@ -174,14 +174,7 @@ def _approval(pressed: str) -> tuple[Row, int | None]:
 
 def require_approver(command: Command, row: Row) -> None:
     """Raise NotPermittedError, and record it in the audit, unless the user is an approver."""
-    approvers = settings().approvers
-    requester = people.requester(command, approvers)
-    decision = permissions.decide(
-        requester,
-        watchers=(),
-        response_team=() if approvers else [person.email for person in members.response_team()],
-        editors=approvers,
-    )
+    requester, decision = approver_decision(command)
     is_later = decision.allowed and not approver_set.is_frozen_approver(row, command.user_id, requester.email)
     if decision.allowed and not is_later:
         return
@@ -193,6 +186,19 @@ def require_approver(command: Command, row: Row) -> None:
     }
     audit.append("decision_refused", command.identity, details, once=f"command/{command.id}")
     raise NotPermittedError(_ADDED_LATER if is_later else _not_permitted(command))
+
+
+def approver_decision(command: Command) -> tuple[permissions.Requester, permissions.Decision]:
+    """Return the user's data, and whether the user is an approver now."""
+    approvers = settings().approvers
+    requester = people.requester(command, approvers)
+    decision = permissions.decide(
+        requester,
+        watchers=(),
+        response_team=() if approvers else [person.email for person in members.response_team()],
+        editors=approvers,
+    )
+    return requester, decision
 
 
 def _not_permitted(command: Command) -> str:

@@ -56,6 +56,10 @@ SUB_COMMANDS: Mapping[str, SubCommand] = {
         SubCommand("add-watcher", "Add watchers", "<@name or e-mail>", "a person", changes=True),
         SubCommand("remove-watcher", "Remove watchers", "<@name or e-mail>", "a person", changes=True),
         SubCommand("comment", "Comment on the case only, not in the channel", "<text>", "a text", changes=True),
+        SubCommand("approvals", "List the open approval requests", anywhere=True),
+        SubCommand("release", "Release a containment of this case", "[reason]"),
+        SubCommand("list", "List the open cases", anywhere=True),
+        SubCommand("activity", "Show the calls of the contained credentials"),
         SubCommand("sync", "Synchronise the case with this channel now"),
         SubCommand("help", "Show this list", anywhere=True),
     )

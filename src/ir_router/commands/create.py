@@ -32,7 +32,12 @@ _CHANNEL_WAIT_SECONDS = 10
 def execute_command(command: Command) -> None:
     """Open the form first, because a `trigger_id` expires after 3 s, and then check the user's permission."""
     form = CaseForm(title=command.plain_argument, start=int(clock.now()), watchers=(command.user_id,))
-    view_id = _open_form(command, form, "Send the command again")
+    open_filled(command, form, "Send the command again")
+
+
+def open_filled(command: Command, form: CaseForm, again: str) -> None:
+    """Open the form with these values, and replace it with a refusal if the user may not open cases."""
+    view_id = _open_form(command, form, again)
     try:
         people.require_may_create(command)
     except NotPermittedError as error:

@@ -94,6 +94,12 @@ def text_of(payload: Mapping[str, object], block: str) -> str:
     return _text(_mapping(_mapping(values.get(block)).get(block)).get("value"))
 
 
+def selected_of(payload: Mapping[str, object], block: str) -> str:
+    """Return the value of a block's select menu, whose action id is the block id; empty without a choice."""
+    values = _mapping(_mapping(_mapping(payload.get("view")).get("state")).get("values"))
+    return _text(_mapping(_mapping(_mapping(values.get(block)).get(block)).get("selected_option")).get("value"))
+
+
 def origin_of(payload: Mapping[str, object]) -> dict[str, str]:
     """Return the `origin` that was passed to the form (its `private_metadata`); empty if it cannot be parsed."""
     try:

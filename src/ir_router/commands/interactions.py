@@ -17,8 +17,13 @@ _FORMS: Mapping[str, str] = {
     "approval": "ir_router.commands.approval_buttons",
     "create": "ir_router.commands.create",
     "creator": "ir_router.commands.creator_button",
+    "release": "ir_router.commands.release",
 }
-_BUTTONS: Mapping[str, str] = {**_FORMS, "close": "ir_router.commands.close"}
+_BUTTONS: Mapping[str, str] = {
+    **_FORMS,
+    "alert": "ir_router.commands.alert_button",
+    "close": "ir_router.commands.close",
+}
 _OBJECTS = ("user", "team", "enterprise", "channel", "container", "view")
 _PREFIX = re.compile(r"[a-z]+")
 

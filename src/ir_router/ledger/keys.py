@@ -97,6 +97,16 @@ def slack_message(case_id: str, reference: str) -> Key:
     return Key(f"CASE#{case_id}", f"SLACK#{reference}")
 
 
+def activity(case_id: str) -> Key:
+    """The contained credentials of a case, and the progress of the reading of their calls."""
+    return Key(f"CASE#{case_id}", "ACTIVITY")
+
+
+def activity_page(case_id: str, name: str = "") -> Key:
+    """A page of calls by contained credentials, in a partition that a case's synchronisation does not read."""
+    return Key(f"CASE#{case_id}#activity", name)
+
+
 def channel(channel_id: str) -> Key:
     """The case of a Slack channel."""
     return Key(f"CHANNEL#{channel_id}", "CASE")
@@ -210,6 +220,16 @@ def audit_once(digest: str) -> Key:
 def deduplication(name: str) -> Key:
     """Grouped alerts and back-offs."""
     return Key(f"DEDUP#{name}", "META")
+
+
+def slack_alert(name: str) -> Key:
+    """An alert for the security channel."""
+    return Key(f"DEDUP#SLACK-ALERT#{name}", "META")
+
+
+def slack_alert_message(name: str) -> Key:
+    """The message of an alert in the security channel."""
+    return Key(f"DEDUP#SLACK-ALERT#{name}", "MESSAGE")
 
 
 def allowlisted_hour(hour: str, entry: str) -> Key:

@@ -5,23 +5,29 @@ Texts come from the approval's row; untrusted text in them is escaped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ir_router.ledger.approvals import DECIDED, DELIVERED, EXPIRED, STATED
+from ir_router import command_lines
+from ir_router.ledger import approvals
+from ir_router.ledger.approvals import DECIDED, DELIVERED, EXPIRED, STATED, principals_of
 from ir_router.slack.messages import Message, context, section, sections
 from ir_router.slack.text import escape, shorten, slack_date
 from ir_router.sync import creator_offers
 
 APPROVE, DENY = "approval_approve", "approval_deny"
-APPROVE_FORM, REASON_FORM, REASON = "approval_confirm", "approval_reason", "reason"
+RELEASE = "release_access"
+APPROVE_FORM, REASON_FORM, RELEASE_FORM = "approval_confirm", "approval_reason", "release_confirm"
+REASON, PRINCIPAL = "reason", "principal"
 REASON_LENGTH = 1_000
 
 # Escaping turns one character into at most five, and five such lines fit into a message.
 _LINE_LENGTH = 400
 # Separates the approval's id and the number of joined events in a button's value.
 _JOINED = "/"
+# Slack's limits (https://docs.slack.dev/reference/block-kit/composition-objects/option-object).
+_MOST_CHOICES, _CHOICE_LENGTH = 100, 75
 _NOT_CONTAINED = "NOT contained until you approve"
 _PAST = {"approve": "Approved", "deny": "Denied"}
 
@@ -48,7 +54,9 @@ def message(row: Row) -> Message:
         lines += [f"*Approve*  {_line(row['approve_does'])}", f"*Deny*  {_line(row['deny_does'])}"]
     elif row.get("notes"):
         lines.append(f"*Reason*  {_line(row['notes'])}")
+    lines += _release_lines(row)
     elements = [*([_approve(row), _deny(row)] if _is_open(row) else []), *creator_offers.buttons(row)]
+    elements += [_release(row)] if approvals.releasable(row) else []
     if elements:
         blocks.append({"type": "actions", "block_id": "approval", "elements": elements})
     if row.get("no_case") and not row.get("case_id"):
@@ -90,19 +98,59 @@ def approve_form(origin: str, row: Row) -> dict[str, Any]:
 def reason_form(origin: str, row: Row) -> dict[str, Any]:
     """Return the form for the reason of a denial. Slack returns the hidden `origin` with the submission."""
     title, submit = ("Do not contain", "Do not contain") if is_permission(row) else ("Deny and restore", "Deny")
-    reason = {
+    return _form(REASON_FORM, origin, title, submit, [*_facts(row, f"Deny {_line(row['deny_does'])}"), _reason()])
+
+
+def release_form(origin: str, rows: Sequence[Row], reason: str) -> dict[str, Any]:
+    """Return the form that releases the containment of one or all principals of approval requests.
+
+    The value of each choice is the id of a request with the number of a principal (`parse_button_value`), or without a
+    number for all principals of the request.
+    """
+    options: list[dict[str, Any]] = []
+    for row in rows:
+        approval_id, found = str(row["approval_id"]), principals_of(row)
+        contained = approvals.releasable(row)
+        if len(contained) > 1:
+            options.append(_option(f"All {len(contained)} principals of this incident", f"{approval_id}{_JOINED}"))
+        options += [_option(arn.rpartition(":")[2], f"{approval_id}{_JOINED}{found.index(arn)}") for arn in contained]
+    options = options[:_MOST_CHOICES]
+    choice = {
+        "type": "input",
+        "block_id": PRINCIPAL,
+        "label": _plain("Principal"),
+        "element": {
+            "type": "static_select",
+            "action_id": PRINCIPAL,
+            "options": options,
+            "initial_option": options[0],
+        },
+    }
+    effect = "Releasing restores the state before the containment: keys that were active, and no deny policy. Deleted "
+    effect += "keys stay deleted."
+    return _form(RELEASE_FORM, origin, "Release", "Release", [section(effect), choice, _reason(reason)])
+
+
+def _reason(initial: str = "") -> dict[str, Any]:
+    element: dict[str, Any] = {
+        "type": "plain_text_input",
+        "action_id": REASON,
+        "multiline": True,
+        "max_length": REASON_LENGTH,
+    }
+    if initial:
+        element["initial_value"] = initial[:REASON_LENGTH]
+    return {
         "type": "input",
         "block_id": REASON,
         "label": _plain("Reason"),
         "hint": _plain("The reason is recorded in the audit log and on the case."),
-        "element": {
-            "type": "plain_text_input",
-            "action_id": REASON,
-            "multiline": True,
-            "max_length": REASON_LENGTH,
-        },
+        "element": element,
     }
-    return _form(REASON_FORM, origin, title, submit, [*_facts(row, f"Deny {_line(row['deny_does'])}"), reason])
+
+
+def _option(text: str, value: str) -> dict[str, Any]:
+    return {"text": _plain(shorten(text, _CHOICE_LENGTH)), "value": value}
 
 
 def _facts(row: Row, effect: str) -> list[dict[str, Any]]:
@@ -144,6 +192,20 @@ def _joined(row: Row) -> list[str]:
     return [f"*Joined*  {count} more {'event' if count == 1 else 'events'} of {of}; last: {last}{summarised}"]
 
 
+def _release_lines(row: Row) -> list[str]:
+    """Return who released the principals, and how to release those that are still contained."""
+    released = [str(arn).rpartition("/")[2] for arn in sorted(row.get("released") or ())]
+    contained = approvals.releasable(row)
+    lines = []
+    if released and contained:
+        lines.append(f"*Released*  {_line(', '.join(released))}, by {_line(str(row['released_by']))}")
+    if contained:
+        several = f" (repeat it for each of {len(contained)} principals)" if len(contained) > 1 else ""
+        lines.append(f"*Release*  with the button, or on the command line{several}:")
+        lines.append(f"```{escape(command_lines.release(contained[0]))}```")
+    return lines
+
+
 def _listed(row: Row) -> list[str]:
     """Return one line for each principal of an incident that has or had several."""
     listed = list(row.get("listed", []))
@@ -153,6 +215,10 @@ def _listed(row: Row) -> list[str]:
 def _head(row: Row) -> str:
     headline = _line(row["headline"])
     state = row["state"]
+    if row.get("released") and not _is_open(row) and not approvals.releasable(row):
+        by = f"Released by {_line(str(row['released_by']))}, {_at(row['released_at'])}"
+        before = f"{_PAST[row['decision']]} by {_who(row)}" if state == DELIVERED else "No valid decision"
+        return f"{by} - {_line(row.get('who', row['headline']))}. Before: {before}"
     if state == DECIDED:
         return f"Decision recorded, NOT in effect yet: {row['decision']}, by {_who(row)} - {headline}"
     if state == DELIVERED:
@@ -193,6 +259,10 @@ def _approve(row: Row) -> dict[str, Any]:
 
 def _deny(row: Row) -> dict[str, Any]:
     return _button(row, DENY, "Deny ...", None)
+
+
+def _release(row: Row) -> dict[str, Any]:
+    return _button(row, RELEASE, "Release: restore access ...", None)
 
 
 def _button(row: Row, action_id: str, text: str, style: str | None) -> dict[str, Any]:

@@ -60,6 +60,19 @@ def in_case_channel(row: Row) -> Iterator[Place]:
             yield Place(channel_id, _of_case(row), is_of_case=True)
 
 
+def posted(row: Row) -> list[tuple[str, str]]:
+    """Return the channel and the `ts` of each message that shows an approval."""
+    found = [table.get(key) or {} for key in _keys(row)]
+    return [(str(one["channel_id"]), str(one["ts"])) for one in found if one.get("ts")]
+
+
+def of_case(case_id: str) -> list[str]:
+    """Return the ids of the approvals that the channel of a case shows, or showed."""
+    prefix = keys.note(case_id, "approval-").sk
+    found = (str(row["SK"]).removeprefix(prefix) for row in table.query(keys.case(case_id).pk, prefix))
+    return [name for name in found if "#" not in name]
+
+
 def is_posted(row: Row, channel_id: str, ts: str) -> bool:
     """Return whether ir-router posted this message as a request for this approval, now or before a repost."""
     return bool(ts) and any(_is_at(key, row, channel_id, ts) for key in _keys(row))

@@ -17,7 +17,7 @@ from ir_router.ledger import leases
 from ir_router.ledger.leases import Lease
 from ir_router.observability import logger, measure
 from ir_router.slack.error_codes import meaning_of
-from ir_router.sync import channel, comment_claims, failures
+from ir_router.sync import channel, comment_claims, failure_alerts, failures
 from ir_router.sync.case_sync import LONGEST_SLICE_SECONDS, SLICE_SECONDS
 from ir_router.sync.channel import ChannelUnavailableError
 from ir_router.sync.comment_reading import ReadingTooSlowError
@@ -93,6 +93,7 @@ def _report(lease: Lease, error: Exception, since: float, deadline: Deadline) ->
         transient=not _needs_operator(error),
         of_case=True,
     )
+    failure_alerts.post(lease.case_id, str(lease.row.get("slackChannelId") or ""), failure, deadline)
     failures.report(lease.case_id, str(lease.row.get("slackChannelId") or ""), failure, deadline)
 
 

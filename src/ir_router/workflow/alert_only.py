@@ -12,7 +12,16 @@ from typing import Any, TypedDict
 from ir_router.errors import RefusedError
 from ir_router.ledger import audit, groups, unavailable
 from ir_router.observability import logger
-from ir_router.workflow import attempts, detections, notices, report_failure, wording, wording_alerts, wording_ledger
+from ir_router.workflow import (
+    attempts,
+    check_allowlist,
+    detections,
+    notices,
+    report_failure,
+    wording,
+    wording_alerts,
+    wording_ledger,
+)
 from ir_router.workflow.incident import Incident
 
 GROUP_SECONDS = groups.SECONDS
@@ -62,11 +71,13 @@ def _alert(incident: Incident, context: Any) -> AlertAnswer:
     if not _is_due(opener, incident, counted):
         logger.info("alert.counted", extra={"event_id": incident["event_id"], "group": group})
         return {"alerted": False, "group_opened": first}
-    notices.alert(
+    notices.alert_everywhere(
         f"{incident['execution']['name']}/alert",
         incident["severity"],
         wording.alert_subject(incident),
         wording_alerts.alert_only(incident, grouped=group is not None, count=counted),
+        execution=execution,
+        allow=check_allowlist.command_to_allow(incident),
     )
     audit.append("alerted", wording.AUDIT_ACTOR, wording.record(incident), once=f"{execution}/alert_only")
     logger.info("alert.sent", extra={"severity": incident["severity"], "event_id": incident["event_id"]})
@@ -90,11 +101,14 @@ def count(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
         )
         if "case_id" in row:
             text = wording.lines(text, "", _NOT_CONTAINED, f"Case: {row['case_id']}" if row["case_id"] else "")
-        notices.alert(
+        notices.alert_everywhere(
             f"{incident['execution']['name']}/count",
             incident["severity"],
             f"{counted} times within the hour: {wording.alert_subject(incident)}",
             text,
+            case_id=row.get("case_id"),
+            execution=execution,
+            allow="" if row.get("case_id") else check_allowlist.command_to_allow(incident),
         )
         details = {**wording.record(incident), "count": counted}
         audit.append("alerted_count", wording.AUDIT_ACTOR, details, once=f"{execution}/alert_count")

@@ -7,7 +7,8 @@ Every caller with permission to invoke this function is trusted to name the anal
 came from Slack (`via`). With `joined_events` a decision counts only if no further events have joined since then.
 
 The decision `contain_creator` decides nothing about the request. It contains the creator of the key. With
-several creators, `creator` names one.
+several creators, `creator` names one. The decision `release` lifts the containment of a request that has ended;
+`principal` names one of several principals.
 
 Every response is `{"status", "message", ...}`; docs/containment.md lists the statuses.
 """
@@ -27,7 +28,7 @@ from ir_router.ledger import approvals, audit, creators
 from ir_router.ledger.approvals import AnswerStatus
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
-from ir_router.workflow import creator_request, notices, wording, wording_decisions
+from ir_router.workflow import creator_request, notices, release_request, wording, wording_decisions
 from ir_router.workflow.incident import Analyst
 
 _NOTES_LENGTH = 1_000
@@ -72,10 +73,11 @@ def handle(event: Mapping[str, Any], context: Any) -> Answer | None:
         return None
     wanted = str(event.get("decision", "")).strip()
     decision = approvals.answer_of(wanted)
-    if decision is None and wanted.lower() != creators.CONTAIN:
+    other = wanted.lower() if wanted.lower() in (creators.CONTAIN, release_request.RELEASE) else ""
+    if decision is None and not other:
         return {
             "status": "unknown_decision",
-            "message": "Decision not recorded: `decision` must be approve, deny or contain_creator, "
+            "message": "Decision not recorded: `decision` must be approve, deny, contain_creator or release, "
             f"not {str(event.get('decision'))[:50]!r}.",
         }
     analyst = _analyst(event.get("analyst"))
@@ -97,16 +99,19 @@ def handle(event: Mapping[str, Any], context: Any) -> Answer | None:
             "message in the queue, or list the pending requests with the task list_approvals.",
         }
     observability.correlate(str(row.get("execution_name", row["approval_id"])))
+    request_id = str(event.get("request_id") or getattr(context, "aws_request_id", ""))
+    notes = str(event.get("notes") or "")[:_NOTES_LENGTH]
     refused = _refusal(row, analyst)
     if refused is not None:
-        request = str(event.get("request_id") or getattr(context, "aws_request_id", ""))
-        _record_refusal(row, decision or creators.CONTAIN, analyst, refused, request)
+        _record_refusal(row, decision or other, analyst, refused, request_id)
         return _answer(row, "not_allowed", f"Decision not recorded: {_REFUSED[refused]}")
+    if other == release_request.RELEASE:
+        status, message = release_request.carry_out(row, str(event.get("principal") or ""), analyst, notes, request_id)
+        return _answer(row, status, message)
     if decision is None:
         status, message = creator_request.carry_out(row, str(event.get("creator") or ""), analyst)
         _publish("ApprovalRequested", row)
         return _answer(row, status, message)
-    notes = str(event.get("notes") or "")[:_NOTES_LENGTH]
     pending = row["state"] == approvals.PENDING
     won = pending and approvals.decide(row, decision, analyst, notes, joined_events=seen)
     own = {"decision": decision, "analyst": dict(analyst)} if won else None

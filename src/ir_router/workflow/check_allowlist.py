@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router import clock
+from ir_router import clock, command_lines
 from ir_router.errors import InvalidInputError
 from ir_router.ledger import allowlist as stored
 from ir_router.observability import logger
@@ -132,3 +132,17 @@ def known_entries() -> Iterator[Entry]:
     yield from deployed_entries()
     for row in stored.entries():
         yield Entry(row["kind"], row["value"], row["reason"], row.get("expires_at"))
+
+
+def command_to_allow(incident: Incident) -> str:
+    """Return the command that adds the caller of a MEDIUM event to the allowlist; empty if an entry would not help."""
+    actor = incident["actor"]
+    known = incident.get("allowlist", {"allowlisted": False, "lookup_failed": False})
+    helps = may_silence(incident, incident["severity"]) and "quiet" not in incident and "entry" not in known
+    if incident["severity"] != "MEDIUM" or not helps or actor["kind"] not in ("user", "role"):
+        return ""
+    entry = Entry("principal", actor["arn"], "")
+    if refusal(entry) or allowlist.without_effect(entry.kind, entry.value):
+        return ""
+    added = {"task": "allowlist_add", "kind": "principal", "value": entry.value}
+    return command_lines.invoke({**added, "reason": "WHY", "added_by": "YOUR NAME"})

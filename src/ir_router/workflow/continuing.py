@@ -60,7 +60,14 @@ def report(incident: Incident, event: Mapping[str, Any], name: str, handled: Row
         f"Case: {approval['case_id']}" if approval.get("case_id") else "",
         *wording.ids(incident),
     )
-    notices.alert(f"{execution['name']}/continued", "HIGH", headline, text)
+    notices.alert_everywhere(
+        f"{execution['name']}/continued",
+        "HIGH",
+        headline,
+        text,
+        case_id=approval.get("case_id"),
+        execution=execution["id"],
+    )
     logger.info("finding.continued", extra={"event_id": incident["event_id"]})
     if approval.get("case_id"):
         try:

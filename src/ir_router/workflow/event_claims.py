@@ -143,7 +143,9 @@ def report_conflict(incident: Incident, name: str, other: str) -> None:
     try:
         if groups.enter(groups.name_of("conflict", name), execution["id"])["execution"] != execution["id"]:
             return
-        notices.alert(f"{execution['name']}/conflict", "HIGH", f"HIGH: {_CONFLICT}", text)
+        notices.alert_everywhere(
+            f"{execution['name']}/conflict", "HIGH", f"HIGH: {_CONFLICT}", text, execution=execution["id"]
+        )
         details = wording.record(incident) | {"other": other}
         audit.append("event_conflict", wording.AUDIT_ACTOR, details, once=f"{execution['id']}/conflict")
     except (IrRouterError, BotoCoreError, ClientError) as error:

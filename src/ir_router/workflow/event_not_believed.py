@@ -37,5 +37,5 @@ def run_task(task: Mapping[str, Any], context: Any) -> dict[str, bool]:
             *wording.ids(incident),
         )
         subject = f"HIGH: Event not believed - account {source} about account {about}"
-        notices.alert(f"{execution['name']}/not_believed", "HIGH", subject, text)
+        notices.alert_everywhere(f"{execution['name']}/not_believed", "HIGH", subject, text, execution=execution["id"])
     return {"alerted": first}

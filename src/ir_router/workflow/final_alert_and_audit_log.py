@@ -52,14 +52,19 @@ def run_task(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     if done:
         details |= {"remediation": wording.record_actions(done["actions"]), "notes": done["notes"]}
     audit.append("ended", wording.AUDIT_ACTOR, details, once=f"{incident['execution']['id']}/final")
-    notices.alert(
+    alert_id, subject = (
         f"{incident['execution']['name']}/final",
-        incident["severity"],
         wording_decisions.outcome(containment, decision, done, missing),
-        wording_decisions.final(
-            incident, containment, decision, done, case_id, missing, no_case=case.get("for_readers", "")
-        ),
     )
+    text = wording_decisions.final(
+        incident, containment, decision, done, case_id, missing, no_case=case.get("for_readers", "")
+    )
+    notices.alert(alert_id, incident["severity"], subject, text)
+    consequences = OUTCOMES[containment["outcome"]]
+    # Otherwise an approval request shows the outcome: the own one, or that of the incident that the event joined.
+    if missing or (consequences.approval is None and not consequences.contained):
+        execution = incident["execution"]["id"]
+        notices.alert_in_slack(alert_id, incident["severity"], subject, text, case_id=case_id, execution=execution)
     creators.report(incident, "final", wording_decisions.outcome(containment, decision, done, missing))
     shown_by = _report_to_approval(state, containment, decision, done)
     # An event that joined at once has already commented on the case, in the state "Open Case".

@@ -13,7 +13,7 @@ from ir_router import aws, bus
 from ir_router.cases import comments
 from ir_router.cases.limits import COMMENT_LIMIT
 from ir_router.errors import UncertainError
-from ir_router.ledger import approvals, urgent
+from ir_router.ledger import alerts, approvals, urgent
 from ir_router.ledger.approvals import Answer
 from ir_router.observability import logger
 from ir_router.security_ir import gateway
@@ -43,6 +43,47 @@ def alert(alert_id: str, severity: Severity, subject: str, text: str) -> None:
             raise
         logger.error("alert.key_unavailable: the alarm topic gets the alert", extra={"alert_id": alert_id})
         alert_without_key(alert_id, severity, subject, text)
+
+
+def alert_everywhere(
+    alert_id: str,
+    severity: Severity,
+    subject: str,
+    text: str,
+    *,
+    case_id: str | None = None,
+    execution: str = "",
+    allow: str = "",
+) -> None:
+    """Publish an alert as `alert` does, and post it in the security channel once.
+
+    Args:
+        alert_id: As in `alert`.
+        severity: As in `alert`.
+        subject: As in `alert`.
+        text: As in `alert`.
+        case_id: The case of the incident. Without one the message in Slack offers to open a case.
+        execution: The ARN of the execution, for a link.
+        allow: The command that adds the caller to the allowlist; empty if an entry would not help.
+    """
+    body = f"{text}\n\nIf you expect such calls, add the caller to the allowlist:\n{allow}" if allow else text
+    alert(alert_id, severity, subject, body)
+    alert_in_slack(alert_id, severity, subject, text, case_id=case_id, execution=execution, allow=allow)
+
+
+def alert_in_slack(
+    alert_id: str,
+    severity: Severity,
+    subject: str,
+    text: str,
+    *,
+    case_id: str | None = None,
+    execution: str = "",
+    allow: str = "",
+) -> None:
+    """Post an alert in the security channel once. The arguments are those of `alert_everywhere`."""
+    name = alerts.note(alert_id, severity, subject, text, case_id=case_id, execution=execution, allow=allow)
+    publish("AlertRaised", {"alert": name})
 
 
 def alert_without_key(alert_id: str, severity: Severity, subject: str, text: str) -> None:

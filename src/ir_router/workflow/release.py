@@ -1,6 +1,9 @@
 """The task "release": lift a containment that was approved or that was never decided.
 
 {"task": "release", "principal": "arn:aws:iam::123456789012:user/name", "released_by": "Jane Smith", "reason": "..."}
+
+A release from an approval request (`workflow.release_request`) has its `approval_id`. It runs asynchronously, so a
+failure is alerted.
 """
 
 from __future__ import annotations
@@ -8,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ir_router import command_lines
 from ir_router.errors import InvalidInputError, IrRouterError
 from ir_router.ledger import approvals, audit, contained_names, containments
-from ir_router.ledger.containments import Lock
+from ir_router.ledger.containments import ContainmentBusyError, Lock
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.workflow import (
@@ -36,11 +40,44 @@ _AGAIN = "To enable these keys too, run the release once more."
 def run_task(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Restore the recorded state, verify and report it, then delete the containment row. Deleted keys stay deleted.
 
+    Returns:
+        `status` (`released`, or `not_released` if an analyst's release from a request was refused), and the changes.
+
     Raises:
         InvalidInputError: A field is missing, the principal is not contained, or its decision is pending.
         ContainmentBusyError: Another invocation holds the principal's lock.
         ChangeFailedError: A change failed or could not be verified.
     """
+    if "approval_id" not in task:
+        return _release(task, context)
+    approval = approvals.get(str(task["approval_id"])) or {}
+    if task["principal"] in (approval.get("released") or ()):
+        return {"status": "released", "principal": task["principal"]}  # a retry
+    try:
+        return _release({**task, "incident": approval.get("execution", "")}, context)
+    except ContainmentBusyError:
+        raise
+    except InvalidInputError as error:
+        _alert_failure(task, approval, str(error))
+        return {"status": "not_released", "principal": task["principal"]}
+    except IrRouterError as error:
+        _alert_failure(task, approval, str(error))
+        raise
+
+
+def _alert_failure(task: Mapping[str, Any], approval: Row, why: str) -> None:
+    """Alert once that a release from an approval request failed: no caller waits for its answer."""
+    headline = f"NOT released: {approval.get('who', task['principal'])}, as {task['released_by']} requested"
+    text = wording.lines(
+        f"{headline}.",
+        why,
+        f"To release it on the command line, run: {command_lines.release(str(task['principal']))}",
+    )
+    name = f"{approval.get('execution_name', '')}/not-released/{task['principal']}"
+    notices.alert_everywhere(name, "HIGH", headline, text, case_id=approval.get("case_id"))
+
+
+def _release(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
     arn = identity.contained_arn(inputs.text(task, "principal"))
     released_by = inputs.text(task, "released_by")
     reason = inputs.text(task, "reason")
@@ -52,6 +89,8 @@ def run_task(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
             return _enable_held(lock, released_by, reason)
         _refuse_while_awaited(row)
         incident = str(row["incident"])
+        if task.get("incident", incident) != incident:
+            raise InvalidInputError(f"{arn} belongs to a newer incident. Release it from the request of that incident.")
         # An incident may have several principals, and a released principal may join it again.
         once = f"{incident}/{arn}/{row.get('opened_at')}"
         request = {"principal": arn, "incident": incident, "reason": reason}
@@ -71,6 +110,7 @@ def run_task(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
         stays = wording.lines(stays, f"May be left behind: {'; '.join(left)}" if left else "")
         if not _report(row, once, released_by, reason, actions, stays):
             answer["case_comment"] = "failed"
+        approvals.note_released(_approval_id(row), arn, released_by)
         lock.clear()
     if request_approval.refresh(_approval_id(row)) is not None:  # it may list further principals
         notices.publish("ApprovalRequested", {"approval_id": _approval_id(row), "released": True})
@@ -110,7 +150,7 @@ def _report(row: Row, once: str, released_by: str, reason: str, actions: list[Ac
     headline = f"Released by {released_by}: {wording.name_of(row['principal'])} - {changed}"
     given = f"Reason given: {wording.cut(reason)}"
     text = wording.lines(headline, stays, given, f"Case: {case_id}" if case_id else "")
-    notices.alert(f"{once.partition(':execution:')[2]}/released", "HIGH", headline, text)
+    notices.alert_everywhere(f"{once.partition(':execution:')[2]}/released", "HIGH", headline, text, case_id=case_id)
     if case_id:
         try:
             notices.comment(str(case_id), f"released-{once}", text)

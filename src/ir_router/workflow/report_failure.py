@@ -81,15 +81,14 @@ def run_task(task: Mapping[str, Any], context: Any) -> Decision:
     if incident:
         arns = [principal["arn"] for principal in principals if principal["arn"]]
         details = wording.record(incident) | {"principals": arns} | details
-    unsent = _failing(
-        lambda: notices.alert(
-            f"{execution.rpartition(':')[2]}/failed/{step}",
-            incident.get("severity", "HIGH") if incident else "HIGH",
-            f"FAILED: {step} - {wording.alert_subject(incident, principals) if incident else 'event not readable'}",
-            _text(step, error, cause, incident, execution, principals),
-        )
-    )
+    alert_id = f"{execution.rpartition(':')[2]}/failed/{step}"
+    severity = incident.get("severity", "HIGH") if incident else "HIGH"
+    subject = f"FAILED: {step} - {wording.alert_subject(incident, principals) if incident else 'event not readable'}"
+    text = _text(step, error, cause, incident, execution, principals)
+    case_id = (task.get("case") or {}).get("case_id")
+    unsent = _failing(lambda: notices.alert(alert_id, severity, subject, text))
     unrecorded = _failing(
+        lambda: notices.alert_in_slack(alert_id, severity, subject, text, case_id=case_id, execution=execution),
         lambda: _mark(task, step, execution, principals),
         lambda: _report_to_creator(incident, step),
         lambda: audit.append("step_failed", wording.AUDIT_ACTOR, details, once=f"{execution}/failed/{step}"),
@@ -119,12 +118,11 @@ def note_failed_branch(task: Mapping[str, Any], _context: Any) -> dict[str, Any]
         details = wording.record(incident) | {"step": step, "error": error, "cause": cause}
         audit.append("step_failed", wording.AUDIT_ACTOR, details, once=f"{execution}/failed/{step}")
     else:
-        notices.alert(
-            f"{incident['execution']['name']}/failed/{step}",
-            incident["severity"],
-            f"FAILED: {step} - {wording.alert_subject(incident)}",
-            _text(step, error, cause, incident, execution),
-        )
+        alert_id, severity = f"{incident['execution']['name']}/failed/{step}", incident["severity"]
+        subject = f"FAILED: {step} - {wording.alert_subject(incident)}"
+        text = _text(step, error, cause, incident, execution)
+        notices.alert(alert_id, severity, subject, text)
+        _failing(lambda: notices.alert_in_slack(alert_id, severity, subject, text, execution=execution))
     logger.error("workflow.branch_failed", extra={"step": step, "error": error})
     return {"done": False, "step": step}
 

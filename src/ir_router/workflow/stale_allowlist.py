@@ -106,4 +106,6 @@ def _alert(new: list[str]) -> None:
     )
     digest = hashlib.sha256("\n".join(new).encode()).hexdigest()[:12]
     count = f"{len(new)} {'entry' if len(new) == 1 else 'entries'}"
-    notices.alert(f"allowlist-{digest}", "MEDIUM", f"MEDIUM: {count} of the allowlist without a principal in IAM", text)
+    notices.alert_everywhere(
+        f"allowlist-{digest}", "MEDIUM", f"MEDIUM: {count} of the allowlist without a principal in IAM", text
+    )

@@ -5,16 +5,14 @@ Pure, except that the prefix of the function names comes from the settings.
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from ir_router import command_lines
 from ir_router.ledger import approvals
 from ir_router.ledger.approvals import ApprovalKind
-from ir_router.settings import settings
 from ir_router.workflow import changes, new_keys, scopes, wording, wording_gaps, wording_many
 from ir_router.workflow.incident import ActionTaken, ContainmentResult, Decision, Incident, Principal, PrincipalResult
 from ir_router.workflow.outcomes import OUTCOMES
@@ -232,16 +230,8 @@ def decision_lines(containment: ContainmentResult) -> list[str]:
 def release_commands(principals: Sequence[str]) -> str:
     """Return a shell command for each principal (full ARN) that releases its containment. Of many return the first."""
     if len(principals) <= wording_many.MOST_NAMED:
-        return "\n".join(_release_command(arn) for arn in principals)
-    return f"{_release_command(principals[0])}\nRepeat this for each of the {len(principals)} principals."
-
-
-def _release_command(arn: str) -> str:
-    payload = {"task": "release", "principal": arn, "released_by": "YOUR NAME", "reason": "WHY"}
-    return (
-        f"aws lambda invoke --function-name {settings().name_prefix}-workflow --cli-binary-format raw-in-base64-out "
-        f"--payload {shlex.quote(json.dumps(payload))} response.json"
-    )
+        return "\n".join(command_lines.release(arn) for arn in principals)
+    return f"{command_lines.release(principals[0])}\nRepeat this for each of the {len(principals)} principals."
 
 
 def decided_by(decision: Decision) -> str:
@@ -381,11 +371,11 @@ def final(
 
 
 def _how_to_release(containment: ContainmentResult, decision: Decision | None, done: RemediationResult | None) -> str:
-    """Return the release commands if there was no decision, or for keys that stay disabled after a denial."""
+    """Return the release commands unless a denial restored all: the containment, or some keys, stay in place."""
     if done is not None and done.get("held"):
         return f"To enable the keys that stay disabled, run: {release_commands(done['held'])}"
     asked = OUTCOMES[containment["outcome"]].approval == "remediate"
-    if not asked or decision is None or decision["decision"] in PAST:
+    if not asked or decision is None or decision["decision"] == "deny":
         return ""
     return (
         f"To release it, run: {release_commands([part['principal']['arn'] for part in contained_parts(containment)])}"

@@ -43,6 +43,11 @@ def _routes(there: Quiet) -> Mapping[str, Mapping[str, Callable[[], Any]]]:
             "poll": lambda: {"task": "poll"},
             "sync_case": lambda: case_event,
             "approval_notice": lambda: notice,
+            "alert_notice": lambda: {
+                "source": "security-ir",
+                "detail-type": "AlertRaised",
+                "detail": {"alert": "none"},
+            },
         },
         "operations": {"verify": lambda: {"task": "verify"}},
         "workflow": {"extract_event_context": lambda: detection_task(uuid.uuid4().hex)},

@@ -33,7 +33,7 @@ FAILURES_QUEUE = "security-incident-failures"
 DEPLOYMENTS: Mapping[str, tuple[str, int]] = {
     "webhook": ("webhook", 29),
     "slack": ("slack_event,slash_command,interaction", 60),
-    "sync": ("poll,sync_case,file_transfer,approval_notice", 900),
+    "sync": ("poll,sync_case,file_transfer,approval_notice,alert_notice", 900),
     "operations": ("operations", 900),
     "workflow": ("workflow,intake", 60),
     "approval-handler": ("approval", 30),

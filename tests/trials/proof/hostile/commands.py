@@ -51,7 +51,11 @@ EFFECTS: Mapping[str, tuple[str, ...] | None] = {
     "status": None,
     "incident-details": None,
     "help": None,
+    "approvals": None,
+    "release": None,
+    "list": None,
     "sync": None,
+    "activity": None,
     "close": None,  # asks: the button closes
     "create": None,
 }

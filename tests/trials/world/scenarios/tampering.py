@@ -14,6 +14,7 @@ from tests.trials.world.scenarios.containment import (
     Incident,
     acting,
     contained,
+    deciding,
     invoking,
     look,
     watched,
@@ -87,6 +88,13 @@ TAMPERING = (
     Scenario("containment: tampering, the deny policy is detached", contained, acting(_detached), look),
     Scenario("containment: undone and verified again", contained, acting(_undo), look),
     Scenario("containment: undone after an approval", _approved, acting(_undone_after_the_end), look),
+    Scenario(
+        "containment: released by button and form",
+        _approved,
+        acting(deciding("release_access", {"reason": "keys rotated"})),
+        look,
+        by_person=True,
+    ),
     Scenario("containment: denied after a quarantine", _restricted, acting(invoking("deny")), look, by_person=True),
     Scenario("containment: flood, a second protected user", _protected, acting(_second_protected), look),
 )

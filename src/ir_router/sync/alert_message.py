@@ -1,0 +1,63 @@
+"""The Slack message of an alert in the security channel. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ir_router import links
+from ir_router.settings import settings
+from ir_router.slack.messages import Message, console_link, context, section, sections
+from ir_router.slack.text import escape, shorten
+
+OPEN_CASE = "alert_open_case"
+
+_LINE_LENGTH = 400
+_COMMAND_LENGTH = 2_500
+# The lines that end each text of an alert. The small print has a link instead.
+_IDS = ("Event: ", "Execution: ", "Case: ")
+
+
+def message(name: str, row: Mapping[str, Any], case_channel: str) -> Message:
+    """Return the message of an alert.
+
+    Args:
+        name: The name of the alert's row, for its button.
+        row: The alert's row.
+        case_channel: The id of the channel of its case, or an empty string.
+    """
+    emoji = "🚨" if row["severity"] == "CRITICAL" else "⚠️"
+    head = f"{emoji} {_line(str(row['subject']))}"
+    blocks = sections([f"*{head}*", *(_line(line) for line in body(row))])
+    allow = str(row.get("allow") or "")
+    if 0 < len(allow) <= _COMMAND_LENGTH:  # a command that is cut would mislead
+        blocks.append(section(f"If you expect such calls, add the caller to the allowlist:\n```{escape(allow)}```"))
+    if not row.get("case_id"):
+        blocks.append({"type": "actions", "block_id": "alert", "elements": [_open_case(name)]})
+    return Message(text=head, blocks=[*blocks, context(_small_print(row, case_channel))])
+
+
+def body(row: Mapping[str, Any]) -> list[str]:
+    """Return the lines between the subject and the ids, without those that repeat the subject."""
+    subject = str(row["subject"])
+    lines = [line for line in str(row["text"]).splitlines() if line.strip() and not line.startswith(_IDS)]
+    return [line for line in lines if line.rstrip(".") != subject.rstrip(".")]
+
+
+def _open_case(name: str) -> dict[str, Any]:
+    text = {"type": "plain_text", "text": "Open a case ..."}
+    return {"type": "button", "action_id": OPEN_CASE, "text": text, "value": name}
+
+
+def _small_print(row: Mapping[str, Any], case_channel: str) -> str:
+    parts = [escape(str(row["severity"]))]
+    if case_id := str(row.get("case_id") or ""):
+        parts.append(f"<{console_link(case_id, settings().region)}|Case {escape(case_id)}>")
+        parts += [f"<#{case_channel}>"] if case_channel else []
+    if url := links.execution(str(row.get("execution") or "")):
+        parts.append(f"<{escape(url)}|Workflow>")
+    return " · ".join(parts)
+
+
+def _line(text: str) -> str:
+    return escape(shorten(" ".join(text.split()), _LINE_LENGTH, "in the e-mail"))

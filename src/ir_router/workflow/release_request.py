@@ -1,0 +1,60 @@
+"""The decision `release` of an approver: let the workflow lift a containment that is still in place."""
+
+from __future__ import annotations
+
+from ir_router import aws
+from ir_router.ledger import approvals, audit
+from ir_router.ledger.approvals import AnswerStatus
+from ir_router.ledger.table import Row
+from ir_router.observability import logger
+from ir_router.settings import settings
+from ir_router.workflow import wording_decisions
+from ir_router.workflow.incident import Analyst
+
+RELEASE = "release"
+
+
+def carry_out(row: Row, principal: str, analyst: Analyst, reason: str, request_id: str) -> tuple[AnswerStatus, str]:
+    """Record the release in the audit, and start the task `release` for each principal.
+
+    Args:
+        row: The approval request.
+        principal: The ARN of one principal. Empty: all that are still contained.
+        analyst: The analyst.
+        reason: The reason.
+        request_id: The id of this request, which is the same when it is repeated.
+
+    Returns:
+        The response's status and message.
+    """
+    if not reason:
+        return "not_releasable", "Nothing was released: enter a reason."
+    contained = approvals.releasable(row)
+    wanted = [arn for arn in contained if principal in ("", arn)]
+    if not wanted:
+        why = (
+            "is still open. Decide about it instead" if row["state"] == approvals.PENDING else "left nothing contained"
+        )
+        return "not_releasable", f"Nothing was released: this approval request {why}."
+    details = {
+        "approval_id": row["approval_id"],
+        "execution": row["execution"],
+        "principals": wanted,
+        "reason": reason,
+        "via": analyst["via"],
+        "slack_user_id": analyst.get("slack_user_id"),
+    }
+    audit.append(
+        "release_decided", approvals.actor(analyst), details, once=f"{row['approval_id']}/release/{request_id}"
+    )
+    for arn in wanted:
+        task = {
+            "task": "release",
+            "principal": arn,
+            "released_by": wording_decisions.decider(analyst),
+            "reason": reason,
+            "approval_id": row["approval_id"],
+        }
+        aws.invoke_later(f"{settings().name_prefix}-workflow", task)
+    logger.info("release.started", extra={"approval_id": row["approval_id"], "principals": len(wanted)})
+    return "release_started", "ir-router now restores access. The approval request shows the result within a minute."
