@@ -133,7 +133,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "sync.approval_places": {"_VERSIONS_KEPT": 10},
     "sync.approval_tampering": {"_MOST_RESTORED": 20, "_HEADLINE_LENGTH": 200},
     "sync.approvals": {
-        "_HOUR": 3600,
+        "_HOUR_IN_MINUTES": 60,
         "_RESERVE_SECONDS": 10,
         "_SLICE_SECONDS": 120,
         "_ROUNDS": 5,

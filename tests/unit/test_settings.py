@@ -50,6 +50,8 @@ SETTINGS: dict[str, tuple[str, str, Any, Any]] = {
     "security_channel_id": ("IR_SECURITY_CHANNEL_ID", "C1", "C1", None),
     "security_channel_name": ("IR_SECURITY_CHANNEL_NAME", "acme", "acme", "security-incident-security"),
     "approvers": ("IR_APPROVERS", '["a"]', ("a",), ()),
+    "mention": ("IR_MENTION", '["here"]', ("here",), ("approvers",)),
+    "reminder_minutes": ("IR_REMINDER_MINUTES", "[5]", (5.0,), (10.0, 60.0, 480.0, 1200.0)),
     "case_editors": ("IR_CASE_EDITORS", '["a"]', ("a",), ()),
     "watcher_domains": ("IR_WATCHER_DOMAINS", '["a"]', ("a",), ()),
     "mirror_bots": ("IR_MIRROR_BOTS", "true", True, False),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -54,6 +54,14 @@ class Message:
     text: str
     blocks: list[dict[str, Any]]
     thread_ts: str | None = None
+
+
+def mentioning(mentions: Sequence[str], message: Message) -> Message:
+    """Return the message with mentions in front, which notify users. Without mentions it stays as it is."""
+    if not mentions:
+        return message
+    shown = " ".join(mentions)
+    return replace(message, text=f"{shown} {message.text}", blocks=[section(shown), *message.blocks])
 
 
 def section(text: str) -> dict[str, Any]:

@@ -6,7 +6,8 @@ is read again after each change. With several concurrent runs, the last one to w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -16,14 +17,14 @@ from ir_router import aws, clock, observability
 from ir_router.cases.changes import digest
 from ir_router.deadline import Deadline, LambdaContext, of_invocation
 from ir_router.errors import IrRouterError, RefusedError, error_id
-from ir_router.ledger import approvals, claims, keys, table, urgent
+from ir_router.ledger import approvals, claims, keys, mentions, table, urgent
 from ir_router.ledger.keys import Key
 from ir_router.ledger.table import Row
 from ir_router.observability import logger, measure
 from ir_router.settings import settings
 from ir_router.slack import error_codes
 from ir_router.slack.gateway import Slack
-from ir_router.slack.messages import Message
+from ir_router.slack.messages import Message, mentioning
 from ir_router.sync import (
     approval_message,
     approval_places,
@@ -39,10 +40,7 @@ from ir_router.sync import (
 from ir_router.sync.approval_places import Place, Places
 from ir_router.sync.case_sync import CaseSync, ClaimHeldError
 
-_HOUR = 3_600
-REMINDERS = (_HOUR, 8 * _HOUR, 20 * _HOUR)
-# A principal that is not contained stays active until an analyst decides, so the first reminder comes early.
-PERMISSION_REMINDERS = (600, *REMINDERS)
+_HOUR_IN_MINUTES = 60
 _RESERVE_SECONDS = 10
 _SLICE_SECONDS = 120
 _ROUNDS = 5
@@ -134,10 +132,11 @@ def _show(approval_id: str, places: Places, deadline: Deadline) -> tuple[list[Pl
     if row is None:
         return [], None
     approver_set.freeze(slack, row)
+    row = approvals.get(approval_id) or row  # with the approvers, whom the message mentions
     security_channel_made.ensure(slack)
     for _ in range(_ROUNDS):
         found = list(places(row))
-        _each(found, partial(_show_in, row=row, slack=slack, deadline=deadline), row, deadline)
+        _each(_security_first(found), partial(_show_in, row=row, slack=slack, deadline=deadline), row, deadline)
         again = approvals.get(approval_id)
         if again is None:
             break
@@ -207,7 +206,8 @@ def _show_in(place: Place, row: Row, slack: Slack, deadline: Deadline) -> None:
     if isinstance(taken, claims.Claim):
         if place.is_of_case:
             approvers.invite_configured(slack, place.channel_id)
-        posting.post(slack, place.channel_id, taken, wanted, keeps_version=True, shown=shown)
+        with _mentioning(place, row, slack, wanted) as first:
+            posting.post(slack, place.channel_id, taken, first, keeps_version=True, shown=shown)
         return
     known = taken.row
     while known.get("shown") != shown or _is_elsewhere(place, known):
@@ -224,6 +224,24 @@ def _show_in(place: Place, row: Row, slack: Slack, deadline: Deadline) -> None:
         current = {name: posted.get(name) for name in ("channel_id", "ts", "shown", "versions")}
         sets = ", ".join(f"{name} = :{name}" for name in current)
         known = table.update(place.key, f"SET {sets}", **current)
+
+
+@contextmanager
+def _mentioning(place: Place, row: Row, slack: Slack, message: Message) -> Iterator[Message]:
+    """Add the mentions to a message about an open request, in one of the channels that show it.
+
+    The users are in several of these channels, and their phones should ring once.
+    """
+    approval_id = str(row["approval_id"])
+    shown = approvers.mentions(slack, row) if row["state"] == approvals.PENDING else []
+    if not shown or not mentions.choose(approval_id, place.channel_id):
+        yield message
+        return
+    try:
+        yield mentioning(shown, message)
+    except RefusedError:
+        mentions.drop(approval_id, place.channel_id)
+        raise
 
 
 def _is_elsewhere(place: Place, known: Row) -> bool:
@@ -254,22 +272,42 @@ def _take(key: Key, deadline: Deadline) -> claims.Claim | claims.Done:
 
 def _remind(row: Row, deadline: Deadline) -> None:
     """Send the reminder that is due. After an outage only the latest one is sent."""
-    reminders = PERMISSION_REMINDERS if approval_message.is_permission(row) else REMINDERS
-    waited = clock.now() - float(row["created_at"])
-    due = sum(waited >= seconds for seconds in reminders)
+    minutes = settings().reminder_minutes
+    waited = (clock.now() - float(row["created_at"])) / 60
+    due = sum(waited >= after for after in minutes)
     if due <= int(row.get("reminders_sent", 0)):
         return
     slack = Slack(deadline)
-    after = reminders[due - 1]
-    message = approval_message.reminder(row, f"{after // 60} min" if after < _HOUR else f"{after // _HOUR} h")
+    after = minutes[due - 1]
+    ago = f"{after / 60:g} h" if after >= _HOUR_IN_MINUTES else f"{after:g} min"
 
     def post(place: Place) -> None:
         taken = _take(place.reminder(due), deadline)
         if isinstance(taken, claims.Claim):
-            posting.post(slack, place.channel_id, taken, message)
+            message = approval_message.reminder(row, ago, _permalink(slack, place))
+            with _mentioning(place, row, slack, message) as shown:
+                posting.post(slack, place.channel_id, taken, shown)
 
-    _each(approval_places.of(row), post, row, deadline)
+    _each(_security_first(approval_places.of(row)), post, row, deadline)
     table.update(keys.approval(str(row["approval_id"])), "SET reminders_sent = :due", due=due)
+
+
+def _permalink(slack: Slack, place: Place) -> str:
+    """Return the link to the request in a channel; empty if it is not there."""
+    posted = table.get(place.key) or {}
+    if posted.get("channel_id") != place.channel_id:
+        return ""
+    try:
+        found = slack.read("chat.getPermalink", channel=place.channel_id, message_ts=str(posted["ts"]))
+    except RefusedError as error:
+        logger.warning("approval.no_permalink", extra={"code": error.code})
+        return ""
+    return str(found["permalink"])
+
+
+def _security_first(places: Iterable[Place]) -> list[Place]:
+    """Return the places with the security channel first, which mentions users: it exists before the case's channel."""
+    return sorted(places, key=lambda place: place.is_of_case)
 
 
 def _redeliver(row: Row) -> None:

@@ -78,6 +78,7 @@ def _alert(incident: Incident, context: Any) -> AlertAnswer:
         wording_alerts.alert_only(incident, grouped=group is not None, count=counted),
         execution=execution,
         allow=check_allowlist.command_to_allow(incident),
+        mention=incident["severity"] == "CRITICAL",
     )
     audit.append("alerted", wording.AUDIT_ACTOR, wording.record(incident), once=f"{execution}/alert_only")
     logger.info("alert.sent", extra={"severity": incident["severity"], "event_id": incident["event_id"]})

@@ -13,7 +13,7 @@ from typing import Any
 
 from ir_router import command_lines
 from ir_router.errors import InvalidInputError, IrRouterError
-from ir_router.ledger import approvals, audit, contained_names, containments
+from ir_router.ledger import approvals, audit, contained_names, containments, releases
 from ir_router.ledger.containments import ContainmentBusyError, Lock
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
@@ -110,7 +110,7 @@ def _release(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
         stays = wording.lines(stays, f"May be left behind: {'; '.join(left)}" if left else "")
         if not _report(row, once, released_by, reason, actions, stays):
             answer["case_comment"] = "failed"
-        approvals.note_released(_approval_id(row), arn, released_by)
+        releases.note(_approval_id(row), arn, released_by)
         lock.clear()
     if request_approval.refresh(_approval_id(row)) is not None:  # it may list further principals
         notices.publish("ApprovalRequested", {"approval_id": _approval_id(row), "released": True})
