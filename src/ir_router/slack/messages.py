@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
+from ir_router import links
 from ir_router.cases import status
 from ir_router.cases.changes import FieldChange
 from ir_router.cases.comments import set_apart
@@ -115,8 +115,7 @@ def sections(lines: Sequence[str]) -> list[dict[str, Any]]:
 
 def console_link(case_id: str, region: str) -> str:
     """Return the URL of the case in the AWS console."""
-    where = quote(case_id, safe="", errors="replace")
-    return f"https://console.aws.amazon.com/security-ir/home?region={region}#/cases/{where}"
+    return links.case(case_id, region)
 
 
 def at(moment: datetime | None) -> str:

@@ -101,7 +101,7 @@ def count(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
             incident, counted, sorted({caller_name(incident), *row.get("callers", ())}), needed=needed
         )
         if "case_id" in row:
-            text = wording.lines(text, "", _NOT_CONTAINED, f"Case: {row['case_id']}" if row["case_id"] else "")
+            text = wording.lines(text, "", _NOT_CONTAINED, wording.case_line(row["case_id"]))
         notices.alert_everywhere(
             f"{incident['execution']['name']}/count",
             incident["severity"],

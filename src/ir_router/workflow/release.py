@@ -149,7 +149,7 @@ def _report(row: Row, once: str, released_by: str, reason: str, actions: list[Ac
     changed = " · ".join(wording.action(taken) for taken in actions) or "nothing to restore"
     headline = f"Released by {released_by}: {wording.name_of(row['principal'])} - {changed}"
     given = f"Reason given: {wording.cut(reason)}"
-    text = wording.lines(headline, stays, given, f"Case: {case_id}" if case_id else "")
+    text = wording.lines(headline, stays, given, wording.case_line(case_id))
     notices.alert_everywhere(f"{once.partition(':execution:')[2]}/released", "HIGH", headline, text, case_id=case_id)
     if case_id:
         try:
