@@ -143,6 +143,7 @@ def test_given_a_containment_when_decided_then_only_the_request_shows_it(
     world: World, machine: StateMachine, security_channel: str
 ) -> None:
     execution, _key = support.contain(world, machine)
+    machine.start(support.key_created(world, "backdoor"))  # joins the incident
     world.settle()
     decide(world, asked(world)[0]["taskToken"], "approve")
     machine.advance()

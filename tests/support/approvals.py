@@ -34,7 +34,7 @@ def case_channel(world: World) -> str:
 
 def buttons(message: dict[str, Any]) -> list[str]:
     """Return the action ids of the buttons that decide about the request."""
-    return [name for name in _actions(message) if not name.startswith("creator_contain")]
+    return [name for name in _actions(message) if name.startswith("approval_")]
 
 
 def creator_buttons(message: dict[str, Any]) -> list[str]:

@@ -168,7 +168,7 @@ def test_given_an_audit_row_when_asked_to_change_or_delete_it_then_no_role_may(e
             assert not allows(policy, action, TABLE, dynamodb_LeadingKeys=["AUDIT#2026-11"]), (role, action)
 
 
-def test_given_the_index_when_queried_then_by_the_poller_and_the_workflow_only(enforcing: Plan):
+def test_given_the_index_when_queried_then_by_the_lists_the_poller_and_the_workflow_only(enforcing: Plan):
     roles = enforcing.role_policies()
 
     def who(key: str) -> set[str]:
@@ -178,8 +178,8 @@ def test_given_the_index_when_queried_then_by_the_poller_and_the_workflow_only(e
             if allows(policy, "dynamodb:Query", INDEX, dynamodb_LeadingKeys=[key])
         }
 
-    assert who("CASE#index") == {"sync", "operations"}
-    assert who("APPROVAL#open") == {"sync", "workflow"}
+    assert who("CASE#index") == {"slack", "sync", "operations"}
+    assert who("APPROVAL#open") == {"slack", "sync", "workflow"}
 
 
 def test_given_iam_when_asked_who_may_use_it_then_the_containment_role_alone_which_only_the_workflow_assumes(

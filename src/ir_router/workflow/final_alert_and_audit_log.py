@@ -60,7 +60,9 @@ def run_task(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
         incident, containment, decision, done, case_id, missing, no_case=case.get("for_readers", "")
     )
     notices.alert(alert_id, incident["severity"], subject, text)
-    if missing or OUTCOMES[containment["outcome"]].approval is None:  # else the approval request shows the outcome
+    consequences = OUTCOMES[containment["outcome"]]
+    # Otherwise an approval request shows the outcome: the own one, or that of the incident that the event joined.
+    if missing or (consequences.approval is None and not consequences.contained):
         execution = incident["execution"]["id"]
         notices.alert_in_slack(alert_id, incident["severity"], subject, text, case_id=case_id, execution=execution)
     creators.report(incident, "final", wording_decisions.outcome(containment, decision, done, missing))
