@@ -50,13 +50,13 @@ def _open_case(name: str) -> dict[str, Any]:
 
 
 def _small_print(row: Mapping[str, Any], case_channel: str) -> str:
-    parts = []
+    parts = [escape(str(row["severity"]))]
     if case_id := str(row.get("case_id") or ""):
         parts.append(f"<{console_link(case_id, settings().region)}|Case {escape(case_id)}>")
         parts += [f"<#{case_channel}>"] if case_channel else []
     if url := links.execution(str(row.get("execution") or "")):
         parts.append(f"<{escape(url)}|Workflow>")
-    return " · ".join([*parts, f"alert {escape(str(row['alert_id']))}"])
+    return " · ".join(parts)
 
 
 def _line(text: str) -> str:
