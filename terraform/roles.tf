@@ -308,9 +308,17 @@ locals {
             "security-ir:ListCaseEdits",
             "security-ir:ListComments",
             "security-ir:ListTagsForResource",
+            "security-ir:UpdateCase",
             "security-ir:UpdateCaseComment",
           ]
           Resource = local.cases_arn
+        },
+        # The calls of contained credentials. The action has no resource type that a policy can name.
+        {
+          Sid      = "ReadActivity"
+          Effect   = "Allow"
+          Action   = ["cloudtrail:LookupEvents"]
+          Resource = "*"
         },
         {
           Sid      = "TakeFiles"

@@ -67,6 +67,12 @@ def client(name: str) -> Any:
     return _client(name)
 
 
+def client_of_region(name: Literal["cloudtrail"], region: str) -> CloudTrailClient:
+    """Return the client of a service in a region."""
+    made: CloudTrailClient = _client_of_region(name, region)
+    return made
+
+
 def iam_of_session(credentials: Mapping[str, Any]) -> IAMClient:
     """Return a client of IAM with the credentials of a role's session. All such clients share their connections."""
     made: Any = session().create_client(
@@ -131,6 +137,11 @@ def invoke_later(function: str, event: Mapping[str, Any]) -> None:
 @cache
 def _client(name: str) -> Any:
     return session().create_client(name, config=_CONFIGS.get(name, CONFIG))
+
+
+@cache
+def _client_of_region(name: str, region: str) -> Any:
+    return session().create_client(name, region_name=region, config=CONFIG)
 
 
 @cache
@@ -208,6 +219,7 @@ def _keep_a_long_wait(**attempt: Any) -> None:
 def forget_clients() -> None:
     """Drop the cached clients. Tests change the endpoints."""
     _client.cache_clear()
+    _client_of_region.cache_clear()
 
 
 def forget_session() -> None:

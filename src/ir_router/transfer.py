@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import re
 import tempfile
 import zlib
@@ -223,6 +224,14 @@ def signed_headers(service: str, url: str, source: Download) -> Iterator[dict[st
         if unknown := [name for name in wanted if name not in values]:
             raise RefusedError(service, _UPLOAD, "unknown_signed_header", ", ".join(unknown))
         yield {name: values[name] for name in wanted}
+
+
+def upload_content(service: str, url: str, content: bytes) -> None:
+    """Upload these bytes to a presigned URL for an attachment."""
+    body = urllib3.HTTPResponse(io.BytesIO(content), {"Content-Length": str(len(content))}, preload_content=False)
+    source = Download(service, body)
+    with signed_headers(service, url, source) as signed:
+        upload(service, "PUT", url, source, len(content), signed)
 
 
 def upload(

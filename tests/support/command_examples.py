@@ -27,6 +27,7 @@ EXAMPLES: dict[str, Example] = {
     "approvals": Example("", "There are no open approval requests"),
     "release": Example("", "Nothing can be released here"),
     "list": Example("", "open case"),
+    "activity": Example("", "no credentials"),
     "sync": Example("", "🔄"),
     "help": Example("", "/security-ir help"),
 }

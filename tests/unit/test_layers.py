@@ -25,7 +25,7 @@ ALLOWED_PACKAGES = {
     "ir_operator": {"ir_operator", "ir_router"},
     "ir_sandbox": {"ir_sandbox", "ir_operator", "ir_router"},
 }
-GATEWAYS = ("security_ir", "slack", "ledger")
+GATEWAYS = ("security_ir", "slack", "ledger", "cloudtrail")
 ROUTES = ("sync", "commands", "workflow", "ops", "webhook", "handler", "router")
 
 

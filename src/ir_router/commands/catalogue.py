@@ -59,6 +59,7 @@ SUB_COMMANDS: Mapping[str, SubCommand] = {
         SubCommand("approvals", "List the open approval requests", anywhere=True),
         SubCommand("release", "Release a containment of this case", "[reason]"),
         SubCommand("list", "List the open cases", anywhere=True),
+        SubCommand("activity", "Show the calls of the contained credentials"),
         SubCommand("sync", "Synchronise the case with this channel now"),
         SubCommand("help", "Show this list", anywhere=True),
     )

@@ -97,6 +97,16 @@ def slack_message(case_id: str, reference: str) -> Key:
     return Key(f"CASE#{case_id}", f"SLACK#{reference}")
 
 
+def activity(case_id: str) -> Key:
+    """The contained credentials of a case, and the progress of the reading of their calls."""
+    return Key(f"CASE#{case_id}", "ACTIVITY")
+
+
+def activity_page(case_id: str, name: str = "") -> Key:
+    """A page of calls by contained credentials, in a partition that a case's synchronisation does not read."""
+    return Key(f"CASE#{case_id}#activity", name)
+
+
 def channel(channel_id: str) -> Key:
     """The case of a Slack channel."""
     return Key(f"CHANNEL#{channel_id}", "CASE")

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal
 
+from ir_router import cloudtrail
 from ir_router.ledger import configuration
 from ir_router.settings import settings
 from ir_router.workflow.detections import is_direct
 
 # CloudTrail delivers the events of global services (IAM, root sign-in) in this region only.
-GLOBAL_EVENTS_REGION = "us-east-1"
+GLOBAL_EVENTS_REGION = cloudtrail.GLOBAL_EVENTS_REGION
 _MOST_CHARACTERS = 64
 """Of the name of a rule (docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html)."""
 

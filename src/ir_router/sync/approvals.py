@@ -26,6 +26,7 @@ from ir_router.slack import error_codes
 from ir_router.slack.gateway import Slack
 from ir_router.slack.messages import Message, mentioning
 from ir_router.sync import (
+    activity,
     approval_message,
     approval_places,
     approval_tampering,
@@ -74,6 +75,8 @@ def show(approval_id: str, deadline: Deadline) -> int:
     """
     places, row = _show(approval_id, approval_places.of, deadline)
     # The next update of the message repeats the search for the approvers.
+    if row is not None:
+        activity.watch(row)
     if row is not None and approver_set.is_frozen(row):
         approvals.note_shown(approval_id, _shown_as(row, [place.channel_id for place in places]))
     return len(places)

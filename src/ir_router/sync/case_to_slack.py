@@ -34,6 +34,7 @@ from ir_router.observability import correlate, logger
 from ir_router.settings import settings
 from ir_router.slack import messages
 from ir_router.sync import (
+    activity,
     approvals,
     attachments,
     back_off,
@@ -246,6 +247,7 @@ def _reconcile(sync: CaseSync) -> None:
         lambda: attachments.resume_slack_files(sync),
         lambda: approvals.synchronise(sync),
         lambda: catch_up.synchronise(sync),
+        lambda: activity.synchronise(sync),
     ]
     problems: list[Exception] = []
     for step in steps:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ir_router.cases import comments
-from ir_router.ledger import claims, keys
+from ir_router.ledger import claims, keys, table
 from ir_router.settings import settings
 from ir_router.slack.text import split
 from ir_router.sync import comment_claims
@@ -52,3 +52,10 @@ def _parts(case_id: str, name: str, text: str) -> list[tuple[keys.Key, str, str]
         token = comment_claims.token_for(settings().name_prefix, case_id, "system", own_name)
         found.append((key_of(case_id, own_name), comments.system_comment(part, own_name, numbered), token))
     return found
+
+
+def rewrite(case_id: str, name: str, text: str) -> None:
+    """Replace the text of a written comment of one part. Does nothing if it has this text."""
+    row = table.get(key_of(case_id, name)) or {}
+    if row.get("comment_id"):
+        comment_claims.update(case_id, str(row["comment_id"]), comments.system_comment(text, name))

@@ -19,6 +19,7 @@ from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.settings import settings
 from ir_router.workflow import (
+    contained_credentials,
     creators,
     left_behind,
     missing_cases,
@@ -48,6 +49,8 @@ def run_task(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
         facts["no_case"] = task["case"]["for_readers"]
     if task["kind"] == "remediate":
         facts |= offers.carried_over(incident["execution"]["id"])
+        rows = [containments.get(arn) or {} for arn in facts["principals"]]
+        facts["credentials"] = contained_credentials.of(rows)
     row = approvals.request(incident["execution"]["id"], task["kind"], task["task_token"], facts)
     row = refresh(row["approval_id"]) or row
     _record(row, containment)
@@ -116,6 +119,8 @@ def refresh(approval_id: str) -> Row | None:
         offers.add(approval_id, {**offers.of(row), **new})
     several = len(approvals.principals_of(row)) > 1
     texts = {**wording_decisions.current_texts(parts, several=several), "owners": barred}
+    if row["kind"] == "remediate":
+        texts["credentials"] = contained_credentials.of(parts)
     if row.get("at_large") and not any(scopes.is_key_only(part) for part in parts):
         texts |= wording_decisions.completely_contained(parts)
     if not new and all(row.get(name) == text for name, text in texts.items()):

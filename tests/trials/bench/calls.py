@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, str] = {
     "approvals": "",
     "release": "",
     "list": "",
+    "activity": "",
     "comment": "noted",
     "update-status": "In Progress",
     "update-title": "Breach",

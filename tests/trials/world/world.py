@@ -20,6 +20,7 @@ from tests.trials.world.deployment import ACCOUNT, DEPLOYMENTS
 from tests.trials.world.invocations import Answer, Context, HttpAnswer, Payload, Retry
 from tests.trials.world.organisation import Organisation
 from tests.trials.world.role_sessions import RoleSessions
+from tests.trials.world.trail import Trail
 from tests.trials.world.unexpected import Unexpected, event_kind
 from tests.trials.world.wire import FunctionDiedError, Wire
 
@@ -47,6 +48,7 @@ class World:
         self.unexpected = Unexpected()
         self.organisation = Organisation(self.wire)
         self.role_sessions = RoleSessions(self.wire, lambda: self.current, self.now, self.organisation)
+        self.trail = Trail(self.wire, self.now)
         self.invocations: list[Answer] = []
         self.hints: list[dict[str, Any]] = []
         self.bus: list[dict[str, Any]] = []
@@ -106,6 +108,7 @@ class World:
         hooks.register("before-call.lambda.Invoke", self._invoke_from_code)
         self.organisation.attach(hooks)
         self.role_sessions.attach(hooks)
+        self.trail.attach(hooks)
         hooks.register("after-call", lambda **told: self.unexpected.answered(**told) if self.wire.is_invoking else None)
         self.app = self.workspace.create_app(deliver=self.request)
         deployment.build(self.environment)

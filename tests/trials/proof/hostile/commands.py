@@ -55,6 +55,7 @@ EFFECTS: Mapping[str, tuple[str, ...] | None] = {
     "release": None,
     "list": None,
     "sync": None,
+    "activity": None,
     "close": None,  # asks: the button closes
     "create": None,
 }

@@ -17,6 +17,7 @@ from tests.trials.world.crashes import Scenario
 from tests.trials.world.picture import Picture
 from tests.trials.world.scenarios.canary import CANARY
 from tests.trials.world.scenarios.cases import carry
+from tests.trials.world.scenarios.containment import Incident, contained_with_calls, look
 from tests.trials.world.world import World
 
 _MOST_TRIES = 3
@@ -121,6 +122,14 @@ def _create(world: World, there: object) -> None:
     carry(world)
 
 
+def _asking_for_activity(world: World, there: object) -> None:
+    assert isinstance(there, Incident)
+    (case,) = world.security_ir.snapshot()["cases"]
+    insist(world, there.jane, lambda: there.jane.command(world.channel_of(case["caseId"]), "/security-ir", "activity"))
+    world.settle(patience=30)
+    world.live(3)
+
+
 _STATUS_CHANGE = re.compile(r"\*Status\*: (.+?) → (.+?), by")
 
 
@@ -154,6 +163,7 @@ COMMANDS = (
     Scenario("/security-ir comment", _case, _typing(f"comment For AWS alone {CANARY}"), by_person=True),
     Scenario("/security-ir close", _asked_to_close, _close, by_person=True),
     Scenario("/security-ir create", _anywhere, _create, by_person=True),
+    Scenario("/security-ir activity", contained_with_calls, _asking_for_activity, look, by_person=True),
     Scenario("/security-ir sync", _case, _typing("sync"), by_person=True),
     Scenario("/security-ir status", _case, _typing("status"), by_person=True),
     Scenario("/security-ir incident-details", _case, _typing("incident-details"), by_person=True),

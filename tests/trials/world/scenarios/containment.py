@@ -6,12 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 from moto.iam.models import iam_backends
 
 from ir_router.commands import people
+from ir_sandbox import cloud_trail
 from ir_sandbox.slack.interactions import Interaction
 from ir_sandbox.slack.people import Person
 from tests.trials.world import ACCOUNT, incidents, picture
@@ -81,6 +83,25 @@ def contained(world: World) -> Incident:
     there.event(world, 1)
     world.live(1)
     return there
+
+
+def contained_with_calls(world: World) -> Incident:
+    """Report a new key, whose calls CloudTrail shows on two pages."""
+    there = watched(world)
+    there.event(world, 1)
+    moment = datetime.fromtimestamp(world.now(), UTC)
+    caller = incidents.user_identity(USER, there.keys[0])
+    world.trail.add(
+        *(
+            cloud_trail.record("ListUsers", moment - timedelta(seconds=60 + number), caller, eventID=f"call-{number}")
+            for number in range(60)
+        )
+    )
+    return there
+
+
+def _two_minutes(world: World, _there: Incident) -> None:
+    world.live(2)
 
 
 def _flooded(world: World) -> Incident:
@@ -266,6 +287,7 @@ CONTAINMENT = (
         look,
         by_person=True,
     ),
+    Scenario("containment: its calls are read", contained_with_calls, acting(_two_minutes), look),
     Scenario("containment: nobody decides", contained, acting(_nobody), look),
     Scenario("containment: root, alerted only", watched, acting(_root_signs_in), look),
 )

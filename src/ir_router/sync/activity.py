@@ -1,0 +1,253 @@
+"""Show the calls of contained credentials on the case and in its channel, from CloudTrail.
+
+A step of the case's synchronisation, so that the lease of the case makes each result appear once. A containment does
+not wait for it. A run reads one slice, and the poll starts the run with the next slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ir_router import clock, transfer
+from ir_router.cases import activity as numbers
+from ir_router.cases import comments, structured_fields, trail_calls
+from ir_router.cases.activity import Activity, Scope
+from ir_router.cases.changes import digest
+from ir_router.cases.limits import ATTACHMENT_LIMIT
+from ir_router.cases.models import Case
+from ir_router.errors import RefusedError, RetryLaterError, UncertainError, error_id
+from ir_router.ledger import activity as stored
+from ir_router.ledger import claims, keys, leases
+from ir_router.ledger.table import Row
+from ir_router.observability import logger, measure
+from ir_router.security_ir import gateway as security_ir
+from ir_router.sync import activity_message, activity_search, comment_claims, failures, posting, system_comments
+from ir_router.sync.activity_search import Progress
+from ir_router.sync.case_sync import CaseSync
+
+# After the newest containment. The first result must be there within two minutes; the poll runs once a minute.
+# CloudTrail shows a call up to 15 minutes late, and an attacker goes on.
+READ_AFTER_SECONDS = (30, 900, 3_600)
+_SLICE_SECONDS = 20
+# A run that has less time left leaves the slice to the next run.
+_NEEDED_SECONDS = 15
+_RETRIED_SECONDS = 60
+_NAME = "activity"
+_SERVICE = "AWS Security Incident Response"
+# Of the API (botocore's model, `ThreatActorIpList`).
+_MOST_ADDRESSES = 200
+
+
+def watch(approval: Row) -> None:
+    """Begin to read the calls of the credentials that an approval request is about, unless it has begun."""
+    case_id = str(approval.get("case_id") or "")
+    if case_id and approval.get("credentials") and stored.watch(case_id, approval["credentials"]):
+        leases.add_hint(case_id)  # the next poll starts the run
+
+
+def synchronise(sync: CaseSync) -> None:
+    """Read a slice of the calls if a reading is due, and publish its result when the reading is finished."""
+    row = sync.row(keys.activity(sync.case_id))
+    if row is None or not row.get("credentials") or sync.case.is_closed:
+        return
+    if "progress" not in row:
+        due = _due_at(row)
+        if due is None:
+            return
+        if due > clock.now():
+            sync.revisit(due)
+            return
+    if sync.deadline.remaining() < _NEEDED_SECONDS:
+        sync.revisit(clock.now())
+        return
+    _read(sync, row)
+
+
+def _due_at(row: Row) -> float | None:
+    """Return when the next reading is due, or None."""
+    if float(row.get("requested_at") or 0) > float(row.get("answered_at") or 0):
+        return clock.now()
+    newest = _newest(row)
+    done = int(row.get("readings") or 0) if row.get("readings_of") == newest else 0
+    return newest + READ_AFTER_SECONDS[done] if done < len(READ_AFTER_SECONDS) else None
+
+
+def _newest(row: Row) -> float:
+    return max(float(one["contained_at"]) for one in row["credentials"])
+
+
+def _read(sync: CaseSync, row: Row) -> None:
+    account = sync.case.case_arn.split(":")[4]
+    if "progress" in row:
+        progress = Progress.from_row(row["progress"])
+    else:
+        progress = activity_search.begin(
+            row["credentials"], account, row.get("read_to") or {}, row.get("sessions") or {}
+        )
+        stored.save(sync.case_id, progress=progress.to_row())
+    until = clock.now() + min(_SLICE_SECONDS, sync.deadline.remaining() - _NEEDED_SECONDS / 2)
+    try:
+        finished = activity_search.read(sync.case_id, progress, until)
+    except (RetryLaterError, UncertainError) as error:
+        logger.warning("activity.retried: the poll continues", extra={"reason": str(error)})
+        sync.revisit(clock.now() + _RETRIED_SECONDS)
+        return
+    except RefusedError as error:
+        _report(sync, row, error)
+        _finish(sync, row, progress)
+        return
+    if not finished:
+        sync.revisit(clock.now())
+        if row.get("published"):
+            return
+    _publish(sync, row, progress, account, complete=finished)
+    if finished:
+        _finish(sync, row, progress)
+
+
+def _report(sync: CaseSync, row: Row, error: RefusedError) -> None:
+    """Report that CloudTrail cannot be read: once, and once for each request by a user.
+
+    This does not hold up the synchronisation of the case.
+    """
+    name = f"{_NAME}-{int(row.get('requested_at') or 0)}"
+    failure = failures.Failure(
+        name=name,
+        what=f"ir-router cannot read the calls of the contained credentials: {failures.cause(error)}.",
+        fix="Check that no policy denies cloudtrail:LookupEvents to the function -sync, then type "
+        "/security-ir activity.",
+        retried=False,
+        error_id=failures.first_error_id(sync.case_id, name, error_id("sync-error")),
+        transient=False,
+    )
+    failures.report(sync.case_id, sync.channel_id, failure, sync.deadline)
+
+
+def _finish(sync: CaseSync, row: Row, progress: Progress) -> None:
+    """End the pass: schedule the next one, and keep where this one ended."""
+    newest = _newest(row)
+    requested = float(row.get("requested_at") or 0)
+    is_requested = requested > float(row.get("answered_at") or 0)
+    done = int(row.get("readings") or 0) if row.get("readings_of") == newest else 0
+    passed = sum(newest + seconds <= progress.end for seconds in READ_AFTER_SECONDS)
+    values: dict[str, Any] = {
+        "read_to": progress.read_to,
+        "sessions": progress.sessions,
+        "readings_of": newest,
+        "readings": max(done, passed),
+        "answered_at": requested if is_requested else None,
+    }
+    stored.save(sync.case_id, **{name: value for name, value in values.items() if value is not None}, progress=None)
+    if due := _due_at({**row, **{name: value for name, value in values.items() if value is not None}}):
+        sync.revisit(due)
+
+
+def _publish(sync: CaseSync, row: Row, progress: Progress, account: str, *, complete: bool) -> None:
+    """Show the result if it differs from the last one, or if a user requested it."""
+    found = _activity(sync.case_id, row, progress, account, complete=complete)
+    is_requested = complete and float(row.get("requested_at") or 0) > float(row.get("answered_at") or 0)
+    is_last = progress.end >= _newest(row) + READ_AFTER_SECONDS[-1]
+    shown_as = digest([[call.event_id for call in found.calls], list(found.scope.limited)])
+    if not is_requested and (shown_as == row.get("shown_as") or not (found.calls or is_last)):
+        return
+    number = int(row.get("published") or 0) + 1
+    csv_name = f"{_NAME}-{number}.csv"
+    steps: list[Callable[[], object]] = [
+        lambda: _post(sync, number, found, csv_name),
+        lambda: _comment(sync, found, csv_name),
+        lambda: _attach(sync, found, csv_name),
+        lambda: _update_fields(sync.case, row, found),
+    ]
+    for step in steps:
+        try:
+            step()
+        except RefusedError as error:
+            if error.service != _SERVICE:
+                raise
+            # A full or closed case does not hold up the rest of the result.
+            logger.warning("activity.step_rejected", extra={"reason": str(error)})
+    measure("ActivityPublished")
+    stored.save(sync.case_id, published=number, shown_as=shown_as)
+
+
+def _activity(case_id: str, row: Row, progress: Progress, account: str, *, complete: bool) -> Activity:
+    calls = [trail_calls.from_row(one) for one in stored.calls(case_id)]
+    credentials = row["credentials"]
+    own = [one for one in credentials if one["account"] == account]
+    elsewhere = [
+        f"{one['arn']} belongs to another account, whose CloudTrail ir-router does not read"
+        for one in credentials
+        if one["account"] != account
+    ]
+    looked_up = [*(f"{one['kind']} {one['name']}" for one in own if one["whole"]), *_keys(own)]
+    looked_up += [f"{len(progress.sessions)} sessions that they opened"] if progress.sessions else []
+    scope = Scope(
+        contained_at={str(one["arn"]): float(one["contained_at"]) for one in credentials},
+        since=progress.since,
+        read_at=progress.end,
+        regions=activity_search.regions(),
+        keys=looked_up,
+        complete=complete,
+        limited=[*progress.limited, *elsewhere],
+    )
+    return Activity(numbers.merged(calls), scope)
+
+
+def _keys(credentials: list[Mapping[str, Any]]) -> list[str]:
+    return [f"key {key}" for one in credentials for key in one["keys"]]
+
+
+def _post(sync: CaseSync, number: int, found: Activity, csv_name: str) -> None:
+    # After a crash, the first slice and the complete reading can have the same number.
+    name = f"{_NAME}-{number}" if found.scope.complete else f"{_NAME}-{number}-incomplete"
+    claim = sync.claim(keys.note(sync.case_id, name))
+    if claim is not None:
+        posting.post(sync.slack, sync.channel_id, claim, activity_message.message(found, csv_name))
+
+
+def _comment(sync: CaseSync, found: Activity, csv_name: str) -> None:
+    """Write the case's only comment about the activity, or replace its text."""
+    text = comments.at_most(comments.part_length(), numbers.comment(found, csv_name))
+    system_comments.write(sync.case_id, _NAME, text)
+    system_comments.rewrite(sync.case_id, _NAME, text)
+
+
+def _attach(sync: CaseSync, found: Activity, csv_name: str) -> None:
+    """Attach every call. The synchronisation of attachments then shares the file in the channel."""
+    if not found.calls or not found.scope.complete:
+        return
+    claim = sync.claim(keys.note(sync.case_id, csv_name))
+    if claim is None:
+        return
+    present = security_ir.get_case(sync.case_id).case_attachments
+    if len(present) >= ATTACHMENT_LIMIT:
+        raise RefusedError(_SERVICE, "GetCaseAttachmentUploadUrl", "ServiceQuotaExceededException")
+    content = numbers.csv_text(found).encode("utf-8", "replace")
+    token = comment_claims.token_for(sync.case_id, csv_name, digest(content.decode()))
+    target = security_ir.upload_url(sync.case_id, csv_name, len(content), token)
+    transfer.upload_content(_SERVICE, target, content)
+    claims.confirm(claim)
+
+
+def _update_fields(case: Case, row: Row, found: Activity) -> None:
+    """Add the addresses, services and Regions of the calls since the first suspicious one to the case's fields."""
+    since = min(float(one["since"]) for one in row["credentials"])
+    calls = [call for call in found.calls if call.at >= since]
+    known = {one.get("ipAddress") for one in case.threat_actor_ip_addresses}
+    actors: dict[str, dict[str, str]] = {}
+    for call in calls:
+        if (actor := structured_fields.threat_actor(call.address, call.agent)) and actor["ipAddress"] not in known:
+            actors[actor["ipAddress"]] = actor
+    services = {one.service for one in calls if structured_fields.is_service(one.service)}
+    regions = {one.region for one in calls if structured_fields.is_region(one.region)}
+    fields: dict[str, Any] = {
+        "threatActorIpAddressesToAdd": list(actors.values())[: max(0, _MOST_ADDRESSES - len(known))],
+        "impactedServicesToAdd": sorted(services - {*case.impacted_services}),
+        "impactedAwsRegionsToAdd": [
+            {"region": one} for one in sorted(regions - {item.get("region", "") for item in case.impacted_aws_regions})
+        ],
+    }
+    wanted = {name: value for name, value in fields.items() if value}
+    if wanted:
+        security_ir.update_case(case.case_id, **wanted)

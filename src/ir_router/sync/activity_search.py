@@ -1,0 +1,197 @@
+"""Read the calls of contained credentials from CloudTrail, in slices that survive a crash.
+
+A pass is a list of lookups: each access key, the users, and the sessions that they opened, in each Region. For each
+page the ledger first stores the calls and then the position, so that a crash repeats one page, under the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ir_router import clock, cloudtrail
+from ir_router.cases import trail_calls
+from ir_router.cases.changes import digest
+from ir_router.cases.trail_calls import TrailCall
+from ir_router.cloudtrail import Attribute
+from ir_router.errors import RefusedError, RetryLaterError
+from ir_router.ledger import activity as stored
+from ir_router.observability import logger
+from ir_router.settings import settings
+
+# The calls before the first suspicious one may belong to the attack too.
+BEFORE_SECONDS = 86_400
+# The history may show a call this late. Each pass reads the newest calls of the pass before another time.
+LATE_SECONDS = 1_200
+# Of one lookup: 5,000 calls.
+MOST_PAGES = 100
+MOST_SESSIONS = 25
+_THROTTLED_TRIES = 3
+
+
+class Lookup(NamedTuple):
+    """A lookup: the Region, the attribute with its value, and the ARN of the contained principal."""
+
+    region: str
+    attribute: Attribute
+    value: str
+    of: str
+
+    @property
+    def id(self) -> str:
+        """Return the name by which the progress knows the lookup."""
+        return f"{self.region}/{self.attribute}/{self.value}"
+
+
+@dataclass
+class Progress:
+    """A pass.
+
+    Attributes:
+        end: When the pass began: it reads calls up to this time.
+        since: Time of the oldest calls.
+        pending: The lookups that are not finished, the first one with `token` and `page`.
+        read_to: The `end` of the last pass that finished a lookup, by its id.
+        sessions: Access keys of sessions, with the ARN of the session.
+        limited: Lookups of which only the newest calls were read, and the sessions that were left out.
+    """
+
+    end: float
+    since: float
+    pending: list[Lookup]
+    token: str | None = None
+    page: int = 0
+    read_to: dict[str, float] = field(default_factory=dict)
+    sessions: dict[str, str] = field(default_factory=dict)
+    limited: list[str] = field(default_factory=list)
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the pass as a value for the ledger."""
+        row = {**vars(self), "pending": [list(one) for one in self.pending]}
+        return {name: value for name, value in row.items() if value is not None}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Progress:
+        """Return the pass from the ledger's value."""
+        return cls(**{**row, "pending": [Lookup(*one) for one in row["pending"]]})
+
+
+def regions() -> list[str]:
+    """Return the Regions whose events ir-router detects: the home Region, and that of global services."""
+    return list(dict.fromkeys([settings().region, cloudtrail.GLOBAL_EVENTS_REGION]))
+
+
+def begin(
+    credentials: Iterable[Mapping[str, Any]], account: str, read_to: Mapping[str, float], sessions: Mapping[str, str]
+) -> Progress:
+    """Return a new pass.
+
+    Args:
+        credentials: As in `ledger.activity.watch`.
+        account: The account whose history the functions read.
+        read_to: The end of the last pass by lookup.
+        sessions: The sessions that earlier passes found.
+    """
+    now = clock.now()
+    own = [one for one in credentials if one["account"] == account]
+    since = min([float(one["since"]) for one in own], default=now) - BEFORE_SECONDS
+    progress = Progress(end=now, since=since, pending=[], read_to=dict(read_to), sessions=dict(sessions))
+    for one in own:
+        _add(progress, [("AccessKeyId", str(key)) for key in one["keys"]], one["arn"])
+        if one["whole"] and one["kind"] == "user":
+            _add(progress, [("Username", one["name"])], one["arn"])
+        if one["whole"] and one["kind"] == "role":
+            _add(progress, [("ResourceName", one["arn"])], one["arn"])
+    for key, owner in sessions.items():
+        _add(progress, [("AccessKeyId", key)], owner)
+    return progress
+
+
+def _add(progress: Progress, values: Iterable[tuple[Attribute, str]], arn: str) -> None:
+    progress.pending += [Lookup(region, name, value, arn) for name, value in values for region in regions()]
+
+
+def read(case_id: str, progress: Progress, until: float) -> bool:
+    """Read pages until the pass is finished or the time is over. Return whether it is finished.
+
+    Args:
+        case_id: The case.
+        progress: The pass, which is updated and stored after each page.
+        until: When this slice ends, in seconds since the epoch.
+
+    Raises:
+        RefusedError: AWS rejected a lookup.
+        RetryLaterError: AWS throttled a lookup several times.
+        UncertainError: AWS did not answer.
+    """
+    while progress.pending:
+        if clock.now() >= until:
+            return False
+        lookup = progress.pending[0]
+        start = max(progress.since, progress.read_to.get(lookup.id, 0.0) - LATE_SECONDS)
+        try:
+            page = _patiently(lookup, start, progress)
+        except RefusedError as error:
+            if error.code != cloudtrail.TOKEN_INVALID or progress.token is None:
+                raise
+            logger.info("activity.token_expired: the lookup starts with its first page")
+            progress.token, progress.page = None, 0
+            continue
+        _store(case_id, progress, lookup, page.records)
+        progress.token, progress.page = page.token, progress.page + 1
+        if page.token is not None and progress.page >= MOST_PAGES:
+            number = MOST_PAGES * cloudtrail.PAGE_SIZE
+            _limit(progress, f"only the newest {number:,} calls of {lookup.value} in {lookup.region} were read")
+            page = page._replace(token=None)
+        if page.token is None:
+            progress.read_to[lookup.id] = progress.end
+            progress.pending.pop(0)
+            progress.token, progress.page = None, 0
+        stored.save(case_id, progress=progress.to_row())
+        clock.sleep(cloudtrail.PAUSE_SECONDS)
+    return True
+
+
+def _patiently(lookup: Lookup, start: float, progress: Progress) -> cloudtrail.Page:
+    """Return the next page. AWS counts the requests of the complete account, so others may use up the rate."""
+    for attempt in range(1, _THROTTLED_TRIES + 1):
+        try:
+            return cloudtrail.look_up(
+                lookup.region, lookup.attribute, lookup.value, start, progress.end, progress.token
+            )
+        except RetryLaterError as error:
+            if attempt == _THROTTLED_TRIES:
+                raise
+            clock.sleep(error.seconds * attempt)
+    raise AssertionError("unreachable")
+
+
+def _limit(progress: Progress, what: str) -> None:
+    if what not in progress.limited:
+        progress.limited.append(what)
+
+
+def _store(case_id: str, progress: Progress, lookup: Lookup, records: Iterable[Mapping[str, Any]]) -> None:
+    calls: list[TrailCall] = []
+    for record in records:
+        if lookup.attribute == "Username" and not trail_calls.is_by_user(record, lookup.value):
+            continue
+        session = trail_calls.opened_session(record)
+        if session is not None and session.key not in progress.sessions:
+            _follow(progress, session.key, lookup.of)
+        # A role's own lookup finds those who opened its sessions, not its calls.
+        if lookup.attribute != "ResourceName" and (call := trail_calls.of_record(record, lookup.of)):
+            calls.append(call)
+    if calls:
+        name = digest([lookup.id, progress.end, progress.page])
+        stored.save_page(case_id, name, [trail_calls.to_row(call) for call in calls])
+
+
+def _follow(progress: Progress, key: str, of: str) -> None:
+    """Look up the calls of a session too, as those of the principal that opened it."""
+    if len(progress.sessions) >= MOST_SESSIONS:
+        _limit(progress, f"the calls of the newest {MOST_SESSIONS} sessions were read, and further sessions exist")
+        return
+    progress.sessions[key] = of
+    _add(progress, [("AccessKeyId", key)], of)

@@ -1,0 +1,277 @@
+"""The calls of contained credentials, read from CloudTrail after a containment: on the case and in its channel."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import urllib.request
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ir_sandbox import cloud_trail
+from ir_sandbox.slack.people import Person
+from tests.support.approvals import case_channel
+from tests.support.commands import answers
+from tests.support.world import World
+from tests.trials.world import ACCOUNT, incidents
+from tests.trials.world.state_machine import Execution, StateMachine
+from tests.trials.world.wire import Side
+
+USER = "backdoor"
+
+
+def call(world: World, key: str, name: str, *, ago: float = 60, service: str = "iam", **changes: Any) -> dict[str, Any]:
+    """Return the record of a call by the contained user, some seconds ago."""
+    moment = datetime.fromtimestamp(world.now(), UTC) - timedelta(seconds=ago)
+    return cloud_trail.record(name, moment, incidents.user_identity(USER, key), service=service, **changes)
+
+
+def assumed(world: World, key: str, session_key: str, role: str = "admin", *, ago: float = 50) -> dict[str, Any]:
+    """Return the record of the call with which the user opened a session of a role."""
+    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/evil"
+    return call(
+        world,
+        key,
+        "AssumeRole",
+        ago=ago,
+        service="sts",
+        requestParameters={"roleArn": f"arn:aws:iam::{ACCOUNT}:role/{role}", "roleSessionName": "evil"},
+        responseElements={
+            "credentials": {"accessKeyId": session_key, "sessionToken": "secret"},
+            "assumedRoleUser": {"arn": arn, "assumedRoleId": "AROA:evil"},
+        },
+    )
+
+
+def by_session(world: World, session_key: str, name: str, *, ago: float = 40, **changes: Any) -> dict[str, Any]:
+    identity = {**incidents.role_identity("admin", "evil"), "accessKeyId": session_key}
+    moment = datetime.fromtimestamp(world.now(), UTC) - timedelta(seconds=ago)
+    return cloud_trail.record(name, moment, identity, **changes)
+
+
+def case_of(world: World) -> str:
+    (case,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
+    return str(case["caseId"])
+
+
+def shown(world: World) -> list[str]:
+    """Return the messages about the activity in the case's channel, oldest first, with their blocks."""
+    messages = world.workspace.channel_messages(case_channel(world))
+    return [
+        json.dumps(one["blocks"], ensure_ascii=False)
+        for one in messages
+        if "contained credentials" in str(one.get("text")) and one.get("bot_id")
+    ]
+
+
+def comments(world: World) -> list[str]:
+    return [body for body in world.comments(case_of(world)) if "Activity of the contained credentials" in body]
+
+
+def attachments(world: World) -> dict[str, list[dict[str, str]]]:
+    """Return the rows of each CSV on the case by its name."""
+    case_id, found = case_of(world), {}
+    for one in world.security_ir.call("GetCase", {"caseId": case_id})["caseAttachments"]:
+        ids = {"caseId": case_id, "attachmentId": one["attachmentId"]}
+        url = world.security_ir.call(
+            "GetCaseAttachmentDownloadUrl", ids, base_url=world.environment["AWS_ENDPOINT_URL_SECURITY_IR"]
+        )["attachmentPresignedUrl"]
+        with urllib.request.urlopen(url) as response:
+            found[one["fileName"]] = list(csv.DictReader(io.StringIO(response.read().decode())))
+    return found
+
+
+def test_given_a_contained_key_when_two_minutes_pass_then_case_and_channel_show_what_it_did(
+    world: World, contained: tuple[Execution, str]
+) -> None:
+    _, key = contained
+    user = {"userName": "eve"}
+    world.trail.add(
+        call(world, key, "CreateUser", ago=90, requestParameters=user),
+        call(world, key, "CreateUser", ago=80, requestParameters={"userName": "gone"}),
+        call(world, key, "CreateAccessKey", ago=70, requestParameters=user,
+             responseElements={"accessKey": {"accessKeyId": "AKIAEVE0000000000001", "userName": "eve"}}),
+        call(world, key, "DeleteUser", ago=65, requestParameters={"userName": "gone"}),
+        call(world, key, "GetSecretValue", service="secretsmanager", requestParameters={"secretId": "prod/db"}),
+        call(world, key, "ListUsers", errorCode="AccessDenied", userAgent="=cmd()", sourceIPAddress="203.0.113.7"),
+        assumed(world, key, "ASIASESSION000000001"),
+        by_session(world, "ASIASESSION000000001", "UpdateAssumeRolePolicy", requestParameters={"roleName": "admin"}),
+    )  # fmt: skip
+    world.live(2)
+
+    (message,) = shown(world)
+    assert "made 8 calls" in message
+    assert message.index("does not undo") < message.index("*Calls*")
+    assert "user eve" in message
+    assert "aws iam delete-access-key --user-name eve --access-key-id AKIAEVE0000000000001" in message
+    assert "changed trust policy of role admin" in message
+    assert "user gone" not in message
+    assert "secret prod/db" in message
+    (comment,) = comments(world)
+    assert "iam, us-east-1: 5 succeeded, 1 denied" in comment
+    assert "203.0.113.7: 1" in comment
+    assert "=cmd(): 1" in comment
+    (rows,) = attachments(world).values()
+    assert len(rows) == 8
+    assert [row["user agent"] for row in rows if row["action"] == "ListUsers"] == ["'=cmd()"]
+    case = world.security_ir.call("GetCase", {"caseId": case_of(world)})
+    assert {one["ipAddress"] for one in case["threatActorIpAddresses"]} == {"198.51.100.7"}
+    world.live(2)
+    assert "activity-1.csv" in [file["name"] for file in _files(world)]
+
+
+def _files(world: World) -> list[dict[str, Any]]:
+    messages = world.workspace.channel_messages(case_channel(world))
+    return [file for message in messages for file in message.get("files") or []]
+
+
+def test_given_calls_after_the_containment_when_read_later_then_the_message_states_them_first(
+    world: World, contained: tuple[Execution, str]
+) -> None:
+    _, key = contained
+    world.trail.add(call(world, key, "ListUsers"), assumed(world, key, "ASIASESSION000000001"))
+    world.live(2)
+    assert "no call succeeded" in shown(world)[0]
+
+    late = by_session(world, "ASIASESSION000000001", "CreateUser", ago=0, requestParameters={"userName": "late"})
+    denied = call(world, key, "CreateUser", ago=0, errorCode="AccessDenied")
+    world.trail.add(late, denied, after=300)
+    world.live(15)
+    first, second = shown(world)
+    assert "1 call SUCCEEDED, the last one iam CreateUser" in second
+    assert "1 call denied or failed" in second
+    assert "SUCCEEDED" not in first
+    (comment,) = comments(world)  # the same comment, with the newest numbers
+    assert "- 1 call succeeded" in comment
+    actor = world.security_ir.call("GetCase", {"caseId": case_of(world)})["threatActorIpAddresses"]
+    assert [one["ipAddress"] for one in actor] == ["198.51.100.7"]
+    assert sorted(attachments(world)) == ["activity-1.csv", "activity-2.csv"]
+
+
+def test_given_no_calls_when_the_last_reading_ends_then_one_message_states_it(
+    world: World, contained: tuple[Execution, str]
+) -> None:
+    world.live(10)
+    assert shown(world) == []
+    world.live(55)
+    (message,) = shown(world)
+    assert "shows no calls" in message
+    assert attachments(world) == {}
+    times = [at for _, at, _ in world.trail.requests]
+    assert max(times) - min(times) < 3_700
+    before = len(times)
+    world.advance(3_600)
+    world.live(2)
+    assert len(world.trail.requests) == before  # nothing more is read by itself
+
+
+def test_given_thousands_of_calls_when_read_then_the_rate_holds_and_every_call_is_in_the_csv(
+    world: World, contained: tuple[Execution, str]
+) -> None:
+    _, key = contained
+    world.trail.add(*(call(world, key, "ListUsers", ago=100 + number) for number in range(2_340)))
+    world.live(2)
+    (first,) = shown(world)
+    assert "so far (the reading continues)" in first
+    assert attachments(world) == {}
+    world.live(5)
+
+    assert "made 2,340 calls" in shown(world)[-1]
+    (rows,) = attachments(world).values()
+    assert len({row["event id"] for row in rows}) == 2_340
+    for region in ("us-east-1",):
+        times = [at for where, at, _ in world.trail.requests if where == region]
+        assert all(later - earlier >= 1 for earlier, later in zip(times, times[2:], strict=False))
+
+
+def test_given_the_command_when_typed_then_newer_calls_appear_and_an_uncontained_case_gets_an_answer(
+    world: World, jane: Person, contained: tuple[Execution, str]
+) -> None:
+    _, key = contained
+    world.live(70)
+    before = len(shown(world))
+    world.trail.add(call(world, key, "GetCallerIdentity", service="sts", ago=10))
+    jane.command(case_channel(world), "/security-ir", "activity")
+    world.settle()
+    assert "within two minutes" in answers(world, jane)[-1]
+    world.live(2)
+    assert len(shown(world)) == before + 1
+    assert "made 1 call" in shown(world)[-1]
+
+    world.live(1)
+    assert len(shown(world)) == before + 1
+
+
+def test_given_a_denied_lookup_when_read_then_the_case_states_it_once_and_is_synchronised(
+    world: World, contained: tuple[Execution, str]
+) -> None:
+    world.trail.refuse_with = "AccessDeniedException"
+    world.live(20)
+    told = [
+        body for body in world.comments(case_of(world)) if "cannot read the calls of the contained credentials" in body
+    ]
+    assert len(told) == 1
+    assert "cloudtrail:LookupEvents" in told[0]
+    world.security_ir.add_comment_as(case_of(world), body="a comment in the meantime")
+    world.settle()
+    assert any("a comment in the meantime" in json.dumps(one) for one in world.said(case_of(world)))
+
+
+def test_given_a_role_when_contained_then_the_calls_of_its_sessions_are_shown(
+    world: World, machine: StateMachine, jane: Person, security_channel: str
+) -> None:
+    arn = incidents.role("worker")
+    identity = incidents.role_identity("worker", "session")
+    found = incidents.finding("x", 8.0, user_type="AssumedRole")
+    found["detail"]["resource"]["accessKeyDetails"] |= {"userName": "worker", "principalId": "AROAEXAMPLE:session"}
+    machine.start(found)
+    world.settle()
+    assert incidents.role_is_denied(world, "worker")
+    moment = datetime.fromtimestamp(world.now(), UTC)
+    key = "ASIAWORKER0000000001"
+    opened = cloud_trail.record(
+        "AssumeRole", moment - timedelta(seconds=300), incidents.user_identity("ci", "AKIACI00000000000001"),
+        service="sts", requestParameters={"roleArn": arn},
+        responseElements={"credentials": {"accessKeyId": key}, "assumedRoleUser": {"arn": identity["arn"]}},
+    )  # fmt: skip
+    used = cloud_trail.record("ListBuckets", moment, {**identity, "accessKeyId": key}, service="s3")
+    world.trail.add(opened, used)
+    world.live(3)
+
+    (message,) = shown(world)
+    assert "made 1 call," in message
+    assert "s3, us-east-1: 1 succeeded" in message
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+@pytest.mark.parametrize(
+    ("service", "operation"),
+    [
+        ("cloudtrail", "LookupEvents"),
+        ("slack", "chat.postMessage"),
+        ("security-ir", "CreateCaseComment"),
+        ("security-ir", "GetCaseAttachmentUploadUrl"),
+        ("files", "PUT security-ir"),
+        ("security-ir", "UpdateCase"),
+    ],
+)
+def test_given_a_crash_at_a_call_when_continued_then_each_result_appears_once(
+    world: World, contained: tuple[Execution, str], service: str, operation: str, side: Side
+) -> None:
+    _, key = contained
+    world.advance(45)
+    world.trail.add(
+        *(call(world, key, "ListUsers", ago=number / 4, sourceIPAddress="203.0.113.7") for number in range(120))
+    )
+    world.wire.kill_on(service, operation, side)
+    world.live(12)
+    assert world.wire.died_at is not None
+
+    assert len([one for one in shown(world) if "made 120 calls" in one]) == 1
+    assert len(comments(world)) == 1
+    assert [len(rows) for rows in attachments(world).values()] == [120]
+    actors = world.security_ir.call("GetCase", {"caseId": case_of(world)})["threatActorIpAddresses"]
+    assert sorted(one["ipAddress"] for one in actors) == ["198.51.100.7", "203.0.113.7"]

@@ -1,0 +1,156 @@
+"""Calls from CloudTrail records: their results, their lasting effects and the CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from ir_router.cases import activity, lasting_changes, trail_calls
+from ir_router.cases.activity import Activity, Scope
+from ir_router.cases.trail_calls import TrailCall
+
+USER = "arn:aws:iam::123456789012:user/mallory"
+IDENTITY = {"type": "IAMUser", "userName": "mallory", "accessKeyId": "AKIA1", "arn": USER}
+
+
+def record(name: str, service: str = "iam", **changes: Any) -> Mapping[str, Any]:
+    return {
+        "eventID": f"{name}-{changes}",
+        "eventTime": "2026-01-15T18:05:00Z",
+        "eventName": name,
+        "eventSource": f"{service}.amazonaws.com",
+        "awsRegion": "us-east-1",
+        "userIdentity": IDENTITY,
+        **changes,
+    }
+
+
+def call(name: str, service: str = "iam", **changes: Any) -> TrailCall:
+    found = trail_calls.of_record(record(name, service, **changes), USER)
+    assert found is not None
+    return found
+
+
+def left(*calls: TrailCall) -> list[str]:
+    return [one.name for one in lasting_changes.remaining(calls)]
+
+
+@pytest.mark.parametrize(
+    ("error", "result"),
+    [
+        (None, "succeeded"),
+        ("AccessDenied", "denied"),
+        ("AccessDeniedException", "denied"),
+        ("Client.UnauthorizedOperation", "denied"),
+        ("ThrottlingException", "failed"),
+    ],
+)
+def test_given_an_error_code_when_read_then_it_decides_the_result(error: str | None, result: str) -> None:
+    assert call("ListUsers", errorCode=error).result == result
+
+
+def test_given_a_record_without_id_or_time_when_read_then_there_is_no_call() -> None:
+    assert trail_calls.of_record(record("ListUsers", eventID=None), USER) is None
+    assert trail_calls.of_record(record("ListUsers", eventTime="yesterday"), USER) is None
+
+
+@pytest.mark.parametrize("parameters", [None, "HIDDEN_DUE_TO_SECURITY_REASONS", [1], {"userName": {"nested": 1}}])
+def test_given_unusual_parameters_when_read_then_the_effect_is_listed_all_the_same(parameters: Any) -> None:
+    assert left(call("CreateUser", requestParameters=parameters, responseElements=parameters)) == ["user mallory"]
+
+
+def test_given_a_denied_creation_when_read_then_nothing_stays() -> None:
+    assert left(call("CreateUser", errorCode="AccessDenied", requestParameters={"userName": "eve"})) == []
+
+
+def test_given_a_key_of_the_caller_when_created_then_its_user_and_the_command_are_named() -> None:
+    created = call("CreateAccessKey", responseElements={"accessKey": {"accessKeyId": "AKIA2", "userName": "mallory"}})
+    (effect,) = created.lasting
+    assert effect.name == "access key AKIA2 of user mallory"
+    assert effect.undo == "aws iam delete-access-key --user-name mallory --access-key-id AKIA2"
+
+
+def test_given_a_name_for_a_shell_when_read_then_the_command_quotes_it() -> None:
+    (effect,) = call("CreateUser", requestParameters={"userName": "eve; rm -rf"}).lasting
+    assert effect.undo.endswith("--user-name 'eve; rm -rf'")
+
+
+def test_given_effects_when_later_calls_remove_them_then_only_the_others_stay() -> None:
+    role, user = {"roleName": "r"}, {"userName": "eve"}
+    policy = {"policyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}
+    made = [
+        call("CreateUser", requestParameters=user),
+        call("AttachUserPolicy", requestParameters={**user, **policy}),
+        call("PutRolePolicy", requestParameters={**role, "policyName": "p"}),
+        call("UpdateAssumeRolePolicy", requestParameters=role),
+        call("CreateFunction20150331", "lambda", requestParameters={"functionName": "f"}),
+        call("UpdateFunctionCode20150331v2", "lambda", requestParameters={"functionName": "g"}),
+    ]
+    assert len(left(*made)) == 6
+    removed = [
+        call("DeleteRolePolicy", requestParameters={**role, "policyName": "p"}),
+        call("DeleteUser", requestParameters=user),
+        call(
+            "DeleteFunction20150331",
+            "lambda",
+            requestParameters={"functionName": "arn:aws:lambda:us-east-1:123456789012:function:f"},
+        ),
+    ]
+    assert left(*made, *removed) == ["changed trust policy of role r", "changed code of function g"]
+    assert left(*made, *removed, call("DeleteRole", requestParameters=role)) == ["changed code of function g"]
+
+
+@pytest.mark.parametrize(
+    ("name", "service", "asked", "read"),
+    [
+        ("GetSecretValue", "secretsmanager", {"secretId": "db"}, ("secret db",)),
+        ("GetParameters", "ssm", {"names": ["/a", "/b"]}, ("parameter /a", "parameter /b")),
+        ("GetParametersByPath", "ssm", {"path": "/prod"}, ("parameters under /prod",)),
+        ("GetSecretValue", "secretsmanager", None, ("secret (unknown name)",)),
+        ("DescribeSecret", "secretsmanager", {"secretId": "db"}, ()),
+    ],
+)
+def test_given_a_read_of_secrets_when_read_then_they_are_named(
+    name: str, service: str, asked: Any, read: tuple[str, ...]
+) -> None:
+    assert call(name, service, requestParameters=asked).read == read
+
+
+def test_given_a_call_when_stored_and_loaded_then_it_is_the_same() -> None:
+    for one in (
+        call("CreateUser", requestParameters={"userName": "eve"}),
+        call("DeleteUser", requestParameters={"userName": "eve"}),
+        call("GetSecretValue", "secretsmanager", requestParameters={"secretId": "db"}),
+    ):
+        assert trail_calls.from_row(trail_calls.to_row(one)) == one
+
+
+def test_given_opened_sessions_when_read_then_only_successful_ones_count() -> None:
+    opened = {"credentials": {"accessKeyId": "ASIA1"}, "assumedRoleUser": {"arn": "arn:aws:sts::1:assumed-role/r/s"}}
+    found = trail_calls.opened_session(record("AssumeRole", "sts", responseElements=opened))
+    assert found is not None
+    assert found.key == "ASIA1"
+    assert trail_calls.opened_session(record("AssumeRole", "sts", errorCode="AccessDenied")) is None
+    assert trail_calls.opened_session(record("GetUser", responseElements=opened)) is None
+
+
+@pytest.mark.parametrize("agent", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"])
+def test_given_a_formula_as_user_agent_when_written_as_csv_then_no_spreadsheet_executes_it(agent: str) -> None:
+    scope = Scope({USER: 0.0}, since=0.0, read_at=1.0, regions=["us-east-1"], keys=["key AKIA1"])
+    text = activity.csv_text(Activity([call("ListUsers", userAgent=agent)], scope))
+    (row,) = csv.DictReader(io.StringIO(text))
+    assert row["user agent"] == f"'{agent}"
+    assert row["after containment"] == "yes"
+
+
+def test_given_many_long_values_when_commented_then_the_comment_names_the_number_of_the_others() -> None:
+    calls = [call("ListUsers", eventID=str(number), userAgent=f"{number} {'x' * 400}") for number in range(40)]
+    scope = Scope({}, since=0.0, read_at=1.0, regions=["us-east-1"], keys=["key AKIA1"], limited=["some calls"])
+    text = activity.comment(Activity(calls, scope), "activity-1.csv")
+    assert "- and 25 more" in text
+    assert "Not complete: some calls." in text
+    assert max(map(len, text.splitlines())) < 400
