@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ir_router.errors import RefusedError
 from ir_sandbox.slack.people import Person
 from tests.support.approvals import approvals_in, case_channel, make_approver
 from tests.support.world import World
@@ -90,6 +91,7 @@ def test_given_slack_mention_when_a_request_is_shown_then_it_mentions_exactly_th
 def test_given_a_security_channel_that_rejects_the_message_when_shown_then_the_cases_channel_mentions(
     world: World, machine: StateMachine, jane: Person, security_channel: str
 ) -> None:
+    world.expect(RefusedError)
     jane.archive_channel(security_channel)
     support.contain(world, machine)
     world.settle()

@@ -344,7 +344,7 @@ def forget_people(approval_id: str) -> None:
     try:
         table.update(
             keys.approval(approval_id),
-            "SET analyst = :analyst, released_by = :erased REMOVE notes, approvers, last_approvers, owners, "
+            "SET analyst = :analyst, released_by = :erased REMOVE notes, mentions, approvers, last_approvers, owners, "
             "joined_owners, owner_ids, owners_looked_up",
             "#state IN (:delivered, :expired)",
             analyst={"name": "a user whose data was erased"},

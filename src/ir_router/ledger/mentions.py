@@ -1,30 +1,25 @@
-"""The channel whose messages about an approval request mention users. There is one, so that a phone rings once."""
+"""The mentions of an approval request, and the channel whose messages have them. A phone must ring once."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from ir_router.ledger import keys, table
 from ir_router.ledger.table import ConditionFailedError
 
 
-def choose(approval_id: str, channel_id: str) -> bool:
-    """Choose the channel whose messages mention users, unless one is chosen. Return whether it is this one."""
-    try:
-        row = table.update(
-            keys.approval(approval_id),
-            "SET mentioned_in = if_not_exists(mentioned_in, :channel_id)",
-            "attribute_exists(PK)",
-            channel_id=channel_id,
-        )
-    except ConditionFailedError:
-        return False
-    return bool(row["mentioned_in"] == channel_id)
+def freeze(approval_id: str, mentions: Sequence[str]) -> None:
+    """Store the mentions of an approval request, unless they are stored. Does nothing for an unknown one."""
+    _set(approval_id, "mentions = if_not_exists(mentions, :value)", list(mentions))
 
 
-def drop(approval_id: str, channel_id: str) -> None:
-    """Let another channel mention users, because Slack rejected the message in this one."""
+def move_to_case(approval_id: str) -> None:
+    """Let the messages in the case's channel mention users, because Slack rejects those in the security channel."""
+    _set(approval_id, "mentions_in_case = :value", True)
+
+
+def _set(approval_id: str, change: str, value: object) -> None:
     try:
-        table.update(
-            keys.approval(approval_id), "REMOVE mentioned_in", "mentioned_in = :channel_id", channel_id=channel_id
-        )
+        table.update(keys.approval(approval_id), f"SET {change}", "attribute_exists(PK)", value=value)
     except ConditionFailedError:
         return

@@ -6,8 +6,7 @@ is read again after each change. With several concurrent runs, the last one to w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -135,7 +134,10 @@ def _show(approval_id: str, places: Places, deadline: Deadline) -> tuple[list[Pl
     if row is None:
         return [], None
     approver_set.freeze(slack, row)
-    row = approvals.get(approval_id) or row  # with the approvers, whom the message mentions
+    row = approvals.get(approval_id) or row
+    if "mentions" not in row:
+        _freeze_mentions(slack, row)
+        row = approvals.get(approval_id) or row
     security_channel_made.ensure(slack)
     for _ in range(_ROUNDS):
         found = list(places(row))
@@ -167,6 +169,7 @@ def _each(places: Iterable[Place], work: Callable[[Place], None], row: Row, dead
         except _ERRORS as error:
             logger.warning("approval.not_shown", extra={"channel": place.channel_id, "reason": _reason(error)})
             if isinstance(error, RefusedError) and not place.is_of_case:
+                mentions.move_to_case(str(row["approval_id"]))
                 _report_security_channel(row, place.channel_id, error, deadline)
             problems.append(error)
     if problems:
@@ -203,14 +206,15 @@ def _reason(error: Exception) -> str:
 
 
 def _show_in(place: Place, row: Row, slack: Slack, deadline: Deadline) -> None:
-    wanted = approval_message.message(row)
-    shown = digest([wanted.text, wanted.blocks])
     taken = _take(place.key, deadline)
+    if isinstance(taken, claims.Claim):
+        row = approvals.get(str(row["approval_id"])) or row  # the security channel may have rejected its message
+    wanted = _mentioning(place, row, approval_message.message(row))
+    shown = digest([wanted.text, wanted.blocks])
     if isinstance(taken, claims.Claim):
         if place.is_of_case:
             approvers.invite_configured(slack, place.channel_id)
-        with _mentioning(place, row, slack, wanted) as first:
-            posting.post(slack, place.channel_id, taken, first, keeps_version=True, shown=shown)
+        posting.post(slack, place.channel_id, taken, wanted, keeps_version=True, shown=shown)
         return
     known = taken.row
     while known.get("shown") != shown or _is_elsewhere(place, known):
@@ -229,22 +233,28 @@ def _show_in(place: Place, row: Row, slack: Slack, deadline: Deadline) -> None:
         known = table.update(place.key, f"SET {sets}", **current)
 
 
-@contextmanager
-def _mentioning(place: Place, row: Row, slack: Slack, message: Message) -> Iterator[Message]:
-    """Add the mentions to a message about an open request, in one of the channels that show it.
-
-    The users are in several of these channels, and their phones should ring once.
-    """
-    approval_id = str(row["approval_id"])
-    shown = approvers.mentions(slack, row) if row["state"] == approvals.PENDING else []
-    if not shown or not mentions.choose(approval_id, place.channel_id):
-        yield message
+def _freeze_mentions(slack: Slack, row: Row) -> None:
+    """Store whom the messages about an open request mention, once its approvers are known."""
+    waits = "approvers" in settings().mention and "approvers" not in row
+    if row["state"] != approvals.PENDING or waits:
         return
     try:
-        yield mentioning(shown, message)
-    except RefusedError:
-        mentions.drop(approval_id, place.channel_id)
-        raise
+        mentions.freeze(str(row["approval_id"]), approvers.mentions(slack, row))
+    except IrRouterError as error:
+        logger.warning("approval.mentions_unknown: the next update retries", extra={"reason": str(error)})
+
+
+def _mentioning(place: Place, row: Row, message: Message) -> Message:
+    """Add the mentions to a message about an open request, in one of the channels that show it.
+
+    Users are in several of these channels, and their phones should ring once: for the security channel, which exists
+    before that of the case.
+    """
+    shown: Sequence[str] = row.get("mentions") or ()
+    if not shown or row["state"] != approvals.PENDING:
+        return message
+    rings = not place.is_of_case or bool(row.get("mentions_in_case")) or not security_channel.known_id()
+    return mentioning(shown, message) if rings else message
 
 
 def _is_elsewhere(place: Place, known: Row) -> bool:
@@ -288,8 +298,8 @@ def _remind(row: Row, deadline: Deadline) -> None:
         taken = _take(place.reminder(due), deadline)
         if isinstance(taken, claims.Claim):
             message = approval_message.reminder(row, ago, _permalink(slack, place))
-            with _mentioning(place, row, slack, message) as shown:
-                posting.post(slack, place.channel_id, taken, shown)
+            current = approvals.get(str(row["approval_id"])) or row
+            posting.post(slack, place.channel_id, taken, _mentioning(place, current, message))
 
     _each(_security_first(approval_places.of(row)), post, row, deadline)
     table.update(keys.approval(str(row["approval_id"])), "SET reminders_sent = :due", due=due)
