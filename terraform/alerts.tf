@@ -66,12 +66,12 @@ resource "aws_sns_topic_policy" "alarms" {
         }
       },
       {
-        Sid       = "ReportKeyChanges"
+        Sid       = "ReportKeyChangesAndFailedExecutions"
         Effect    = "Allow"
         Principal = { Service = "events.amazonaws.com" }
         Action    = "sns:Publish"
         Resource  = local.arns.alarm_topic
-        Condition = { ArnEquals = { "aws:SourceArn" = local.key_changes_rule_arn } }
+        Condition = { ArnEquals = { "aws:SourceArn" = [local.key_changes_rule_arn, local.executions_rule_arn] } }
       },
       {
         Sid       = "OnlyOverTls"
@@ -128,6 +128,44 @@ resource "aws_cloudwatch_event_target" "key_changes" {
       user = "$.detail.userIdentity.arn"
     }
     input_template = "\"An encryption key of ir-router (${var.name_prefix}) was changed: <call> by <user> at <time>. If the key is disabled, decisions and synchronisation stop, and containments go on only while the other key works. If you did not do this, enable the key or restore its policy now, and contain <user>. Key: <key>\""
+  }
+
+  retry_policy {
+    maximum_event_age_in_seconds = 86400
+    maximum_retry_attempts       = 185
+  }
+
+  dead_letter_config {
+    arn = aws_sqs_queue.failures.arn
+  }
+}
+
+# An alarm would name no execution, and would cost more: AWS's own events are free.
+resource "aws_cloudwatch_event_rule" "executions" {
+  name        = local.names.executions_rule
+  description = "Reports each execution of the containment workflow that failed, timed out or was stopped"
+
+  event_pattern = jsonencode({
+    source      = ["aws.states"]
+    detail-type = ["Step Functions Execution Status Change"]
+    detail = {
+      stateMachineArn = [local.arns.state_machine]
+      status          = ["ABORTED", "FAILED", "TIMED_OUT"]
+    }
+  })
+}
+
+resource "aws_cloudwatch_event_target" "executions" {
+  rule = aws_cloudwatch_event_rule.executions.name
+  arn  = aws_sns_topic.alarms.arn
+
+  input_transformer {
+    input_paths = {
+      execution = "$.detail.executionArn"
+      name      = "$.detail.name"
+      status    = "$.detail.status"
+    }
+    input_template = "\"A containment workflow of ir-router (${var.name_prefix}) ended as <status>: <name>. Check by hand that its principal is contained. FAILED or TIMED_OUT: the name of the last state shows the missing step. ABORTED: a user stopped it, and StopExecution in CloudTrail names the user. Execution: https://${var.region}.console.aws.amazon.com/states/home?region=${var.region}#/v2/executions/details/<execution>\""
   }
 
   retry_policy {

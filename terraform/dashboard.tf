@@ -7,7 +7,7 @@ locals {
 
   own_metric = { for metric in [
     "OpenApprovals", "OldestApprovalSeconds", "CaseSyncFailed", "FailuresTold", "SyncLagSeconds", "CommentToMessageSeconds",
-    "ContainmentSeconds", "ContainmentReactionSeconds", "ContainmentFailed", "SecretAgeDays",
+    "ContainmentSeconds", "ContainmentReactionSeconds", "ContainmentFailed", "PollFailed", "DeploymentDifferences",
   ] : metric => [local.metrics_namespace, metric, "deployment", var.name_prefix] }
 
   dashboard_rows = [
@@ -16,7 +16,7 @@ locals {
       widgets = [
         { title = "Open approval requests", view = "singleValue", stat = "Maximum", metrics = [local.own_metric.OpenApprovals] },
         { title = "Oldest approval request, seconds (timeout at 86,400)", view = "timeSeries", stat = "Maximum", metrics = [local.own_metric.OldestApprovalSeconds] },
-        { title = "Age of the Slack secrets, days (rotate at 90)", view = "singleValue", stat = "Maximum", metrics = [local.own_metric.SecretAgeDays] },
+        { title = "Differences from the last deployment", view = "singleValue", stat = "Maximum", metrics = [local.own_metric.DeploymentDifferences] },
       ]
     },
     {
@@ -30,7 +30,7 @@ locals {
         ) },
         { title = "Function errors and throttles", view = "timeSeries", stat = "Sum", metrics = concat(local.functions_of_metric.Errors, local.functions_of_metric.Throttles) },
         { title = "Persistent failures, failed containments, failed workflows", view = "timeSeries", stat = "Sum", metrics = [
-          local.own_metric.FailuresTold, local.own_metric.CaseSyncFailed, local.own_metric.ContainmentFailed,
+          local.own_metric.FailuresTold, local.own_metric.CaseSyncFailed, local.own_metric.PollFailed, local.own_metric.ContainmentFailed,
           ["AWS/States", "ExecutionsFailed", "StateMachineArn", local.arns.state_machine],
           ["AWS/States", "ExecutionsTimedOut", "StateMachineArn", local.arns.state_machine],
         ] },
@@ -74,6 +74,8 @@ locals {
 }
 
 resource "aws_cloudwatch_dashboard" "this" {
+  count = var.dashboard ? 1 : 0
+
   dashboard_name = var.name_prefix
 
   dashboard_body = jsonencode({

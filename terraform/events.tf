@@ -13,11 +13,12 @@ locals {
 
   rule_arns = concat(
     values(local.function_rules),
-    [local.slack_notifications_rule_arn, local.key_changes_rule_arn],
+    [local.slack_notifications_rule_arn, local.key_changes_rule_arn, local.executions_rule_arn],
     [for name in local.detection_rule_patterns : "${local.arns.default_bus_rules}/${name}"],
   )
 
   key_changes_rule_arn         = "${local.arns.default_bus_rules}/${local.names.key_changes_rule}"
+  executions_rule_arn          = "${local.arns.default_bus_rules}/${local.names.executions_rule}"
   upkeep_rule_arn              = "${local.arns.default_bus_rules}/${local.names.upkeep_rule}"
   slack_notifications_rule_arn = "${local.arns.custom_bus_rules}/${local.names.slack_notifications_rule}"
 }

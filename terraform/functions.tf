@@ -84,12 +84,11 @@ locals {
       IR_CONTAINMENT_MODE         = var.containment_mode
       IR_API_ACCESS_LOGS          = tostring(var.api_access_logs)
       IR_AUDIT_RETENTION_DAYS     = tostring(var.audit_retention_days)
-      # verify shows the active cases next to the quotas.
-      IR_QUOTA_SELF_MANAGED_CASES  = tostring(var.quota_self_managed_cases)
-      IR_QUOTA_AWS_SUPPORTED_CASES = tostring(var.quota_aws_supported_cases)
-      IR_DETECTIONS_DISABLED       = jsonencode(var.detections_disabled)
-      IR_SEVERITY_OVERRIDES        = jsonencode(var.severity_overrides)
-      IR_EXTRA_DETECTIONS          = local.extra_detections_digest
+      # verify compares the number of cases with the quotas.
+      IR_CASE_QUOTAS         = jsonencode([var.quota_self_managed_cases, var.quota_aws_supported_cases, var.quota_new_aws_supported_cases])
+      IR_DETECTIONS_DISABLED = jsonencode(var.detections_disabled)
+      IR_SEVERITY_OVERRIDES  = jsonencode(var.severity_overrides)
+      IR_EXTRA_DETECTIONS    = local.extra_detections_digest
       # verify reports how long both secrets are accepted, and rotate reads the value from here.
       IR_PREVIOUS_SIGNING_SECRET_HOURS = tostring(var.previous_signing_secret_hours)
     }

@@ -57,6 +57,7 @@ locals {
     poll_rule                = "${var.name_prefix}-poll"
     upkeep_rule              = "${var.name_prefix}-upkeep"
     key_changes_rule         = "${var.name_prefix}-key-changes"
+    executions_rule          = "${var.name_prefix}-executions"
     state_machine            = "${var.name_prefix}-response"
     table                    = "${var.name_prefix}-ledger"
     topic                    = "${var.name_prefix}-alerts"

@@ -62,8 +62,8 @@ output "slack_app_manifest" {
 }
 
 output "dashboard_url" {
-  description = "URL of the CloudWatch dashboard. Look here first."
-  value       = "https://${var.region}.console.aws.amazon.com/cloudwatch/home?region=${var.region}#dashboards:name=${aws_cloudwatch_dashboard.this.dashboard_name}"
+  description = "URL of the CloudWatch dashboard, if the variable dashboard is true. Look here first."
+  value       = one([for name in aws_cloudwatch_dashboard.this[*].dashboard_name : "https://${var.region}.console.aws.amazon.com/cloudwatch/home?region=${var.region}#dashboards:name=${name}"])
 }
 
 output "key_policy" {

@@ -142,7 +142,7 @@ locals {
       # characters.
       Resource = concat(
         values(local.function_rules),
-        [local.slack_notifications_rule_arn, local.key_changes_rule_arn, "${local.arns.default_bus_rules}/${var.name_prefix}-detect-*"],
+        [local.slack_notifications_rule_arn, local.key_changes_rule_arn, local.executions_rule_arn, "${local.arns.default_bus_rules}/${var.name_prefix}-detect-*"],
         length(local.forwarded_detections) > 0 ? [
           "arn:${local.partition}:events:${local.global_events_region}:${local.account}:rule/${var.name_prefix}-detect-*"
         ] : [],

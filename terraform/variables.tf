@@ -651,6 +651,12 @@ variable "audit_retention_days" {
 
 # Monitoring
 
+variable "dashboard" {
+  type        = bool
+  description = "Whether to create a CloudWatch dashboard. It costs 3 US dollars a month, unless it is one of the account's three free dashboards."
+  default     = false
+}
+
 variable "alert_emails" {
   type        = list(string)
   description = "E-mail addresses that receive security alerts and alarms. Each recipient must confirm the subscription once. You can also use the e-mail address of a Slack channel."

@@ -86,8 +86,8 @@ class Settings:
     owner_tag: str
     settle_seconds: float
     previous_signing_secret_hours: float
-    quota_self_managed_cases: int
-    quota_aws_supported_cases: int
+    case_quotas: tuple[int, int, int]
+    """AWS's quotas for active self-managed, active AWS-supported, and new AWS-supported cases a day."""
 
     def require(self, name: str) -> str:
         """Return the setting `name`. Raises NotConfiguredError, which names the variable, when it is not set."""
@@ -160,8 +160,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         owner_tag=environment.get("IR_OWNER_TAG", "slack-email"),
         settle_seconds=_number(environment, "IR_SETTLE_SECONDS", 30),
         previous_signing_secret_hours=_number(environment, "IR_PREVIOUS_SIGNING_SECRET_HOURS", 24),
-        quota_self_managed_cases=int(_number(environment, "IR_QUOTA_SELF_MANAGED_CASES", 50)),
-        quota_aws_supported_cases=int(_number(environment, "IR_QUOTA_AWS_SUPPORTED_CASES", 10)),
+        case_quotas=_case_quotas(environment),
     )
 
 
@@ -212,6 +211,15 @@ def _switch(environment: Mapping[str, str], name: str, *, default: bool) -> bool
     if text not in ("true", "false"):
         raise NotConfiguredError(f"{name} must be true or false.")
     return text == "true"
+
+
+def _case_quotas(environment: Mapping[str, str]) -> tuple[int, int, int]:
+    text = environment.get("IR_CASE_QUOTAS") or "[50, 10, 10]"
+    try:
+        self_managed, aws_supported, new_aws_supported = (int(number) for number in json.loads(text))
+    except (TypeError, ValueError):
+        raise NotConfiguredError("IR_CASE_QUOTAS must be a JSON list of three numbers.") from None
+    return self_managed, aws_supported, new_aws_supported
 
 
 def _number(environment: Mapping[str, str], name: str, default: float) -> float:

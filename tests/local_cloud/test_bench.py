@@ -16,8 +16,8 @@ MIB = 1024 * 1024
 def test_given_the_local_cloud_when_benched_then_files_arrive_functions_answer_and_keys_are_contained() -> None:
     figures, fixed = measured_on_cloud(Effort(polled=(), runs=1, file_bytes=20 * MIB), Progress())
 
-    assert fixed.alarms > 20
-    assert (fixed.dashboards, fixed.keys) == (1, 2)
+    assert fixed.alarms >= 22
+    assert (fixed.dashboards, fixed.keys) == (0, 2)
     assert figures["containment"]["seconds"] > 0
     # Even one copy of the 20 MB file in memory would be visible.
     assert figures["peak_memory_mib"]["file_100mb_above_idle"] < 15

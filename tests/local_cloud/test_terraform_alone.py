@@ -18,7 +18,7 @@ from ir_operator.terraform import plugin_mirror
 from ir_sandbox.cloud.emulator import REGION, Emulator
 from ir_sandbox.cloud.terraform import own_environment
 
-pytestmark = pytest.mark.local_cloud
+pytestmark = [pytest.mark.local_cloud, pytest.mark.deployments]
 
 OTHERS = [f"other-{number}" for number in range(10)]
 DOCUMENT = '{"Version": "2012-10-17", "Statement": []}'

@@ -127,6 +127,7 @@ def test_given_the_policies_of_people_when_they_act_then_the_documented_commands
 
 
 @pytest.mark.local_cloud
+@pytest.mark.deployments
 def test_given_the_policy_when_deployed_and_removed_then_no_right_is_missing_and_nothing_is_left(
     applied: tuple[Terraform, Path],
 ) -> None:

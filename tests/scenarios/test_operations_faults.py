@@ -260,17 +260,10 @@ FAULTS = {
     ),
     "an alarm was deleted": Breakage(
         "alarms",
-        "missing: security-incident-webhook-throttles",
+        "missing: security-incident-containment-slow",
         "make deploy",
-        lambda d: boto3.client("cloudwatch").delete_alarms(AlarmNames=["security-incident-webhook-throttles"]),
-        lambda d: d.put_alarm("security-incident-webhook-throttles"),
-    ),
-    "the dashboard was deleted": Breakage(
-        "dashboard",
-        "security-incident does not exist",
-        "make deploy",
-        lambda d: boto3.client("cloudwatch").delete_dashboards(DashboardNames=["security-incident"]),
-        lambda d: d.put_dashboard(),
+        lambda d: boto3.client("cloudwatch").delete_alarms(AlarmNames=["security-incident-containment-slow"]),
+        lambda d: d.put_alarm("security-incident-containment-slow"),
     ),
     "a log group was deleted": Breakage(
         "log groups",

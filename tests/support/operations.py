@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import zipfile
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -61,7 +62,6 @@ class Resources:
             logs.create_log_stream(logGroupName=group, logStreamName="stream")
         for name in names.alarms():
             self.put_alarm(name)
-        self.put_dashboard()
 
     def upkeep(self) -> None:
         """Run the tasks of the rule `-upkeep` once (terraform/events.tf)."""
@@ -213,10 +213,6 @@ class Resources:
         told = {"AlarmActions": [self.world.environment["IR_ALERT_TOPIC_ARN"], self.alarm_topic]}
         boto3.client("cloudwatch").put_metric_alarm(AlarmName=name, **given | metric | told | changed)  # type: ignore[arg-type]
 
-    def put_dashboard(self) -> None:
-        """Create the dashboard as Terraform does, without its widgets."""
-        boto3.client("cloudwatch").put_dashboard(DashboardName=names.dashboard(), DashboardBody='{"widgets": []}')
-
     def _trail(self) -> None:
         boto3.client("s3").create_bucket(Bucket="trail-of-the-account")
         client = boto3.client("cloudtrail")
@@ -252,8 +248,14 @@ class Deployed(Resources):
     def poll(self) -> None:
         """Run the scheduled poll and send its output to the function's log."""
         printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            self.world.poll()
+        witness, handler = logging.getLogger("ir-router-poll"), logging.StreamHandler(printed)
+        handler.setFormatter(logging.Formatter('{"message":"%(message)s"}'))
+        witness.addHandler(handler)
+        try:
+            with contextlib.redirect_stdout(printed):
+                self.world.poll()
+        finally:
+            witness.removeHandler(handler)
         for line in printed.getvalue().splitlines():
             self._log(SYNC_LOG, line)
 

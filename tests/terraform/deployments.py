@@ -29,6 +29,7 @@ ENFORCING: Mapping[str, Any] = {
     "slack_credentials_version": 2,
     "slack_channel_prefix": CHANNEL_PREFIX,
     "containment_mode": "enforce",
+    "dashboard": True,
     "organization_id": "o-a1b2c3d4e5",
     "protected_principals": [
         f"arn:aws:iam::{ACCOUNT}:role/break-glass-*",

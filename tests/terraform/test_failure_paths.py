@@ -113,7 +113,7 @@ def test_given_the_approval_queue_when_planned_then_its_messages_outlive_the_dec
     assert queue["message_retention_seconds"] == 4 * 86400
 
 
-def test_given_each_dead_letter_queue_when_something_waits_in_it_then_an_alarm_says_so(enforcing: Plan):
+def test_given_the_failures_queue_when_something_waits_in_it_then_an_alarm_says_so(enforcing: Plan):
     alarms = enforcing.resources("aws_cloudwatch_metric_alarm").values()
     watched = {
         alarm["dimensions"]["QueueName"]
@@ -121,11 +121,8 @@ def test_given_each_dead_letter_queue_when_something_waits_in_it_then_an_alarm_s
         if alarm["metric_name"] == "ApproximateNumberOfMessagesVisible" and alarm["threshold"] == 0
     }
 
-    assert watched == {
-        "security-incident-slack-events-dlq.fifo",
-        "security-incident-files-dlq.fifo",
-        "security-incident-failures",
-    }
+    # The hourly verification reports the other dead letters.
+    assert watched == {"security-incident-failures"}
 
 
 def test_given_each_alarm_when_read_then_it_says_what_it_means_and_notifies_someone(enforcing: Plan):
@@ -154,7 +151,7 @@ def test_given_a_measurement_when_emitted_then_with_the_one_dimension_that_alarm
     (environment,) = own_tests.applied['aws_lambda_function.this["sync"]']["environment"]
 
     printed = subprocess.run(
-        [sys.executable, "-c", "from ir_router.observability import measure; measure('PollCompleted')"],
+        [sys.executable, "-c", "from ir_router.observability import measure; measure('PollFailed')"],
         env={"PYTHONPATH": str(PROJECT_ROOT / "src"), **environment["variables"]},
         capture_output=True,
         text=True,
@@ -174,7 +171,7 @@ def test_given_the_code_when_it_measures_then_the_name_is_among_those_that_terra
     sources = sorted((PROJECT_ROOT / "src" / "ir_router").rglob("*.py"))
     measured = {name for source in sources for name in re.findall(r'\bmeasure\(\s*"(\w+)"', source.read_text())}
 
-    assert "PollCompleted" in measured
+    assert "PollFailed" in measured
     assert measured - listed == set()
 
 

@@ -9,14 +9,11 @@ import pytest
 from tests.terraform.root import Plan
 
 PREFIX = "security-incident-"
-FUNCTIONS = ("webhook", "slack", "sync", "operations", "workflow", "approval-handler")
-
 # The faults that must be noticed, and the alarms for them.
 NOTICED = {
-    "a dead-letter queue is not empty": ("slack-events-dlq-not-empty", "files-dlq-not-empty", "failures-not-empty"),
-    "a function fails": tuple(f"{function}-errors" for function in FUNCTIONS),
-    "a function is throttled": tuple(f"{function}-throttles" for function in FUNCTIONS),
-    "the poller is silent": ("poller-silent",),
+    "events or invocations were lost": ("failures-not-empty",),
+    "a function that nobody calls fails": ("operations-errors", "sync-errors", "workflow-errors"),
+    "no poll succeeds": ("polls-failing",),
     "a scheduled function does not run, whatever the logs say": (
         "sync-silent",
         "workflow-silent",
@@ -26,11 +23,6 @@ NOTICED = {
     "a case keeps failing": ("case-failing",),
     "a containment failed or was slow": ("containment-failed", "containment-slow"),
     "an approval nears its time-out": ("approval-near-timeout",),
-    "an execution failed, timed out or was stopped": (
-        "executions-failed",
-        "executions-timed-out",
-        "executions-aborted",
-    ),
     "somebody makes more events than can be looked at": (
         "detections-flood",
         "detections-cost",
@@ -38,9 +30,7 @@ NOTICED = {
         "intake-waiting",
     ),
     "the API refuses or fails": ("api-4xx-flood", "api-5xx"),
-    "a secret is old": ("secret-age",),
-    "AWS's quotas for cases come near": ("self-managed-cases", "aws-supported-cases", "new-aws-supported-cases"),
-    "a part of the deployment is missing or changed": ("deployment-differs", "upkeep-silent"),
+    "a part of the deployment is missing or changed": ("deployment-differs",),
 }
 
 QUESTIONS = [
@@ -71,6 +61,32 @@ def test_given_addresses_when_planned_then_each_gets_alerts_and_alarms(enforcing
     assert [(values["protocol"], values["endpoint"]) for values in subscriptions] == [
         ("email", "security@example.com")
     ] * 2
+
+
+def test_given_a_failed_timed_out_or_stopped_execution_when_it_ends_then_the_alarm_topic_gets_its_name(
+    enforcing: Plan,
+):
+    rule = enforcing.resources("aws_cloudwatch_event_rule", "executions")["aws_cloudwatch_event_rule.executions"]
+    target = enforcing.resources("aws_cloudwatch_event_target", "executions")["aws_cloudwatch_event_target.executions"]
+    (topic,) = [
+        json.loads(values["policy"]) for values in enforcing.resources("aws_sns_topic_policy", "alarms").values()
+    ]
+    # https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
+    detail = json.loads(rule["event_pattern"])["detail"]
+
+    assert detail["status"] == ["ABORTED", "FAILED", "TIMED_OUT"]
+    assert detail["stateMachineArn"] == [
+        "arn:aws:states:us-east-1:123456789012:stateMachine:security-incident-response"
+    ]
+    (transformer,) = target["input_transformer"]
+    assert all(f"<{name}>" in transformer["input_template"] for name in transformer["input_paths"])
+    service = {"Service": "events.amazonaws.com"}
+    allowed = [statement for statement in topic["Statement"] if statement["Principal"] == service]
+    assert "security-incident-executions" in json.dumps(allowed)
+
+
+def test_given_the_default_when_planned_then_there_is_no_dashboard_to_pay_for(dry_run: Plan):
+    assert dry_run.resources("aws_cloudwatch_dashboard") == {}
 
 
 def test_given_the_dashboard_when_read_from_above_then_it_answers_the_questions_in_their_order(enforcing: Plan):

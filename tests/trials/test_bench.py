@@ -21,7 +21,7 @@ from tests.trials.bench.cost import Fixed
 from tests.trials.bench.counting import Counted
 from tests.trials.bench.processes import Deployed, FunctionEndedError, FunctionProcess
 
-FIXED = Fixed(alarms=26, dashboards=1, keys=2)
+FIXED = Fixed(alarms=22, dashboards=0, keys=2)
 
 # Figures that the local cloud adds; the counts are real.
 FIGURES: dict[str, Any] = {
@@ -122,6 +122,7 @@ BREAKS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "door": (lambda found: found["calls"]["webhook_before_ack"].update(ssm=1), "webhook_before_ack"),
     "forged": (lambda found: found["calls"]["webhook_before_ack_forged"].update(sqs=1), "webhook_before_ack_forged"),
     "intake": (lambda found: found["intake"].update(usd_per_million_repeated=5.1), "intake, usd per million repeated"),
+    "cost": (lambda found: found["monthly_cost_usd"].update({"1": 6.01}), "US dollars: 6.01; at most 6 is allowed"),
     "audit": (lambda found: found["audit"].update(lost=1), "audit, lost: 1; at most 0"),
     "slow audit": (lambda found: found["audit"].update(p99_ms=1001), "audit, p99 ms: 1001; at most 1000"),
     "watchers": (lambda found: found["calls"]["unknown_watchers"].update(slack=41), "unknown watchers"),
@@ -171,7 +172,7 @@ def test_given_the_result_when_shown_then_no_column_is_cut(result: dict[str, Any
 def test_given_more_open_cases_when_priced_then_what_is_fixed_stays_and_the_rest_grows(result: dict[str, Any]) -> None:
     one, many = (result["monthly_cost_items_usd"][cases] for cases in ("1", "100"))
 
-    assert one["CloudWatch alarms"] == many["CloudWatch alarms"] == 2.6
+    assert one["CloudWatch alarms"] == many["CloudWatch alarms"] == 2.2
     assert one["KMS"] == many["KMS"]
     assert many["DynamoDB"] > one["DynamoDB"]
     assert many["total"] == pytest.approx(sum(usd for name, usd in many.items() if name != "total"), abs=0.1)
@@ -196,10 +197,10 @@ def test_given_the_cost_table_when_compared_then_its_figures_are_the_models() ->
     stated = {
         name.strip(): [float(cell) for cell in cells] for name, *cells in (row.strip("|").split("|") for row in rows)
     }
-    alarms = 41  # tests/terraform/test_watching.py names them
+    alarms = 22  # tests/terraform/test_watching.py names them
     work = {**calls.operations(), **containment.parts()}
 
-    found = [cost.monthly(cases, work, Fixed(alarms=alarms, dashboards=1, keys=2)) for cases in cost.OPEN_CASES]
+    found = [cost.monthly(cases, work, Fixed(alarms=alarms, dashboards=0, keys=2)) for cases in cost.OPEN_CASES]
 
     assert f"{alarms} alarms, {cost.custom_metrics()} metrics" in operations_guide
     assert set(stated) == set(found[0])

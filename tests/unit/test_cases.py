@@ -113,11 +113,6 @@ def test_given_cases_when_counted_then_closed_ones_count_only_for_the_day_on_whi
     ]
     found = quotas.count(rows, now)
     assert found == {"self_managed": 1, "aws_supported": 3, "new_aws_supported": 2}
-    assert quotas.add(found, {"self_managed": "2", "aws_supported": 4}) == {
-        "self_managed": 3,
-        "aws_supported": 7,
-        "new_aws_supported": 2,
-    }
 
 
 @pytest.mark.parametrize(

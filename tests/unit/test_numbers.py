@@ -96,7 +96,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "ops.credentials": {"MAXIMUM_AGE_DAYS": 90, "_DAY": 86400},
     "ops.failing_cases": {"_MOST_READ": 20},
     "ops.forget": {"_RESERVE_SECONDS": 60},
-    "ops.membership": {"_PAGES": 20},
+    "ops.membership": {"_PAGES": 20, "_NEAR": 0.8},
     "ops.names": {"_MOST_CHARACTERS": 64},
     "ops.oversized": {
         "_RESERVE_SECONDS": 60,
@@ -112,7 +112,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "ops.slack_app": {"_TIMEOUT_SECONDS": 10, "EARLIER_TOKENS": 3},
     "ops.trimming": {"LARGEST_INPUT": 200000, "_MOST_ITEMS": 200},
     "ops.verify": {"_RESERVE_SECONDS": 20},
-    "ops.watch": {"_RESERVE_SECONDS": 20, "_QUARTER_SECONDS": 900, "_LINE_LENGTH": 600, "_MEASURED_DAYS": 60},
+    "ops.watch": {"_RESERVE_SECONDS": 20, "_QUARTER_SECONDS": 900, "_LINE_LENGTH": 600},
     "ops.watching": {"_ALARMS_AT_MOST": 100, "_ACCESS_LOG_DAYS": 7},
     "router": {"PREPARATION_SECONDS": 3.0},
     "security_ir.gateway": {

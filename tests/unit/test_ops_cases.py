@@ -33,12 +33,24 @@ from tests.support.answers import ClientAnswers, client_error
             ),
         ),
         (RefusedError("AWS", "ListCases", "AccessDenied"), ("failed", "cases cannot be read (AccessDenied)")),
-        (([], None), ("ok", "readable; 0 found: 0 of 50 active self-managed, 0 of 10 active AWS-supported")),
+        (
+            ([], None),
+            (
+                "ok",
+                (
+                    "readable; 0 found: 0 of 50 active self-managed, 0 of 10 active AWS-supported, "
+                    "0 of 10 AWS-supported of the last day"
+                ),
+            ),
+        ),
         (
             ([CaseRow(case_id="1", resolver_type="Self")], "more"),
             (
                 "ok",
-                "readable; 20 or more found: 20 of 50 active self-managed, 0 of 10 active AWS-supported",
+                (
+                    "readable; 20 or more found: 20 of 50 active self-managed, 0 of 10 active AWS-supported, "
+                    "0 of 10 AWS-supported of the last day"
+                ),
             ),
         ),
         (
@@ -46,8 +58,18 @@ from tests.support.answers import ClientAnswers, client_error
             (
                 "warning",
                 (
-                    "readable; 10 found: 0 of 50 active self-managed, 10 of 10 active AWS-supported. A quota is "
-                    "reached, so AWS opens no more cases"
+                    "readable; 10 found: 0 of 50 active self-managed, 10 of 10 active AWS-supported, 0 of 10 "
+                    "AWS-supported of the last day. A quota is reached, so AWS opens no more cases"
+                ),
+            ),
+        ),
+        (
+            ([CaseRow(case_id="1", resolver_type="Self")] * 40, None),
+            (
+                "warning",
+                (
+                    "readable; 40 found: 40 of 50 active self-managed, 0 of 10 active AWS-supported, 0 of 10 "
+                    "AWS-supported of the last day. A quota is near. At the quota, AWS opens no more cases"
                 ),
             ),
         ),

@@ -139,19 +139,6 @@ def test_given_alarms_when_verified_then_each_exists_and_notifies(
     assert other.detail == line.detail.replace("alert topic", "alarm topic")
 
 
-def test_given_a_dashboard_when_verified_then_only_its_exact_name_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(names, "dashboard", lambda: "acme")
-    for found, line in (
-        (["acme-2", "acme"], ok("dashboard", "acme")),
-        (["acme-2"], failed("dashboard", "acme does not exist", APPLY)),
-    ):
-        client = answering(
-            monkeypatch, list_dashboards=[{"DashboardEntries": [{"DashboardName": one}]} for one in found]
-        )
-        assert list(watching._dashboard()) == [line]
-        assert client.asked == [("list_dashboards", {"DashboardNamePrefix": "acme"})]
-
-
 @pytest.mark.parametrize(
     ("group", "shown"),
     [

@@ -12,7 +12,6 @@ from ir_router.errors import UncertainError
 from ir_router.ledger import claims, keys, table
 from ir_router.ops import watch
 from ir_router.ops.checks import Check
-from ir_router.slack import credentials
 from ir_router.sync import posting, security_channel
 
 HOUR = 3_600.0
@@ -52,7 +51,6 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
     monkeypatch.setattr(clock, "now", lambda: 10 * HOUR)
     monkeypatch.setattr(watch, "_checks", lambda: iter(found.checks))
     monkeypatch.setattr(watch, "measure", lambda name, value: found.measured.append((name, value)))
-    monkeypatch.setattr(credentials, "oldest_secret_days", lambda: 60)
     monkeypatch.setattr(security_channel, "known_id", lambda: found.channel)
     monkeypatch.setattr(watch, "of_invocation", lambda _context, reserve: SimpleNamespace(settle_after=reserve))
     monkeypatch.setattr(watch, "Slack", lambda deadline: deadline)
@@ -78,7 +76,7 @@ def test_given_the_schedule_when_a_quarter_begins_then_only_the_hours_first_veri
     monkeypatch.setattr(clock, "now", lambda: 10 * HOUR + 60 * minutes)
 
     assert run() == (["topic"] if runs else None)
-    assert watched.measured == ([("DeploymentDifferences", 1), ("SecretAgeDays", 60)] if runs else [])
+    assert watched.measured == ([("DeploymentDifferences", 1)] if runs else [])
     assert run(now=True) == ["topic"]
 
 
@@ -152,12 +150,3 @@ def test_given_slack_that_fails_when_watched_then_the_differences_are_returned_a
     watched.error = None
     run()
     assert len(watched.messages) == 1
-
-
-def test_given_secrets_that_are_not_old_when_verified_then_their_age_costs_no_metric(
-    watched: Watched, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(credentials, "oldest_secret_days", lambda: 59.9)
-    run(now=True)
-
-    assert watched.measured == [("DeploymentDifferences", 1)]

@@ -130,7 +130,7 @@ def test_given_the_log_of_the_poll_when_verified_then_the_newest_counts_and_a_ne
 
     def events(_group: str, pattern: str, since: float) -> list[dict[str, Any]]:
         asked.append(now - since)
-        assert pattern == '"PollCompleted"'
+        assert pattern == '"poll.completed"'
         return [{"timestamp": int((now - ago) * 1000)} for ago in polls]
 
     modified = datetime.fromtimestamp(now - deployed_ago, UTC).isoformat()

@@ -78,8 +78,7 @@ SETTINGS: dict[str, tuple[str, str, Any, Any]] = {
     "owner_tag": ("IR_OWNER_TAG", "owner", "owner", "slack-email"),
     "settle_seconds": ("IR_SETTLE_SECONDS", "0.5", 0.5, 30.0),
     "previous_signing_secret_hours": ("IR_PREVIOUS_SIGNING_SECRET_HOURS", "1", 1.0, 24.0),
-    "quota_self_managed_cases": ("IR_QUOTA_SELF_MANAGED_CASES", "5", 5, 50),
-    "quota_aws_supported_cases": ("IR_QUOTA_AWS_SUPPORTED_CASES", "5", 5, 10),
+    "case_quotas": ("IR_CASE_QUOTAS", "[60, 12, 13]", (60, 12, 13), (50, 10, 10)),
 }
 
 

@@ -6,7 +6,7 @@ AWS-supported ones a day. https://docs.aws.amazon.com/general/latest/gr/security
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from ir_router.cases.models import CaseRow
 
@@ -14,8 +14,6 @@ SELF_MANAGED = "self_managed"
 AWS_SUPPORTED = "aws_supported"
 NEW_AWS_SUPPORTED = "new_aws_supported"
 _DAY = 86_400
-# A fifth of the default quotas. The alarms are at 80 % of the quota.
-_NOTABLE = {SELF_MANAGED: 10, AWS_SUPPORTED: 2, NEW_AWS_SUPPORTED: 2}
 
 
 def count(rows: Iterable[CaseRow], now: float) -> dict[str, int]:
@@ -28,13 +26,3 @@ def count(rows: Iterable[CaseRow], now: float) -> dict[str, int]:
         if not is_self_managed and row.created_date and row.created_date.timestamp() > now - _DAY:
             found[NEW_AWS_SUPPORTED] += 1
     return found
-
-
-def is_notable(name: str, counted: Mapping[str, int]) -> bool:
-    """Whether a number is near enough to its quota to be measured."""
-    return counted[name] >= _NOTABLE[name]
-
-
-def add(found: Mapping[str, int], earlier: Mapping[str, object]) -> dict[str, int]:
-    """Return the sums of two counts."""
-    return {name: number + int(str(earlier.get(name, 0))) for name, number in found.items()}

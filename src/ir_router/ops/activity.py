@@ -34,8 +34,8 @@ def checks() -> Iterator[Check]:
 
 def _last_poll() -> Iterator[Check]:
     label = "last poll"
-    # observability.measure writes the metric's name into the log at every log level.
-    found = _events(names.log_group("sync"), '"PollCompleted"', clock.now() - _POLL_SECONDS)
+    # The poll writes this line at every log level.
+    found = _events(names.log_group("sync"), '"poll.completed"', clock.now() - _POLL_SECONDS)
     if found:
         ago = int(clock.now() - max(event["timestamp"] for event in found) / 1000)
         yield ok(label, f"succeeded {max(0, ago)} s ago")

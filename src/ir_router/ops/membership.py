@@ -15,6 +15,7 @@ from ir_router.security_ir import gateway as security_ir
 from ir_router.settings import settings
 
 _PAGES = 20
+_NEAR = 0.8
 _QUOTA = "Close cases that are finished, or request a higher quota in the Service Quotas console."
 _ENABLE = "Enable the service in its console in this account and region, or deploy in the membership's region."
 _ELSEWHERE = (
@@ -85,13 +86,19 @@ def _cases() -> Iterator[Check]:
         return
     more = " or more" if token else ""
     active = quotas.count(rows, clock.now())
+    kinds = {
+        quotas.SELF_MANAGED: "active self-managed",
+        quotas.AWS_SUPPORTED: "active AWS-supported",
+        quotas.NEW_AWS_SUPPORTED: "AWS-supported of the last day",
+    }
     of_quotas = [
-        (active[quotas.SELF_MANAGED], settings().quota_self_managed_cases, "self-managed"),
-        (active[quotas.AWS_SUPPORTED], settings().quota_aws_supported_cases, "AWS-supported"),
+        (active[name], quota, shown) for (name, shown), quota in zip(kinds.items(), settings().case_quotas, strict=True)
     ]
-    shown = ", ".join(f"{number} of {quota} active {kind}" for number, quota, kind in of_quotas)
+    shown = ", ".join(f"{number} of {quota} {kind}" for number, quota, kind in of_quotas)
     detail = f"readable; {len(rows)}{more} found: {shown}"
     if any(number >= quota for number, quota, _ in of_quotas):
         yield warning("cases", f"{detail}. A quota is reached, so AWS opens no more cases", _QUOTA)
+    elif any(number >= quota * _NEAR for number, quota, _ in of_quotas):
+        yield warning("cases", f"{detail}. A quota is near. At the quota, AWS opens no more cases", _QUOTA)
     else:
         yield ok("cases", detail)

@@ -31,36 +31,29 @@ FIFO_QUEUES = ("slack-events", "files")
 # The queue of MEDIUM and LOW events. Its dead letters go to the failures queue.
 INTAKE = "intake"
 
-# The alarms of terraform/alarms.tf, except for the two of each function.
+# The alarms of terraform/alarms.tf.
 _ALARMS = (
     "api-4xx-flood",
     "api-5xx",
     "approval-near-timeout",
-    "aws-supported-cases",
     "case-failing",
     "containment-failed",
     "containment-slow",
     "deployment-differs",
     "detections-cost",
     "detections-flood",
-    "executions-aborted",
-    "executions-failed",
-    "executions-timed-out",
     "failures-not-empty",
-    "files-dlq-not-empty",
     "files-waiting",
     "intake-flood",
     "intake-waiting",
+    "operations-errors",
     "operations-silent",
-    "new-aws-supported-cases",
-    "poller-silent",
-    "secret-age",
-    "self-managed-cases",
-    "slack-events-dlq-not-empty",
+    "polls-failing",
     "slack-events-waiting",
     "sync-behind",
+    "sync-errors",
     "sync-silent",
-    "upkeep-silent",
+    "workflow-errors",
     "workflow-silent",
 )
 
@@ -68,19 +61,14 @@ _ALARMS = (
 _GRAVEST = (
     "containment-failed",
     "deployment-differs",
-    "executions-aborted",
-    "executions-failed",
-    "executions-timed-out",
     "failures-not-empty",
     "operations-errors",
     "operations-silent",
-    "poller-silent",
+    "polls-failing",
     "sync-errors",
     "sync-silent",
-    "upkeep-silent",
     "workflow-errors",
     "workflow-silent",
-    "workflow-throttles",
 )
 
 
@@ -171,8 +159,7 @@ def log_groups() -> list[str]:
 
 def alarms() -> list[str]:
     """Return the alarms of the home region."""
-    functions = [f"{part}-{what}" for part in FUNCTIONS for what in ("errors", "throttles")]
-    return [f"{settings().name_prefix}-{name}" for name in (*functions, *_ALARMS)]
+    return [f"{settings().name_prefix}-{name}" for name in _ALARMS]
 
 
 def essential_alarms() -> list[str]:
@@ -194,11 +181,6 @@ def forwarding_topic() -> str:
 def alarm_topic() -> str:
     """Return the ARN of the topic for the essential alarms, which works without the deployment's key."""
     return f"{settings().require('alert_topic_arn').rpartition(':')[0]}:{settings().name_prefix}-alarms"
-
-
-def dashboard() -> str:
-    """Return the name of the dashboard."""
-    return settings().name_prefix
 
 
 def forwards() -> bool:
@@ -231,6 +213,7 @@ def rules() -> Iterator[Rule]:
     yield Rule(poll_rule(), "default", "sync", "ENABLED", home)
     yield Rule(f"{prefix}-upkeep", "default", "operations", "ENABLED", home)
     yield Rule(f"{prefix}-key-changes", "default", "topic", "ENABLED", home)
+    yield Rule(f"{prefix}-executions", "default", "topic", "ENABLED", home)
     severities = dict(settings().severity_overrides)
     for detection in detections():
         reads = detection.get("read_only_calls", False)

@@ -46,6 +46,12 @@ def checks() -> Iterator[Check]:
     yield from always_there()
 
 
+def dead_letters() -> Iterator[Check]:
+    """Yield a line for the dead letters of each queue of Slack's events and files."""
+    for name in names.FIFO_QUEUES:
+        yield from run_checks(f"dead letters of {name}", partial(_dead_letters_of, name))
+
+
 def always_there() -> Iterator[Check]:
     """Yield the lines that do not depend on pending work: keys, functions, workflow, policy and role."""
     for label, arn, effect in _KEYS:
@@ -83,16 +89,12 @@ def _ledger() -> Iterator[Check]:
 def _fifo(name: str) -> Iterator[Check]:
     """Check a queue, its consumer and its dead letters."""
     label = f"queue {name}"
-    url = settings().require(f"{name.replace('-', '_')}_queue_url")
-    sqs = aws.client("sqs")
-    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-    redrive = json.loads(attributes.get("RedrivePolicy", "{}"))
+    attributes, redrive = _attributes(name)
     if not redrive.get("deadLetterTargetArn"):
         yield failed(label, "the queue has no dead-letter queue, so failed messages would be lost", APPLY)
         return
     yield from _consumer(label, attributes)
-    dead = redrive["deadLetterTargetArn"].rpartition(":")[2]
-    yield from run_checks(f"dead letters of {name}", partial(_dead_letters, name, dead, sqs))
+    yield from run_checks(f"dead letters of {name}", partial(_dead_letters, name, redrive))
 
 
 def _intake() -> Iterator[Check]:
@@ -120,9 +122,23 @@ def _consumer(label: str, attributes: dict[Any, str]) -> Iterator[Check]:
     yield ok(label, waiting)
 
 
-def _dead_letters(name: str, queue: str, sqs: SQSClient) -> Iterator[Check]:
+def _attributes(name: str) -> tuple[dict[Any, str], dict[str, str]]:
+    """Return the attributes of a FIFO queue, and its redrive policy."""
+    url = settings().require(f"{name.replace('-', '_')}_queue_url")
+    attributes: dict[Any, str] = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])[
+        "Attributes"
+    ]
+    return attributes, json.loads(attributes.get("RedrivePolicy", "{}"))
+
+
+def _dead_letters_of(name: str) -> Iterator[Check]:
+    yield from _dead_letters(name, _attributes(name)[1])
+
+
+def _dead_letters(name: str, redrive: Mapping[str, str]) -> Iterator[Check]:
     label = f"dead letters of {name}"
-    depth = _depth(queue, sqs)
+    queue = redrive["deadLetterTargetArn"].rpartition(":")[2]
+    depth = _depth(queue, aws.client("sqs"))
     if depth:
         yield failed(label, f"{count(depth, 'message', 'messages')} in {queue} failed after many attempts", _REPLAY)
         return

@@ -15,9 +15,8 @@ from ir_router.deadline import Deadline, LambdaContext, of_invocation
 from ir_router.errors import IrRouterError
 from ir_router.ledger import claims, keys, table
 from ir_router.observability import logger, measure
-from ir_router.ops import membership, resources, rules, trails, watching
+from ir_router.ops import credentials, membership, resources, rules, trails, watching
 from ir_router.ops.checks import Check, count, run_checks
-from ir_router.slack import credentials
 from ir_router.slack.gateway import Slack
 from ir_router.slack.messages import Message, context, sections
 from ir_router.slack.text import escape, shorten
@@ -27,8 +26,6 @@ _RESERVE_SECONDS = 20
 # The schedule starts the task every 15 minutes (terraform/events.tf). The first run of each hour verifies.
 _QUARTER_SECONDS = 900
 _LINE_LENGTH = 600
-# CloudWatch bills a metric for each hour with a value. The alarm is at 90 days.
-_MEASURED_DAYS = 60
 
 
 def run_operation(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -40,21 +37,22 @@ def run_operation(event: Mapping[str, Any], context: LambdaContext) -> dict[str,
     if not event.get("now") and int(clock.now() // _QUARTER_SECONDS) % 4:
         return {"differences": None}
     differing = {check.name: check for check in _checks() if check.state != "ok"}
-    measure("DeploymentDifferences", len(differing))
+    if differing:  # CloudWatch bills a metric for each hour with a value
+        measure("DeploymentDifferences", len(differing))
     logger.info("watch.completed", extra={"differences": sorted(differing)})
     try:
         _report(differing, of_invocation(context, reserve=_RESERVE_SECONDS))
     except IrRouterError as error:
         # The alarm on the metric reports the differences too, and the next hour retries the message.
         logger.error("watch.not_reported: the security channel has no message", extra={"reason": str(error)})
-    if (days := credentials.oldest_secret_days()) >= _MEASURED_DAYS:
-        measure("SecretAgeDays", days)
     return {"differences": sorted(differing)}
 
 
 def _checks() -> Iterator[Check]:
     team: list[Person] = []
     yield from run_checks("resources", resources.always_there)
+    yield from run_checks("dead letters", resources.dead_letters)
+    yield from run_checks("secrets", credentials.age)
     yield from run_checks("rules", rules.checks)
     yield from run_checks("watching", watching.checks)
     yield from run_checks("membership", lambda: membership.checks(team))

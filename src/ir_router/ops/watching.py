@@ -1,4 +1,4 @@
-"""Verify monitoring: alert topic, alarms, dashboard, log groups."""
+"""Verify monitoring: alert topic, alarms, log groups."""
 
 from __future__ import annotations
 
@@ -32,7 +32,6 @@ def checks() -> Iterator[Check]:
         yield from run_checks(label, partial(_topic, label, topic, there))
         label = f"alarms in {there}"
         yield from run_checks(label, partial(_alarms, label, [names.forwarding_alarm()], topic, there))
-    yield from run_checks("dashboard", _dashboard)
     yield from run_checks("log groups", _log_groups)
 
 
@@ -82,16 +81,6 @@ def _alarms(label: str, wanted: Sequence[str], topic: str, region: str) -> Itera
 
 def _name_of(topic: str) -> str:
     return "alarm topic" if topic == names.alarm_topic() else "alert topic"
-
-
-def _dashboard() -> Iterator[Check]:
-    name = names.dashboard()
-    pages = regions.client("cloudwatch", settings().region).get_paginator("list_dashboards")
-    found = [one for page in pages.paginate(DashboardNamePrefix=name) for one in page["DashboardEntries"]]
-    if name in [one["DashboardName"] for one in found]:
-        yield ok("dashboard", name)
-    else:
-        yield failed("dashboard", f"{name} does not exist", APPLY)
 
 
 def _log_groups() -> Iterator[Check]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from ir_router import aws, clock
 from ir_router.errors import NotConfiguredError, RetryLaterError, UncertainError
 from ir_router.settings import settings
 from ir_router.slack import parameters
@@ -58,16 +57,6 @@ def is_our_workspace(*ids: object) -> bool:
 def channel_prefix() -> str:
     """Return the prefix of the names of case channels."""
     return _cache.get(settings().channel_prefix_parameter)
-
-
-def oldest_secret_days() -> float:
-    """Return the age in days of the older one of bot token and signing secret. Raises ClientError, BotoCoreError."""
-    changed: list[float] = []
-    for name in (settings().bot_token_parameter, settings().signing_secret_parameter):
-        # Only the dates are needed, so the values stay encrypted.
-        parameter = aws.client("ssm").get_parameter(Name=name, WithDecryption=False)["Parameter"]
-        changed.append(parameter["LastModifiedDate"].timestamp())
-    return (clock.now() - min(changed)) / 86_400
 
 
 def forget() -> None:

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from aws_lambda_powertools import Logger
+
 from ir_router import clock
-from ir_router.cases import changes, fingerprints, followed_fields, quotas
+from ir_router.cases import changes, fingerprints, followed_fields
 from ir_router.cases.fingerprints import Reading
 from ir_router.cases.followed_fields import SEVERITY
 from ir_router.cases.imports import is_ours
@@ -51,6 +53,8 @@ _TAGS_BUDGET = 100
 # One in this many deep checks of a case reads its tags (the severity) instead of its comments.
 TAGS_EVERY = 10
 _RESERVE_SECONDS = 30
+# `ir-router verify` looks for the line of the last poll, so it is written at every `log_level`.
+_witness = Logger(service="ir-router-poll", level="INFO", log_uncaught_exceptions=False)
 # A new case is listed much sooner.
 _INVENTED_SECONDS = 3_600
 # How often the approvers are compared with those of before. A request compares them too, before it is shown.
@@ -102,33 +106,15 @@ def _publish_hints(stored: dict[str, Row], poller: Row | None, deadline: Deadlin
         if listing.problem is None:
             found |= _deep_checks(_without(stored, found), deadline)
     refused = hints.publish(list(found.values()))
-    counted = _count_active(listing, poller or {})
     unlisted = availability.noticed((poller or {}).get("unlisted"), listing.problem)
-    _remember(poller, first_poll, cursor, counted, unlisted)
+    _remember(poller, first_poll, cursor, unlisted)
     if lag := _lag(stored.values()):
         measure("SyncLagSeconds", lag, "Seconds")
     if listing.problem is None or listing.problem.is_known_state:
-        measure("PollCompleted")
+        _witness.info("poll.completed")
+    else:
+        measure("PollFailed")
     return {"listed": len(rows), "published": len(found) - refused, "refused": refused}
-
-
-def _count_active(listing: _Listing, poller: Row) -> dict[str, int]:
-    """Add the active cases of these pages to those of earlier polls, and measure them after the last page.
-
-    Returns the counts so far, for the next poll; empty after the last page.
-    """
-    counted = quotas.add(quotas.count(listing.rows, clock.now()), poller.get("active") or {})
-    if listing.cursor is not None:
-        return counted
-    if listing.problem is None and (listing.rows or poller.get("cursor")):
-        # CloudWatch bills a metric for each hour with a value, so numbers far below every quota are left out.
-        if quotas.is_notable(quotas.SELF_MANAGED, counted):
-            measure("ActiveSelfManagedCases", counted["self_managed"])
-        if quotas.is_notable(quotas.AWS_SUPPORTED, counted):
-            measure("ActiveAwsSupportedCases", counted["aws_supported"])
-        if quotas.is_notable(quotas.NEW_AWS_SUPPORTED, counted):
-            measure("NewAwsSupportedCases", counted["new_aws_supported"])
-    return {}
 
 
 def _slack_is_configured() -> bool:
@@ -347,11 +333,10 @@ def _remember(
     poller: Row | None,
     first_poll: float,
     cursor: str | None,
-    counted: Mapping[str, int],
     unlisted: Mapping[str, Any] | None,
 ) -> None:
     if poller is None or poller.get("cursor") != cursor or poller.get("unlisted") != unlisted:
-        more: dict[str, Any] = {"cursor": cursor, "active": dict(counted)} if cursor else {}
+        more: dict[str, Any] = {"cursor": cursor} if cursor else {}
         if unlisted:
             more["unlisted"] = dict(unlisted)
         table.put(keys.poller(), {"first_poll_at": first_poll, **more})

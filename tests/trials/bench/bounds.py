@@ -27,6 +27,9 @@ INTAKE: Mapping[str, float] = {
 # With 200 records a second: milliseconds of 99 of 100 records, and records that were not written.
 AUDIT: Mapping[str, float] = {"p99_ms": 1000, "lost": 0}
 
+# US dollars a month with one open case.
+MONTHLY_USD = 6
+
 # All calls that the webhook makes before its response.
 BEFORE_ACKNOWLEDGEMENT: Mapping[str, Mapping[str, int]] = {
     "webhook_before_ack": {"sqs": 1},
@@ -90,6 +93,7 @@ def broken(result: Mapping[str, Any]) -> Iterator[str]:
             FAILING_FILE_TRANSFERS,
         ),
         *((f"intake, {name.replace('_', ' ')}", result["intake"][name], most) for name, most in INTAKE.items()),
+        ("a month with one open case, US dollars", result["monthly_cost_usd"]["1"], MONTHLY_USD),
         *((f"audit, {name.replace('_', ' ')}", result["audit"][name], most) for name, most in AUDIT.items()),
     )
     for name, found, limit in figures:

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ir_operator.project import SOURCES
-from ir_router.cases import quotas
 from ir_router.ledger import audit
 from tests.trials.bench import prices
 from tests.trials.bench.bounds import idle_poll_at_most
@@ -99,7 +98,6 @@ _METRIC_HOURS: Mapping[str, float] = {
     "OpenApprovals": 24,
     "SyncLagSeconds": 100,
 }
-_ALWAYS_MEASURED = ("DeploymentDifferences", "PollCompleted")
 
 
 @dataclass(frozen=True)
@@ -204,7 +202,7 @@ def usd_per_million_in_batches(work: Work, events: int, read_units: int, write_u
 def _metric_months(cases: int) -> float:
     """Return the custom metrics, each by the share of the month in which it has values."""
     shares = [min(cases * hours / HOURS, 1.0) for hours in _METRIC_HOURS.values()]
-    return len(_ALWAYS_MEASURED) + sum(shares) + quotas.is_notable(quotas.SELF_MANAGED, {quotas.SELF_MANAGED: cases})
+    return sum(shares)
 
 
 def _idle_polls(cases: int) -> tuple[dict[str, float], float]:
