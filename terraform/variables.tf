@@ -278,12 +278,12 @@ variable "slack_mention" {
 
 variable "reminder_minutes" {
   type        = list(number)
-  description = "Minutes after an approval request at which reminders follow."
-  default     = [10, 60, 480, 1200]
+  description = "Minutes after an approval request at which reminders follow. If null: 10, 60, 480 and 1200."
+  default     = null
 
   validation {
-    condition     = length(var.reminder_minutes) <= 10 && alltrue([for index, minutes in var.reminder_minutes : minutes >= 1 && minutes <= 1439 && floor(minutes) == minutes && (index == 0 || minutes > var.reminder_minutes[max(index - 1, 0)])])
-    error_message = "reminder_minutes must have at most 10 ascending numbers from 1 to 1439."
+    condition     = var.reminder_minutes == null ? true : length(var.reminder_minutes) <= 10 && alltrue([for index, minutes in var.reminder_minutes : minutes >= 1 && minutes <= 1439 && floor(minutes) == minutes && (index == 0 || minutes > var.reminder_minutes[max(index - 1, 0)])])
+    error_message = "reminder_minutes must have at most 10 ascending whole numbers from 1 to 1439."
   }
 }
 

@@ -1,4 +1,4 @@
-"""P7: the subject of an e-mail states what to do and to whom, and the body has what is needed to do it."""
+"""P7: the subject of an e-mail states the required action and the principal, and the body has the commands."""
 
 from __future__ import annotations
 

@@ -277,6 +277,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "workflow.witness_audit": {"_KEPT_SECONDS": 34560000},
     "workflow.wording": {"_VALUE_LENGTH": 300},
     "workflow.wording_decisions": {"_NAME_LENGTH": 80, "_MOST_CHANGES": 12},
+    "workflow.wording_subjects": {"_NAMES_LENGTH": 45, "_ANALYST_LENGTH": 20},
     "workflow.wording_many": {"MOST_NAMED": 3, "_MOST_LISTED": 100, "_NAMED": 2},
 }
 

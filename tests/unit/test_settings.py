@@ -98,7 +98,12 @@ def test_given_a_variable_when_read_then_only_its_setting_changes_and_an_empty_o
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, (_, _, value, _) in SETTINGS.items() if isinstance(value, int | float | tuple)]
+    "name",
+    [
+        name
+        for name, (_, _, value, _) in SETTINGS.items()
+        if isinstance(value, int | float | tuple) and name != "reminder_minutes"
+    ],
 )
 def test_given_a_value_of_the_wrong_kind_when_read_then_the_error_names_the_variable(name: str) -> None:
     variable = SETTINGS[name][0]
@@ -133,3 +138,9 @@ def test_given_a_setting_that_a_function_lacks_when_required_then_the_error_name
         from_environment({"IR_TABLE_NAME": ""}).require("table_name")
     assert str(error.value) == "The environment variable IR_TABLE_NAME is not set. Run make deploy: Terraform sets it."
     assert strings({}, "any") == ()
+
+
+@pytest.mark.parametrize("value", ["nonsense", '{"a": 1}', '["10"]', "[true]", "10"])
+def test_given_reminders_that_are_no_numbers_when_read_then_the_error_names_the_variable(value: str) -> None:
+    with pytest.raises(NotConfiguredError, match="IR_REMINDER_MINUTES must be "):
+        from_environment({"IR_REMINDER_MINUTES": value})

@@ -1,4 +1,4 @@
-"""The subjects of the e-mails about a containment: what to do and to whom, then the result. Pure.
+"""The subjects of the e-mails about a containment: the required action, the principal and the result. Pure.
 
 SNS cuts a subject at 100 characters. Names are therefore shortened, and the title of the event comes last.
 """
