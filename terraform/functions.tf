@@ -62,6 +62,8 @@ locals {
       IR_WATCHER_DOMAINS          = jsonencode(var.watcher_domains)
       IR_INITIAL_IMPORT           = var.initial_import
       IR_CASE_RETENTION_DAYS      = tostring(var.case_retention_days)
+
+      IR_CLOSE_DECIDED_CASES_AFTER_HOURS = tostring(var.close_decided_cases_after_hours)
     }
 
     operations = {

@@ -301,6 +301,7 @@ locals {
           Sid    = "SynchroniseCases"
           Effect = "Allow"
           Action = [
+            "security-ir:CloseCase",
             "security-ir:CreateCaseComment",
             "security-ir:GetCase",
             "security-ir:GetCaseAttachmentDownloadUrl",
@@ -310,6 +311,7 @@ locals {
             "security-ir:ListTagsForResource",
             "security-ir:UpdateCase",
             "security-ir:UpdateCaseComment",
+            "security-ir:UpdateCaseStatus",
           ]
           Resource = local.cases_arn
         },

@@ -638,6 +638,17 @@ variable "case_retention_days" {
   }
 }
 
+variable "close_decided_cases_after_hours" {
+  type        = number
+  description = "Hours without activity after which ir-router closes a self-managed case that the workflow opened and whose incident an analyst has decided. 0: never."
+  default     = 72
+
+  validation {
+    condition     = var.close_decided_cases_after_hours >= 0 && var.close_decided_cases_after_hours <= 8760 && floor(var.close_decided_cases_after_hours) == var.close_decided_cases_after_hours
+    error_message = "close_decided_cases_after_hours must be an integer from 0 to 8760."
+  }
+}
+
 variable "audit_retention_days" {
   type        = number
   description = "Days for which audit records are kept. The closing hash of each month is never deleted."

@@ -83,6 +83,7 @@ class Settings:
     case_resolver_type: str
     audit_retention_days: int
     case_retention_days: int
+    close_decided_cases_after_hours: float
     owner_tag: str
     settle_seconds: float
     previous_signing_secret_hours: float
@@ -157,6 +158,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         case_resolver_type=environment.get("IR_CASE_RESOLVER_TYPE", "Self"),
         audit_retention_days=int(_number(environment, "IR_AUDIT_RETENTION_DAYS", 365)),
         case_retention_days=int(_number(environment, "IR_CASE_RETENTION_DAYS", 400)),
+        close_decided_cases_after_hours=_number(environment, "IR_CLOSE_DECIDED_CASES_AFTER_HOURS", 72),
         owner_tag=environment.get("IR_OWNER_TAG", "slack-email"),
         settle_seconds=_number(environment, "IR_SETTLE_SECONDS", 30),
         previous_signing_secret_hours=_number(environment, "IR_PREVIOUS_SIGNING_SECRET_HOURS", 24),

@@ -35,7 +35,13 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
         "_MOST_ADDRESSES": 5,
         "_LINE_LENGTH": 400,
     },
-    "sync.activity": {"_SLICE_SECONDS": 20, "_NEEDED_SECONDS": 15, "_RETRIED_SECONDS": 60, "_MOST_ADDRESSES": 200},
+    "sync.activity": {
+        "_SLICE_SECONDS": 20,
+        "_NEEDED_SECONDS": 15,
+        "_RETRIED_SECONDS": 60,
+        "_MOST_ADDRESSES": 200,
+        "_URL_SECONDS": 900,
+    },
     "sync.activity_search": {
         "BEFORE_SECONDS": 86400,
         "LATE_SECONDS": 1200,
@@ -204,6 +210,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
         "_LONGEST_RETRY_PAUSE": 600.0,
     },
     "sync.files": {"TRANSFER_SECONDS": 240, "_RESERVE_SECONDS": 15},
+    "sync.life_cycle": {"_HOUR": 3600, "_LINE_LENGTH": 400},
     "sync.members": {"TEAM_KEPT_SECONDS": 900, "LOOKED_UP_AGAIN_SECONDS": 86400, "_ADDRESS_LENGTH": 260},
     "sync.poll": {
         "PAGE_BUDGET": 10,

@@ -75,6 +75,7 @@ SETTINGS: dict[str, tuple[str, str, Any, Any]] = {
     "case_resolver_type": ("IR_CASE_RESOLVER_TYPE", "AWS", "AWS", "Self"),
     "audit_retention_days": ("IR_AUDIT_RETENTION_DAYS", "30", 30, 365),
     "case_retention_days": ("IR_CASE_RETENTION_DAYS", "30", 30, 400),
+    "close_decided_cases_after_hours": ("IR_CLOSE_DECIDED_CASES_AFTER_HOURS", "0", 0.0, 72.0),
     "owner_tag": ("IR_OWNER_TAG", "owner", "owner", "slack-email"),
     "settle_seconds": ("IR_SETTLE_SECONDS", "0.5", 0.5, 30.0),
     "previous_signing_secret_hours": ("IR_PREVIOUS_SIGNING_SECRET_HOURS", "1", 1.0, 24.0),

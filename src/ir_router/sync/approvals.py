@@ -32,6 +32,7 @@ from ir_router.sync import (
     approver_set,
     approvers,
     failures,
+    life_cycle,
     posting,
     security_channel,
     security_channel_made,
@@ -76,6 +77,7 @@ def show(approval_id: str, deadline: Deadline) -> int:
     # The next update of the message repeats the search for the approvers.
     if row is not None:
         activity.watch(row)
+        life_cycle.note(row)
     if row is not None and approver_set.is_frozen(row):
         approvals.note_shown(approval_id, _shown_as(row, [place.channel_id for place in places]))
     return len(places)
