@@ -283,7 +283,7 @@ variable "reminder_minutes" {
 
   validation {
     condition     = var.reminder_minutes == null ? true : length(var.reminder_minutes) <= 10 && alltrue([for index, minutes in var.reminder_minutes : minutes >= 1 && minutes <= 1439 && floor(minutes) == minutes && (index == 0 || minutes > var.reminder_minutes[max(index - 1, 0)])])
-    error_message = "reminder_minutes must have at most 10 ascending whole numbers from 1 to 1439."
+    error_message = "reminder_minutes must have at most 10 ascending integers from 1 to 1439."
   }
 }
 

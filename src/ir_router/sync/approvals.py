@@ -236,7 +236,7 @@ def _show_in(place: Place, row: Row, slack: Slack, deadline: Deadline) -> None:
 
 
 def _freeze_mentions(slack: Slack, row: Row) -> None:
-    """Store whom the messages about an open request mention, once its approvers are known."""
+    """Store the mentions of the messages about an open request, once its approvers are known."""
     waits = "approvers" in settings().mention and "approvers" not in row
     if row["state"] != approvals.PENDING or waits:
         return
