@@ -302,6 +302,7 @@ locals {
           Sid    = "SynchroniseCases"
           Effect = "Allow"
           Action = [
+            "security-ir:CloseCase",
             "security-ir:CreateCaseComment",
             "security-ir:GetCase",
             "security-ir:GetCaseAttachmentDownloadUrl",
@@ -311,6 +312,7 @@ locals {
             "security-ir:ListTagsForResource",
             "security-ir:UpdateCase",
             "security-ir:UpdateCaseComment",
+            "security-ir:UpdateCaseStatus",
           ]
           Resource = local.cases_arn
         },

@@ -275,3 +275,16 @@ def test_given_a_crash_at_a_call_when_continued_then_each_result_appears_once(
     assert [len(rows) for rows in attachments(world).values()] == [120]
     actors = world.security_ir.call("GetCase", {"caseId": case_of(world)})["threatActorIpAddresses"]
     assert sorted(one["ipAddress"] for one in actors) == ["198.51.100.7", "203.0.113.7"]
+
+
+def test_given_an_upload_that_died_when_its_url_has_expired_then_the_csv_is_attached_once(
+    world: World, contained: tuple[Execution, str]
+) -> None:
+    _, key = contained
+    world.trail.add(call(world, key, "ListUsers"))
+    world.advance(45)
+    world.wire.kill_on("files", "PUT security-ir", "before")
+    world.live(1)
+    world.advance(3_600)
+    world.live(6)
+    assert [len(rows) for rows in attachments(world).values()] == [1]

@@ -35,7 +35,13 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
         "_MOST_ADDRESSES": 5,
         "_LINE_LENGTH": 400,
     },
-    "sync.activity": {"_SLICE_SECONDS": 20, "_NEEDED_SECONDS": 15, "_RETRIED_SECONDS": 60, "_MOST_ADDRESSES": 200},
+    "sync.activity": {
+        "_SLICE_SECONDS": 20,
+        "_NEEDED_SECONDS": 15,
+        "_RETRIED_SECONDS": 60,
+        "_MOST_ADDRESSES": 200,
+        "_URL_SECONDS": 900,
+    },
     "sync.activity_search": {
         "BEFORE_SECONDS": 86400,
         "LATE_SECONDS": 1200,
@@ -154,7 +160,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "sync.approval_places": {"_VERSIONS_KEPT": 10},
     "sync.approval_tampering": {"_MOST_RESTORED": 20, "_HEADLINE_LENGTH": 200},
     "sync.approvals": {
-        "_HOUR": 3600,
+        "_HOUR_IN_MINUTES": 60,
         "_RESERVE_SECONDS": 10,
         "_SLICE_SECONDS": 120,
         "_ROUNDS": 5,
@@ -204,6 +210,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
         "_LONGEST_RETRY_PAUSE": 600.0,
     },
     "sync.files": {"TRANSFER_SECONDS": 240, "_RESERVE_SECONDS": 15},
+    "sync.life_cycle": {"_HOUR": 3600, "_LINE_LENGTH": 400},
     "sync.members": {"TEAM_KEPT_SECONDS": 900, "LOOKED_UP_AGAIN_SECONDS": 86400, "_ADDRESS_LENGTH": 260},
     "sync.poll": {
         "PAGE_BUDGET": 10,
@@ -277,6 +284,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "workflow.witness_audit": {"_KEPT_SECONDS": 34560000},
     "workflow.wording": {"_VALUE_LENGTH": 300},
     "workflow.wording_decisions": {"_NAME_LENGTH": 80, "_MOST_CHANGES": 12},
+    "workflow.wording_subjects": {"_NAMES_LENGTH": 45, "_ANALYST_LENGTH": 20},
     "workflow.wording_many": {"MOST_NAMED": 3, "_MOST_LISTED": 100, "_NAMED": 2},
 }
 

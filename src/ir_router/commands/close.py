@@ -1,7 +1,9 @@
 """`/security-ir close`: ask for confirmation, because a closed case cannot be reopened. The button closes the case.
 
-The button names the command that asked, which only the ledger, Slack and the user know. Every holder of the bot token
-can post a message with such a button, but cannot read the one that the user sees.
+The message about the end of an incident has a button that asks in the same way.
+
+The button of the confirmation names the command that asked, which only the ledger, Slack and the user know. Every
+holder of the bot token can post a message with such a button, but cannot read the one that the user sees.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from ir_router.ledger import keys, table
 from ir_router.security_ir import gateway as security_ir
 from ir_router.slack.messages import plain
 from ir_router.slack.text import shorten
+from ir_router.sync.life_cycle import CLOSE_OFFER
 
 CONFIRM, KEEP = "close_confirm", "close_keep"
 _TITLE_LENGTH = 200
@@ -53,6 +56,9 @@ def confirmation_blocks(command: Command, case: Case, text: str) -> list[dict[st
 def handle_interaction(payload: Mapping[str, Any], context: Any) -> None:
     """Handle a pressed button of the confirmation. Two presses close the case once."""
     action = payload["actions"][0]
+    if action["action_id"] == CLOSE_OFFER:
+        _ask(payload, context)
+        return
     action_id, asked_by = str(action["action_id"]), str(action.get("value") or "")
     container = payload.get("container") or {}
     pressed = f"{action_id}:{container.get('channel_id', '')}:{container.get('message_ts', '')}"
@@ -64,6 +70,21 @@ def handle_interaction(payload: Mapping[str, Any], context: Any) -> None:
     execution.execute(
         command, lambda command: _close(command, asked_by) if action_id == CONFIRM else _keep(), attempted="update"
     )
+
+
+def _ask(payload: Mapping[str, Any], context: Any) -> None:
+    """Ask for confirmation after a press of "Close this case", as the sub-command does."""
+    command = of_interaction(payload, "close", str(payload["trigger_id"]), context)
+    command.case_id = case_of(command.channel_id)
+    if command.case_id:
+        observability.correlate(command.case_id)
+    execution.execute(command, _confirm, attempted="update")
+
+
+def _confirm(command: Command) -> Answer:
+    if not command.case_id:
+        raise InvalidInputError("This channel no longer belongs to a case, so nothing was closed")
+    return execute_command(command)
 
 
 def _keep() -> Answer:

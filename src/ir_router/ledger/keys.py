@@ -97,6 +97,11 @@ def slack_message(case_id: str, reference: str) -> Key:
     return Key(f"CASE#{case_id}", f"SLACK#{reference}")
 
 
+def incident(case_id: str) -> Key:
+    """The states of the approval requests of a case, and the statuses that ir-router set."""
+    return Key(f"CASE#{case_id}", "INCIDENT")
+
+
 def activity(case_id: str) -> Key:
     """The contained credentials of a case, and the progress of the reading of their calls."""
     return Key(f"CASE#{case_id}", "ACTIVITY")

@@ -15,12 +15,13 @@ from ir_router.cases import comments, structured_fields, trail_calls
 from ir_router.cases.activity import Activity, Scope
 from ir_router.cases.changes import digest
 from ir_router.cases.limits import ATTACHMENT_LIMIT
-from ir_router.cases.models import Case
+from ir_router.cases.models import Attachment, Case
 from ir_router.errors import RefusedError, RetryLaterError, UncertainError, error_id
 from ir_router.ledger import activity as stored
 from ir_router.ledger import claims, keys, leases
+from ir_router.ledger.claims import Claim
 from ir_router.ledger.table import Row
-from ir_router.observability import logger, measure
+from ir_router.observability import logger
 from ir_router.security_ir import gateway as security_ir
 from ir_router.sync import activity_message, activity_search, comment_claims, failures, posting, system_comments
 from ir_router.sync.activity_search import Progress
@@ -37,6 +38,7 @@ _NAME = "activity"
 _SERVICE = "AWS Security Incident Response"
 # Of the API (botocore's model, `ThreatActorIpList`).
 _MOST_ADDRESSES = 200
+_URL_SECONDS = 900
 
 
 def watch(approval: Row) -> None:
@@ -167,7 +169,7 @@ def _publish(sync: CaseSync, row: Row, progress: Progress, account: str, *, comp
                 raise
             # A full or closed case does not hold up the rest of the result.
             logger.warning("activity.step_rejected", extra={"reason": str(error)})
-    measure("ActivityPublished")
+    logger.info("activity.published", extra={"number": number, "calls": len(found.calls)})
     stored.save(sync.case_id, published=number, shown_as=shown_as)
 
 
@@ -220,14 +222,25 @@ def _attach(sync: CaseSync, found: Activity, csv_name: str) -> None:
     claim = sync.claim(keys.note(sync.case_id, csv_name))
     if claim is None:
         return
-    present = security_ir.get_case(sync.case_id).case_attachments
-    if len(present) >= ATTACHMENT_LIMIT:
+    listed = security_ir.get_case(sync.case_id).case_attachments
+    present = next((one for one in listed if one.file_name == csv_name), None)
+    if present is None and len(listed) >= ATTACHMENT_LIMIT:
         raise RefusedError(_SERVICE, "GetCaseAttachmentUploadUrl", "ServiceQuotaExceededException")
-    content = numbers.csv_text(found).encode("utf-8", "replace")
-    token = comment_claims.token_for(sync.case_id, csv_name, digest(content.decode()))
-    target = security_ir.upload_url(sync.case_id, csv_name, len(content), token)
-    transfer.upload_content(_SERVICE, target, content)
+    if present is None or _may_be_incomplete(claim, present):
+        # An attempt whose attachment is not listed needs a new URL: the earlier one may have expired.
+        number = claim.attempt if present is None else int(claim.row.get("upload", 1))
+        claims.note(claim, upload=number)
+        content = numbers.csv_text(found).encode("utf-8", "replace")
+        token = comment_claims.token_for(sync.case_id, csv_name, str(number))
+        target = security_ir.upload_url(sync.case_id, csv_name, len(content), token)
+        transfer.upload_content(_SERVICE, target, content)
     claims.confirm(claim)
+
+
+def _may_be_incomplete(claim: Claim, present: Attachment) -> bool:
+    """Return whether an upload may not have arrived. It is repeated while its URL is valid, for 15 minutes."""
+    since = float(claim.row.get("claimed_at") or 0.0)
+    return present.attachment_status == "Pending" and clock.now() - since < _URL_SECONDS
 
 
 def _update_fields(case: Case, row: Row, found: Activity) -> None:

@@ -45,6 +45,7 @@ from ir_router.sync import (
     failures,
     fields,
     hints,
+    life_cycle,
     members,
     posting,
     retention,
@@ -247,6 +248,7 @@ def _reconcile(sync: CaseSync) -> None:
         lambda: attachments.resume_slack_files(sync),
         lambda: approvals.synchronise(sync),
         lambda: catch_up.synchronise(sync),
+        lambda: life_cycle.synchronise(sync),
         lambda: activity.synchronise(sync),
     ]
     problems: list[Exception] = []

@@ -17,7 +17,7 @@ from tests.trials.world.crashes import Scenario
 from tests.trials.world.picture import Picture
 from tests.trials.world.scenarios.canary import CANARY
 from tests.trials.world.scenarios.cases import carry
-from tests.trials.world.scenarios.containment import Incident, contained_with_calls, look
+from tests.trials.world.scenarios.containment import Incident, contained_with_calls, look, read_in_time
 from tests.trials.world.world import World
 
 _MOST_TRIES = 3
@@ -127,7 +127,7 @@ def _asking_for_activity(world: World, there: object) -> None:
     (case,) = world.security_ir.snapshot()["cases"]
     insist(world, there.jane, lambda: there.jane.command(world.channel_of(case["caseId"]), "/security-ir", "activity"))
     world.settle(patience=30)
-    world.live(3)
+    read_in_time(world)
 
 
 _STATUS_CHANGE = re.compile(r"\*Status\*: (.+?) → (.+?), by")

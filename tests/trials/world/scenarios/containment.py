@@ -100,7 +100,10 @@ def contained_with_calls(world: World) -> Incident:
     return there
 
 
-def _two_minutes(world: World, _there: Incident) -> None:
+def read_in_time(world: World, _there: object = None) -> None:
+    """Let the calls be read. A transfer that died is repeated so late that the first reminder comes in each run."""
+    world.live(3)
+    world.advance(_HOUR)
     world.live(2)
 
 
@@ -287,7 +290,7 @@ CONTAINMENT = (
         look,
         by_person=True,
     ),
-    Scenario("containment: its calls are read", contained_with_calls, acting(_two_minutes), look),
+    Scenario("containment: its calls are read", contained_with_calls, acting(read_in_time), look),
     Scenario("containment: nobody decides", contained, acting(_nobody), look),
     Scenario("containment: root, alerted only", watched, acting(_root_signs_in), look),
 )
