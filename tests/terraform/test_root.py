@@ -89,28 +89,35 @@ def test_given_a_state_of_the_root_without_modules_when_planned_then_resources_m
     assert {change["action"] for change in changes} <= {"create", "move", "update"}
 
 
-def earlier_state(plan: Plan) -> dict[str, object]:
+def earlier_state(plan: Plan, module: str = "module.account.", *, provider: str = "") -> dict[str, Any]:
     """Return the state after an apply of the earlier root, which had the resources of the module in itself."""
-    resources = [
-        {
-            "mode": "managed",
-            "type": resource["type"],
-            "name": resource["name"],
-            "provider": 'provider["registry.terraform.io/hashicorp/aws"]',
-            "instances": [
-                {"schema_version": 0, "attributes": resource["values"] | identity(resource)}
-                | ({"index_key": resource["index"]} if "index" in resource else {})
-            ],
-        }
-        for resource in plan.all_resources()
-        if resource["mode"] == "managed" and resource["address"].startswith("module.account.")
-    ]
-    return {"version": 4, "terraform_version": "1.11.0", "serial": 1, "lineage": "earlier", "resources": resources}
+    resources: dict[tuple[str, str], dict[str, Any]] = {}
+    for resource in plan.all_resources():
+        if resource["mode"] == "managed" and resource["address"].startswith(module):
+            kind, name = resource["type"], resource["name"]
+            given = {"mode": "managed", "type": kind, "name": name, "instances": []}
+            given["provider"] = f'provider["registry.terraform.io/hashicorp/aws"]{provider}'
+            instance = {"schema_version": 0, "attributes": resource["values"] | identity(resource)}
+            instance |= {"index_key": resource["index"]} if "index" in resource else {}
+            resources.setdefault((kind, name), given)["instances"].append(instance)
+    return {
+        "version": 4,
+        "terraform_version": "1.11.0",
+        "serial": 1,
+        "lineage": "earlier",
+        "resources": [*resources.values()],
+    }
 
 
 def identity(resource: Mapping[str, Any]) -> dict[str, str]:
     """Return the attributes of a resource that AWS or the provider sets."""
     values = resource["values"]
+    if resource["type"] == "aws_cloudwatch_event_target":
+        return {"id": f"{values['rule']}-terraform", "target_id": "terraform"}
+    if resource["type"] == "aws_sqs_queue":
+        return {"id": f"https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/{values['name']}"}
+    if resource["type"] == "aws_cloudwatch_event_rule":
+        return {"id": values["name"]}
     if resource["type"] == "aws_iam_policy":
         arn = f"arn:aws:iam::{ACCOUNT}:policy/{values['name']}"
         return {"id": arn, "arn": arn}
