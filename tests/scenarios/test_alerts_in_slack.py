@@ -135,7 +135,6 @@ def test_given_a_protected_user_when_not_contained_then_the_security_channel_sta
     (case,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
     assert "NOT contained" in text
     assert f"|Case {case['caseId']}>" in text
-    assert f"<#{world.channel_of(case['caseId'])}>" in text
     assert "Open a case" not in text
 
 
