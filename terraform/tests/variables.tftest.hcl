@@ -65,6 +65,8 @@ run "given_slack_values_of_the_wrong_form_when_planned_then_each_is_refused" {
     slack_channel_visibility  = "secret"
     slack_approvers           = ["Jane Smith"]
     slack_case_editors        = ["@jane"]
+    slack_mention             = ["everyone"]
+    reminder_minutes          = [60, 10]
     security_channel_id       = "#security"
     security_channel_name     = "#Security"
   }
@@ -77,6 +79,8 @@ run "given_slack_values_of_the_wrong_form_when_planned_then_each_is_refused" {
     var.slack_channel_visibility,
     var.slack_approvers,
     var.slack_case_editors,
+    var.slack_mention,
+    var.reminder_minutes,
     var.security_channel_id,
     var.security_channel_name,
   ]
