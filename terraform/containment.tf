@@ -69,6 +69,8 @@ resource "aws_dynamodb_table_item" "lists" {
   item = jsonencode(merge(
     { PK = { S = "CONFIG#lists" }, SK = { S = "META" } },
     { for name, list in local.lists : name => { S = list } },
-    { protected_entries = { S = jsonencode(module.account.protected_entries) } }, # for verify
+    # For verify.
+    { protected_entries = { S = jsonencode(module.account.protected_entries) } },
+    { for name in ["organization_id"] : name => { S = var.organization_id } if var.organization_id != null },
   ))
 }

@@ -25,7 +25,7 @@ locals {
         { title = "Messages in dead-letter queues", view = "timeSeries", stat = "Maximum", metrics = concat(
           [for queue in [local.names.slack_events_dlq, local.names.files_dlq, local.names.failures_queue] :
           ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue, { label = queue, region = var.region }]],
-          [for queue in aws_sqs_queue.forwarding_failures[*].name :
+          [for queue in module.forwarding[*].failures_queue :
           ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue, { label = queue, region = local.global_events_region }]],
         ) },
         { title = "Function errors and throttles", view = "timeSeries", stat = "Sum", metrics = concat(local.functions_of_metric.Errors, local.functions_of_metric.Throttles) },

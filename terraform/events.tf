@@ -15,6 +15,7 @@ locals {
     values(local.function_rules),
     [local.slack_notifications_rule_arn, local.key_changes_rule_arn, local.executions_rule_arn],
     [for name in local.detection_rule_patterns : "${local.arns.default_bus_rules}/${name}"],
+    local.member_rule_arns,
   )
 
   key_changes_rule_arn         = "${local.arns.default_bus_rules}/${local.names.key_changes_rule}"

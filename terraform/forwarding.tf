@@ -2,11 +2,6 @@
 # forward them to the default bus of the home region, where the detection rules match them.
 
 locals {
-  forwarding_rule_arns = [
-    for name in local.detection_rule_patterns :
-    "arn:${local.partition}:events:${local.global_events_region}:${local.account}:rule/${name}" if length(local.forwarded_detections) > 0
-  ]
-
   forwarding_failures = "${var.name_prefix}-forwarding-failures"
   forwarding_failures_arns = [
     for name in [local.forwarding_failures] :
@@ -21,72 +16,40 @@ locals {
   alarm_regions = distinct(concat([var.region], length(local.forwarded_detections) > 0 ? [local.global_events_region] : []))
 }
 
-resource "aws_cloudwatch_event_rule" "forwarded" {
-  for_each = local.forwarded_detections
-  provider = aws.global_events
+module "forwarding" {
+  source    = "./modules/region"
+  count     = length(local.forwarded_detections) > 0 ? 1 : 0
+  providers = { aws = aws.global_events }
 
-  name          = local.detection_rules[each.key]
-  description   = "Forwards to ${var.region}: ${each.value.title}"
-  event_pattern = each.value.pattern
-  state         = local.detection_states[each.key]
-}
-
-resource "aws_cloudwatch_event_target" "forwarded" {
-  for_each = local.forwarded_detections
-  provider = aws.global_events
-
-  rule     = aws_cloudwatch_event_rule.forwarded[each.key].name
-  arn      = local.arns.default_bus
-  role_arn = aws_iam_role.events.arn
-
-  # A target that is an event bus has no retry policy of its own: AWS refuses one (github.com/aws/aws-cdk/issues/28735).
-  # EventBridge retries for its default of 24 hours and 185 times.
-  dead_letter_config {
-    arn = aws_sqs_queue.forwarding_failures[0].arn
+  name_prefix = var.name_prefix
+  bus_arn     = local.arns.default_bus
+  role_arn    = aws_iam_role.events.arn
+  detections = {
+    for id, detection in local.forwarded_detections :
+    id => { title = detection.title, pattern = detection.pattern, state = local.detection_states[id] }
   }
 }
 
-# The dead-letter queue of a rule must be in the region of the rule.
-# -operations raises the largest message size to that of an event, 1 MB.
-resource "aws_sqs_queue" "forwarding_failures" {
-  count    = length(local.forwarded_detections) > 0 ? 1 : 0
-  provider = aws.global_events
+# Earlier versions had these resources in the root. Terraform moves them in its state and replaces none.
+moved {
+  from = aws_cloudwatch_event_rule.forwarded
+  to   = module.forwarding[0].aws_cloudwatch_event_rule.forwarded
+}
 
-  lifecycle {
-    ignore_changes = [max_message_size]
-  }
+moved {
+  from = aws_cloudwatch_event_target.forwarded
+  to   = module.forwarding[0].aws_cloudwatch_event_target.forwarded
+}
 
-  name                      = local.forwarding_failures
-  message_retention_seconds = local.fourteen_days
-  sqs_managed_sse_enabled   = true
-
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid       = "UndeliveredEvents"
-        Effect    = "Allow"
-        Principal = { Service = "events.amazonaws.com" }
-        Action    = "sqs:SendMessage"
-        Resource  = local.forwarding_failures_arns
-        Condition = { ArnLike = { "aws:SourceArn" = local.forwarding_rule_arns } }
-      },
-      {
-        Sid       = "OnlyOverTls"
-        Effect    = "Deny"
-        Principal = "*"
-        Action    = "sqs:*"
-        Resource  = local.forwarding_failures_arns
-        Condition = { Bool = { "aws:SecureTransport" = "false" } }
-      },
-    ]
-  })
+moved {
+  from = aws_sqs_queue.forwarding_failures[0]
+  to   = module.forwarding[0].aws_sqs_queue.failures
 }
 
 # An alarm and its topic must be in the region of the metric. The topic carries only the text of this alarm and no
 # incident data, so it is not encrypted with a customer-managed key.
 resource "aws_cloudwatch_metric_alarm" "forwarding_failures" {
-  count    = length(aws_sqs_queue.forwarding_failures)
+  count    = length(module.forwarding)
   provider = aws.global_events
 
   alarm_name          = "${local.forwarding_failures}-not-empty"
@@ -105,7 +68,7 @@ resource "aws_cloudwatch_metric_alarm" "forwarding_failures" {
 }
 
 resource "aws_sns_topic" "forwarding_alarms" {
-  count    = length(aws_sqs_queue.forwarding_failures)
+  count    = length(module.forwarding)
   provider = aws.global_events
 
   name = local.forwarding_alarms

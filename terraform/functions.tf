@@ -55,12 +55,15 @@ locals {
       IR_SECURITY_CHANNEL_ID      = var.security_channel_id
       IR_SECURITY_CHANNEL_NAME    = local.security_channel_name
       IR_APPROVERS                = jsonencode(var.slack_approvers)
+      IR_MENTION                  = jsonencode(var.slack_mention)
+      IR_REMINDER_MINUTES         = jsonencode(var.reminder_minutes == null ? [10, 60, 480, 1200] : var.reminder_minutes)
       IR_MIRROR_BOTS              = tostring(var.mirror_bots)
       IR_REMOVE_FORMER_WATCHERS   = tostring(var.remove_former_watchers)
       IR_WATCHER_DOMAINS          = jsonencode(var.watcher_domains)
       IR_INITIAL_IMPORT           = var.initial_import
       IR_CASE_RETENTION_DAYS      = tostring(var.case_retention_days)
 
+      IR_ARCHIVE_CHANNELS_AFTER_DAYS     = tostring(var.archive_channels_after_days)
       IR_CLOSE_DECIDED_CASES_AFTER_HOURS = tostring(var.close_decided_cases_after_hours)
     }
 

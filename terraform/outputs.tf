@@ -41,6 +41,11 @@ output "event_bus_name" {
   value       = aws_cloudwatch_event_bus.this.name
 }
 
+output "detections_bus_arn" {
+  description = "ARN of the bus for events of the organisation's other accounts (modules/account and modules/region), or null without organization_id."
+  value       = var.organization_id == null ? null : local.detections_bus_arn
+}
+
 output "alert_topic_arn" {
   description = "ARN of the SNS topic for security alerts and alarms."
   value       = aws_sns_topic.alerts.arn

@@ -146,9 +146,10 @@ resource "aws_sqs_queue" "intake" {
         Principal = { Service = "events.amazonaws.com" }
         Action    = "sqs:SendMessage"
         Resource  = local.arns.intake_queue
-        Condition = { ArnLike = { "aws:SourceArn" = [
-          for name in local.detection_rule_patterns : "${local.arns.default_bus_rules}/${name}"
-        ] } }
+        Condition = { ArnLike = { "aws:SourceArn" = concat(
+          [for name in local.detection_rule_patterns : "${local.arns.default_bus_rules}/${name}"],
+          local.member_rule_arns,
+        ) } }
       }],
       local.queue_denials.intake,
     )

@@ -143,6 +143,7 @@ locals {
       Resource = concat(
         values(local.function_rules),
         [local.slack_notifications_rule_arn, local.key_changes_rule_arn, local.executions_rule_arn, "${local.arns.default_bus_rules}/${var.name_prefix}-detect-*"],
+        var.organization_id != null ? ["${local.member_rules_prefix}/${var.name_prefix}-detect-*"] : [],
         length(local.forwarded_detections) > 0 ? [
           "arn:${local.partition}:events:${local.global_events_region}:${local.account}:rule/${var.name_prefix}-detect-*"
         ] : [],

@@ -265,6 +265,28 @@ variable "slack_approvers" {
   }
 }
 
+variable "slack_mention" {
+  type        = list(string)
+  description = "Users that approval requests, reminders, urgent messages and CRITICAL alerts mention: approvers, here, Slack user ids (U..., W...), user group ids (S...) or e-mail addresses. If empty, these messages have no mention."
+  default     = ["approvers"]
+
+  validation {
+    condition     = length(var.slack_mention) <= 10 && alltrue([for who in var.slack_mention : contains(["approvers", "here"], who) || can(regex(local.slack_person, who))])
+    error_message = "slack_mention must have at most 10 entries: approvers, here, Slack user ids (U... or W...), user group ids (S...) or e-mail addresses."
+  }
+}
+
+variable "reminder_minutes" {
+  type        = list(number)
+  description = "Minutes after an approval request at which reminders follow. If null: 10, 60, 480 and 1200."
+  default     = null
+
+  validation {
+    condition     = var.reminder_minutes == null ? true : length(var.reminder_minutes) <= 10 && alltrue([for index, minutes in var.reminder_minutes : minutes >= 1 && minutes <= 1439 && floor(minutes) == minutes && (index == 0 || minutes > var.reminder_minutes[max(index - 1, 0)])])
+    error_message = "reminder_minutes must have at most 10 ascending integers from 1 to 1439."
+  }
+}
+
 variable "slack_case_editors" {
   type        = list(string)
   description = "Users who can change cases from Slack, in addition to the watchers of the case and the incident response team: Slack user ids, user group ids or e-mail addresses."
@@ -613,6 +635,17 @@ variable "case_retention_days" {
   validation {
     condition     = var.case_retention_days >= 30 && var.case_retention_days <= 36500 && floor(var.case_retention_days) == var.case_retention_days
     error_message = "case_retention_days must be an integer from 30 to 36500."
+  }
+}
+
+variable "archive_channels_after_days" {
+  type        = number
+  description = "Days after the closing of a case after which ir-router archives its Slack channel. 0: never."
+  default     = 14
+
+  validation {
+    condition     = var.archive_channels_after_days >= 0 && var.archive_channels_after_days <= 3650 && floor(var.archive_channels_after_days) == var.archive_channels_after_days
+    error_message = "archive_channels_after_days must be an integer from 0 to 3650."
   }
 }
 

@@ -7,15 +7,22 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from ir_router.ledger.approvals import Answer
 from ir_router.settings import settings
 
 
-def invoke(payload: Mapping[str, Any]) -> str:
-    """Return the shell command that invokes the function of the workflow with this payload."""
+def invoke(payload: Mapping[str, Any], function: str = "workflow") -> str:
+    """Return the shell command that invokes a function of the deployment with this payload."""
     return (
-        f"aws lambda invoke --function-name {settings().name_prefix}-workflow --cli-binary-format raw-in-base64-out "
+        f"aws lambda invoke --function-name {settings().name_prefix}-{function} --cli-binary-format raw-in-base64-out "
         f"--payload {shlex.quote(json.dumps(payload))} response.json"
     )
+
+
+def decide(approval_id: str, decision: Answer) -> str:
+    """Return the shell command that approves or denies an approval request."""
+    payload = {"approval_id": approval_id, "decision": decision, "analyst": "YOUR NAME", "notes": "WHY"}
+    return invoke(payload, "approval-handler")
 
 
 def release(arn: str) -> str:

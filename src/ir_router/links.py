@@ -5,6 +5,12 @@ from __future__ import annotations
 from urllib.parse import quote
 
 
+def case(case_id: str, region: str) -> str:
+    """Return the URL of a case."""
+    where = quote(case_id, safe="", errors="replace")
+    return f"https://console.aws.amazon.com/security-ir/home?region={region}#/cases/{where}"
+
+
 def execution(arn: str) -> str:
     """Return the URL of an execution of Step Functions; empty for anything that is not its ARN."""
     parts = arn.split(":")

@@ -58,6 +58,8 @@ class Settings:
     security_channel_id: str | None
     security_channel_name: str
     approvers: tuple[str, ...]
+    mention: tuple[str, ...]
+    reminder_minutes: tuple[float, ...]
     case_editors: tuple[str, ...]
     watcher_domains: tuple[str, ...]
     mirror_bots: bool
@@ -82,6 +84,7 @@ class Settings:
     audit_retention_days: int
     case_retention_days: int
     close_decided_cases_after_hours: float
+    archive_channels_after_days: float
     owner_tag: str
     settle_seconds: float
     previous_signing_secret_hours: float
@@ -129,6 +132,8 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         security_channel_id=environment.get("IR_SECURITY_CHANNEL_ID") or None,
         security_channel_name=environment.get("IR_SECURITY_CHANNEL_NAME") or "security-incident-security",
         approvers=strings(environment, "IR_APPROVERS"),
+        mention=strings(environment, "IR_MENTION") if environment.get("IR_MENTION") else ("approvers",),
+        reminder_minutes=_numbers(environment, "IR_REMINDER_MINUTES", (10, 60, 480, 1200)),
         case_editors=strings(environment, "IR_CASE_EDITORS"),
         watcher_domains=strings(environment, "IR_WATCHER_DOMAINS"),
         mirror_bots=_switch(environment, "IR_MIRROR_BOTS", default=False),
@@ -154,6 +159,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         case_resolver_type=environment.get("IR_CASE_RESOLVER_TYPE", "Self"),
         audit_retention_days=int(_number(environment, "IR_AUDIT_RETENTION_DAYS", 365)),
         case_retention_days=int(_number(environment, "IR_CASE_RETENTION_DAYS", 400)),
+        archive_channels_after_days=_number(environment, "IR_ARCHIVE_CHANNELS_AFTER_DAYS", 14),
         close_decided_cases_after_hours=_number(environment, "IR_CLOSE_DECIDED_CASES_AFTER_HOURS", 72),
         owner_tag=environment.get("IR_OWNER_TAG", "slack-email"),
         settle_seconds=_number(environment, "IR_SETTLE_SECONDS", 30),
@@ -182,6 +188,16 @@ def strings(values_by_name: Mapping[str, str], name: str) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise NotConfiguredError(f'{name} must be a JSON list of strings, for example ["a", "b"].')
     return tuple(values)
+
+
+def _numbers(environment: Mapping[str, str], name: str, default: tuple[float, ...]) -> tuple[float, ...]:
+    try:
+        values = json.loads(environment.get(name) or json.dumps(default))
+    except ValueError:
+        values = None
+    if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
+        raise NotConfiguredError(f"{name} must be a JSON list of numbers, for example [10, 60].")
+    return tuple(float(value) for value in values)
 
 
 def _pairs(environment: Mapping[str, str], name: str) -> tuple[tuple[str, str], ...]:

@@ -15,6 +15,8 @@ run "given_another_account_when_planned_then_only_the_hubs_workflow_of_the_organ
     workflow_role_arn = "arn:aws:iam::222222222222:role/security-incident-workflow"
     organization_id   = "o-a1b2c3d4e5"
 
+    detections_bus_arn = "arn:aws:events:eu-west-1:222222222222:event-bus/security-incident-detections"
+
     protected_principals = [for number in range(200) : "arn:aws:iam::123456789012:role/break-glass-${number}"]
   }
 
@@ -34,6 +36,11 @@ run "given_another_account_when_planned_then_only_the_hubs_workflow_of_the_organ
       StringEquals = { "aws:PrincipalOrgID" = "o-a1b2c3d4e5" }
     }
     error_message = "The role must trust only the workflow of the hub, and only within the organisation."
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.forwarding[0].policy).Statement == [{ Sid = "ForwardToHub", Effect = "Allow", Action = ["events:PutEvents"], Resource = var.detections_bus_arn }]
+    error_message = "The role for forwarding must put events on the bus of the hub only."
   }
 
   assert {
@@ -61,10 +68,12 @@ run "given_invalid_values_when_planned_then_the_account_module_refuses_each" {
     containment_mode     = "on"
     protected_principals = ["break-glass"]
     own_roles            = ["path/role"]
+    detections_bus_arn   = "security-incident-detections"
   }
 
   expect_failures = [
     var.name_prefix, var.workflow_role_arn, var.organization_id, var.containment_mode, var.protected_principals, var.own_roles,
+    var.detections_bus_arn,
   ]
 }
 

@@ -57,12 +57,12 @@ run "given_the_default_prefix_when_planned_then_names_are_the_specifications" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_event_rule.forwarded) == 0
+    condition     = length(module.forwarding) == 0
     error_message = "In us-east-1 there must be no forwarding rules."
   }
 
   assert {
-    condition     = length(aws_sqs_queue.forwarding_failures) + length(aws_cloudwatch_metric_alarm.forwarding_failures) + length(aws_sns_topic.forwarding_alarms) == 0
+    condition     = length(aws_cloudwatch_metric_alarm.forwarding_failures) + length(aws_sns_topic.forwarding_alarms) == 0
     error_message = "Without forwarding rules there must be no queue, alarm or topic for them."
   }
 }
@@ -111,37 +111,17 @@ run "given_another_home_region_when_planned_then_global_services_events_are_forw
   }
 
   assert {
-    condition     = toset(keys(aws_cloudwatch_event_rule.forwarded)) == toset([for id, detection in local.detections : id if detection.global_service])
+    condition     = toset(keys(module.forwarding[0].rules)) == toset([for id, detection in local.detections : id if detection.global_service])
     error_message = "Exactly the detections of global services must have a forwarding rule."
   }
 
   assert {
-    condition     = contains(keys(aws_cloudwatch_event_rule.forwarded), "create_access_key")
+    condition     = contains(keys(module.forwarding[0].rules), "create_access_key")
     error_message = "create_access_key must be forwarded, because IAM events appear only in us-east-1."
   }
 
   assert {
-    condition     = alltrue([for target in aws_cloudwatch_event_target.forwarded : target.arn == "arn:aws:events:eu-central-1:123456789012:event-bus/default"])
-    error_message = "Events must be forwarded to the default bus of the home region, where the detection rules are."
-  }
-
-  assert {
-    condition     = alltrue([for id, rule in aws_cloudwatch_event_rule.forwarded : rule.event_pattern == aws_cloudwatch_event_rule.detection[id].event_pattern && rule.state == aws_cloudwatch_event_rule.detection[id].state])
-    error_message = "A forwarding rule must have the pattern and state of its detection rule."
-  }
-
-  assert {
-    condition     = alltrue([for target in aws_cloudwatch_event_target.forwarded : length(target.retry_policy) == 0])
-    error_message = "A target that is an event bus must have no retry policy, because AWS refuses it."
-  }
-
-  assert {
-    condition     = length(aws_sqs_queue.forwarding_failures) == 1
-    error_message = "The forwarding rules must have a dead-letter queue in their own region."
-  }
-
-  assert {
-    condition     = aws_cloudwatch_metric_alarm.forwarding_failures[0].dimensions.QueueName == aws_sqs_queue.forwarding_failures[0].name && length(aws_cloudwatch_metric_alarm.forwarding_failures[0].alarm_actions) == 1
+    condition     = aws_cloudwatch_metric_alarm.forwarding_failures[0].dimensions.QueueName == module.forwarding[0].failures_queue && length(aws_cloudwatch_metric_alarm.forwarding_failures[0].alarm_actions) == 1
     error_message = "The dead-letter queue must have an alarm with one action in the same region."
   }
 
@@ -234,5 +214,54 @@ run "given_an_account_without_a_role_for_api_logs_when_planned_then_terraform_ma
   assert {
     condition     = alltrue([for statement in jsondecode(aws_iam_role.api_logs[0].assume_role_policy).Statement : !contains(keys(statement), "Condition")])
     error_message = "The trust policy must have no condition: API Gateway sends neither aws:SourceAccount nor aws:SourceArn."
+  }
+}
+
+run "given_an_organisation_when_planned_then_only_rules_of_its_accounts_fill_the_bus_for_detections" {
+  command = plan
+
+  variables {
+    region          = "eu-central-1"
+    organization_id = "o-a1b2c3d4e5"
+  }
+
+  assert {
+    condition = jsondecode(aws_cloudwatch_event_bus_policy.detections[0].policy).Statement == [{
+      Sid       = "OnlyRulesOfTheOrganisation"
+      Effect    = "Allow"
+      Principal = "*"
+      Action    = "events:PutEvents"
+      Resource  = "arn:aws:events:eu-central-1:123456789012:event-bus/security-incident-detections"
+      Condition = {
+        StringEquals = { "aws:PrincipalOrgID" = "o-a1b2c3d4e5" }
+        ArnLike      = { "aws:PrincipalArn" = "arn:aws:iam::*:role/security-incident-forwarding" }
+        Bool         = { "events:eventBusInvocation" = "true" }
+      }
+    }]
+    error_message = "Only rules of the organisation's accounts may put events on the bus, with their role for forwarding."
+  }
+
+  assert {
+    condition     = keys(aws_cloudwatch_event_rule.member) == keys(aws_cloudwatch_event_rule.detection) && alltrue([for id, rule in aws_cloudwatch_event_rule.member : rule.event_pattern == aws_cloudwatch_event_rule.detection[id].event_pattern && rule.state == aws_cloudwatch_event_rule.detection[id].state])
+    error_message = "Each detection must have a rule on the bus, with the pattern and state of the rule on the default bus."
+  }
+
+  assert {
+    condition     = strcontains(aws_sqs_queue.intake.policy, ":rule/security-incident-detections/security-incident-detect-*")
+    error_message = "The rules of the bus must be able to fill the intake."
+  }
+
+  assert {
+    condition     = output.detections_bus_arn == "arn:aws:events:eu-central-1:123456789012:event-bus/security-incident-detections"
+    error_message = "The output must be the ARN of the bus."
+  }
+}
+
+run "given_no_organisation_when_planned_then_there_is_no_bus_for_detections" {
+  command = plan
+
+  assert {
+    condition     = length(aws_cloudwatch_event_bus.detections) + length(aws_cloudwatch_event_bus_policy.detections) + length(aws_cloudwatch_event_rule.member) == 0 && output.detections_bus_arn == null
+    error_message = "Without an organisation there must be no bus for other accounts."
   }
 }

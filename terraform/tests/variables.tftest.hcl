@@ -48,6 +48,7 @@ run "given_good_values_when_planned_then_none_is_refused" {
 
     ask_before_containing_roles     = "all"
     close_decided_cases_after_hours = 0
+    archive_channels_after_days     = 0
 
     max_containments_per_hour_per_account = 1
   }
@@ -64,6 +65,8 @@ run "given_slack_values_of_the_wrong_form_when_planned_then_each_is_refused" {
     slack_channel_visibility  = "secret"
     slack_approvers           = ["Jane Smith"]
     slack_case_editors        = ["@jane"]
+    slack_mention             = ["everyone"]
+    reminder_minutes          = [60, 10]
     security_channel_id       = "#security"
     security_channel_name     = "#Security"
   }
@@ -76,6 +79,8 @@ run "given_slack_values_of_the_wrong_form_when_planned_then_each_is_refused" {
     var.slack_channel_visibility,
     var.slack_approvers,
     var.slack_case_editors,
+    var.slack_mention,
+    var.reminder_minutes,
     var.security_channel_id,
     var.security_channel_name,
   ]
@@ -183,6 +188,7 @@ run "given_containment_values_of_the_wrong_form_when_planned_then_each_is_refuse
 
     ask_before_containing_roles     = "ask"
     close_decided_cases_after_hours = -1
+    archive_channels_after_days     = 4000
 
     max_containments_per_hour_per_account = 0
   }
@@ -201,6 +207,7 @@ run "given_containment_values_of_the_wrong_form_when_planned_then_each_is_refuse
     var.audit_retention_days,
     var.case_retention_days,
     var.close_decided_cases_after_hours,
+    var.archive_channels_after_days,
     var.initial_import,
     var.case_resolver_type,
   ]

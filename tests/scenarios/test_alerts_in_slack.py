@@ -33,7 +33,7 @@ def texts(world: World, channel: str) -> list[str]:
 
 
 def test_given_root_at_work_when_alerted_then_the_security_channel_shows_it_once_with_the_next_steps(
-    world: World, machine: StateMachine, security_channel: str
+    world: World, machine: StateMachine, jane: Person, security_channel: str
 ) -> None:
     execution = machine.start(root_call(world, "CreateUser"))
     world.settle()
@@ -42,7 +42,7 @@ def test_given_root_at_work_when_alerted_then_the_security_channel_shows_it_once
     world.settle()
 
     (message,) = shown(world, security_channel)
-    assert message["text"] == f"🚨 CRITICAL: Root user active - root of account {ACCOUNT}"
+    assert message["text"] == f"<@{jane.id}> 🚨 CRITICAL: Root user active - root of account {ACCOUNT}"
     (text,) = texts(world, security_channel)
     assert "Root cannot be contained. Check now whether this was intended." in text
     assert "Open a case ..." in text
@@ -135,7 +135,6 @@ def test_given_a_protected_user_when_not_contained_then_the_security_channel_sta
     (case,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
     assert "NOT contained" in text
     assert f"|Case {case['caseId']}>" in text
-    assert f"<#{world.channel_of(case['caseId'])}>" in text
     assert "Open a case" not in text
 
 

@@ -172,5 +172,5 @@ def test_given_no_room_and_the_hourly_limit_when_an_event_arrives_then_the_alert
     world.settle()
 
     (alert,) = alerts(world)
-    assert alert["Subject"].startswith("NOT contained yet - HIGH")
+    assert " NOT contained yet - HIGH" in alert["Subject"]
     assert "There is no case yet, because a quota for cases" in alert["Message"]

@@ -202,7 +202,7 @@ def test_given_a_decision_that_cannot_be_handed_on_when_polled_then_the_other_ap
         assert world.try_invoke("sync", {"task": "poll"}).error is None
 
     said = [message["text"] for message in world.workspace.channel_messages(security_channel)]
-    assert len([text for text in said if "Its buttons are earlier in this channel." in text]) == 1
+    assert len([text for text in said if "Open the request>" in text]) == 1
     world.poll()
     world.settle()
     machine.advance()

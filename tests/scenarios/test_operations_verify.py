@@ -11,7 +11,8 @@ import pytest
 
 from ir_router import __version__
 from ir_router.errors import UnknownEventError
-from ir_router.ops import handler, slack_app
+from ir_router.ledger import keys, table
+from ir_router.ops import handler, names, slack_app
 from ir_sandbox.slack.faults import Fault
 from tests.support.operations import Deployed, deployed_in
 from tests.support.world import HttpAnswer, World, forget_everything
@@ -35,6 +36,21 @@ def test_given_a_complete_deployment_when_verified_then_every_line_is_ok(deploye
     assert deployed.red() == {}
     assert answer["ok"] is True
     assert {line["state"] for line in answer["checks"]} == {"ok"}
+
+
+def test_given_an_organisation_when_verified_then_the_rules_for_members_are_verified_too(deployed: Deployed) -> None:
+    table.put(keys.configuration("lists"), {"organization_id": "o-a1b2c3d4e5"})
+    bus, name = "security-incident-detections", "security-incident-detect-create-access-key"
+    events = boto3.client("events")
+    events.create_event_bus(Name=bus)
+    for rule in list(names.rules(members=True)):
+        if rule.bus == bus:
+            deployed.put_rule(rule)
+
+    assert deployed.red() == {}
+
+    events.disable_rule(Name=name, EventBusName=bus)
+    assert deployed.red() == {f"rule {name} of {bus}": "the state is DISABLED, expected ENABLED"}
 
 
 def test_given_an_api_without_access_log_when_verified_then_the_line_about_requests_warns(

@@ -63,7 +63,7 @@ def test_given_a_user_of_a_member_when_contained_and_denied_then_every_text_name
     key_in(world, machine)
 
     (alert,) = alerts(world)
-    assert alert["Subject"] == f"HIGH: Access key created - {CAROL}"
+    assert alert["Subject"] == f"DECIDE within 24 h: {CAROL} contained - HIGH: Access key created"
     assert alert["Message"].startswith(f"{CAROL} contained.")
     assert f"Account shop-prod ({SHOP}), region" in alert["Message"]
     (case,) = cases(world)
@@ -82,7 +82,7 @@ def test_given_a_user_of_the_hub_when_contained_then_its_account_is_named_too(
 ) -> None:
     contain(world, machine)
 
-    assert alerts(world)[0]["Subject"] == f"HIGH: Access key created - user backdoor in security ({ACCOUNT})"
+    assert f"24 h: user backdoor in security ({ACCOUNT}) contained" in alerts(world)[0]["Subject"]
 
 
 def test_given_no_permission_to_describe_accounts_when_contained_then_the_id_alone_is_shown(
@@ -92,7 +92,7 @@ def test_given_no_permission_to_describe_accounts_when_contained_then_the_id_alo
     _execution, key = key_in(world, machine)
 
     assert iam_state(world, "carol", SHOP) == IamState({key: "Inactive"}, denied=True)
-    assert alerts(world)[0]["Subject"] == f"HIGH: Access key created - user carol in {SHOP}"
+    assert f"24 h: user carol in {SHOP} contained - HIGH" in alerts(world)[0]["Subject"]
 
 
 def test_given_a_member_without_the_role_when_an_event_arrives_then_alert_and_case_give_cause_and_commands(

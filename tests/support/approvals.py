@@ -22,9 +22,10 @@ def make_approver(world: World) -> Person:
 
 
 def approvals_in(world: World, channel: str) -> list[dict[str, Any]]:
-    """Return the app's approval messages in a channel."""
+    """Return the app's approval messages in a channel, without reminders."""
     messages = world.workspace.channel_messages(channel)
-    return [message for message in messages if re.search(r"approval [0-9a-f]{20}", json.dumps(message.get("blocks")))]
+    found = [message for message in messages if re.search(r"approval [0-9a-f]{20}", json.dumps(message.get("blocks")))]
+    return [message for message in found if "Still waiting for a decision" not in message["text"]]
 
 
 def case_channel(world: World) -> str:

@@ -23,7 +23,11 @@ def reports(world: World) -> list[dict[str, Any]]:
 
 
 def mentions(world: World, channel: str) -> list[str]:
-    """Return the first lines of the app's messages in a channel that notify users."""
+    """Return the first lines of the app's messages in a channel that notify users, without requests and reminders."""
     messages = [message for message in world.workspace.channel_messages(channel) if "subtype" not in message]
     shown = [str(message["text"]) for message in messages]
-    return [text.splitlines()[0] for text in shown if text.startswith(("<@", "<!"))]
+    return [
+        text.splitlines()[0]
+        for text in shown
+        if text.startswith(("<@", "<!")) and "🔐" not in text and "Still waiting" not in text
+    ]

@@ -60,6 +60,7 @@ EXTREME: dict[str, Any] = {
     "alert_emails": [f"recipient-{number}@example.com" for number in range(20)],
     "audit_retention_days": 36500,
     "case_retention_days": 36500,
+    "archive_channels_after_days": 3650,
     "close_decided_cases_after_hours": 8760,
     "extra_environment": {"LONG": "x" * 489},
     "watcher_domains": ["a.io"],

@@ -95,9 +95,10 @@ def test_given_the_intake_when_planned_then_only_the_rules_of_detections_may_sen
 ):
     queue = enforcing.resources("aws_sqs_queue")["aws_sqs_queue.intake"]
     (allowed,) = (one for one in json.loads(queue["policy"])["Statement"] if one["Effect"] == "Allow")
-    (source,) = allowed["Condition"]["ArnLike"]["aws:SourceArn"]
+    source, members = allowed["Condition"]["ArnLike"]["aws:SourceArn"]
     assert (allowed["Principal"], allowed["Action"]) == ({"Service": "events.amazonaws.com"}, "sqs:SendMessage")
     assert source.endswith(":rule/security-incident-detect-*")
+    assert members.endswith(":rule/security-incident-detections/security-incident-detect-*")
 
     targets = enforcing.resources("aws_cloudwatch_event_target", "detection")
     # The role of the workflow's rules is known after the apply only. A queue needs no role.

@@ -89,28 +89,68 @@ def test_given_a_state_of_the_root_without_modules_when_planned_then_resources_m
     assert {change["action"] for change in changes} <= {"create", "move", "update"}
 
 
-def earlier_state(plan: Plan) -> dict[str, object]:
+def test_given_a_state_with_forwarding_in_the_root_when_planned_then_it_moves_and_nothing_is_replaced(
+    root: TerraformRoot, tmp_path: Path
+):
+    variables = {"region": "eu-west-1"}
+    plan = root.plan(**variables)
+    earlier = earlier_state(plan, "module.forwarding[0].", provider=".global_events")
+    for resource in earlier["resources"]:
+        if resource["type"] == "aws_sqs_queue":
+            resource["name"] = "forwarding_failures"
+            resource["instances"][0]["index_key"] = 0
+    (tmp_path / "earlier.tfstate").write_text(json.dumps(earlier))
+    (tmp_path / "values.tfvars.json").write_text(json.dumps({"package_path": "./versions.tf", **variables}))
+    files = ("-var-file=terraform.tfvars.example", f"-var-file={tmp_path / 'values.tfvars.json'}")
+
+    answer = root.run("plan", "-refresh=false", "-json", f"-state={tmp_path / 'earlier.tfstate'}", *files)
+
+    changes = [message["change"] for message in map(json.loads, answer.stdout.splitlines()) if "change" in message]
+    moved = {
+        change["previous_resource"]["addr"]: change["resource"]["addr"]
+        for change in changes
+        if "previous_resource" in change
+    }
+    assert len(moved) == sum(len(resource["instances"]) for resource in earlier["resources"]) > 3
+    assert moved["aws_sqs_queue.forwarding_failures[0]"] == "module.forwarding[0].aws_sqs_queue.failures"
+    for kind in ("rule", "target"):
+        address = f'aws_cloudwatch_event_{kind}.forwarded["create_access_key"]'
+        assert moved[address] == f"module.forwarding[0].{address}"
+    assert {change["action"] for change in changes} <= {"create", "move", "update"}
+
+
+def earlier_state(plan: Plan, module: str = "module.account.", *, provider: str = "") -> dict[str, Any]:
     """Return the state after an apply of the earlier root, which had the resources of the module in itself."""
-    resources = [
-        {
-            "mode": "managed",
-            "type": resource["type"],
-            "name": resource["name"],
-            "provider": 'provider["registry.terraform.io/hashicorp/aws"]',
-            "instances": [
-                {"schema_version": 0, "attributes": resource["values"] | identity(resource)}
-                | ({"index_key": resource["index"]} if "index" in resource else {})
-            ],
-        }
-        for resource in plan.all_resources()
-        if resource["mode"] == "managed" and resource["address"].startswith("module.account.")
-    ]
-    return {"version": 4, "terraform_version": "1.11.0", "serial": 1, "lineage": "earlier", "resources": resources}
+    resources: dict[tuple[str, str], dict[str, Any]] = {}
+    for resource in plan.all_resources():
+        if resource["mode"] == "managed" and resource["address"].startswith(module):
+            kind, name = resource["type"], resource["name"]
+            given = {"mode": "managed", "type": kind, "name": name, "instances": []}
+            given["provider"] = f'provider["registry.terraform.io/hashicorp/aws"]{provider}'
+            instance = {
+                "schema_version": resource["schema_version"],
+                "attributes": resource["values"] | identity(resource),
+            }
+            instance |= {"index_key": resource["index"]} if "index" in resource else {}
+            resources.setdefault((kind, name), given)["instances"].append(instance)
+    return {
+        "version": 4,
+        "terraform_version": "1.11.0",
+        "serial": 1,
+        "lineage": "earlier",
+        "resources": [*resources.values()],
+    }
 
 
 def identity(resource: Mapping[str, Any]) -> dict[str, str]:
     """Return the attributes of a resource that AWS or the provider sets."""
     values = resource["values"]
+    if resource["type"] == "aws_cloudwatch_event_target":
+        return {"id": f"{values['rule']}-terraform", "target_id": "terraform"}
+    if resource["type"] == "aws_sqs_queue":
+        return {"id": f"https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/{values['name']}"}
+    if resource["type"] == "aws_cloudwatch_event_rule":
+        return {"id": values["name"]}
     if resource["type"] == "aws_iam_policy":
         arn = f"arn:aws:iam::{ACCOUNT}:policy/{values['name']}"
         return {"id": arn, "arn": arn}

@@ -17,6 +17,11 @@ TERRAFORM = Path(__file__).parents[2] / "terraform"
 DEPLOYMENTS = {
     "alone, at home in us-east-1": {"name_prefix": "security-incident", "region": "us-east-1"},
     "beside another, at home elsewhere": {"name_prefix": "acme-security", "region": "eu-west-1"},
+    "in an organisation": {
+        "name_prefix": "security-incident",
+        "region": "eu-west-1",
+        "organization_id": "o-a1b2c3d4e5",
+    },
 }
 
 
@@ -46,7 +51,8 @@ def test_given_a_plan_when_compared_then_its_rules_are_the_verified_ones(
         for address, rule in plan.resources("aws_cloudwatch_event_rule").items()
     }
 
-    expected = {(rule.name, rule.bus, rule.state, rule.region != environment["AWS_REGION"]) for rule in names.rules()}
+    rules = names.rules(members="aws_cloudwatch_event_bus.detections[0]" in plan.resources("aws_cloudwatch_event_bus"))
+    expected = {(rule.name, rule.bus, rule.state, rule.region != environment["AWS_REGION"]) for rule in rules}
     assert expected == planned
     assert any(forwarded for *_, forwarded in planned) is names.forwards()
 

@@ -160,7 +160,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "sync.approval_places": {"_VERSIONS_KEPT": 10},
     "sync.approval_tampering": {"_MOST_RESTORED": 20, "_HEADLINE_LENGTH": 200},
     "sync.approvals": {
-        "_HOUR": 3600,
+        "_HOUR_IN_MINUTES": 60,
         "_RESERVE_SECONDS": 10,
         "_SLICE_SECONDS": 120,
         "_ROUNDS": 5,
@@ -169,6 +169,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "sync.approver_set": {"_LINE_LENGTH": 400},
     "sync.approver_watch": {"_LINE_LENGTH": 1000},
     "sync.approvers": {"_MOST": 30},
+    "sync.archiving": {"_DAY_SECONDS": 86400},
     "sync.attachments": {
         "_FIRST_SCAN_CHECK_SECONDS": 60.0,
         "_LONGEST_SCAN_CHECK_SECONDS": 3600.0,
@@ -284,6 +285,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "workflow.witness_audit": {"_KEPT_SECONDS": 34560000},
     "workflow.wording": {"_VALUE_LENGTH": 300},
     "workflow.wording_decisions": {"_NAME_LENGTH": 80, "_MOST_CHANGES": 12},
+    "workflow.wording_subjects": {"_NAMES_LENGTH": 45, "_ANALYST_LENGTH": 20},
     "workflow.wording_many": {"MOST_NAMED": 3, "_MOST_LISTED": 100, "_NAMED": 2},
 }
 

@@ -50,6 +50,8 @@ SETTINGS: dict[str, tuple[str, str, Any, Any]] = {
     "security_channel_id": ("IR_SECURITY_CHANNEL_ID", "C1", "C1", None),
     "security_channel_name": ("IR_SECURITY_CHANNEL_NAME", "acme", "acme", "security-incident-security"),
     "approvers": ("IR_APPROVERS", '["a"]', ("a",), ()),
+    "mention": ("IR_MENTION", '["here"]', ("here",), ("approvers",)),
+    "reminder_minutes": ("IR_REMINDER_MINUTES", "[5]", (5.0,), (10.0, 60.0, 480.0, 1200.0)),
     "case_editors": ("IR_CASE_EDITORS", '["a"]', ("a",), ()),
     "watcher_domains": ("IR_WATCHER_DOMAINS", '["a"]', ("a",), ()),
     "mirror_bots": ("IR_MIRROR_BOTS", "true", True, False),
@@ -73,6 +75,7 @@ SETTINGS: dict[str, tuple[str, str, Any, Any]] = {
     "case_resolver_type": ("IR_CASE_RESOLVER_TYPE", "AWS", "AWS", "Self"),
     "audit_retention_days": ("IR_AUDIT_RETENTION_DAYS", "30", 30, 365),
     "case_retention_days": ("IR_CASE_RETENTION_DAYS", "30", 30, 400),
+    "archive_channels_after_days": ("IR_ARCHIVE_CHANNELS_AFTER_DAYS", "0", 0.0, 14.0),
     "close_decided_cases_after_hours": ("IR_CLOSE_DECIDED_CASES_AFTER_HOURS", "0", 0.0, 72.0),
     "owner_tag": ("IR_OWNER_TAG", "owner", "owner", "slack-email"),
     "settle_seconds": ("IR_SETTLE_SECONDS", "0.5", 0.5, 30.0),
@@ -97,7 +100,12 @@ def test_given_a_variable_when_read_then_only_its_setting_changes_and_an_empty_o
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, (_, _, value, _) in SETTINGS.items() if isinstance(value, int | float | tuple)]
+    "name",
+    [
+        name
+        for name, (_, _, value, _) in SETTINGS.items()
+        if isinstance(value, int | float | tuple) and name != "reminder_minutes"
+    ],
 )
 def test_given_a_value_of_the_wrong_kind_when_read_then_the_error_names_the_variable(name: str) -> None:
     variable = SETTINGS[name][0]
@@ -132,3 +140,9 @@ def test_given_a_setting_that_a_function_lacks_when_required_then_the_error_name
         from_environment({"IR_TABLE_NAME": ""}).require("table_name")
     assert str(error.value) == "The environment variable IR_TABLE_NAME is not set. Run make deploy: Terraform sets it."
     assert strings({}, "any") == ()
+
+
+@pytest.mark.parametrize("value", ["nonsense", '{"a": 1}', '["10"]', "[true]", "10"])
+def test_given_reminders_that_are_no_numbers_when_read_then_the_error_names_the_variable(value: str) -> None:
+    with pytest.raises(NotConfiguredError, match="IR_REMINDER_MINUTES must be "):
+        from_environment({"IR_REMINDER_MINUTES": value})

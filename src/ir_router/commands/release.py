@@ -12,7 +12,7 @@ from typing import Any
 from ir_router.commands import approval_buttons, execution, forms, modals
 from ir_router.commands.command import Answer, Command, NotPermittedError, of_interaction
 from ir_router.errors import InvalidInputError
-from ir_router.ledger import approvals
+from ir_router.ledger import approvals, releases
 from ir_router.ledger.approvals import AnswerStatus
 from ir_router.ledger.table import Row
 from ir_router.sync import approval_message, approval_places
@@ -27,7 +27,7 @@ _NOTHING = (
 def execute_command(command: Command) -> Answer | None:
     """Open the form for the containments of the case that are in place."""
     rows = [approvals.get(approval_id) for approval_id in approval_places.of_case(command.case_id)]
-    found = [row for row in rows if row is not None and approvals.releasable(row)]
+    found = [row for row in rows if row is not None and releases.releasable(row)]
     if not found:
         return Answer(_NOTHING)
     newest_first = sorted(found, key=lambda row: float(row["created_at"]), reverse=True)
@@ -54,7 +54,7 @@ def handle_interaction(payload: Mapping[str, Any], context: Any) -> None:
 def _press(command: Command, value: str, message_ts: str) -> None:
     row = _request(approval_message.parse_button_value(value)[0])
     approval_buttons.require_posted(command, row, message_ts)
-    if not approvals.releasable(row):
+    if not releases.releasable(row):
         raise InvalidInputError("Nothing was released: this request left nothing contained.")
     _open(command, [row], "Press the button again")
 

@@ -16,7 +16,15 @@ KEPT_SECONDS = 14 * 86_400
 
 
 def note(
-    alert_id: str, severity: str, subject: str, text: str, *, case_id: str | None, execution: str, allow: str
+    alert_id: str,
+    severity: str,
+    subject: str,
+    text: str,
+    *,
+    case_id: str | None,
+    execution: str,
+    allow: str,
+    mention: bool = False,
 ) -> str:
     """Store an alert once for each id, and return the name of its row.
 
@@ -28,10 +36,11 @@ def note(
         case_id: The case of the incident, if there is one.
         execution: The ARN of the execution, or an empty string.
         allow: The command that adds the caller to the allowlist; empty if an entry would not help.
+        mention: Whether the message mentions users.
     """
     name = hashlib.sha256(alert_id.encode()).hexdigest()[:24]
     row: Row = {"alert_id": alert_id, "severity": severity, "subject": subject, "text": text, "execution": execution}
-    row |= {"case_id": case_id or "", "allow": allow, "at": clock.now()}
+    row |= {"case_id": case_id or "", "allow": allow, "mention": mention, "at": clock.now()}
     try:
         expires_at = int(clock.now()) + KEPT_SECONDS
         table.put(keys.slack_alert(name), {**row, "expires_at": expires_at}, "attribute_not_exists(PK)")

@@ -325,34 +325,6 @@ def note_result(approval_id: str, result: str) -> bool:
     return True
 
 
-def note_released(approval_id: str, principal: str, released_by: str) -> bool:
-    """Record that the containment of a principal was released. Return False for an unknown approval."""
-    try:
-        table.update(
-            keys.approval(approval_id),
-            "ADD released :principal SET released_by = :by, released_at = :now",
-            "attribute_exists(PK)",
-            principal={principal},
-            by=released_by,
-            now=clock.now(),
-        )
-    except ConditionFailedError:
-        return False
-    return True
-
-
-def releasable(row: Mapping[str, Any]) -> list[str]:
-    """Return the ARNs of the principals whose containment is still in place after the end of the request.
-
-    Empty while the workflow waits or carries out the decision, after a denial, and for a request for permission.
-    """
-    approved = row["state"] == DELIVERED and row.get("decision") == "approve" and bool(row.get("result"))
-    if row["kind"] != "remediate" or not (approved or row["state"] == EXPIRED):
-        return []
-    released = set(row.get("released") or ())
-    return [arn for arn in principals_of(row) if arn not in released]
-
-
 def note_comment(approval_id: str, comment_hash: str) -> bool:
     """Record the hash of a case comment that repeats the approval's message in Slack, before the comment is written.
 
@@ -372,7 +344,7 @@ def forget_people(approval_id: str) -> None:
     try:
         table.update(
             keys.approval(approval_id),
-            "SET analyst = :analyst, released_by = :erased REMOVE notes, approvers, last_approvers, owners, "
+            "SET analyst = :analyst, released_by = :erased REMOVE notes, mentions, approvers, last_approvers, owners, "
             "joined_owners, owner_ids, owners_looked_up",
             "#state IN (:delivered, :expired)",
             analyst={"name": "a user whose data was erased"},

@@ -26,6 +26,12 @@ def protected_entries() -> dict[str, list[str]]:
     return entries
 
 
+def organization_id() -> str | None:
+    """Return the variable organization_id, or None. The environment of -operations has no room for it."""
+    row = table.get(keys.configuration("lists")) or {}
+    return str(row["organization_id"]) if row.get("organization_id") else None
+
+
 def workflow_key_arn() -> str:
     """Return the ARN of the KMS key of the workflow. Raises NotConfiguredError if it is missing."""
     row = table.get(keys.configuration("kms_key")) or {}

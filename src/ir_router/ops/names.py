@@ -202,8 +202,8 @@ def detections() -> list[dict[str, Any]]:
     return [entry for entry in [*entries, *own] if entry["id"] not in settings().detections_disabled]
 
 
-def rules() -> Iterator[Rule]:
-    """Yield every rule of this deployment."""
+def rules(*, members: bool = False) -> Iterator[Rule]:
+    """Yield every rule of this deployment, with those for events of the organisation's other accounts if `members`."""
     prefix, home = settings().name_prefix, settings().region
     bus = settings().require("event_bus_name")
     yield Rule(_fixed("slack-client-rule"), bus, "sync", "ENABLED", home)
@@ -222,7 +222,10 @@ def rules() -> Iterator[Rule]:
         pattern = detection["pattern"]
         severity = severities.get(detection["id"], detection["severity"])
         direct = is_direct(severity, tampering=detection.get("tampering", False))
-        yield Rule(name, "default", "workflow" if direct else "intake", state, home, pattern)
+        target: Literal["workflow", "intake"] = "workflow" if direct else "intake"
+        yield Rule(name, "default", target, state, home, pattern)
+        if members:
+            yield Rule(name, f"{prefix}-detections", target, state, home, pattern)
         if forwards() and detection.get("global_service", False):
             yield Rule(name, "default", "bus", state, GLOBAL_EVENTS_REGION, pattern)
 

@@ -22,11 +22,12 @@ def checks() -> Iterator[Check]:
     """Yield a line for each rule, and one for all detections together."""
     good = 0
     clients: dict[str, EventBridgeClient] = {}
-    for rule in names.rules():
+    for rule in names.rules(members=configuration.organization_id() is not None):
         if rule.region not in clients:
             clients[rule.region] = regions.client("events", rule.region)
         events = clients[rule.region]
-        where = "" if rule.region == settings().region else f" in {rule.region}"
+        where = f" of {rule.bus}" if rule.bus not in ("default", settings().event_bus_name) else ""
+        where += "" if rule.region == settings().region else f" in {rule.region}"
         label = f"rule {rule.name}{where}"
         for check in run_checks(label, partial(_rule, rule, label, events)):
             if rule.target in ("workflow", "intake", "bus") and check.state == "ok":

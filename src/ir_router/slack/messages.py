@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
+from ir_router import links
 from ir_router.cases import status
 from ir_router.cases.changes import FieldChange
 from ir_router.cases.comments import set_apart
@@ -54,6 +54,14 @@ class Message:
     text: str
     blocks: list[dict[str, Any]]
     thread_ts: str | None = None
+
+
+def mentioning(mentions: Sequence[str], message: Message) -> Message:
+    """Return the message with mentions in front, which notify users. Without mentions it stays as it is."""
+    if not mentions:
+        return message
+    shown = " ".join(mentions)
+    return replace(message, text=f"{shown} {message.text}", blocks=[section(shown), *message.blocks])
 
 
 def section(text: str) -> dict[str, Any]:
@@ -107,8 +115,7 @@ def sections(lines: Sequence[str]) -> list[dict[str, Any]]:
 
 def console_link(case_id: str, region: str) -> str:
     """Return the URL of the case in the AWS console."""
-    where = quote(case_id, safe="", errors="replace")
-    return f"https://console.aws.amazon.com/security-ir/home?region={region}#/cases/{where}"
+    return links.case(case_id, region)
 
 
 def at(moment: datetime | None) -> str:

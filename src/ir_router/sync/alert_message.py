@@ -15,7 +15,7 @@ OPEN_CASE = "alert_open_case"
 _LINE_LENGTH = 400
 _COMMAND_LENGTH = 2_500
 # The lines that end each text of an alert. The small print has a link instead.
-_IDS = ("Event: ", "Execution: ", "Case: ")
+_IDS = ("Event: ", "Execution: ", "Workflow: ", "Case: ")
 
 
 def message(name: str, row: Mapping[str, Any], case_channel: str) -> Message:

@@ -10,7 +10,8 @@ from ir_router.deadline import LambdaContext, of_invocation
 from ir_router.ledger import alerts, claims, keys, table
 from ir_router.observability import logger
 from ir_router.slack.gateway import Slack
-from ir_router.sync import alert_message, posting, security_channel, security_channel_made
+from ir_router.slack.messages import mentioning
+from ir_router.sync import alert_message, approvers, posting, security_channel, security_channel_made
 from ir_router.sync.case_sync import ClaimHeldError
 
 _RESERVE_SECONDS = 10
@@ -39,7 +40,9 @@ def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     if isinstance(taken, claims.Held):
         raise ClaimHeldError(taken.until)
     if isinstance(taken, claims.Claim):
-        posting.post(slack, channel_id, taken, alert_message.message(name, row, _channel_of(row)))
+        mentions = approvers.mentions(slack) if row.get("mention") else []
+        message = mentioning(mentions, alert_message.message(name, row, _channel_of(row)))
+        posting.post(slack, channel_id, taken, message)
     return {"alert": name, "posted": True}
 
 

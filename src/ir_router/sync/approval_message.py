@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ir_router import command_lines
-from ir_router.ledger import approvals
+from ir_router.ledger import releases
 from ir_router.ledger.approvals import DECIDED, DELIVERED, EXPIRED, STATED, principals_of
 from ir_router.slack.messages import Message, context, section, sections
 from ir_router.slack.text import escape, shorten, slack_date
@@ -56,7 +56,7 @@ def message(row: Row) -> Message:
         lines.append(f"*Reason*  {_line(row['notes'])}")
     lines += _release_lines(row)
     elements = [*([_approve(row), _deny(row)] if _is_open(row) else []), *creator_offers.buttons(row)]
-    elements += [_release(row)] if approvals.releasable(row) else []
+    elements += [_release(row)] if releases.releasable(row) else []
     if elements:
         blocks.append({"type": "actions", "block_id": "approval", "elements": elements})
     if row.get("no_case") and not row.get("case_id"):
@@ -73,8 +73,14 @@ def is_permission(row: Row) -> bool:
     return str(row["kind"]) == "contain"
 
 
-def reminder(row: Row, waited: str) -> Message:
-    """Return a reminder of a pending request. `waited` is the time since the request, for example `1 h`."""
+def reminder(row: Row, waited: str, link: str) -> Message:
+    """Return a reminder of a pending request.
+
+    Args:
+        row: The approval's row.
+        waited: The time since the request, for example `1 h`.
+        link: The link to the request in the same channel, or an empty string.
+    """
     until = f"Approve or deny by {_at(row['decide_by'])}"
     without = (
         f"{_NOT_CONTAINED}. {until}."
@@ -84,8 +90,9 @@ def reminder(row: Row, waited: str) -> Message:
     separator = " " if is_permission(row) else ". "  # the headline of a request for permission is a question
     text = (
         f"Still waiting for a decision: {_line(row['headline'])}{separator}{without} "
-        f"The request was made {waited} ago. Its buttons are earlier in this channel."
+        f"The request was made {waited} ago. "
     )
+    text += f"<{link}|Open the request>" if link else "Its buttons are earlier in this channel."
     return Message(text=text, blocks=[section(text), context(_small_print(row))])
 
 
@@ -110,7 +117,7 @@ def release_form(origin: str, rows: Sequence[Row], reason: str) -> dict[str, Any
     options: list[dict[str, Any]] = []
     for row in rows:
         approval_id, found = str(row["approval_id"]), principals_of(row)
-        contained = approvals.releasable(row)
+        contained = releases.releasable(row)
         if len(contained) > 1:
             options.append(_option(f"All {len(contained)} principals of this incident", f"{approval_id}{_JOINED}"))
         options += [_option(arn.rpartition(":")[2], f"{approval_id}{_JOINED}{found.index(arn)}") for arn in contained]
@@ -195,7 +202,7 @@ def _joined(row: Row) -> list[str]:
 def _release_lines(row: Row) -> list[str]:
     """Return who released the principals, and how to release those that are still contained."""
     released = [str(arn).rpartition("/")[2] for arn in sorted(row.get("released") or ())]
-    contained = approvals.releasable(row)
+    contained = releases.releasable(row)
     lines = []
     if released and contained:
         lines.append(f"*Released*  {_line(', '.join(released))}, by {_line(str(row['released_by']))}")
@@ -215,7 +222,7 @@ def _listed(row: Row) -> list[str]:
 def _head(row: Row) -> str:
     headline = _line(row["headline"])
     state = row["state"]
-    if row.get("released") and not _is_open(row) and not approvals.releasable(row):
+    if row.get("released") and not _is_open(row) and not releases.releasable(row):
         by = f"Released by {_line(str(row['released_by']))}, {_at(row['released_at'])}"
         before = f"{_PAST[row['decision']]} by {_who(row)}" if state == DELIVERED else "No valid decision"
         return f"{by} - {_line(row.get('who', row['headline']))}. Before: {before}"

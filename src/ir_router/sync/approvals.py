@@ -16,14 +16,14 @@ from ir_router import aws, clock, observability
 from ir_router.cases.changes import digest
 from ir_router.deadline import Deadline, LambdaContext, of_invocation
 from ir_router.errors import IrRouterError, RefusedError, error_id
-from ir_router.ledger import approvals, claims, keys, table, urgent
+from ir_router.ledger import approvals, claims, keys, mentions, table, urgent
 from ir_router.ledger.keys import Key
 from ir_router.ledger.table import Row
 from ir_router.observability import logger, measure
 from ir_router.settings import settings
 from ir_router.slack import error_codes
 from ir_router.slack.gateway import Slack
-from ir_router.slack.messages import Message
+from ir_router.slack.messages import Message, mentioning
 from ir_router.sync import (
     activity,
     approval_message,
@@ -41,10 +41,7 @@ from ir_router.sync import (
 from ir_router.sync.approval_places import Place, Places
 from ir_router.sync.case_sync import CaseSync, ClaimHeldError
 
-_HOUR = 3_600
-REMINDERS = (_HOUR, 8 * _HOUR, 20 * _HOUR)
-# A principal that is not contained stays active until an analyst decides, so the first reminder comes early.
-PERMISSION_REMINDERS = (600, *REMINDERS)
+_HOUR_IN_MINUTES = 60
 _RESERVE_SECONDS = 10
 _SLICE_SECONDS = 120
 _ROUNDS = 5
@@ -139,10 +136,14 @@ def _show(approval_id: str, places: Places, deadline: Deadline) -> tuple[list[Pl
     if row is None:
         return [], None
     approver_set.freeze(slack, row)
+    row = approvals.get(approval_id) or row
+    if "mentions" not in row:
+        _freeze_mentions(slack, row)
+        row = approvals.get(approval_id) or row
     security_channel_made.ensure(slack)
     for _ in range(_ROUNDS):
         found = list(places(row))
-        _each(found, partial(_show_in, row=row, slack=slack, deadline=deadline), row, deadline)
+        _each(_security_first(found), partial(_show_in, row=row, slack=slack, deadline=deadline), row, deadline)
         again = approvals.get(approval_id)
         if again is None:
             break
@@ -170,6 +171,7 @@ def _each(places: Iterable[Place], work: Callable[[Place], None], row: Row, dead
         except _ERRORS as error:
             logger.warning("approval.not_shown", extra={"channel": place.channel_id, "reason": _reason(error)})
             if isinstance(error, RefusedError) and not place.is_of_case:
+                mentions.move_to_case(str(row["approval_id"]))
                 _report_security_channel(row, place.channel_id, error, deadline)
             problems.append(error)
     if problems:
@@ -206,9 +208,11 @@ def _reason(error: Exception) -> str:
 
 
 def _show_in(place: Place, row: Row, slack: Slack, deadline: Deadline) -> None:
-    wanted = approval_message.message(row)
-    shown = digest([wanted.text, wanted.blocks])
     taken = _take(place.key, deadline)
+    if isinstance(taken, claims.Claim):
+        row = approvals.get(str(row["approval_id"])) or row  # the security channel may have rejected its message
+    wanted = _mentioning(place, row, approval_message.message(row))
+    shown = digest([wanted.text, wanted.blocks])
     if isinstance(taken, claims.Claim):
         if place.is_of_case:
             approvers.invite_configured(slack, place.channel_id)
@@ -229,6 +233,30 @@ def _show_in(place: Place, row: Row, slack: Slack, deadline: Deadline) -> None:
         current = {name: posted.get(name) for name in ("channel_id", "ts", "shown", "versions")}
         sets = ", ".join(f"{name} = :{name}" for name in current)
         known = table.update(place.key, f"SET {sets}", **current)
+
+
+def _freeze_mentions(slack: Slack, row: Row) -> None:
+    """Store the mentions of the messages about an open request, once its approvers are known."""
+    waits = "approvers" in settings().mention and "approvers" not in row
+    if row["state"] != approvals.PENDING or waits:
+        return
+    try:
+        mentions.freeze(str(row["approval_id"]), approvers.mentions(slack, row))
+    except IrRouterError as error:
+        logger.warning("approval.mentions_unknown: the next update retries", extra={"reason": str(error)})
+
+
+def _mentioning(place: Place, row: Row, message: Message) -> Message:
+    """Add the mentions to a message about an open request, in one of the channels that show it.
+
+    Users are in several of these channels, and their phones should ring once: for the security channel, which exists
+    before that of the case.
+    """
+    shown: Sequence[str] = row.get("mentions") or ()
+    if not shown or row["state"] != approvals.PENDING:
+        return message
+    rings = not place.is_of_case or bool(row.get("mentions_in_case")) or not security_channel.known_id()
+    return mentioning(shown, message) if rings else message
 
 
 def _is_elsewhere(place: Place, known: Row) -> bool:
@@ -259,22 +287,42 @@ def _take(key: Key, deadline: Deadline) -> claims.Claim | claims.Done:
 
 def _remind(row: Row, deadline: Deadline) -> None:
     """Send the reminder that is due. After an outage only the latest one is sent."""
-    reminders = PERMISSION_REMINDERS if approval_message.is_permission(row) else REMINDERS
-    waited = clock.now() - float(row["created_at"])
-    due = sum(waited >= seconds for seconds in reminders)
+    minutes = settings().reminder_minutes
+    waited = (clock.now() - float(row["created_at"])) / 60
+    due = sum(waited >= after for after in minutes)
     if due <= int(row.get("reminders_sent", 0)):
         return
     slack = Slack(deadline)
-    after = reminders[due - 1]
-    message = approval_message.reminder(row, f"{after // 60} min" if after < _HOUR else f"{after // _HOUR} h")
+    after = minutes[due - 1]
+    ago = f"{after / 60:g} h" if after >= _HOUR_IN_MINUTES else f"{after:g} min"
 
     def post(place: Place) -> None:
         taken = _take(place.reminder(due), deadline)
         if isinstance(taken, claims.Claim):
-            posting.post(slack, place.channel_id, taken, message)
+            message = approval_message.reminder(row, ago, _permalink(slack, place))
+            current = approvals.get(str(row["approval_id"])) or row
+            posting.post(slack, place.channel_id, taken, _mentioning(place, current, message))
 
-    _each(approval_places.of(row), post, row, deadline)
+    _each(_security_first(approval_places.of(row)), post, row, deadline)
     table.update(keys.approval(str(row["approval_id"])), "SET reminders_sent = :due", due=due)
+
+
+def _permalink(slack: Slack, place: Place) -> str:
+    """Return the link to the request in a channel; empty if it is not there."""
+    posted = table.get(place.key) or {}
+    if posted.get("channel_id") != place.channel_id:
+        return ""
+    try:
+        found = slack.read("chat.getPermalink", channel=place.channel_id, message_ts=str(posted["ts"]))
+    except RefusedError as error:
+        logger.warning("approval.no_permalink", extra={"code": error.code})
+        return ""
+    return str(found["permalink"])
+
+
+def _security_first(places: Iterable[Place]) -> list[Place]:
+    """Return the places with the security channel first, which mentions users: it exists before the case's channel."""
+    return sorted(places, key=lambda place: place.is_of_case)
 
 
 def _redeliver(row: Row) -> None:

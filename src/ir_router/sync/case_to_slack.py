@@ -36,6 +36,7 @@ from ir_router.slack import messages
 from ir_router.sync import (
     activity,
     approvals,
+    archiving,
     attachments,
     back_off,
     catch_up,
@@ -250,6 +251,7 @@ def _reconcile(sync: CaseSync) -> None:
         lambda: catch_up.synchronise(sync),
         lambda: life_cycle.synchronise(sync),
         lambda: activity.synchronise(sync),
+        lambda: archiving.synchronise(sync),
     ]
     problems: list[Exception] = []
     for step in steps:

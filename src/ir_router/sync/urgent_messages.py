@@ -15,6 +15,7 @@ from ir_router.ledger import approvals, claims, urgent
 from ir_router.ledger.keys import Key
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
+from ir_router.settings import settings
 from ir_router.slack import error_codes
 from ir_router.slack.gateway import Slack
 from ir_router.slack.messages import Message, sections
@@ -23,8 +24,6 @@ from ir_router.sync import approvers, posting
 from ir_router.sync.approval_places import Place
 
 _LINE_LENGTH = 400
-# Without known approvers, the message notifies the active members of the channel.
-_ACTIVE_MEMBERS = "<!here>"
 
 Take = Callable[[Key], claims.Claim | claims.Done]
 
@@ -48,8 +47,13 @@ def names(row: Row) -> list[str]:
 def message(text: str, mentions: str) -> Message:
     """Return an urgent message with its mentions. The first line of `text` states what happened."""
     first, *rest = [escape(shorten(line, _LINE_LENGTH, "in the audit")) for line in text.splitlines() if line.strip()]
-    lines = [f"{mentions} ⚠️ *{first}*", *rest]
-    return Message(text=f"{mentions} {first}", blocks=sections(lines))
+    lines = [f"{mentions} ⚠️ *{first}*".lstrip(), *rest]
+    return Message(text=f"{mentions} {first}".lstrip(), blocks=sections(lines))
+
+
+def _in_their_place() -> list[str]:
+    """Return the mention for a request whose approvers are unknown. If `slack_mention` is empty, there is none."""
+    return [approvers.HERE] if settings().mention else []
 
 
 def _post(place: Place, *, slack: Slack, row: Row, take: Take) -> None:
@@ -57,7 +61,7 @@ def _post(place: Place, *, slack: Slack, row: Row, take: Take) -> None:
         claim = take(place.urgent(digest([one["name"]])))
         if not isinstance(claim, claims.Claim):
             continue
-        mentions = " ".join(approvers.mentions(slack, row)) or _ACTIVE_MEMBERS
+        mentions = " ".join(approvers.mentions(slack, row) or _in_their_place())
         try:
             posting.post(slack, place.channel_id, claim, message(str(one["text"]), mentions))
         except RefusedError as error:

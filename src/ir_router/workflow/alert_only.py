@@ -78,6 +78,7 @@ def _alert(incident: Incident, context: Any) -> AlertAnswer:
         wording_alerts.alert_only(incident, grouped=group is not None, count=counted),
         execution=execution,
         allow=check_allowlist.command_to_allow(incident),
+        mention=incident["severity"] == "CRITICAL",
     )
     audit.append("alerted", wording.AUDIT_ACTOR, wording.record(incident), once=f"{execution}/alert_only")
     logger.info("alert.sent", extra={"severity": incident["severity"], "event_id": incident["event_id"]})
@@ -100,7 +101,7 @@ def count(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
             incident, counted, sorted({caller_name(incident), *row.get("callers", ())}), needed=needed
         )
         if "case_id" in row:
-            text = wording.lines(text, "", _NOT_CONTAINED, f"Case: {row['case_id']}" if row["case_id"] else "")
+            text = wording.lines(text, "", _NOT_CONTAINED, wording.case_line(row["case_id"]))
         notices.alert_everywhere(
             f"{incident['execution']['name']}/count",
             incident["severity"],

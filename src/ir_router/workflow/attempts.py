@@ -149,7 +149,7 @@ def _report_success(incident: Incident, arn: str, row: Row, context: Any) -> Non
         "this principal.",
         "",
         *wording.facts(incident),
-        f"Case: {row['case_id']}" if row.get("case_id") else "",
+        wording.case_line(row.get("case_id")),
         *wording.ids(incident),
     )
     name = f"{execution['name']}/succeeded"

@@ -57,7 +57,7 @@ def report(incident: Incident, event: Mapping[str, Any], name: str, handled: Row
         "again. Check whether the denial is still right. If it is not, contain the principal by hand.",
         "",
         *wording.facts(incident),
-        f"Case: {approval['case_id']}" if approval.get("case_id") else "",
+        wording.case_line(approval.get("case_id")),
         *wording.ids(incident),
     )
     notices.alert_everywhere(

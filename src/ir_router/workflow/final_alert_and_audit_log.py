@@ -20,6 +20,7 @@ from ir_router.workflow import (
     owners,
     wording,
     wording_decisions,
+    wording_subjects,
 )
 from ir_router.workflow.incident import CaseResult, ContainmentResult, Decision, Incident, PrincipalResult
 from ir_router.workflow.outcomes import OUTCOMES, EndState
@@ -54,7 +55,7 @@ def run_task(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     audit.append("ended", wording.AUDIT_ACTOR, details, once=f"{incident['execution']['id']}/final")
     alert_id, subject = (
         f"{incident['execution']['name']}/final",
-        wording_decisions.outcome(containment, decision, done, missing),
+        wording_subjects.final(incident, containment, decision, done, missing),
     )
     text = wording_decisions.final(
         incident, containment, decision, done, case_id, missing, no_case=case.get("for_readers", "")

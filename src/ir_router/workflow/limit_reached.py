@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ir_router.ledger import audit
-from ir_router.workflow import notices, wording
+from ir_router.workflow import notices, wording, wording_subjects
 from ir_router.workflow.incident import Incident
 
 _LATER = "Further events of this kind are summarised in one hour and do not send another approval request."
@@ -26,7 +26,7 @@ def run_task(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     notices.alert(
         f"{incident['execution']['name']}/limit",
         incident["severity"],
-        f"NOT contained yet - {wording.alert_subject(incident, wording.principals_of(containment))}",
+        wording_subjects.permission(incident, containment),
         wording.containment(incident, containment, case_id, (_LATER,), no_case=task["case"].get("for_readers", "")),
     )
     return {"done": True, "step": "Page: Limit Reached"}

@@ -54,6 +54,7 @@ def alert_everywhere(
     case_id: str | None = None,
     execution: str = "",
     allow: str = "",
+    mention: bool = False,
 ) -> None:
     """Publish an alert as `alert` does, and post it in the security channel once.
 
@@ -65,10 +66,13 @@ def alert_everywhere(
         case_id: The case of the incident. Without one the message in Slack offers to open a case.
         execution: The ARN of the execution, for a link.
         allow: The command that adds the caller to the allowlist; empty if an entry would not help.
+        mention: Whether the message in Slack mentions users (`slack_mention`).
     """
     body = f"{text}\n\nIf you expect such calls, add the caller to the allowlist:\n{allow}" if allow else text
     alert(alert_id, severity, subject, body)
-    alert_in_slack(alert_id, severity, subject, text, case_id=case_id, execution=execution, allow=allow)
+    alert_in_slack(
+        alert_id, severity, subject, text, case_id=case_id, execution=execution, allow=allow, mention=mention
+    )
 
 
 def alert_in_slack(
@@ -80,9 +84,12 @@ def alert_in_slack(
     case_id: str | None = None,
     execution: str = "",
     allow: str = "",
+    mention: bool = False,
 ) -> None:
     """Post an alert in the security channel once. The arguments are those of `alert_everywhere`."""
-    name = alerts.note(alert_id, severity, subject, text, case_id=case_id, execution=execution, allow=allow)
+    name = alerts.note(
+        alert_id, severity, subject, text, case_id=case_id, execution=execution, allow=allow, mention=mention
+    )
     publish("AlertRaised", {"alert": name})
 
 

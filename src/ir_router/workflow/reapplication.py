@@ -132,7 +132,7 @@ def _report(lock: Lock, undone: Mapping[str, Any], actions: list[ActionTaken]) -
         wording_gaps.PENDING if is_pending else wording_gaps.UNTIL_RELEASE,
         "",
         f"Done: {' · '.join(wording.action(taken) for taken in actions)}",
-        f"Case: {case_id}" if case_id else "",
+        wording.case_line(case_id),
         "",
         f"Execution: {execution}",
     )

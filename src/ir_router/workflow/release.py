@@ -13,7 +13,7 @@ from typing import Any
 
 from ir_router import command_lines
 from ir_router.errors import InvalidInputError, IrRouterError
-from ir_router.ledger import approvals, audit, contained_names, containments
+from ir_router.ledger import approvals, audit, contained_names, containments, releases
 from ir_router.ledger.containments import ContainmentBusyError, Lock
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
@@ -110,7 +110,7 @@ def _release(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
         stays = wording.lines(stays, f"May be left behind: {'; '.join(left)}" if left else "")
         if not _report(row, once, released_by, reason, actions, stays):
             answer["case_comment"] = "failed"
-        approvals.note_released(_approval_id(row), arn, released_by)
+        releases.note(_approval_id(row), arn, released_by)
         lock.clear()
     if request_approval.refresh(_approval_id(row)) is not None:  # it may list further principals
         notices.publish("ApprovalRequested", {"approval_id": _approval_id(row), "released": True})
@@ -149,7 +149,7 @@ def _report(row: Row, once: str, released_by: str, reason: str, actions: list[Ac
     changed = " · ".join(wording.action(taken) for taken in actions) or "nothing to restore"
     headline = f"Released by {released_by}: {wording.name_of(row['principal'])} - {changed}"
     given = f"Reason given: {wording.cut(reason)}"
-    text = wording.lines(headline, stays, given, f"Case: {case_id}" if case_id else "")
+    text = wording.lines(headline, stays, given, wording.case_line(case_id))
     notices.alert_everywhere(f"{once.partition(':execution:')[2]}/released", "HIGH", headline, text, case_id=case_id)
     if case_id:
         try:

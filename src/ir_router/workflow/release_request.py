@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ir_router import aws
-from ir_router.ledger import approvals, audit
+from ir_router.ledger import approvals, audit, releases
 from ir_router.ledger.approvals import AnswerStatus
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
@@ -29,7 +29,7 @@ def carry_out(row: Row, principal: str, analyst: Analyst, reason: str, request_i
     """
     if not reason:
         return "not_releasable", "Nothing was released: enter a reason."
-    contained = approvals.releasable(row)
+    contained = releases.releasable(row)
     wanted = [arn for arn in contained if principal in ("", arn)]
     if not wanted:
         why = (

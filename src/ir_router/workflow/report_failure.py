@@ -8,12 +8,12 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router import clock
+from ir_router import clock, command_lines
 from ir_router.errors import IrRouterError, UncertainError
 from ir_router.ledger import approvals, audit, containments
 from ir_router.ledger.approvals import ApprovalKind
 from ir_router.observability import logger
-from ir_router.workflow import actor_incidents, creators, identity, not_contained, notices, wording
+from ir_router.workflow import actor_incidents, creators, identity, not_contained, notices, wording, wording_many
 from ir_router.workflow import principals as iam_principals
 from ir_router.workflow.incident import Decision, Incident, Principal
 
@@ -41,14 +41,14 @@ _REQUIRED_ACTION = {
     ),
     "Wait for Analyst": (
         "The approval request could not be sent. The principal stays contained. Review the incident. To restore "
-        "access, run the task release (docs/containment.md)."
+        "access, run the command below."
     ),
     "Wait for Permission": (
         "The approval request could not be sent. The principal is NOT contained. Contain it by hand now."
     ),
     "Remediation": (
         "The decision is on record, but it was not carried out completely. The error below lists the changes made and "
-        "the changes missing. Make the missing changes by hand, or run the task release (docs/containment.md)."
+        "the changes missing. Make the missing changes by hand, or run the command below to release the principal."
     ),
 }
 _OWNER_UNKNOWN = (
@@ -206,9 +206,17 @@ def _text(
     return wording.lines(
         f"The step {step} failed, and ir-router does not retry it. {_REQUIRED_ACTION.get(step, _DEFAULT_ACTION)}",
         *(f"Principal: {principal['arn']}" for principal in principals if principal["arn"]),
+        *(f"Release: {command}" for command in _release_commands(step, principals)),
         _OWNER_UNKNOWN if step == "Immediate Containment" and not principals else "",
         f"Error: {error}" + (f" - {cause}" if cause else ""),
         "",
         *(wording.facts(incident) if incident else ()),
         *(wording.ids(incident) if incident else ("", f"Execution: {execution}")),
     )
+
+
+def _release_commands(step: str, principals: Sequence[Principal]) -> list[str]:
+    """Return the commands that release the principals, for the steps whose action names them."""
+    if "command below" not in _REQUIRED_ACTION.get(step, ""):
+        return []
+    return [command_lines.release(one["arn"]) for one in principals[: wording_many.MOST_NAMED] if one["arn"]]

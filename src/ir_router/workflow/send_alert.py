@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ir_router.workflow import notices, wording, wording_decisions
+from ir_router.ledger import approvals
+from ir_router.workflow import notices, wording, wording_decisions, wording_subjects
 from ir_router.workflow.incident import Incident
 
 
@@ -16,12 +17,12 @@ def run_task(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     notices.alert(
         f"{incident['execution']['name']}/contained",
         incident["severity"],
-        wording.alert_subject(incident, wording.principals_of(containment)),
+        wording_subjects.contained(incident, containment),
         wording.containment(
             incident,
             containment,
             task["case"]["case_id"],
-            wording_decisions.decision_lines(containment),
+            wording_decisions.decision_lines(containment, approvals.id_of(incident["execution"]["id"], "remediate")),
             no_case=task["case"].get("for_readers", ""),
         ),
     )

@@ -1,4 +1,4 @@
-"""The texts of alerts, cases and audit records. Pure.
+"""The texts of alerts, cases and audit records. Pure, except that links have the region of the settings.
 
 The first line states the outcome and the required action. The details follow, and ids come last (docs/containment.md).
 """
@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from ir_router import links
+from ir_router.settings import settings
 from ir_router.workflow import rejections, scopes, wording_many
 from ir_router.workflow.details import harmless, origin
 from ir_router.workflow.incident import (
@@ -204,7 +206,7 @@ def containment(
         alert_subject(incident, principals_of(result)),
         *_event_and_containment(incident, result),
         *decision_lines,
-        f"Case: {case_id}" if case_id else no_case,
+        case_line(case_id) or no_case,
         *ids(incident),
     )
 
@@ -280,8 +282,16 @@ def _allowlist(answer: AllowlistAnswer) -> list[str]:
 
 
 def ids(incident: Incident) -> list[str]:
-    """Return the ids that end each text."""
-    return ["", f"Event: {incident['event_id']}", f"Execution: {incident['execution']['id']}"]
+    """Return the ids that end each text, with a link to the execution."""
+    execution = incident["execution"]["id"]
+    url = links.execution(execution)
+    found = ["", f"Event: {incident['event_id']}", f"Execution: {execution}"]
+    return [*found, f"Workflow: {url}"] if url else found
+
+
+def case_line(case_id: str | None) -> str:
+    """Return the line that names a case, with its link; empty without a case."""
+    return f"Case: {case_id} {links.case(case_id, settings().region)}" if case_id else ""
 
 
 def cut(text: str, length: int = _VALUE_LENGTH) -> str:

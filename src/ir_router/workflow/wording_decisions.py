@@ -213,12 +213,14 @@ def asked(containment: ContainmentResult, case_id: str | None) -> str:
     return f"{wording.containment_headline(containment)} A separate approval request is open.{case}"
 
 
-def decision_lines(containment: ContainmentResult) -> list[str]:
+def decision_lines(containment: ContainmentResult, approval_id: str) -> list[str]:
     """Return the lines about approving and denying for the alert."""
     return [
         f"Approve: {_approve_does(contained_parts(containment))}",
         f"Deny: {deny_does(contained_parts(containment))}",
-        "How: use the buttons in Slack, or run aws lambda invoke with the token from the queue (docs/containment.md).",
+        "Decide with the buttons in Slack, or on the command line.",
+        f"To approve, run: {command_lines.decide(approval_id, 'approve')}",
+        f"To deny, run: {command_lines.decide(approval_id, 'deny')}",
         *(
             f"Creator (decision contain_creator): {one['does']}"
             for one in containment.get("creators", {}).values()
@@ -365,7 +367,7 @@ def final(
         *(wording.reason(part) for part in containment["principals"] if part["why"] and lacks_deny(part, done)),
         *(f"May be left behind - {one}" for one in (done.get("left_behind", []) if done else [])),
         f"Missing: {'; '.join(missing)}" if missing else "",
-        f"Case: {case_id}" if case_id else no_case,
+        wording.case_line(case_id) or no_case,
         *wording.ids(incident),
     )
 

@@ -12,10 +12,11 @@ locals {
   hub           = split(":", var.workflow_role_arn)[4]
   workflow_role = reverse(split("/", var.workflow_role_arn))[0]
 
-  role_name = "${var.name_prefix}-containment"
+  role_name       = "${var.name_prefix}-containment"
+  forwarding_role = "${var.name_prefix}-forwarding"
   # The role never changes itself or the other roles of ir-router, even if an event names them.
   own_role_arns = [
-    for role in distinct(concat(var.own_roles, [local.role_name])) : "arn:${local.partition}:iam::${local.account}:role/${role}"
+    for role in distinct(concat(var.own_roles, [local.role_name], aws_iam_role.forwarding[*].name)) : "arn:${local.partition}:iam::${local.account}:role/${role}"
   ]
 
   # Exact ARNs for each entry. Later, a user or role whose name matches an entry with `*` is not protected: otherwise a user
@@ -177,6 +178,41 @@ resource "aws_iam_role_policy" "containment" {
   name   = "containment"
   role   = aws_iam_role.containment.name
   policy = local.containment_policy
+}
+
+# The rules of all regions of this account forward events with this role (modules/region).
+resource "aws_iam_role" "forwarding" {
+  count = var.detections_bus_arn == null ? 0 : 1
+
+  name        = local.forwarding_role
+  description = "ir-router: forwards security events to the account ${local.hub}"
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+      Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "forwarding" {
+  count = length(aws_iam_role.forwarding)
+
+  name = "forwarding"
+  role = aws_iam_role.forwarding[0].name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "ForwardToHub"
+      Effect   = "Allow"
+      Action   = ["events:PutEvents"]
+      Resource = var.detections_bus_arn
+    }]
+  })
 }
 
 # If attached to a principal, this policy denies every action of the principal and of its sessions. It is the only

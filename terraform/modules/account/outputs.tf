@@ -8,6 +8,11 @@ output "deny_policy_arn" {
   value       = local.deny_policy_arn
 }
 
+output "forwarding_role_arn" {
+  description = "ARN of the role with which EventBridge forwards events to the hub, or null without `detections_bus_arn`."
+  value       = one(aws_iam_role.forwarding[*].arn)
+}
+
 output "protected_entries" {
   description = "The users and roles that each entry of protected_principals protects. An empty list protects none: correct the entry, or plan again when the principal exists."
   value       = local.protected_entries

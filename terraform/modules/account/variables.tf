@@ -58,6 +58,17 @@ variable "protected_principals" {
   }
 }
 
+variable "detections_bus_arn" {
+  type        = string
+  description = "ARN of the bus of the hub to which the rules of this account forward events (modules/region). If null, the module creates no role for them."
+  default     = null
+
+  validation {
+    condition     = var.detections_bus_arn == null || can(regex("^arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{12}:event-bus/[\\w.-]+$", var.detections_bus_arn))
+    error_message = "detections_bus_arn must be the ARN of an event bus, for example arn:aws:events:eu-west-1:123456789012:event-bus/security-incident-detections."
+  }
+}
+
 variable "own_roles" {
   type        = list(string)
   description = "Names of further roles of ir-router in this account. The containment role can never change them, nor itself."

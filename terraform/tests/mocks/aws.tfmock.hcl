@@ -6,6 +6,12 @@ mock_data "aws_caller_identity" {
   }
 }
 
+mock_data "aws_region" {
+  defaults = {
+    id = "us-east-1"
+  }
+}
+
 mock_data "aws_partition" {
   defaults = {
     partition = "aws"

@@ -87,7 +87,9 @@ def texts() -> dict[str, Any]:
     }
     found = {name: shown(approval_message.message(_row(changes))) for name, changes in rows.items()}
     for name, changes in (("remediation", {}), ("permission", permission)):
-        found[f"reminder of a {name}"] = shown(approval_message.reminder(_row(changes), "1 h"))
+        found[f"reminder of a {name}"] = shown(
+            approval_message.reminder(_row(changes), "1 h", "https://acme.slack.com/archives/C1/p1")
+        )
         for form in (approval_message.approve_form, approval_message.reason_form):
             view = form("origin", _row(changes | {"joined_events": 1, "listed": ["user mallory"]}))
             found[f"{form.__name__} of a {name}"] = json.dumps(view, indent=1, ensure_ascii=False)

@@ -57,7 +57,9 @@ def _requests() -> dict[str, Any]:
         "for readers of another request": "\n".join(
             wording.asked(facts.result(CONTAINED), case_id) for case_id in ("1234567890", None)
         ),
-        "lines of the alert": "\n".join(wording.decision_lines(facts.result(CONTAINED, creators=_CREATORS))),
+        "lines of the alert": "\n".join(
+            wording.decision_lines(facts.result(CONTAINED, creators=_CREATORS), "0123456789abcdef0123")
+        ),
     }
 
 
