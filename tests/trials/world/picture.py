@@ -22,6 +22,7 @@ _VOLATILE = (
     (re.compile(r"-F[A-Z0-9]{6,}\b"), "-<file>"),
     (re.compile(r"\b\d{13}\.\d+\.[0-9a-f]{32}"), "<trigger>"),
     (re.compile(r"\b\d{10}\.\d{4,7}\b"), "<ts>"),
+    (re.compile(r"/p\d{16}\b"), "/p<ts>"),
     (re.compile(r"-V[A-Z0-9]{8,}\b"), "-<form>"),
     (re.compile(r"(?m)^Duration: .+$"), "Duration: <time>"),
     (re.compile(r"(?m)^• (\d{4}-\d\d-\d\d )?\d\d:\d\d - "), "• <time> - "),

@@ -124,8 +124,8 @@ def _create(world: World, there: object) -> None:
 
 def _asking_for_activity(world: World, there: object) -> None:
     assert isinstance(there, Incident)
-    (case,) = world.security_ir.snapshot()["cases"]
-    insist(world, there.jane, lambda: there.jane.command(world.channel_of(case["caseId"]), "/security-ir", "activity"))
+    (case_id,) = world.security_ir.snapshot()["cases"]
+    insist(world, there.jane, lambda: there.jane.command(world.channel_of(case_id), "/security-ir", "activity"))
     world.settle(patience=30)
     read_in_time(world)
 
