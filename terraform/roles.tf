@@ -176,9 +176,9 @@ locals {
     },
     {
       # List actions have no resource type that a policy can name.
-      Sid      = "FindDashboardAndLogGroups"
+      Sid      = "FindLogGroups"
       Effect   = "Allow"
-      Action   = ["cloudwatch:ListDashboards", "logs:DescribeLogGroups"]
+      Action   = ["logs:DescribeLogGroups"]
       Resource = "*"
     },
     {

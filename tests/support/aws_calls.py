@@ -33,7 +33,6 @@ _TERRAFORM_NAMES = {
 _ACTIONS = {
     "lambda:Invoke": "lambda:InvokeFunction",
     "monitoring:DescribeAlarms": "cloudwatch:DescribeAlarms",
-    "monitoring:ListDashboards": "cloudwatch:ListDashboards",
 }
 
 # The action that authorises each part of a transaction (DynamoDB developer guide, "IAM for transactions").
