@@ -122,6 +122,13 @@ def _create(world: World, there: object) -> None:
     carry(world)
 
 
+def _first_activity(world: World) -> Incident:
+    """Contain a user with calls, and let the first result by the schedule appear: a request has a result of its own."""
+    there = contained_with_calls(world)
+    world.live(3)
+    return there
+
+
 def _asking_for_activity(world: World, there: object) -> None:
     assert isinstance(there, Incident)
     (case_id,) = world.security_ir.snapshot()["cases"]
@@ -163,7 +170,7 @@ COMMANDS = (
     Scenario("/security-ir comment", _case, _typing(f"comment For AWS alone {CANARY}"), by_person=True),
     Scenario("/security-ir close", _asked_to_close, _close, by_person=True),
     Scenario("/security-ir create", _anywhere, _create, by_person=True),
-    Scenario("/security-ir activity", contained_with_calls, _asking_for_activity, look, by_person=True),
+    Scenario("/security-ir activity", _first_activity, _asking_for_activity, look, by_person=True),
     Scenario("/security-ir sync", _case, _typing("sync"), by_person=True),
     Scenario("/security-ir status", _case, _typing("status"), by_person=True),
     Scenario("/security-ir incident-details", _case, _typing("incident-details"), by_person=True),
