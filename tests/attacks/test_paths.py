@@ -20,7 +20,7 @@ PATHS = {
     "sync": {"approval-handler", "operations", "slack_events", "files", "failures"},
     "operations": {"sync", "slack_events", "files", "intake", "failures", "workflow by start"},
     "workflow": {"approval", "workflow by start"},
-    "approval-handler": {"failures", "workflow by start", "workflow by token"},
+    "approval-handler": {"failures", "workflow", "workflow by start", "workflow by token"},
     "state machine": {"workflow"},
     "event rules": {"workflow by start"},
 }
@@ -89,8 +89,8 @@ def test_given_any_other_user_or_role_when_it_sends_to_a_queue_then_the_queue_re
 def test_given_any_other_user_or_role_when_it_puts_events_then_the_bus_refuses(enforcing: Plan):
     """A principal that puts events on the bus writes into the record of Slack events."""
     everything: dict[str, Any] = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-    (bus,) = enforcing.resources("aws_cloudwatch_event_bus").values()
-    (values,) = enforcing.resources("aws_cloudwatch_event_bus_policy").values()
+    (bus,) = enforcing.resources("aws_cloudwatch_event_bus", "this").values()
+    (values,) = enforcing.resources("aws_cloudwatch_event_bus_policy", "this").values()
     arn = f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/{bus['name']}"
 
     def puts(statements: list[dict[str, Any]], caller: str) -> bool:

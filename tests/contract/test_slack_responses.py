@@ -73,6 +73,7 @@ def answers(slack: LocalSlack, client: WebClient, channel: str, jane: Person) ->
     yield call("conversations.invite", channel=channel, users=bob.id)
     yield call("conversations.members", channel=channel)
     yield call("conversations.setTopic", channel=channel, topic="a topic")
+    yield call("conversations.setPurpose", channel=channel, purpose="Approvals")
     yield call("conversations.kick", channel=channel, user=bob.id)
     posted = call("chat.postMessage", channel=channel, text="hello")
     ts = posted[1]["ts"]
@@ -105,6 +106,7 @@ def answers(slack: LocalSlack, client: WebClient, channel: str, jane: Person) ->
     yield view
     yield call("views.update", view_id=view[1]["view"]["id"], view=MODAL)
     yield call("chat.delete", channel=channel, ts=ts)
+    yield call("conversations.archive", channel=channel)
     yield call("auth.revoke")
 
 

@@ -271,7 +271,7 @@ def test_given_root_when_it_makes_a_key_for_a_user_then_the_user_is_contained_al
     machine.start(key_created(world, "backdoor", key, userIdentity=identity))
 
     assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
-    assert alerts(world)[0]["Subject"].startswith("CRITICAL")
+    assert alerts(world)[0]["Subject"] == "DECIDE within 24 h: user backdoor contained - CRITICAL: Root user active"
 
 
 def test_given_root_when_it_makes_a_key_for_itself_then_people_are_alerted_at_once(

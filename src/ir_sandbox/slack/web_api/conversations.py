@@ -79,7 +79,7 @@ def set_purpose(call: Call) -> Json:
     """Set the purpose, at most 250 characters."""
     channel = call.channel(scopes.TOPIC)
     call.workspace.channels.set_purpose(call.app.bot_user_id, channel, str(call.arguments.get("purpose") or ""))
-    return {"channel": shown(call, channel), "purpose": channel.purpose["value"]}
+    return {"channel": shown(call, channel)}
 
 
 @web_api_method("conversations.rename", tier=2, takes_json=True)
