@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from tests.support.sync import (
@@ -24,6 +26,34 @@ def test_given_a_new_watcher_when_synchronised_then_they_are_invited_and_the_cha
 
     assert bob.id in world.workspace.channel(world.channel_of(case_id)).members
     assert len(lines_with(world, case_id, "Added to this channel as watcher or response team member: Bob Stone")) == 1
+
+
+@pytest.mark.parametrize(
+    ("operation", "when", "invited"),
+    [
+        ("conversations.invite", "before", False),
+        ("conversations.invite", "after", True),
+        ("chat.postMessage", "before", True),
+        ("chat.postMessage", "after", True),
+    ],
+)
+def test_given_a_run_that_died_at_an_invitation_when_the_watcher_left_meanwhile_then_both_are_told_or_neither(
+    world: World, operation: str, when: Literal["before", "after"], invited: bool
+) -> None:
+    make_jane(world)
+    case_id = settled_case(world)
+    bob = world.workspace.create_user("bob.stone", email="bob@example.com", real_name="Bob Stone")
+    world.security_ir.call("UpdateCase", {"caseId": case_id, "watchersToAdd": [{"email": "bob@example.com"}]})
+    world.wire.kill_on("slack", operation, when)
+    world.settle()
+    assert world.wire.died_at is not None
+    world.wire.spare()
+    world.security_ir.call("UpdateCase", {"caseId": case_id, "watchersToDelete": [{"email": "bob@example.com"}]})
+    world.live(8)
+
+    assert (bob.id in world.workspace.channel(world.channel_of(case_id)).members) is invited
+    told = ["No longer" in line for line in lines_with(world, case_id, "Bob Stone")]
+    assert told == ([False, True] if invited else [])
 
 
 def test_given_a_person_who_is_there_already_when_they_become_a_watcher_then_nothing_is_said(world: World) -> None:

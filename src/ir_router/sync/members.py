@@ -113,7 +113,7 @@ def synchronise(sync: CaseSync) -> None:
     for email, row in known.items():
         # If the team cannot be read, its former members are unknown.
         if team.is_known and email not in wanted and email not in outside and row["state"] != "former":
-            known[email] = _mark_former(sync, row)
+            known[email] = _leave(sync, row)
     for state, message in _MESSAGES.items():
         _announce(sync, state, [row for row in known.values() if row["state"] == state], message)
     if problems:
@@ -197,6 +197,25 @@ def _set_outside(sync: CaseSync, email: str) -> Row:
     return _put(sync, {"email": email, "state": "outside", "since": clock.now(), "shown": email})
 
 
+def _leave(sync: CaseSync, row: Row) -> Row:
+    """Mark a former member. An invitation that a dead run made or did not announce is announced first."""
+    if row["state"] == "inviting":
+        users = sync.slack.pages("conversations.members", "members", channel=sync.channel_id)
+        if row["slack_user_id"] not in users:
+            return _put(sync, {**row, "state": "former", "since": clock.now(), "quiet": True})
+        row = _put(sync, {**row, "state": "back" if row.get("returns") else "invited"})
+    if row["state"] in ("invited", "back") and (row["email"], row["since"]) not in _announced(sync, row["state"]):
+        sync.revisit(clock.now())
+        return row
+    return _mark_former(sync, row)
+
+
+def _announced(sync: CaseSync, state: str) -> set[tuple[str, float]]:
+    """Return the address and moment of each member whose `state` has a message, or gets it in this run."""
+    notes = sync.rows_of(f"NOTE#members-{state}-")
+    return {(person["email"], person["since"]) for note in notes for person in note["people"]}
+
+
 def _mark_former(sync: CaseSync, before: Row) -> Row:
     row = {**before, "state": "former", "since": clock.now(), "quiet": before["state"] in ("missing", "outside")}
     if settings().remove_former_watchers and before.get("slack_user_id"):
@@ -220,7 +239,7 @@ def _announce(
 ) -> None:
     """Post one message about the members whose current `state` was not announced yet."""
     prefix = f"NOTE#members-{state}-"
-    announced = {(person["email"], person["since"]) for note in sync.rows_of(prefix) for person in note["people"]}
+    announced = _announced(sync, state)
     for note in sync.rows_of(prefix):
         if note["state"] != "done":
             _post(sync, Key(note["PK"], note["SK"]), note["people"], message)
