@@ -73,8 +73,10 @@ def _approvers(slack: Slack, team: Sequence[Person]) -> Iterator[Check]:
         yield partial_failure(label, detail, "Invite them to the workspace, or correct the list.")
     elif absent:
         detail = f"not in the security channel, so requests without a case do not reach them: {_named(absent)}"
-        nobody = is_enforced and len(absent) == len(who)
-        yield (failed if nobody else partial_failure)(label, detail, "Type /invite with their names in the channel.")
+        all_absent = is_enforced and len(absent) == len(who)
+        yield (failed if all_absent else partial_failure)(
+            label, detail, "Type /invite with their names in the channel."
+        )
     else:
         yield ok(label, f"all {len(who)} of {source} found")
 

@@ -43,7 +43,7 @@ _SLACK_TRIES = 360.0
 # An execution that took a path which ends in an alert, an audit record or a failure (docs/containment.md, "The
 # states"), or an alert that a containment could not be re-applied completely.
 _ERROR_BRANCH = re.compile(
-    r"execution-\d+ .*(Failed|Report |Case Not Opened|Keep Containment|Without Ledger)"
+    r"execution-\d+ .*(Failed|Report |Case Not Opened|Keep Containment)"
     r"|alert: [^:]* only PARTLY contained"
 )
 # Containment does not wait for the allowlist: the principal is contained, and the alert and the record mention it.
