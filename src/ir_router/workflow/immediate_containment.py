@@ -268,7 +268,7 @@ def _under_lock(
             return new_keys.beyond_limit(lock, incident, principal, key, limit)
         only_key = limited
     if joins:  # the event may be the call that undid the containment
-        reapplication.reapply(lock, key)
+        reapplication.reapply(lock, key, earlier)
     (found, unlisted), altered = together.both(
         partial(changes.read_as_permitted, principal), partial(deny_policy.is_altered, principal["account"])
     )
