@@ -125,6 +125,7 @@ locals {
 
       IR_CASE_RESOLVER_TYPE   = var.case_resolver_type
       IR_AUDIT_RETENTION_DAYS = tostring(var.audit_retention_days)
+      IR_AUDIT_EXPORT_BUCKET  = var.audit_export_bucket == null ? "" : var.audit_export_bucket
       IR_OWNER_TAG            = var.owner_tag
     }
 

@@ -79,8 +79,11 @@ locals {
     )
   }
 
-  cases_arn       = "arn:${local.partition}:security-ir:${var.region}:${local.account}:case/*"
-  executions_arn  = "arn:${local.partition}:states:${var.region}:${local.account}:execution:${local.names.state_machine}:*"
+  cases_arn      = "arn:${local.partition}:security-ir:${var.region}:${local.account}:case/*"
+  executions_arn = "arn:${local.partition}:states:${var.region}:${local.account}:execution:${local.names.state_machine}:*"
+  # Objects of the audit's export. Without a bucket no statement contains it.
+  audit_objects_arn = "arn:${local.partition}:s3:::${coalesce(var.audit_export_bucket, "none")}/${var.name_prefix}/${var.region}/*"
+
   memberships_arn = "arn:${local.partition}:security-ir:${var.region}:${local.account}:membership/*"
 
   # List and create actions have no resource type in the AWS service authorization reference, so they need "*".
@@ -480,6 +483,23 @@ locals {
         Action   = ["organizations:DescribeAccount"]
         Resource = "arn:${local.partition}:organizations::*:account/${coalesce(var.organization_id, "none")}/*"
       }] : statement if var.organization_id != null],
+      [for statement in [
+        {
+          # Only new objects: a request without If-None-Match is refused.
+          Sid       = "ExportAudit"
+          Effect    = "Allow"
+          Action    = ["s3:PutObject"]
+          Resource  = local.audit_objects_arn
+          Condition = { Null = { "s3:if-none-match" = "false" } }
+        },
+        {
+          # Object Lock in compliance mode can only be prolonged.
+          Sid      = "LockAuditExport"
+          Effect   = "Allow"
+          Action   = ["s3:PutObjectRetention"]
+          Resource = local.audit_objects_arn
+        },
+      ] : statement if var.audit_export_bucket != null],
       local.create_case,
       local.publish_events,
     )

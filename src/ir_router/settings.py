@@ -85,6 +85,7 @@ class Settings:
     extra_detections: str | None
     case_resolver_type: str
     audit_retention_days: int
+    audit_export_bucket: str | None
     case_retention_days: int
     close_decided_cases_after_hours: float
     archive_channels_after_days: float
@@ -117,7 +118,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         alert_topic_arn=environment.get("IR_ALERT_TOPIC_ARN"),
         alarm_topic_arn=environment.get("IR_ALARM_TOPIC_ARN"),
         key_arn=environment.get("IR_KEY_ARN"),
-        log_retention_days=int(_number(environment, "IR_LOG_RETENTION_DAYS", 90)),
+        log_retention_days=int(_number(environment, "IR_LOG_RETENTION_DAYS", 400)),
         digests=_pairs(environment, "IR_DIGESTS"),
         state_machine_arn=environment.get("IR_STATE_MACHINE_ARN"),
         slack_function=environment.get("IR_SLACK_FUNCTION"),
@@ -163,7 +164,8 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         severity_overrides=_pairs(environment, "IR_SEVERITY_OVERRIDES"),
         extra_detections=environment.get("IR_EXTRA_DETECTIONS") or None,
         case_resolver_type=environment.get("IR_CASE_RESOLVER_TYPE", "Self"),
-        audit_retention_days=int(_number(environment, "IR_AUDIT_RETENTION_DAYS", 365)),
+        audit_retention_days=int(_number(environment, "IR_AUDIT_RETENTION_DAYS", 400)),
+        audit_export_bucket=environment.get("IR_AUDIT_EXPORT_BUCKET") or None,
         case_retention_days=int(_number(environment, "IR_CASE_RETENTION_DAYS", 400)),
         archive_channels_after_days=_number(environment, "IR_ARCHIVE_CHANNELS_AFTER_DAYS", 14),
         close_decided_cases_after_hours=_number(environment, "IR_CLOSE_DECIDED_CASES_AFTER_HOURS", 72),

@@ -85,6 +85,7 @@ SCENARIOS = (
     "given_a_contained_key_when_two_minutes_pass_then_case_and_channel_show_what_it_did",
     "given_a_decided_case_when_no_activity_follows_for_the_hours_then_it_is_closed_with_the_reason",
     "given_a_closed_case_when_two_weeks_pass_then_its_channel_is_archived_with_a_last_message",
+    "given_a_bucket_when_days_end_then_each_day_is_one_locked_object_with_its_records_and_ends",
     "given_the_disabled_key_when_a_grave_event_arrives_then_it_is_contained_at_once_and_decided_later",
 )
 

@@ -247,6 +247,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "workflow.alert_only": {"GROUP_SECONDS": 3600},
     "workflow.approval": {"_NOTES_LENGTH": 1000, "_NAME_LENGTH": 200, "_MOST_EVENTS": 1000000000},
     "workflow.attempts": {"REPORT_SECONDS": 300, "_APPLIED_SECONDS": 15, "_KEPT_SECONDS": 604800},
+    "workflow.audit_export": {"_SETTLED_SECONDS": 600, "_MOST_DAYS": 7, "_KEPT_SECONDS": 34560000},
     "workflow.changes": {"_READ_BACK_TRIES": 8, "_PAUSE_SECONDS": 1.0, "_RESERVE_SECONDS": 25.0},
     "workflow.check_allowlist": {"_NEW_DAYS": 7},
     "workflow.continuing": {"_KEPT_SECONDS": 1209600},
