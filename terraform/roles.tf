@@ -103,9 +103,6 @@ locals {
   publish_events = [
     { Sid = "PublishEvents", Effect = "Allow", Action = ["events:PutEvents"], Resource = local.arns.bus },
   ]
-  invoke_approval_handler = [
-    { Sid = "HandOverDecision", Effect = "Allow", Action = ["lambda:InvokeFunction"], Resource = local.function_arns["approval-handler"] },
-  ]
   keep_failures = [
     { Sid = "KeepFailures", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = local.arns.failures_queue },
   ]
@@ -170,7 +167,7 @@ locals {
       Sid      = "VerifyTopic"
       Effect   = "Allow"
       Action   = ["sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic"]
-      Resource = concat([local.arns.topic, local.arns.alarm_topic], local.forwarding_topic_arns)
+      Resource = concat([local.arns.topic, local.arns.alarm_topic, local.arns.page_topic], local.forwarding_topic_arns)
     },
     {
       # AWS requires this permission on all alarms, even if the request names only some.
@@ -285,7 +282,8 @@ locals {
       local.create_case,
       local.read_team,
       local.publish_events,
-      local.invoke_approval_handler,
+      # By the alias alone, which shows that Slack's signature confirmed the user.
+      [{ Sid = "HandOverDecision", Effect = "Allow", Action = ["lambda:InvokeFunction"], Resource = "${local.function_arns["approval-handler"]}:slack" }],
       local.keep_failures,
     )
 
@@ -351,7 +349,10 @@ locals {
       ],
       local.read_team,
       local.publish_events,
-      local.invoke_approval_handler,
+      [
+        { Sid = "HandOverDecision", Effect = "Allow", Action = ["lambda:InvokeFunction"], Resource = local.function_arns["approval-handler"] },
+        { Sid = "Page", Effect = "Allow", Action = ["sns:Publish"], Resource = local.arns.page_topic },
+      ],
       local.keep_failures,
     )
 
@@ -436,7 +437,7 @@ locals {
           Sid      = "Alert"
           Effect   = "Allow"
           Action   = ["sns:Publish"]
-          Resource = [local.arns.topic, local.arns.alarm_topic]
+          Resource = [local.arns.topic, local.arns.alarm_topic, local.arns.page_topic]
         },
         {
           # The intake starts executions. If an event names several keys, each key gets its own execution.

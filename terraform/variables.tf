@@ -287,6 +287,34 @@ variable "reminder_minutes" {
   }
 }
 
+variable "page_after_minutes" {
+  type        = number
+  description = "Minutes after which an approval request without an owner pages (the SNS topic <name_prefix>-page). An analyst becomes the owner with the button \"I'm on it\"."
+  default     = 10
+
+  validation {
+    condition     = var.page_after_minutes >= 1 && var.page_after_minutes <= 1439 && floor(var.page_after_minutes) == var.page_after_minutes
+    error_message = "page_after_minutes must be an integer from 1 to 1439."
+  }
+}
+
+variable "approvals_required" {
+  type = object({
+    remediate_approve  = optional(number, 1)
+    remediate_deny     = optional(number, 1)
+    release            = optional(number, 1)
+    contain_over_limit = optional(number, 1)
+  })
+  description = "How many people must approve or deny after a containment, release a principal, or decide about a containment that needs permission: 1 or 2. A change applies to new requests."
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for number in values(var.approvals_required) : contains([1, 2], number)])
+    error_message = "Each number in approvals_required must be 1 or 2."
+  }
+}
+
 variable "slack_case_editors" {
   type        = list(string)
   description = "Users who can change cases from Slack, in addition to the watchers of the case and the incident response team: Slack user ids, user group ids or e-mail addresses."

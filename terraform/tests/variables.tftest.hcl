@@ -68,6 +68,8 @@ run "given_slack_values_of_the_wrong_form_when_planned_then_each_is_refused" {
     slack_case_editors        = ["@jane"]
     slack_mention             = ["everyone"]
     reminder_minutes          = [60, 10]
+    page_after_minutes        = 0
+    approvals_required        = { release = 3 }
     security_channel_id       = "#security"
     security_channel_name     = "#Security"
   }
@@ -82,6 +84,8 @@ run "given_slack_values_of_the_wrong_form_when_planned_then_each_is_refused" {
     var.slack_case_editors,
     var.slack_mention,
     var.reminder_minutes,
+    var.page_after_minutes,
+    var.approvals_required,
     var.security_channel_id,
     var.security_channel_name,
   ]

@@ -183,7 +183,9 @@ def _states(operation: str, params: Mapping[str, Any], region: str) -> str:
 def _function(params: Mapping[str, Any], region: str) -> str:
     if "FunctionName" not in params:
         return "*"
-    return _arn("lambda", region, f"function:{params['FunctionName'].rpartition(':')[2]}")
+    # A name may have an alias, and an ARN has the name at the end.
+    name = str(params["FunctionName"])
+    return _arn("lambda", region, f"function:{name.partition(':function:')[2] or name}")
 
 
 def _log_group(params: Mapping[str, Any], region: str) -> str:

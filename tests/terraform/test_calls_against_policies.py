@@ -37,6 +37,7 @@ SCENARIOS = (
     "given_a_user_group_of_approvers_when_a_member_presses_then_it_counts",
     "given_configured_approvers_when_a_response_team_member_presses_then_they_are_refused",
     "given_a_decision_that_was_not_delivered_when_polled_then_it_is_delivered_again",
+    "given_root_and_a_leaking_containment_when_events_arrive_then_each_pages_once",
     "given_no_answer_when_hours_pass_then_each_reminder_comes_once_and_at_last_the_end",
     "given_allowlist_entries_when_listed_and_removed_then_both_kinds_show_and_only_added_ones_go",
     "given_entries_of_deleted_principals_when_a_day_passes_then_one_alert_names_them_once[None]",

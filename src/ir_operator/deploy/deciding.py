@@ -15,7 +15,7 @@ from ir_operator.deploy.errors import explain_aws_errors
 from ir_router import links
 
 _FUNCTION = "approval-handler"
-_DONE = frozenset({"approved", "denied", "recorded", "release_started"})
+_DONE = frozenset({"approved", "denied", "recorded", "release_started", "first_recorded"})
 
 
 def show(deployment: Deployment) -> bool:
