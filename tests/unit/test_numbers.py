@@ -102,8 +102,8 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "ops.credentials": {"MAXIMUM_AGE_DAYS": 90, "_DAY": 86400},
     "ops.failing_cases": {"_MOST_READ": 20},
     "ops.forget": {"_RESERVE_SECONDS": 60},
+    "ops.members": {"_SHOWN": 20, "_LATE_SECONDS": 10800},
     "ops.membership": {"_PAGES": 20, "_NEAR": 0.8},
-    "ops.names": {"_MOST_CHARACTERS": 64},
     "ops.oversized": {
         "_RESERVE_SECONDS": 60,
         "_RECEIVES": 10,
@@ -246,6 +246,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "workflow.check_allowlist": {"_NEW_DAYS": 7},
     "workflow.continuing": {"_KEPT_SECONDS": 1209600},
     "workflow.details": {"_VALUES": 8, "_VALUE_LENGTH": 150, "_DETAILS": 16},
+    "workflow.detections": {"_MOST_CHARACTERS_OF_A_RULE": 64},
     "workflow.event_claims": {"_KEPT_DAYS": 14},
     "workflow.event_not_believed": {"_LENGTH": 20},
     "workflow.extract_event_context": {"_RETRIES": 3},
@@ -260,6 +261,8 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "workflow.intake": {"_CLAIMS_AT_ONCE": 99, "_ROUNDS": 4},
     "workflow.later_verifications": {"_SHORTEST_SECONDS": 3600.0, "_LONGEST_SECONDS": 86400.0, "_SHARE": 24},
     "workflow.left_behind": {"_RESERVE_SECONDS": 25.0, "_TRIED_SECONDS": 900.0, "_MOST": 12, "_LENGTH": 200},
+    "workflow.member_checks": {"_SHOWN": 5},
+    "workflow.members": {"_RESERVE_SECONDS": 30, "_KEPT_PROBLEMS": 200, "_DETAIL_LENGTH": 900},
     "workflow.missing_cases": {"_KEPT_SECONDS": 1209600},
     "workflow.not_contained": {
         "_OPENS_WITHIN_SECONDS": 60,

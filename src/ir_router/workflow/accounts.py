@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/organizations/latest/APIReference/API_DescribeAccoun
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -47,6 +48,13 @@ def of(account: str) -> Account:
     return _kept[account][1]
 
 
+def listed() -> dict[str, str]:
+    """Return the active accounts of the organisation by id, as people read them. Raises botocore's errors."""
+    pages = aws.client("organizations").get_paginator("list_accounts").paginate()
+    found = {str(one["Id"]): _account(str(one["Id"]), one) for page in pages for one in page["Accounts"]}
+    return {account: one.shown for account, one in found.items() if one.state == "ACTIVE"}
+
+
 def forget() -> None:
     """Drop the kept answers. Tests change the organisation."""
     _kept.clear()
@@ -75,6 +83,10 @@ def _described(account: str) -> Account:
         # The names are for people, so nothing waits for them.
         logger.warning("account.not_described: texts have its id alone", extra={"error": str(error)[:200]})
         return Account(account, "")
+    return _account(account, found)
+
+
+def _account(account: str, found: Mapping[str, Any]) -> Account:
     name = harmless(str(found.get("Name") or "")).strip()
     return Account(
         f"{name} ({account})" if name else account, str(found.get("State") or found.get("Status") or "ACTIVE")

@@ -48,6 +48,8 @@ class RoleSessions:
         hooks.register("before-call.sts.AssumeRole", self._assume)
         hooks.register("after-call.sts.AssumeRole", self._assumed)
         hooks.register("before-call.iam", self._authorize)
+        hooks.register("before-call.events", self._authorize_in_member)
+        hooks.register("before-call.sqs", self._authorize_in_member)
 
     def _assume(self, params: Mapping[str, Any], context: dict[str, Any], **_: Any) -> Any:
         if not self._wire.is_invoking:
@@ -107,9 +109,26 @@ class RoleSessions:
         why = f"{action} on resource: {resource} because no session policy allows the {action} action"
         return self._refused(model.name, why)
 
-    def _refused(self, operation: str, why: str) -> Any:
-        with self._wire.call("iam", operation):
-            return _denied(why)
+    def _authorize_in_member(self, model: Any, request_signer: Any, **_: Any) -> Any:
+        """Check a call with a role's session against the session's policy and the role's."""
+        session = self.sessions.get(request_signer._credentials.access_key) if self._wire.is_invoking else None
+        if session is None:
+            return None
+        action = f"{model.service_model.service_name}:{model.name}"
+        (role,) = [one for one in iam_backends[session.account]["aws"].roles.values() if one.name == CONTAINMENT_ROLE]
+        permissions = json.loads(role.policies["containment"])["Statement"]
+        if allows(session.statements, action, "*") and allows(permissions, action, "*"):
+            return None
+        return self._refused(
+            model.name,
+            f"{action} because no identity-based policy allows the {action} action",
+            model.service_model.service_id.hyphenize(),
+            "AccessDeniedException",
+        )
+
+    def _refused(self, operation: str, why: str, service: str = "iam", code: str = "AccessDenied") -> Any:
+        with self._wire.call(service, operation):
+            return _denied(why, code)
 
 
 def _trusts(document: Any, is_member: bool) -> bool:
@@ -139,9 +158,9 @@ def _resource(account: str, params: Mapping[str, Any]) -> str:
     return str(params.get("PolicyArn") or f"arn:aws:iam::{account}:user/owner-of-{params.get('AccessKeyId')}")
 
 
-def _denied(why: str) -> tuple[HttpAnswer, dict[str, Any]]:
+def _denied(why: str, code: str = "AccessDenied") -> tuple[HttpAnswer, dict[str, Any]]:
     caller = "arn:aws:sts::123456789012:assumed-role/security-incident-workflow/security-incident-workflow"
-    return HttpAnswer(403), _error("AccessDenied", f"User: {caller} is not authorized to perform: {why}")
+    return HttpAnswer(403), _error(code, f"User: {caller} is not authorized to perform: {why}")
 
 
 def _error(code: str, message: str) -> dict[str, Any]:
