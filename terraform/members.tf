@@ -9,8 +9,7 @@ locals {
   members_rule        = "${var.name_prefix}-members"
   members_rule_arn    = "${local.arns.default_bus_rules}/${local.members_rule}"
   member_rule_arns = [
-    for arn in concat([for name in local.detection_rule_patterns : "${local.member_rules_prefix}/${name}"], [local.members_rule_arn]) :
-    arn if var.organization_id != null
+    for name in local.detection_rule_patterns : "${local.member_rules_prefix}/${name}" if var.organization_id != null
   ]
 }
 
@@ -61,7 +60,7 @@ resource "aws_cloudwatch_event_rule" "members" {
 
   name                = local.members_rule
   description         = "Verifies the members of the organisation every hour"
-  schedule_expression = "rate(1 hour)"
+  schedule_expression = "rate(60 minutes)"
 }
 
 resource "aws_cloudwatch_event_target" "members" {

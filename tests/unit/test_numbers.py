@@ -237,7 +237,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "sync.slack_to_case": {"_RESERVE_SECONDS": 10, "_PATIENT_TRIES": 3, "_SETTLED_EVERY_SECONDS": 60},
     "transfer": {"_THROTTLED_SECONDS": 5.0, "_ERROR_BYTES": 4096, "_SPOOLED_BYTES": 4194304},
     "webhook": {"BODY_LIMIT": 1000000},
-    "workflow.accounts": {"_KEPT_SECONDS": 86400, "_KEPT_AFTER_FAILURE_SECONDS": 900},
+    "workflow.accounts": {"_KEPT_SECONDS": 86400, "RECENT_SECONDS": 900},
     "workflow.actor_incidents": {"MOST_PRINCIPALS": 100, "_ASKS_WITHIN_SECONDS": 120, "_TRIES": 3},
     "workflow.alert_only": {"GROUP_SECONDS": 3600},
     "workflow.approval": {"_NOTES_LENGTH": 1000, "_NAME_LENGTH": 200, "_MOST_EVENTS": 1000000000},

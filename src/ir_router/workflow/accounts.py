@@ -19,7 +19,8 @@ from ir_router.workflow.details import harmless
 from ir_router.workflow.incident import Incident, Principal
 
 _KEPT_SECONDS = 86_400
-_KEPT_AFTER_FAILURE_SECONDS = 900
+RECENT_SECONDS = 900
+"""The answer is at most so old after a failure, or if AWS denies the role of the account."""
 # Of an account that was closed. AWS Organizations keeps such an account for 90 days.
 _CLOSED = frozenset({"SUSPENDED", "PENDING_CLOSURE", "CLOSED"})
 
@@ -39,13 +40,17 @@ class Account(NamedTuple):
 _kept: dict[str, tuple[float, Account]] = {}
 
 
-def of(account: str) -> Account:
-    """Return an account (12 digits) as AWS Organizations knows it. A process keeps the answer for a day."""
+def of(account: str, *, at_most_old: int = _KEPT_SECONDS) -> Account:
+    """Return an account (12 digits) as AWS Organizations knows it.
+
+    A process keeps the answer for a day, or for `at_most_old` seconds.
+    """
     now = clock.now()
-    if account not in _kept or _kept[account][0] <= now:
+    described_at, found = _kept.get(account, (0.0, Account(account, "")))
+    if now - described_at >= (at_most_old if found.state else RECENT_SECONDS):
         found = _described(account)
-        _kept[account] = (now + (_KEPT_SECONDS if found.state else _KEPT_AFTER_FAILURE_SECONDS), found)
-    return _kept[account][1]
+        _kept[account] = (now, found)
+    return found
 
 
 def listed() -> dict[str, str]:
@@ -74,6 +79,13 @@ def placed(principal: Principal, incident: Incident) -> Principal:
     if "in_account" not in incident or principal["account"] != incident["account"]:
         return principal
     return {**principal, "in_account": incident["in_account"]}
+
+
+def named(principal: Principal) -> Principal:
+    """Return the principal with the name of its account. Without an organisation, as it is."""
+    if settings().organization_id is None or not principal["account"]:
+        return principal
+    return {**principal, "in_account": of(principal["account"]).shown}
 
 
 def _described(account: str) -> Account:

@@ -178,7 +178,7 @@ def _assume(role: str, name: str, policy: str) -> Mapping[str, Any]:
             raise
         why = denials.read(str(error.response["Error"].get("Message", ""))).why
         account = role.split(":")[4]
-        if account != own_account() and (found := accounts.of(account)).is_closed:
+        if account != own_account() and (found := accounts.of(account, at_most_old=accounts.RECENT_SECONDS)).is_closed:
             raise AccountClosedError(
                 f"Account {found.shown} is closed (state {found.state}), so nothing can be changed in it. If AWS opens "
                 "it again, check its principals by hand."

@@ -76,7 +76,7 @@ class RoleSessions:
             return " because no identity-based policy allows the sts:AssumeRole action"
         for affected in {ACCOUNT: self._organisation.accounts[ACCOUNT], account: known}.values():
             if (kind := affected.denial("sts:AssumeRole", role)) is not None:
-                return f" with an explicit deny in a {kind}"
+                return f" with an explicit deny in {_with_article(kind)}"
         found = [one for one in iam_backends[account]["aws"].roles.values() if one.name == name]
         if not found or known.status != "ACTIVE" or not _trusts(found[0].assume_role_policy_document, is_member):
             return ""  # AWS does not state whether the role exists
@@ -103,7 +103,9 @@ class RoleSessions:
         keys = {"iam_PolicyARN": policy} if policy else {}
         kind = self._organisation.accounts[session.account].denial(action, resource, **keys)
         if kind is not None:
-            return self._refused(model.name, f"{action} on resource: {resource} with an explicit deny in a {kind}")
+            return self._refused(
+                model.name, f"{action} on resource: {resource} with an explicit deny in {_with_article(kind)}"
+            )
         if allows(session.statements, action, resource, **keys):
             return None
         why = f"{action} on resource: {resource} because no session policy allows the {action} action"
@@ -129,6 +131,10 @@ class RoleSessions:
     def _refused(self, operation: str, why: str, service: str = "iam", code: str = "AccessDenied") -> Any:
         with self._wire.call(service, operation):
             return _denied(why, code)
+
+
+def _with_article(kind: str) -> str:
+    return f"{'an' if kind.startswith('i') else 'a'} {kind}"
 
 
 def _trusts(document: Any, is_member: bool) -> bool:
