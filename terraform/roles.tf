@@ -27,6 +27,7 @@ locals {
       Messages = { rows = "DEDUP#*", actions = ["PutItem", "UpdateItem"] }
       Audit    = { rows = "AUDIT#*", actions = ["GetItem", "PutItem"] }
       Config   = { rows = "CONFIG#*", actions = ["GetItem"] }
+      Members  = { rows = "CONTAINMENT#members", actions = ["GetItem"] }
     }
     workflow = {
       Detections   = { rows = "DETECTION#*", actions = ["BatchGetItem", "PutItem"] }
@@ -145,7 +146,7 @@ locals {
       Resource = concat(
         values(local.function_rules),
         [local.slack_notifications_rule_arn, local.key_changes_rule_arn, local.executions_rule_arn, "${local.arns.default_bus_rules}/${var.name_prefix}-detect-*"],
-        var.organization_id != null ? ["${local.member_rules_prefix}/${var.name_prefix}-detect-*"] : [],
+        var.organization_id != null ? ["${local.member_rules_prefix}/${var.name_prefix}-detect-*", local.members_rule_arn] : [],
         length(local.forwarded_detections) > 0 ? [
           "arn:${local.partition}:events:${local.global_events_region}:${local.account}:rule/${var.name_prefix}-detect-*"
         ] : [],
@@ -485,6 +486,12 @@ locals {
         Effect   = "Allow"
         Action   = ["organizations:DescribeAccount"]
         Resource = "arn:${local.partition}:organizations::*:account/${coalesce(var.organization_id, "none")}/*"
+        }, {
+        # AWS Organizations accepts no resource for this action.
+        Sid      = "ListAccounts"
+        Effect   = "Allow"
+        Action   = ["organizations:ListAccounts"]
+        Resource = "*"
       }] : statement if var.organization_id != null],
       [for statement in [
         {

@@ -189,6 +189,7 @@ class Resources:
         arns = {
             "sync": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:security-incident-sync",
             "operations": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:security-incident-operations",
+            "members": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:security-incident-workflow",
             "workflow": settings().require("state_machine_arn"),
             "intake": names.intake_queue_arn(),
             "topic": self.alarm_topic,

@@ -57,6 +57,7 @@ SCENARIOS = (
     "given_an_attachment_when_it_is_verified_then_the_channel_has_the_file_once",
     "given_an_edit_and_a_deletion_when_they_arrive_then_the_comment_follows",
     "given_an_organisation_when_verified_then_the_rules_for_members_are_verified_too",
+    "given_each_fault_of_a_member_when_checked_then_one_message_names_it_with_the_fix_and_its_end",
     "given_many_users_of_one_member_when_its_limit_is_reached_then_only_that_account_waits_for_permission",
     "given_a_channel_whose_id_changes_when_both_sides_write_then_nothing_is_missed_or_doubled[True]",
     "given_another_bot_when_it_posts_then_the_variable_decides",

@@ -48,6 +48,7 @@ TASKS: Mapping[str, tuple[str, str]] = {
     "allowlist_remove": ("allowlist_tasks", "remove"),
     "verify_audit": ("operator_tasks", "verify_audit"),
     "check_allowlist_entries": ("stale_allowlist", "run_task"),
+    "check_members": ("members", "run_task"),
     "witness_audit": ("witness_audit", "run_task"),
 }
 
