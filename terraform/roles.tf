@@ -1,7 +1,7 @@
 # One role for each function, with only the actions and resources that the function uses. -webhook faces the internet.
 # It can only hand over work and read the signing secret and the workspace id. No function has a permission in IAM; only
-# -workflow can assume the role that has (modules/account). -workflow writes task tokens, and only -approval-handler reads
-# them.
+# -workflow can assume the role that has (modules/account). -workflow writes task tokens and deletes
+# their messages, and only -approval-handler reads them from the ledger.
 
 locals {
   # Permissions of each function on ledger rows, by the first word of the partition key. DynamoDB authorises each
@@ -27,6 +27,7 @@ locals {
       Messages = { rows = "DEDUP#*", actions = ["PutItem", "UpdateItem"] }
       Audit    = { rows = "AUDIT#*", actions = ["GetItem", "PutItem"] }
       Config   = { rows = "CONFIG#*", actions = ["GetItem"] }
+      Members  = { rows = "CONTAINMENT#members", actions = ["GetItem"] }
     }
     workflow = {
       Detections   = { rows = "DETECTION#*", actions = ["BatchGetItem", "PutItem"] }
@@ -39,7 +40,7 @@ locals {
       Audit        = { rows = "AUDIT#*", actions = ["GetItem", "PutItem", "Query"] }
     }
     "approval-handler" = {
-      Approvals = { rows = "APPROVAL#*", actions = ["GetItem", "UpdateItem"] }
+      Approvals = { rows = "APPROVAL#*", actions = ["BatchGetItem", "GetItem", "UpdateItem"] }
       Tokens    = { rows = "TOKEN#*", actions = ["GetItem"] }
       Audit     = { rows = "AUDIT#*", actions = ["GetItem", "PutItem"] }
     }
@@ -51,6 +52,8 @@ locals {
     sync       = ["CASE#index", "APPROVAL#open"]
     operations = ["CASE#index"]
     workflow   = ["APPROVAL#open"]
+
+    "approval-handler" = ["APPROVAL#open"]
   }
 
   ledger_statements = {
@@ -79,8 +82,11 @@ locals {
     )
   }
 
-  cases_arn       = "arn:${local.partition}:security-ir:${var.region}:${local.account}:case/*"
-  executions_arn  = "arn:${local.partition}:states:${var.region}:${local.account}:execution:${local.names.state_machine}:*"
+  cases_arn      = "arn:${local.partition}:security-ir:${var.region}:${local.account}:case/*"
+  executions_arn = "arn:${local.partition}:states:${var.region}:${local.account}:execution:${local.names.state_machine}:*"
+  # Objects of the audit's export. Without a bucket no statement contains it.
+  audit_objects_arn = "arn:${local.partition}:s3:::${coalesce(var.audit_export_bucket, "none")}/${var.name_prefix}/${var.region}/*"
+
   memberships_arn = "arn:${local.partition}:security-ir:${var.region}:${local.account}:membership/*"
 
   # List and create actions have no resource type in the AWS service authorization reference, so they need "*".
@@ -97,9 +103,6 @@ locals {
   publishers = ["approval-handler", "operations", "slack", "sync", "workflow"]
   publish_events = [
     { Sid = "PublishEvents", Effect = "Allow", Action = ["events:PutEvents"], Resource = local.arns.bus },
-  ]
-  invoke_approval_handler = [
-    { Sid = "HandOverDecision", Effect = "Allow", Action = ["lambda:InvokeFunction"], Resource = local.function_arns["approval-handler"] },
   ]
   keep_failures = [
     { Sid = "KeepFailures", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = local.arns.failures_queue },
@@ -143,7 +146,7 @@ locals {
       Resource = concat(
         values(local.function_rules),
         [local.slack_notifications_rule_arn, local.key_changes_rule_arn, local.executions_rule_arn, "${local.arns.default_bus_rules}/${var.name_prefix}-detect-*"],
-        var.organization_id != null ? ["${local.member_rules_prefix}/${var.name_prefix}-detect-*"] : [],
+        var.organization_id != null ? ["${local.member_rules_prefix}/${var.name_prefix}-detect-*", local.members_rule_arn] : [],
         length(local.forwarded_detections) > 0 ? [
           "arn:${local.partition}:events:${local.global_events_region}:${local.account}:rule/${var.name_prefix}-detect-*"
         ] : [],
@@ -165,7 +168,7 @@ locals {
       Sid      = "VerifyTopic"
       Effect   = "Allow"
       Action   = ["sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic"]
-      Resource = concat([local.arns.topic, local.arns.alarm_topic], local.forwarding_topic_arns)
+      Resource = concat([local.arns.topic, local.arns.alarm_topic, local.arns.page_topic], local.forwarding_topic_arns)
     },
     {
       # AWS requires this permission on all alarms, even if the request names only some.
@@ -280,7 +283,8 @@ locals {
       local.create_case,
       local.read_team,
       local.publish_events,
-      local.invoke_approval_handler,
+      # By the alias alone, which shows that Slack's signature confirmed the user.
+      [{ Sid = "HandOverDecision", Effect = "Allow", Action = ["lambda:InvokeFunction"], Resource = "${local.function_arns["approval-handler"]}:slack" }],
       local.keep_failures,
     )
 
@@ -346,7 +350,10 @@ locals {
       ],
       local.read_team,
       local.publish_events,
-      local.invoke_approval_handler,
+      [
+        { Sid = "HandOverDecision", Effect = "Allow", Action = ["lambda:InvokeFunction"], Resource = local.function_arns["approval-handler"] },
+        { Sid = "Page", Effect = "Allow", Action = ["sns:Publish"], Resource = local.arns.page_topic },
+      ],
       local.keep_failures,
     )
 
@@ -431,7 +438,7 @@ locals {
           Sid      = "Alert"
           Effect   = "Allow"
           Action   = ["sns:Publish"]
-          Resource = [local.arns.topic, local.arns.alarm_topic]
+          Resource = [local.arns.topic, local.arns.alarm_topic, local.arns.page_topic]
         },
         {
           # The intake starts executions. If an event names several keys, each key gets its own execution.
@@ -454,9 +461,10 @@ locals {
           Resource = local.arns.intake_queue
         },
         {
+          # Messages of decided requests are deleted.
           Sid      = "AskAnalyst"
           Effect   = "Allow"
-          Action   = ["sqs:SendMessage"]
+          Action   = ["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage"]
           Resource = local.arns.approval_queue
         },
         {
@@ -478,7 +486,30 @@ locals {
         Effect   = "Allow"
         Action   = ["organizations:DescribeAccount"]
         Resource = "arn:${local.partition}:organizations::*:account/${coalesce(var.organization_id, "none")}/*"
+        }, {
+        # AWS Organizations accepts no resource for this action.
+        Sid      = "ListAccounts"
+        Effect   = "Allow"
+        Action   = ["organizations:ListAccounts"]
+        Resource = "*"
       }] : statement if var.organization_id != null],
+      [for statement in [
+        {
+          # Only new objects: a request without If-None-Match is refused.
+          Sid       = "ExportAudit"
+          Effect    = "Allow"
+          Action    = ["s3:PutObject"]
+          Resource  = local.audit_objects_arn
+          Condition = { Null = { "s3:if-none-match" = "false" } }
+        },
+        {
+          # Object Lock in compliance mode can only be prolonged.
+          Sid      = "LockAuditExport"
+          Effect   = "Allow"
+          Action   = ["s3:PutObjectRetention"]
+          Resource = local.audit_objects_arn
+        },
+      ] : statement if var.audit_export_bucket != null],
       local.create_case,
       local.publish_events,
     )

@@ -61,7 +61,7 @@ def client(name: Literal["ssm"]) -> SSMClient: ...
 @overload
 def client(name: Literal["stepfunctions"]) -> SFNClient: ...
 @overload
-def client(name: Literal["organizations", "sts"]) -> Any: ...
+def client(name: Literal["organizations", "s3", "sts"]) -> Any: ...
 def client(name: str) -> Any:
     """Return the client of a service. `AWS_ENDPOINT_URL` and its per-service forms set the endpoints."""
     return _client(name)
@@ -86,6 +86,18 @@ def iam_of_session(credentials: Mapping[str, Any]) -> IAMClient:
     made._endpoint.http_session = _client("iam")._endpoint.http_session  # noqa: SLF001
     answer: IAMClient = made
     return answer
+
+
+def client_of_session(name: str, region: str, credentials: Mapping[str, Any]) -> Any:
+    """Return a client of a service in a region with the credentials of a role's session."""
+    return session().create_client(
+        name,
+        region_name=region,
+        config=CONFIG,
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+    )
 
 
 def create(name: str) -> None:

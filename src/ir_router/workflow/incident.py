@@ -178,7 +178,8 @@ class PrincipalResult(TypedDict):
     `undone`: the event that joined is a call that undid the containment. `added`: the principal is new in the incident
     of its actor. `scope` is `key` if only the keys that events named are disabled, and `still_active` are the owner's
     other active keys then. `limited`: the reason for that scope is the hourly limit. `keys_unknown`: IAM denied
-    ir-router the list of the keys, so that only the deny policy is attached.
+    ir-router the list of the keys, so that only the deny policy is attached. `beyond_account`: the account whose hourly
+    limit is reached.
     """
 
     principal: Principal
@@ -194,6 +195,7 @@ class PrincipalResult(TypedDict):
     still_active: NotRequired[list[str]]
     limited: NotRequired[bool]
     keys_unknown: NotRequired[bool]
+    beyond_account: NotRequired[str]
     joined_execution: NotRequired[str]
     case_id: NotRequired[str | None]
     approval_id: NotRequired[str]
@@ -238,12 +240,17 @@ class CaseResult(TypedDict):
 
 
 class Analyst(TypedDict):
-    """The analyst, as named by the caller of the approval function. `via` is `cli`, `slack` or `step_functions`."""
+    """The analyst, as named by the caller of the approval function. `via` is `cli`, `slack` or `step_functions`.
+
+    `first` is the other analyst of a decision by two people. `break_glass`: one decided for two.
+    """
 
     name: str
     via: Via
     slack_user_id: NotRequired[str]
     email: NotRequired[str]
+    first: NotRequired[Analyst]
+    break_glass: NotRequired[bool]
 
 
 class Decision(TypedDict):

@@ -5,13 +5,11 @@ The task token is sent to the queue security-incident-approval and stored in the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router import aws
 from ir_router.errors import IrRouterError
 from ir_router.ledger import approvals, audit, containments
 from ir_router.ledger import creators as offers
@@ -19,6 +17,7 @@ from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.settings import settings
 from ir_router.workflow import (
+    approval_queue,
     contained_credentials,
     creators,
     left_behind,
@@ -47,6 +46,8 @@ def run_task(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
     facts = wording_decisions.approval_facts(incident, containment, case_id, task["kind"])
     if case_id is None and task["case"].get("for_readers"):
         facts["no_case"] = task["case"]["for_readers"]
+    if required := _required(task["kind"]):
+        facts["required"] = required
     if task["kind"] == "remediate":
         facts |= offers.carried_over(incident["execution"]["id"])
         rows = [containments.get(arn) or {} for arn in facts["principals"]]
@@ -54,19 +55,28 @@ def run_task(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
     row = approvals.request(incident["execution"]["id"], task["kind"], task["task_token"], facts)
     row = refresh(row["approval_id"]) or row
     _record(row, containment)
-    aws.client("sqs").send_message(
-        QueueUrl=settings().require("approval_queue_url"),
-        MessageBody=json.dumps(_message(task["task_token"], row, incident, containment), ensure_ascii=False),
-    )
+    approval_queue.send(_message(task["task_token"], row, incident, containment))
     notices.publish("ApprovalRequested", {"approval_id": row["approval_id"], "case_id": row.get("case_id")})
     if task["kind"] == "remediate":  # an earlier request for permission to contain now shows its result
         permission = approvals.id_of(incident["execution"]["id"], "contain")
-        notices.report_result(permission, "approve", wording.containment_headline(containment))
+        if notices.report_result(permission, "approve", wording.containment_headline(containment)):
+            approval_queue.tidy()
         for part in wording_decisions.contained_parts(containment):
             left_behind.report(part["principal"]["arn"], incident["execution"]["id"], context)
     creators.report(incident, task["kind"], wording_decisions.asked(containment, case_id))
     logger.info("approval.requested", extra={"approval_id": row["approval_id"], "kind": task["kind"]})
     return {"approval_id": row["approval_id"]}
+
+
+def _required(kind: str) -> dict[str, int]:
+    """Return how many people each decision needs; empty if one person is enough for all. The request keeps it."""
+    numbers = settings().approvals_required
+    if kind == "contain":
+        found = dict.fromkeys(("approve", "deny"), numbers["contain_over_limit"])
+    else:
+        found = {"approve": numbers["remediate_approve"], "deny": numbers["remediate_deny"]}
+        found["release"] = numbers["release"]
+    return found if max(found.values()) > 1 else {}
 
 
 def _record(row: Row, containment: ContainmentResult) -> None:
@@ -146,12 +156,11 @@ def record_decision(task: Mapping[str, Any], context: Any) -> Decision:
     execution = incident["execution"]["id"]
     approval_id = approvals.id_of(execution, task["kind"])
     if decision is None:
-        # Every holder of the token can send any output to Step Functions directly. The containment stays.
-        approvals.record_expired(approval_id, "the output sent to Step Functions was neither approve nor deny")
-        notices.publish("ApprovalTimedOut", {"approval_id": approval_id})
-        return {"decision": "not_asked", "notes": "the output sent to Step Functions was neither approve nor deny"}
+        return _undecided(approval_id, "the output sent to Step Functions was neither approve nor deny")
     notes = str(answer.get("notes") or "")[:_NOTES_LENGTH]
     row = approvals.record_receipt(approval_id, decision, _stated_name(answer.get("analyst")), notes)
+    if row is None:
+        return _undecided(approval_id, f"{decision} was sent to Step Functions directly, and it needs two people")
     if task["kind"] == "contain" and decision == "deny" and "containment" in task:
         parts = not_contained.with_joined(execution, task["containment"])["principals"]
         kept, incidents = new_keys.enable_again(execution, parts, context)
@@ -160,7 +169,7 @@ def record_decision(task: Mapping[str, Any], context: Any) -> Decision:
         for other in (approvals.id_of(one, "remediate") for one in incidents):
             if refresh(other) is not None:
                 notices.publish("ApprovalRequested", {"approval_id": other, "joined": True})
-    analyst = _analyst(row)
+    analyst = _analyst(row["analyst"])
     details = {"execution": execution, "approval_id": approval_id, "kind": task["kind"], "decision": decision}
     details |= {"via": analyst["via"], "slack_user_id": analyst.get("slack_user_id")}
     audit.append(
@@ -172,6 +181,16 @@ def record_decision(task: Mapping[str, Any], context: Any) -> Decision:
         "analyst": analyst,
         "decided_at": wording_decisions.iso(row["decided_at"]),
     }
+
+
+def _undecided(approval_id: str, why: str) -> Decision:
+    """Expire a request after an output that decides nothing. The containment stays.
+
+    Every holder of the token can send any output to Step Functions directly.
+    """
+    approvals.record_expired(approval_id, why)
+    notices.publish("ApprovalTimedOut", {"approval_id": approval_id})
+    return {"decision": "not_asked", "notes": why}
 
 
 def record_timeout(task: Mapping[str, Any], _context: Any) -> Decision:
@@ -196,6 +215,7 @@ def _message(token: str, row: Row, incident: Incident, containment: ContainmentR
         "taskToken": token,
         "approvalId": row["approval_id"],
         "kind": row["kind"],
+        "state": row["state"],
         "summary": row["headline"],
         "approve": row["approve_does"],
         "deny": row["deny_does"],
@@ -211,12 +231,15 @@ def _message(token: str, row: Row, incident: Incident, containment: ContainmentR
     }
 
 
-def _analyst(row: Row) -> Analyst:
+def _analyst(stored: Mapping[str, Any]) -> Analyst:
     """Return the analyst without the e-mail address, which must not reach the execution history."""
-    stored: Mapping[str, Any] = row["analyst"]
     analyst: Analyst = {"name": str(stored["name"]), "via": stored["via"]}
     if stored.get("slack_user_id"):
         analyst["slack_user_id"] = str(stored["slack_user_id"])
+    if stored.get("break_glass"):
+        analyst["break_glass"] = True
+    if stored.get("first"):
+        analyst["first"] = _analyst(stored["first"])
     return analyst
 
 

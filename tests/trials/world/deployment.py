@@ -75,6 +75,9 @@ def build(variables: dict[str, str]) -> None:
     sns.subscribe(TopicArn=variables["IR_ALERT_TOPIC_ARN"], Protocol="sqs", Endpoint=arn("sqs", "alerts-seen"))
     variables["IR_ALARM_TOPIC_ARN"] = sns.create_topic(Name="security-incident-alarms")["TopicArn"]
     sns.subscribe(TopicArn=variables["IR_ALARM_TOPIC_ARN"], Protocol="sqs", Endpoint=arn("sqs", "alerts-seen"))
+    variables["PAGES_SEEN"] = sqs.create_queue(QueueName="pages-seen")["QueueUrl"]
+    variables["IR_PAGE_TOPIC_ARN"] = sns.create_topic(Name="security-incident-page")["TopicArn"]
+    sns.subscribe(TopicArn=variables["IR_PAGE_TOPIC_ARN"], Protocol="sqs", Endpoint=arn("sqs", "pages-seen"))
     boto3.client("events").create_event_bus(Name="bus")
     client = boto3.client("iam")
     variables["IR_DENY_POLICY_ARN"] = deny_policy(client)
@@ -90,7 +93,7 @@ def deny_policy(client: IAMClient) -> str:
 def containment_role(client: IAMClient, *, organization_id: str | None = None, mode: str = "enforce") -> str:
     """Create the role of terraform/modules/account; return its ARN.
 
-    The simulator checks the trust policy, but the session policies in place of the role's permissions.
+    The simulator checks the trust policy. In IAM, it checks the session policies in place of the role's permissions.
     """
     condition: dict[str, Any] = {"ArnEquals": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/{WORKFLOW_ROLE}"}}
     if organization_id is not None:
@@ -107,7 +110,9 @@ def containment_role(client: IAMClient, *, organization_id: str | None = None, m
         Tags=[{"Key": "ir-router-mode", "Value": mode}],
     )["Role"]
     changes = {"Effect": "Allow", "Action": "iam:UpdateAccessKey", "Resource": "*"}
-    permissions = json.dumps({"Version": "2012-10-17", "Statement": [changes]})
+    listed = ["events:ListRuleNamesByTarget", "events:ListRules", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
+    reads = {"Effect": "Allow", "Action": listed, "Resource": "*"}
+    permissions = json.dumps({"Version": "2012-10-17", "Statement": [changes, reads]})
     client.put_role_policy(RoleName=CONTAINMENT_ROLE, PolicyName="containment", PolicyDocument=permissions)
     return role["Arn"]
 
