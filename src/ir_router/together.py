@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Thread
 from typing import Any, TypeVar, cast
 
@@ -15,21 +16,37 @@ def both(first: Callable[[], _First], second: Callable[[], _Second]) -> tuple[_F
 
     Both must only read. Raises the error of `first`, else that of `second`; each has ended by then.
     """
+    later = started(second)
+    try:
+        result = first()
+    except BaseException:
+        with suppress(BaseException):
+            later()
+        raise
+    return result, later()
+
+
+def started(work: Callable[[], _Second]) -> Callable[[], _Second]:
+    """Run a function in a thread, and return a function that waits for its result or raises its error.
+
+    `work` must only read: nothing waits for it if the result is not needed.
+    """
     answered: list[Any] = []
     failed: list[BaseException] = []
 
-    def work() -> None:
+    def run() -> None:
         try:
-            answered.append(second())
-        except BaseException as error:  # noqa: BLE001 - raised again below, in the caller's thread
+            answered.append(work())
+        except BaseException as error:  # noqa: BLE001 - raised below, in the thread of the caller
             failed.append(error)
 
-    thread = Thread(target=work, daemon=True)
+    thread = Thread(target=run, daemon=True)
     thread.start()
-    try:
-        result = first()
-    finally:
+
+    def result() -> _Second:
         thread.join()
-    if failed:
-        raise failed[0]
-    return result, cast(_Second, answered[0])
+        if failed:
+            raise failed[0]
+        return cast(_Second, answered[0])
+
+    return result

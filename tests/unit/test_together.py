@@ -33,3 +33,26 @@ def test_given_a_read_that_fails_when_run_together_then_its_error_is_raised_afte
         together.both(lambda: read("first"), lambda: read("second"))
 
     assert ended == {"first": ["second"], "second": ["first"], "both": []}[failing]
+
+
+def test_given_a_read_that_was_started_when_its_result_is_needed_then_it_ran_meanwhile() -> None:
+    met = threading.Barrier(2, timeout=10)
+
+    def read() -> str:
+        met.wait()
+        return "read"
+
+    result = together.started(read)
+    met.wait()
+
+    assert (result(), result()) == ("read", "read")
+
+
+def test_given_a_started_read_that_fails_when_its_result_is_needed_then_its_error_is_raised_then() -> None:
+    def read() -> None:
+        raise LookupError("read")
+
+    result = together.started(read)
+
+    with pytest.raises(LookupError, match="read"):
+        result()

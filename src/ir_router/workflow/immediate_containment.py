@@ -190,8 +190,11 @@ def _contain(incident: Incident, target: identity.Target, permission: Permission
     found, spared = examine(incident, target, account, lambda: deployed_lists.current().protected_principals)
     if spared is not None:
         return spared
+    altered = together.started(partial(deny_policy.is_altered, found["account"]))
+    together.started(partial(sessions.open_ahead, found))
     with contained_names.locked(found["arn"], found.get("id"), invocation.lock_until(context)) as lock:
-        return _under_lock(lock, incident, {**found, "arn": lock.principal}, target.named_key, permission, context)
+        principal: Principal = {**found, "arn": lock.principal}
+        return _under_lock(lock, incident, principal, target.named_key, permission, altered, context)
 
 
 def examine(
@@ -248,7 +251,13 @@ def _not_found(principal: Principal) -> PrincipalResult:
 
 
 def _under_lock(
-    lock: Lock, incident: Incident, principal: Principal, key: str | None, permission: Permission, context: Any
+    lock: Lock,
+    incident: Incident,
+    principal: Principal,
+    key: str | None,
+    permission: Permission,
+    altered: Callable[[], bool],
+    context: Any,
 ) -> PrincipalResult:
     execution = incident["execution"]["id"]
     row = lock.row
@@ -269,9 +278,7 @@ def _under_lock(
         only_key = limited
     if joins:  # the event may be the call that undid the containment
         reapplication.reapply(lock, key, earlier)
-    (found, unlisted), altered = together.both(
-        partial(changes.read_as_permitted, principal), partial(deny_policy.is_altered, principal["account"])
-    )
+    found, unlisted = changes.read_as_permitted(principal)
     state = found_state.active_before(found, permission.disabled)
     if earlier is not None:
         state = State({**state.keys, **earlier["keys"]}, earlier["denied"], earlier["policies"])
@@ -285,7 +292,7 @@ def _under_lock(
     new_keys.hand_over(lock, permission.disabled)
     why = ""
     try:
-        actions = changes.make(principal, wanted, until=changes.retry_until(lock), altered=altered)
+        actions = changes.make(principal, wanted, until=changes.retry_until(lock), altered=altered())
         if unlisted is not None:
             raise changes.failed([*actions, unlisted])
     except ChangeFailedError as failure:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -102,6 +103,12 @@ def _client_of_session(credentials: Mapping[str, Any], service: str, region: str
     return aws.client_of_session(service, region, credentials)
 
 
+def open_ahead(principal: Principal) -> None:
+    """Assume the role for `changer` while other work goes on. If that fails, `changer` tries again and reports it."""
+    with suppress(NoRoleError, ClientError, BotoCoreError):
+        changer(principal)
+
+
 def mode_of(account: str) -> str:
     """Return the containment mode of another account: the tag of its role, empty without one. Kept like a session.
 
@@ -151,6 +158,9 @@ def _of_account(arn: str, account: str) -> str:
 def _client(account: str, name: str, statements: list[dict[str, Any]]) -> IAMClient:
     role = role_arn(account)
     policy = _policy(statements)
+    kept = _kept.get((role + name, policy))
+    if kept is not None and kept[0] > clock.now():
+        return kept[1]  # without the lock, which another thread may hold for the time of AssumeRole
     with _keeping:
         now = clock.now()
         for key in [key for key, (until, _) in _kept.items() if until <= now]:

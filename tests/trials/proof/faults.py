@@ -67,6 +67,8 @@ _EXPECTED_NOTES = {
 _CLOSED_TWICE = re.compile(r"comments: 1 too many: .*is closing this case from Slack")
 _OPENED_BY = re.compile(r"comments: 1 missing: .*Opened by")
 _ERROR_NOTICE = "Error ID"
+_SECURITY_CHANNEL = "messages in the security channel"
+_OUT_OF_SYNC = re.compile(r"Case <case \d+> is out of sync with its Slack channel")
 _RETRY_NOTICE = "⚠️ Temporary connectivity issue"
 
 
@@ -287,7 +289,7 @@ def _judged(differences: Sequence[str]) -> tuple[list[str], dict[str, int]]:
             told["workflow"] = 1  # the execution's own alert or failed end, with everything that belongs to it
         if " too many: " in line and _ERROR_NOTICE in line:
             if _RETRY_NOTICE not in line:
-                told[place] += int(rest.split(" ", 1)[0])
+                told[_SECURITY_CHANNEL if _OUT_OF_SYNC.search(rest) else place] += int(rest.split(" ", 1)[0])
         else:
             wrong.append(line)
     return wrong, dict(told)

@@ -1,4 +1,4 @@
-"""Reads that a function makes at the same time, one after the other in either order.
+"""Reads that a function makes at the same time, one after the other in an order that is drawn.
 
 The wire counts calls and ends functions in one thread. Reads do not affect each other, so each order of two of them is
 one of the two things that can happen.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from functools import partial
+from typing import NoReturn, TypeVar
 from unittest import mock
 
 from ir_router import together
@@ -30,5 +31,18 @@ def in_order(seed: int = 1) -> Iterator[None]:
         later = second()
         return first(), later
 
-    with mock.patch.object(together, "both", both):
+    def started(work: Callable[[], _Second]) -> Callable[[], _Second]:
+        if orders.random() < 0.5:
+            return lambda: work()
+        try:
+            result = work()
+        except Exception as error:  # noqa: BLE001 - the thread of the caller gets it
+            return partial(_raise, error)
+        return lambda: result
+
+    with mock.patch.multiple(together, both=both, started=started):
         yield
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error

@@ -43,6 +43,7 @@ class Incident:
     keys: list[str]
     alerted: set[str] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
+    tokens: set[str] = field(default_factory=set)
 
     def event(self, world: World, number: int, key: str | None = None, user: str = USER) -> None:
         """Report a new key of the user (or `key`), and start the execution with this number."""
@@ -204,8 +205,10 @@ def invoking(decision: str) -> Callable[[World, Incident], None]:
     lambda invoke` does.
     """
 
-    def act(world: World, _there: Incident) -> None:
-        (token,) = {message["taskToken"] for message in incidents.asked(world)}
+    def act(world: World, there: Incident) -> None:
+        # An analyst who repeats the command uses the same token.
+        there.tokens.update(message["taskToken"] for message in incidents.asked(world))
+        (token,) = there.tokens
         payload = {"task_token": token, "decision": decision, "analyst": "jane", "notes": "seen"}
         for _ in range(_MOST_TRIES):
             if world.try_invoke("approval-handler", payload).error is None:
