@@ -26,6 +26,7 @@ from aws_lambda_powertools import Logger
 from ir_router import clock
 from ir_router.errors import IrRouterError
 from ir_router.ledger import keys, table
+from ir_router.ledger.keys import Key
 from ir_router.ledger.table import Row, TransactionFailedError
 from ir_router.settings import settings
 
@@ -142,6 +143,11 @@ def append(
             continue
         return _written(chain, row)
     raise AuditContendedError("too many concurrent writers; the record was not written")
+
+
+def is_recorded(once: str) -> bool:
+    """Whether a record with this name of the fact exists (`append`)."""
+    return table.get(_once_key(once)) is not None
 
 
 def tie() -> Record | None:
@@ -267,5 +273,9 @@ def _wait(attempt: int) -> None:
 
 
 def _once(name: str) -> TransactWriteItemTypeDef:
-    key = keys.audit_once(hashlib.sha256(name.encode()).hexdigest()[:32])
-    return table.put_item(key, {"expires_at": int(clock.now()) + _ONCE_DAYS * _DAY}, "attribute_not_exists(PK)")
+    row = {"expires_at": int(clock.now()) + _ONCE_DAYS * _DAY}
+    return table.put_item(_once_key(name), row, "attribute_not_exists(PK)")
+
+
+def _once_key(name: str) -> Key:
+    return keys.audit_once(hashlib.sha256(name.encode()).hexdigest()[:32])

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ir_router import command_lines
-from ir_router.ledger import releases
+from ir_router.ledger import releases, two_people
 from ir_router.ledger.approvals import DECIDED, DELIVERED, EXPIRED, STATED, principals_of
 from ir_router.slack.messages import Message, context, section, sections
 from ir_router.slack.text import escape, shorten, slack_date
@@ -218,7 +218,9 @@ def _release_lines(row: Row) -> list[str]:
     lines = []
     if released and contained:
         lines.append(f"*Released*  {_line(', '.join(released))}, by {_line(str(row['released_by']))}")
-    if contained:
+    if contained and two_people.required(row, "release") > 1:
+        lines.append("*Release*  with the button. Two people must release.")
+    elif contained:
         several = f" (repeat it for each of {len(contained)} principals)" if len(contained) > 1 else ""
         lines.append(f"*Release*  with the button, or on the command line{several}:")
         lines.append(f"```{escape(command_lines.release(contained[0]))}```")
