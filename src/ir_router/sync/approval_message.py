@@ -218,12 +218,10 @@ def _release_lines(row: Row) -> list[str]:
     lines = []
     if released and contained:
         lines.append(f"*Released*  {_line(', '.join(released))}, by {_line(str(row['released_by']))}")
-    if contained and two_people.required(row, "release") > 1:
-        lines.append("*Release*  with the button. Two people must release.")
-    elif contained:
-        several = f" (repeat it for each of {len(contained)} principals)" if len(contained) > 1 else ""
-        lines.append(f"*Release*  with the button, or on the command line{several}:")
-        lines.append(f"```{escape(command_lines.release(contained[0]))}```")
+    if contained:
+        people = "Two people must release, " if two_people.required(row, "release") > 1 else ""
+        lines.append(f"*Release*  {people}with the button, or on the command line:")
+        lines.append(f"```{escape(command_lines.release_request(str(row['approval_id'])))}```")
     return lines
 
 
