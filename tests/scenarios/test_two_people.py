@@ -70,6 +70,8 @@ def test_given_two_required_when_one_approves_twice_then_only_another_person_dec
     assert "*Approvals*  0 of 2 people" in shown(world, security_channel)
     press(world, machine, jane, security_channel, "approval_approve")
     assert waiting.status == "RUNNING"
+    (listed,) = world.invoke("approval-handler", {"task": "list_approvals"})["approvals"]
+    assert listed["people"] == [f"approved by 1 of 2: Jane Smith ({jane.id})", "denied by 0 of 2"]
     for channel in (security_channel, case_channel(world)):
         assert "*Approvals*  1 of 2 people: Jane Smith" in shown(world, channel)
     press(world, machine, jane, security_channel, "approval_approve")
