@@ -42,6 +42,28 @@ resource "aws_sns_topic_subscription" "email" {
   endpoint  = each.value
 }
 
+# Pages in the format of CloudWatch alarms, for PagerDuty, Opsgenie and others. Subscribe their HTTPS endpoint.
+resource "aws_sns_topic" "page" {
+  name              = local.names.page_topic
+  kms_master_key_id = local.key_arn
+}
+
+resource "aws_sns_topic_policy" "page" {
+  arn = aws_sns_topic.page.arn
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "OnlyOverTls"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "sns:Publish"
+      Resource  = local.arns.page_topic
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }]
+  })
+}
+
 # The essential alarms, the report of a change of a key, and the workflow's alerts while the other topic cannot use its key. A
 # customer-managed key would silence them when it is disabled, and CloudWatch may not use AWS's own key for SNS.
 resource "aws_sns_topic" "alarms" {

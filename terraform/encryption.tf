@@ -11,7 +11,7 @@ locals {
   key_use = {
     webhook            = ["sqs", "ssm"]
     slack              = ["dynamodb", "sqs", "ssm"]
-    sync               = ["dynamodb", "sqs", "ssm"]
+    sync               = ["dynamodb", "sns", "sqs", "ssm"]
     operations         = ["dynamodb", "sqs", "ssm"]
     workflow           = ["dynamodb", "sns", "sqs"]
     "approval-handler" = ["dynamodb", "sqs"]

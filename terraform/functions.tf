@@ -57,6 +57,8 @@ locals {
       IR_APPROVERS                = jsonencode(var.slack_approvers)
       IR_MENTION                  = jsonencode(var.slack_mention)
       IR_REMINDER_MINUTES         = jsonencode(var.reminder_minutes == null ? [10, 60, 480, 1200] : var.reminder_minutes)
+      IR_PAGE_TOPIC_ARN           = local.arns.page_topic
+      IR_PAGE_AFTER_MINUTES       = tostring(var.page_after_minutes)
       IR_MIRROR_BOTS              = tostring(var.mirror_bots)
       IR_REMOVE_FORMER_WATCHERS   = tostring(var.remove_former_watchers)
       IR_WATCHER_DOMAINS          = jsonencode(var.watcher_domains)
@@ -104,6 +106,8 @@ locals {
       IR_APPROVAL_QUEUE_URL          = aws_sqs_queue.approval.url
       IR_ALERT_TOPIC_ARN             = local.arns.topic
       IR_ALARM_TOPIC_ARN             = local.arns.alarm_topic
+      IR_PAGE_TOPIC_ARN              = local.arns.page_topic
+      IR_APPROVALS_REQUIRED          = jsonencode(var.approvals_required)
       IR_STATE_MACHINE_ARN           = local.arns.state_machine
       IR_DENY_POLICY_ARN             = local.arns.deny_policy
       IR_CONTAINMENT_ROLE_ARN        = local.containment_role_arn
@@ -123,6 +127,7 @@ locals {
 
       IR_CASE_RESOLVER_TYPE   = var.case_resolver_type
       IR_AUDIT_RETENTION_DAYS = tostring(var.audit_retention_days)
+      IR_AUDIT_EXPORT_BUCKET  = var.audit_export_bucket == null ? "" : var.audit_export_bucket
       IR_OWNER_TAG            = var.owner_tag
     }
 
@@ -216,6 +221,16 @@ resource "aws_lambda_function" "this" {
     aws_iam_role_policy_attachment.verify,
     module.account,
   ]
+}
+
+# IAM permits each alias separately. -slack invokes the approval handler by "slack", which proves who passes a user on. A
+# permission for "break-glass" lets one person decide where two are required.
+resource "aws_lambda_alias" "approval" {
+  for_each = toset(["break-glass", "slack"])
+
+  name             = each.key
+  function_name    = aws_lambda_function.this["approval-handler"].function_name
+  function_version = "$LATEST"
 }
 
 resource "aws_cloudwatch_log_group" "function" {

@@ -51,6 +51,11 @@ output "alert_topic_arn" {
   value       = aws_sns_topic.alerts.arn
 }
 
+output "page_topic_arn" {
+  description = "ARN of the SNS topic for pages. Subscribe the HTTPS endpoint of PagerDuty's or Opsgenie's CloudWatch integration."
+  value       = aws_sns_topic.page.arn
+}
+
 output "deny_policy_arn" {
   description = "ARN of the deny policy that ir-router attaches to contained principals."
   value       = module.account.deny_policy_arn

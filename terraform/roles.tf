@@ -81,8 +81,11 @@ locals {
     )
   }
 
-  cases_arn       = "arn:${local.partition}:security-ir:${var.region}:${local.account}:case/*"
-  executions_arn  = "arn:${local.partition}:states:${var.region}:${local.account}:execution:${local.names.state_machine}:*"
+  cases_arn      = "arn:${local.partition}:security-ir:${var.region}:${local.account}:case/*"
+  executions_arn = "arn:${local.partition}:states:${var.region}:${local.account}:execution:${local.names.state_machine}:*"
+  # Objects of the audit's export. Without a bucket no statement contains it.
+  audit_objects_arn = "arn:${local.partition}:s3:::${coalesce(var.audit_export_bucket, "none")}/${var.name_prefix}/${var.region}/*"
+
   memberships_arn = "arn:${local.partition}:security-ir:${var.region}:${local.account}:membership/*"
 
   # List and create actions have no resource type in the AWS service authorization reference, so they need "*".
@@ -99,9 +102,6 @@ locals {
   publishers = ["approval-handler", "operations", "slack", "sync", "workflow"]
   publish_events = [
     { Sid = "PublishEvents", Effect = "Allow", Action = ["events:PutEvents"], Resource = local.arns.bus },
-  ]
-  invoke_approval_handler = [
-    { Sid = "HandOverDecision", Effect = "Allow", Action = ["lambda:InvokeFunction"], Resource = local.function_arns["approval-handler"] },
   ]
   keep_failures = [
     { Sid = "KeepFailures", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = local.arns.failures_queue },
@@ -167,7 +167,7 @@ locals {
       Sid      = "VerifyTopic"
       Effect   = "Allow"
       Action   = ["sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic"]
-      Resource = concat([local.arns.topic, local.arns.alarm_topic], local.forwarding_topic_arns)
+      Resource = concat([local.arns.topic, local.arns.alarm_topic, local.arns.page_topic], local.forwarding_topic_arns)
     },
     {
       # AWS requires this permission on all alarms, even if the request names only some.
@@ -282,7 +282,8 @@ locals {
       local.create_case,
       local.read_team,
       local.publish_events,
-      local.invoke_approval_handler,
+      # By the alias alone, which shows that Slack's signature confirmed the user.
+      [{ Sid = "HandOverDecision", Effect = "Allow", Action = ["lambda:InvokeFunction"], Resource = "${local.function_arns["approval-handler"]}:slack" }],
       local.keep_failures,
     )
 
@@ -348,7 +349,10 @@ locals {
       ],
       local.read_team,
       local.publish_events,
-      local.invoke_approval_handler,
+      [
+        { Sid = "HandOverDecision", Effect = "Allow", Action = ["lambda:InvokeFunction"], Resource = local.function_arns["approval-handler"] },
+        { Sid = "Page", Effect = "Allow", Action = ["sns:Publish"], Resource = local.arns.page_topic },
+      ],
       local.keep_failures,
     )
 
@@ -433,7 +437,7 @@ locals {
           Sid      = "Alert"
           Effect   = "Allow"
           Action   = ["sns:Publish"]
-          Resource = [local.arns.topic, local.arns.alarm_topic]
+          Resource = [local.arns.topic, local.arns.alarm_topic, local.arns.page_topic]
         },
         {
           # The intake starts executions. If an event names several keys, each key gets its own execution.
@@ -481,6 +485,23 @@ locals {
         Action   = ["organizations:DescribeAccount"]
         Resource = "arn:${local.partition}:organizations::*:account/${coalesce(var.organization_id, "none")}/*"
       }] : statement if var.organization_id != null],
+      [for statement in [
+        {
+          # Only new objects: a request without If-None-Match is refused.
+          Sid       = "ExportAudit"
+          Effect    = "Allow"
+          Action    = ["s3:PutObject"]
+          Resource  = local.audit_objects_arn
+          Condition = { Null = { "s3:if-none-match" = "false" } }
+        },
+        {
+          # Object Lock in compliance mode can only be prolonged.
+          Sid      = "LockAuditExport"
+          Effect   = "Allow"
+          Action   = ["s3:PutObjectRetention"]
+          Resource = local.audit_objects_arn
+        },
+      ] : statement if var.audit_export_bucket != null],
       local.create_case,
       local.publish_events,
     )

@@ -287,6 +287,34 @@ variable "reminder_minutes" {
   }
 }
 
+variable "page_after_minutes" {
+  type        = number
+  description = "Minutes after which an approval request without an owner pages (the SNS topic <name_prefix>-page). An analyst becomes the owner with the button \"I'm on it\"."
+  default     = 10
+
+  validation {
+    condition     = var.page_after_minutes >= 1 && var.page_after_minutes <= 1439 && floor(var.page_after_minutes) == var.page_after_minutes
+    error_message = "page_after_minutes must be an integer from 1 to 1439."
+  }
+}
+
+variable "approvals_required" {
+  type = object({
+    remediate_approve  = optional(number, 1)
+    remediate_deny     = optional(number, 1)
+    release            = optional(number, 1)
+    contain_over_limit = optional(number, 1)
+  })
+  description = "How many people must approve or deny after a containment, release a principal, or decide about a containment that needs permission: 1 or 2. A change applies to new requests."
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for number in values(var.approvals_required) : contains([1, 2], number)])
+    error_message = "Each number in approvals_required must be 1 or 2."
+  }
+}
+
 variable "slack_case_editors" {
   type        = list(string)
   description = "Users who can change cases from Slack, in addition to the watchers of the case and the incident response team: Slack user ids, user group ids or e-mail addresses."
@@ -669,11 +697,22 @@ variable "close_decided_cases_after_hours" {
 variable "audit_retention_days" {
   type        = number
   description = "Days for which audit records are kept. The closing hash of each month is never deleted."
-  default     = 365
+  default     = 400
 
   validation {
     condition     = var.audit_retention_days >= 30 && floor(var.audit_retention_days) == var.audit_retention_days
     error_message = "audit_retention_days must be an integer of 30 or more."
+  }
+}
+
+variable "audit_export_bucket" {
+  type        = string
+  description = "Name of an S3 bucket with Object Lock, to which ir-router copies each day's audit records and each month's closing hash. Without it nothing is exported."
+  default     = null
+
+  validation {
+    condition     = var.audit_export_bucket == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.audit_export_bucket))
+    error_message = "audit_export_bucket must be the name of an S3 bucket: 3 to 63 lower-case letters, digits, dots and hyphens."
   }
 }
 
@@ -698,8 +737,8 @@ variable "alert_emails" {
 
 variable "log_retention_days" {
   type        = number
-  description = "Days for which the logs of the functions and the workflow are kept. Access logs are kept for one week."
-  default     = 90
+  description = "Days for which the logs of the functions and the workflow are kept. They include the hashes of the audit records. Access logs are kept for one week."
+  default     = 400
 
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)

@@ -86,6 +86,17 @@ def _forget_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("case_or_person", help="id of a closed case, or a Slack user id or e-mail address")
 
 
+def _audit_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "what", nargs="?", choices=["incident"], help="show the records of one incident (default: verify all records)"
+    )
+    parser.add_argument(
+        "reference", nargs="?", help="the incident: id of its case, ARN or name of its execution or of a principal"
+    )
+    parser.add_argument("--json", action="store_true", help="print the incident as one JSON object")
+    _deployment_options(parser)
+
+
 def _no_options(parser: argparse.ArgumentParser) -> None:
     """The sub-command has none."""
 
@@ -130,7 +141,7 @@ COMMANDS = {
     "replay": _Command("return failed work to its queue or function", "ir_operator.deploy.command", _replay_options),
     "resync": _Command("synchronise one case now", "ir_operator.deploy.command", _resync_options),
     "forget": _Command("erase the rows of closed cases", "ir_operator.deploy.command", _forget_options),
-    "audit": _Command("verify the chain of the audit records", "ir_operator.deploy.command", _deployment_options),
+    "audit": _Command("verify the audit, or show one incident", "ir_operator.deploy.command", _audit_options),
     "report": _Command("check the file of a report", "ir_operator.report", _report_options),
     "backtest": _Command("run recorded events through the detections", "ir_operator.backtest", _backtest_options),
     "policies": _Command("print the IAM policies of a role", "ir_operator.policies.command", _policies_options),

@@ -60,6 +60,9 @@ class Settings:
     approvers: tuple[str, ...]
     mention: tuple[str, ...]
     reminder_minutes: tuple[float, ...]
+    approvals_required: Mapping[str, int]
+    page_topic_arn: str | None
+    page_after_minutes: float
     case_editors: tuple[str, ...]
     watcher_domains: tuple[str, ...]
     mirror_bots: bool
@@ -82,6 +85,7 @@ class Settings:
     extra_detections: str | None
     case_resolver_type: str
     audit_retention_days: int
+    audit_export_bucket: str | None
     case_retention_days: int
     close_decided_cases_after_hours: float
     archive_channels_after_days: float
@@ -115,7 +119,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         alert_topic_arn=environment.get("IR_ALERT_TOPIC_ARN"),
         alarm_topic_arn=environment.get("IR_ALARM_TOPIC_ARN"),
         key_arn=environment.get("IR_KEY_ARN"),
-        log_retention_days=int(_number(environment, "IR_LOG_RETENTION_DAYS", 90)),
+        log_retention_days=int(_number(environment, "IR_LOG_RETENTION_DAYS", 400)),
         digests=_pairs(environment, "IR_DIGESTS"),
         state_machine_arn=environment.get("IR_STATE_MACHINE_ARN"),
         slack_function=environment.get("IR_SLACK_FUNCTION"),
@@ -135,6 +139,9 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         approvers=strings(environment, "IR_APPROVERS"),
         mention=strings(environment, "IR_MENTION") if environment.get("IR_MENTION") else ("approvers",),
         reminder_minutes=_numbers(environment, "IR_REMINDER_MINUTES", (10, 60, 480, 1200)),
+        approvals_required=_approvals_required(environment),
+        page_topic_arn=environment.get("IR_PAGE_TOPIC_ARN"),
+        page_after_minutes=_number(environment, "IR_PAGE_AFTER_MINUTES", 10),
         case_editors=strings(environment, "IR_CASE_EDITORS"),
         watcher_domains=strings(environment, "IR_WATCHER_DOMAINS"),
         mirror_bots=_switch(environment, "IR_MIRROR_BOTS", default=False),
@@ -158,7 +165,8 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         severity_overrides=_pairs(environment, "IR_SEVERITY_OVERRIDES"),
         extra_detections=environment.get("IR_EXTRA_DETECTIONS") or None,
         case_resolver_type=environment.get("IR_CASE_RESOLVER_TYPE", "Self"),
-        audit_retention_days=int(_number(environment, "IR_AUDIT_RETENTION_DAYS", 365)),
+        audit_retention_days=int(_number(environment, "IR_AUDIT_RETENTION_DAYS", 400)),
+        audit_export_bucket=environment.get("IR_AUDIT_EXPORT_BUCKET") or None,
         case_retention_days=int(_number(environment, "IR_CASE_RETENTION_DAYS", 400)),
         archive_channels_after_days=_number(environment, "IR_ARCHIVE_CHANNELS_AFTER_DAYS", 14),
         close_decided_cases_after_hours=_number(environment, "IR_CLOSE_DECIDED_CASES_AFTER_HOURS", 72),
@@ -200,6 +208,18 @@ def _numbers(environment: Mapping[str, str], name: str, default: tuple[float, ..
     if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
         raise NotConfiguredError(f"{name} must be a JSON list of numbers, for example [10, 60].")
     return tuple(float(value) for value in values)
+
+
+def _approvals_required(environment: Mapping[str, str]) -> dict[str, int]:
+    name, names = "IR_APPROVALS_REQUIRED", ("remediate_approve", "remediate_deny", "release", "contain_over_limit")
+    try:
+        given = json.loads(environment.get(name) or "{}")
+        found = {key: int(given.get(key, 1)) for key in names}
+    except (AttributeError, TypeError, ValueError):
+        found = {}
+    if not found or not set(found.values()) <= {1, 2}:
+        raise NotConfiguredError(f'{name} must be a JSON object of the numbers 1 or 2, for example {{"release": 2}}.')
+    return found
 
 
 def _pairs(environment: Mapping[str, str], name: str) -> tuple[tuple[str, str], ...]:

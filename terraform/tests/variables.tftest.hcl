@@ -38,6 +38,7 @@ run "given_good_values_when_planned_then_none_is_refused" {
     allowed_cidrs             = ["203.0.113.0/24", "2001:db8::/32", "203.0.113.7/32"]
     allowed_principals        = ["arn:aws:sts::123456789012:assumed-role/deploy/*"]
     audit_retention_days      = 30
+    audit_export_bucket       = "example-audit"
     case_retention_days       = 30
     alert_emails              = ["security@example.com"]
     log_retention_days        = 365
@@ -68,6 +69,8 @@ run "given_slack_values_of_the_wrong_form_when_planned_then_each_is_refused" {
     slack_case_editors        = ["@jane"]
     slack_mention             = ["everyone"]
     reminder_minutes          = [60, 10]
+    page_after_minutes        = 0
+    approvals_required        = { release = 3 }
     security_channel_id       = "#security"
     security_channel_name     = "#Security"
   }
@@ -82,6 +85,8 @@ run "given_slack_values_of_the_wrong_form_when_planned_then_each_is_refused" {
     var.slack_case_editors,
     var.slack_mention,
     var.reminder_minutes,
+    var.page_after_minutes,
+    var.approvals_required,
     var.security_channel_id,
     var.security_channel_name,
   ]
@@ -183,6 +188,7 @@ run "given_containment_values_of_the_wrong_form_when_planned_then_each_is_refuse
     allowed_principals        = ["*"]
     owner_tag                 = "slack email"
     audit_retention_days      = 7
+    audit_export_bucket       = "Example_Audit"
     case_retention_days       = 7
     initial_import            = "all"
     case_resolver_type        = "self"
@@ -206,6 +212,7 @@ run "given_containment_values_of_the_wrong_form_when_planned_then_each_is_refuse
     var.allowed_principals,
     var.owner_tag,
     var.audit_retention_days,
+    var.audit_export_bucket,
     var.case_retention_days,
     var.close_decided_cases_after_hours,
     var.archive_channels_after_days,

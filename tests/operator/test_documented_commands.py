@@ -110,7 +110,7 @@ def test_given_a_documented_aws_command_when_compared_with_the_model_then_operat
     words = shlex.split(command)
     service, operation = words[1], words[2]
     options = {word.removeprefix("--") for word in words if word.startswith("--")}
-    model = botocore.session.get_session().get_service_model(service)
+    model = botocore.session.get_session().get_service_model({"s3api": "s3"}.get(service, service))
     operations = {xform_name(name, "-"): name for name in model.operation_names}
     assert operation in operations
     shape = model.operation_model(operations[operation]).input_shape

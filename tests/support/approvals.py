@@ -25,7 +25,8 @@ def approvals_in(world: World, channel: str) -> list[dict[str, Any]]:
     """Return the app's approval messages in a channel, without reminders."""
     messages = world.workspace.channel_messages(channel)
     found = [message for message in messages if re.search(r"approval [0-9a-f]{20}", json.dumps(message.get("blocks")))]
-    return [message for message in found if "Still waiting for a decision" not in message["text"]]
+    others = ("Still waiting for a decision", "No decision yet: ")
+    return [message for message in found if not any(text in message["text"] for text in others)]
 
 
 def case_channel(world: World) -> str:

@@ -42,6 +42,7 @@ _PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "Con
 @dataclass(frozen=True)
 class AwsCall:
     """A permission that a call needs. `leading_key` is a row's partition key, `policy` the ARN of a managed policy.
+    `only_new`: the request writes an object only if its key is new.
 
     `deployment` is the function whose role needs it, or `containment` for the role that `-workflow` assumes.
     """
@@ -51,6 +52,7 @@ class AwsCall:
     resource: str
     leading_key: str | None = None
     policy: str | None = None
+    only_new: bool = False
 
     @property
     def context(self) -> dict[str, str]:
@@ -58,6 +60,8 @@ class AwsCall:
         keys = {"dynamodb_LeadingKeys": self.leading_key, "iam_PolicyARN": self.policy}
         if self.action == "sts:AssumeRole":
             keys["aws_ResourceOrgID"] = ORGANIZATION
+        if self.only_new:
+            keys["s3_if-none-match"] = "*"
         return {name: value for name, value in keys.items() if value is not None}
 
 
@@ -100,6 +104,10 @@ def _rights(deployment: str, service: str, operation: str, region: str, params: 
         # Two actions authorise it (service authorization reference, "API operations defined by ...").
         tagging = AwsCall(deployment, "security-ir:TagResource", _arn("security-ir", region, "case/new"))
         return [AwsCall(deployment, "security-ir:CreateCase", "*"), tagging]
+    if service == "s3" and operation == "PutObject":
+        name = f"arn:aws:s3:::{params['Bucket']}/{params['Key']}"
+        lock = [AwsCall(deployment, "s3:PutObjectRetention", name)] if "ObjectLockMode" in params else []
+        return [AwsCall(deployment, "s3:PutObject", name, only_new=params.get("IfNoneMatch") == "*"), *lock]
     if service == "iam" and deployment == "workflow":
         deployment = "containment"
     action = _ACTIONS.get(f"{service}:{operation}", f"{service}:{operation}")
@@ -175,7 +183,9 @@ def _states(operation: str, params: Mapping[str, Any], region: str) -> str:
 def _function(params: Mapping[str, Any], region: str) -> str:
     if "FunctionName" not in params:
         return "*"
-    return _arn("lambda", region, f"function:{params['FunctionName'].rpartition(':')[2]}")
+    # A name may have an alias, and an ARN has the name at the end.
+    name = str(params["FunctionName"])
+    return _arn("lambda", region, f"function:{name.partition(':function:')[2] or name}")
 
 
 def _log_group(params: Mapping[str, Any], region: str) -> str:

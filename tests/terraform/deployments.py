@@ -31,6 +31,7 @@ ENFORCING: Mapping[str, Any] = {
     "containment_mode": "enforce",
     "dashboard": True,
     "organization_id": "o-a1b2c3d4e5",
+    "audit_export_bucket": "example-audit",
     "protected_principals": [
         f"arn:aws:iam::{ACCOUNT}:role/break-glass-*",
         f"arn:aws:iam::{ACCOUNT}:user/founder",

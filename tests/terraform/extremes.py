@@ -59,6 +59,7 @@ EXTREME: dict[str, Any] = {
     "protected_principals": [long_arn("user", number) for number in range(200)],
     "alert_emails": [f"recipient-{number}@example.com" for number in range(20)],
     "audit_retention_days": 36500,
+    "audit_export_bucket": "b" * 63,
     "case_retention_days": 36500,
     "archive_channels_after_days": 3650,
     "report_message_text": True,

@@ -37,6 +37,7 @@ SCENARIOS = (
     "given_a_user_group_of_approvers_when_a_member_presses_then_it_counts",
     "given_configured_approvers_when_a_response_team_member_presses_then_they_are_refused",
     "given_a_decision_that_was_not_delivered_when_polled_then_it_is_delivered_again",
+    "given_root_and_a_leaking_containment_when_events_arrive_then_each_pages_once",
     "given_no_answer_when_hours_pass_then_each_reminder_comes_once_and_at_last_the_end",
     "given_allowlist_entries_when_listed_and_removed_then_both_kinds_show_and_only_added_ones_go",
     "given_entries_of_deleted_principals_when_a_day_passes_then_one_alert_names_them_once[None]",
@@ -86,6 +87,7 @@ SCENARIOS = (
     "given_a_contained_key_when_two_minutes_pass_then_case_and_channel_show_what_it_did",
     "given_a_decided_case_when_no_activity_follows_for_the_hours_then_it_is_closed_with_the_reason",
     "given_a_closed_case_when_two_weeks_pass_then_its_channel_is_archived_with_a_last_message",
+    "given_a_bucket_when_days_end_then_each_day_is_one_locked_object_with_its_records_and_ends",
     "given_the_disabled_key_when_a_grave_event_arrives_then_it_is_contained_at_once_and_decided_later",
 )
 

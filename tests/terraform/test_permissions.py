@@ -338,3 +338,19 @@ def test_given_a_queue_or_topic_when_used_without_tls_then_refused_for_every_cal
         statements = [somebody, *json.loads(policy)["Statement"]]
         assert allows(statements, action, arn, aws_SecureTransport="true"), arn
         assert not allows(statements, action, arn, aws_SecureTransport="false"), arn
+
+
+def test_given_no_export_bucket_when_planned_then_no_role_has_a_permission_in_s3(
+    dry_run: Plan, enforcing: Plan
+) -> None:
+    def of_s3(plan: Plan) -> set[tuple[str, str]]:
+        return {
+            (role, action)
+            for role, statements in plan.role_policies().items()
+            for statement in statements
+            for action in strings(statement["Action"])
+            if action.startswith("s3:")
+        }
+
+    assert of_s3(dry_run) == set()
+    assert of_s3(enforcing) == {("workflow", "s3:PutObject"), ("workflow", "s3:PutObjectRetention")}

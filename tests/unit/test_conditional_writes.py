@@ -81,6 +81,8 @@ def test_given_a_recorded_decision_when_the_workflow_took_the_same_or_another_th
     kept = approvals.record_receipt(same, "approve", "stated", "ignored")
     replaced = approvals.record_receipt(other, "deny", "stated", "mine")
 
+    assert kept
+    assert replaced
     assert (kept["analyst"], kept["notes"], kept["decision"]) == (jane, "sure", "approve")
     assert replaced["analyst"] == {"name": "stated", "via": "step_functions"}
     assert (replaced["notes"], replaced["decision"], replaced["receipt"]) == ("mine", "deny", "deny")

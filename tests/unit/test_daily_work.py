@@ -79,7 +79,7 @@ def test_given_the_newest_hash_of_the_audit_when_a_day_begins_then_it_is_sent_on
     monkeypatch.setattr(table, "put", lambda key, row: written.append((key, row)))
     monkeypatch.setattr(notices, "alert", lambda *alert: alerts.append(alert))
 
-    assert witness_audit.run_task({}, None) == {"sent": "h2" if is_sent else None}
+    assert witness_audit.run_task({}, None) == {"sent": "h2" if is_sent else None, "exported": []}
 
     if not is_sent:
         assert written == alerts == []

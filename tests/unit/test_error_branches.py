@@ -210,7 +210,7 @@ def test_given_no_settings_when_read_then_the_safe_defaults_hold() -> None:
     assert found.containment_mode == "dry_run"
     assert (found.contain_other_keys, found.contain_actor, found.mirror_bots) == (True, False, False)
     assert found.remove_former_watchers is False
-    assert (found.max_containments_per_hour, found.audit_retention_days) == (10, 365)
+    assert (found.max_containments_per_hour, found.audit_retention_days) == (10, 400)
     assert (found.settle_seconds, found.previous_signing_secret_hours) == (30, 24)
     assert (found.channel_visibility, found.initial_import, found.case_resolver_type) == ("private", "open", "Self")
     assert (found.name_prefix, found.owner_tag, found.region) == ("security-incident", "slack-email", "us-east-1")

@@ -29,7 +29,8 @@ def test_given_the_variables_when_compared_then_operations_names_every_one_and_n
 
 
 def test_given_the_variables_when_compared_then_the_defaults_in_operations_are_theirs() -> None:
-    found = dict(re.findall(r'variable "(\w+)" \{[^}]*?default\s+= (\S+)', terraform("variables.tf")))
+    variable = re.compile(r'^variable "(\w+)" \{(?:\n(?!\}).*)*?\n  default\s+= (\S+)', re.MULTILINE)
+    found = dict(variable.findall(terraform("variables.tf")))
     table = OPERATIONS.partition("| variable |")[2].partition("\n\n")[0]
     for row in table.splitlines()[2:]:
         names, defaults = (cell.strip() for cell in row.split("|")[1:3])

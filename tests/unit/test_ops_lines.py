@@ -142,10 +142,10 @@ def test_given_alarms_when_verified_then_each_exists_and_notifies(
 @pytest.mark.parametrize(
     ("group", "shown"),
     [
-        ({"retentionInDays": 90, "kmsKeyId": "key"}, ""),
-        ({"retentionInDays": 30, "kmsKeyId": "key"}, "kept for 30 days instead of 90"),
-        ({"kmsKeyId": "key"}, "kept for ever instead of 90"),
-        ({"retentionInDays": 90}, "not encrypted with the key of ir-router"),
+        ({"retentionInDays": 400, "kmsKeyId": "key"}, ""),
+        ({"retentionInDays": 30, "kmsKeyId": "key"}, "kept for 30 days instead of 400"),
+        ({"kmsKeyId": "key"}, "kept for ever instead of 400"),
+        ({"retentionInDays": 400}, "not encrypted with the key of ir-router"),
         (None, "missing"),
     ],
 )

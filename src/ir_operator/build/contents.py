@@ -20,6 +20,7 @@ AWS_SERVICES = frozenset(
         "lambda",
         "logs",
         "organizations",
+        "s3",
         "security-ir",
         "sns",
         "sqs",

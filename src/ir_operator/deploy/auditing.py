@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ir_operator import terminal
@@ -11,6 +12,7 @@ from ir_operator.deploy.deployment import Deployment
 from ir_operator.deploy.errors import explain_aws_errors
 from ir_router import aws
 from ir_router.ledger import audit, audit_verification, keys, table
+from ir_router.ledger.audit_verification import BrokenLink
 from ir_router.settings import settings
 
 _NEEDED = ("IR_TABLE_NAME", "IR_AUDIT_RETENTION_DAYS")
@@ -22,8 +24,7 @@ def has_records(deployment: Deployment, records: Sequence[Mapping[str, Any]]) ->
     Raises:
         OperationError: The configuration or the rows could not be read.
     """
-    _use(deployment)
-    with explain_aws_errors(f"Reading the audit of {deployment.prefix} in {deployment.region}"):
+    with reading(deployment):
         for one in records:
             chain = int(one.get("chain", audit.MAIN))
             key = keys.audit_record(str(one["month"]), int(one["sequence"]), chain)
@@ -43,23 +44,29 @@ def verify(deployment: Deployment) -> bool:
     Raises:
         OperationError: The configuration or the rows could not be read.
     """
-    _use(deployment)
-    with explain_aws_errors(f"Reading the audit of {deployment.prefix} in {deployment.region}"):
+    with reading(deployment):
         found = audit_verification.verify()
     if found.broken:
-        chain = f"chain {found.broken.chain}, " if found.broken.chain else ""
-        place = f"{found.broken.month}, {chain}record {found.broken.sequence}"
-        terminal.line("failed", f"the audit is damaged at {place}: {found.broken.why}")
+        terminal.line("failed", damage(found.broken))
         return False
     period = f" from {found.first_at} to {found.last_at}" if found.records else ""
     terminal.line("ok", f"the audit is complete: {found.records} records{period}")
     return True
 
 
-def _use(deployment: Deployment) -> None:
-    """Let the ledger's modules read the table of the deployment."""
+@contextmanager
+def reading(deployment: Deployment) -> Iterator[None]:
+    """Let the ledger's modules read the table of the deployment, and explain errors of AWS. Raises OperationError."""
     deployed = deployment.environment("workflow")
     os.environ.update({name: deployed[name] for name in _NEEDED if name in deployed})
     os.environ["AWS_DEFAULT_REGION"] = deployment.region
     settings.cache_clear()
     aws.forget_session()
+    with explain_aws_errors(f"Reading the audit of {deployment.prefix} in {deployment.region}"):
+        yield
+
+
+def damage(link: BrokenLink) -> str:
+    """Return the place of a broken link and the reason."""
+    chain = f"chain {link.chain}, " if link.chain else ""
+    return f"the audit is damaged at {link.month}, {chain}record {link.sequence}: {link.why}"

@@ -9,7 +9,16 @@ import sys
 from ir_operator import terminal
 from ir_operator.build.dependencies import Target
 from ir_operator.build.package import build_package
-from ir_operator.deploy import account, auditing, deployment, replaying, rotating, success, verification
+from ir_operator.deploy import (
+    account,
+    audited_incident,
+    auditing,
+    deployment,
+    replaying,
+    rotating,
+    success,
+    verification,
+)
 from ir_operator.deploy.errors import OperationError
 from ir_operator.deploy.terraform_root import TerraformRoot, root_of
 from ir_operator.project import checkout
@@ -41,11 +50,19 @@ def execute_command(options: argparse.Namespace) -> int:
             whom = options.case_or_person
             good = replaying.forget(found, whom) if whom.isdigit() else replaying.forget_person(found, whom)
         case "audit":
-            good = auditing.verify(found)
+            good = _audit(found, options)
         case _:
             rotating.rotate_credentials(found, revoke_previous=options.revoke_previous)
             good = _verified(found)
     return 0 if good else _FAILED
+
+
+def _audit(found: deployment.Deployment, options: argparse.Namespace) -> bool:
+    if options.what is None:
+        return auditing.verify(found)
+    if options.reference is None:
+        raise OperationError("Name the incident: ir-router audit incident CASE, EXECUTION or PRINCIPAL.")
+    return audited_incident.show(found, options.reference, as_json=options.json)
 
 
 def _prepare(root: TerraformRoot) -> list[str]:

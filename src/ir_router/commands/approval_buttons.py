@@ -28,11 +28,13 @@ from ir_router.slack import identity
 from ir_router.sync import approval_message, approval_places, approval_tampering, approver_set, members
 
 _NAMED = 10
+# The alias shows the approval function that Slack's signature confirms the user. Only -slack may invoke it.
+_ALIAS = "slack"
 _ADDED_LATER = (
     "Decision not recorded: you became an approver after this request was made. Ask a user who was an approver then."
 )
 # The approval's message shows these outcomes moments later, so an answer would repeat them.
-_SHOWN_ELSEWHERE: frozenset[AnswerStatus] = frozenset({"approved", "denied"})
+_SHOWN_ELSEWHERE: frozenset[AnswerStatus] = frozenset({"approved", "denied", "first_recorded"})
 
 
 class _Pressed(NamedTuple):
@@ -144,7 +146,9 @@ def _decide(command: Command, pressed: str, decision: approvals.Answer, reason: 
     logger.info("approval.decision_sent: the approval function answered", extra=shown)
     if status == "not_allowed":  # the approval function has recorded it in the audit
         raise NotPermittedError(str(answer["message"]))
-    if status == "events_joined":
+    if status == "same_person" and command.is_repeated:
+        return None  # the first attempt recorded it
+    if status in ("events_joined", "same_person"):
         raise InvalidInputError(str(answer["message"]))
     own = answer.get("slack_user_id") == command.user_id and answer.get("decision") == decision
     if status in _SHOWN_ELSEWHERE or (command.is_repeated and status == "already_decided" and own):
@@ -224,7 +228,7 @@ def invoke(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Return the approval function's answer. Raises UncertainError without one; a repeated call is harmless."""
     try:
         answer = aws.client("lambda").invoke(
-            FunctionName=settings().require("approval_function"), Payload=json.dumps(payload).encode()
+            FunctionName=f"{settings().require('approval_function')}:{_ALIAS}", Payload=json.dumps(payload).encode()
         )
         body = json.loads(answer["Payload"].read())
     except (BotoCoreError, ClientError, ValueError) as error:

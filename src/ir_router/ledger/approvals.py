@@ -26,21 +26,27 @@ AnswerStatus = Literal[
     "already_decided",
     "analyst_missing",
     "approved",
+    "assigned",
+    "break_glass_refused",
     "creator_not_offered",
     "creator_requested",
     "creator_requested_before",
     "denied",
     "events_joined",
+    "first_recorded",
     "not_allowed",
     "not_releasable",
+    "not_withdrawn",
     "pending",
     "recorded",
     "release_started",
+    "same_person",
     "too_late",
     "unknown_creator",
     "unknown_decision",
     "unknown_joined_events",
     "unknown_token",
+    "withdrawn",
 ]
 Via = Literal["cli", "slack", "step_functions"]
 
@@ -181,15 +187,18 @@ def decide(
         joined_events: How many joined events the analyst saw. None: do not check.
 
     Returns:
-        False when the approval is no longer pending, or when further events joined that the analyst did not see.
+        False when the approval is no longer pending, when further events joined that the analyst did not see, or, if it
+        needs two people, when the approvals that `row` has were changed.
     """
     covered = {} if joined_events is None else {"seen": joined_events}
     unseen = " AND (attribute_not_exists(joined_events) OR joined_events <= :seen)" if covered else ""
+    same, before = unchanged(row, "votes") if "required" in row else ("", {})
     change = table.update_item(
         keys.approval(row["approval_id"]),
         "SET #state = :decided, decision = :decision, analyst = :analyst, notes = :notes, decided_at = :now",
-        f"#state = :pending{unseen}",
+        f"#state = :pending{unseen}{' AND ' if same else ''}{same}",
         **covered,
+        **before,
         decided=DECIDED,
         pending=PENDING,
         decision=decision,
@@ -210,11 +219,22 @@ def decide(
         "joined_events_seen": joined_events,
         "notes": notes,
     }
+    if first := analyst.get("first"):
+        details["first"] = actor(first)
+    if analyst.get("break_glass"):
+        details["break_glass"] = True
     try:
         audit.append("decision_recorded", actor(analyst), details, together_with=[change])
     except TransactionFailedError:
         return False
     return True
+
+
+def unchanged(row: Mapping[str, Any], name: Literal["release_votes", "votes"]) -> tuple[str, dict[str, Any]]:
+    """Return the condition, with its values, that the row still has the approvals of persons that were read."""
+    if row.get(name) is None:
+        return f"attribute_not_exists({name})", {}
+    return f"{name} = :before", {"before": row[name]}
 
 
 def delivered(approval_id: str) -> None:
@@ -227,11 +247,12 @@ def too_late(approval_id: str, why: str) -> None:
     _close(approval_id, EXPIRED, PENDING, DECIDED, why=why)
 
 
-def record_receipt(approval_id: str, decision: Answer, stated_name: str, notes: str) -> Row:
+def record_receipt(approval_id: str, decision: Answer, stated_name: str, notes: str) -> Row | None:
     """Record the decision that the workflow received, and return the row. Only the workflow calls this.
 
     If the approval handler recorded the same decision, its analyst stays. Any other decision was sent to Step Functions
     directly. The workflow carries it out, so it replaces the recorded one, with only the name that the sender stated.
+    If the decision needs two people, the workflow does not carry it out, and None is returned.
 
     Args:
         approval_id: The approval's id.
@@ -244,7 +265,9 @@ def record_receipt(approval_id: str, decision: Answer, stated_name: str, notes: 
     closed = "REMOVE index_pk, index_sk"
     try:
         return table.update(keys.approval(approval_id), f"{taken} {closed}", "decision = :receipt", **receipt)
-    except ConditionFailedError:
+    except ConditionFailedError as conflict:
+        if int((conflict.row.get("required") or {}).get(decision, 1)) > 1:
+            return None
         return table.update(
             keys.approval(approval_id),
             f"{taken}, decision = :receipt, analyst = :analyst, notes = :notes, decided_at = :now {closed}",
@@ -345,7 +368,7 @@ def forget_people(approval_id: str) -> None:
         table.update(
             keys.approval(approval_id),
             "SET analyst = :analyst, released_by = :erased REMOVE notes, mentions, approvers, last_approvers, owners, "
-            "joined_owners, owner_ids, owners_looked_up",
+            "joined_owners, owner_ids, owners_looked_up, votes, release_votes, assignee",
             "#state IN (:delivered, :expired)",
             analyst={"name": "a user whose data was erased"},
             erased="a user whose data was erased",

@@ -6,9 +6,10 @@ The main chain comes first, because its ties name records of the other chains.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 
 from ir_router import clock
 from ir_router.ledger import audit, keys, table
@@ -31,12 +32,17 @@ class BrokenLink:
 
 @dataclass(frozen=True)
 class Verification:
-    """The number of records read, the times (ISO 8601) of the first and last, and the first broken link or None."""
+    """The number of records read, the times (ISO 8601) of the first and last, and the broken links that were found."""
 
     records: int
     first_at: str | None
     last_at: str | None
-    broken: BrokenLink | None
+    links: tuple[BrokenLink, ...]
+
+    @property
+    def broken(self) -> BrokenLink | None:
+        """The first broken link."""
+        return self.links[0] if self.links else None
 
 
 @dataclass(frozen=True)
@@ -47,19 +53,22 @@ class _Tied:
     by: Position
 
 
-def verify() -> Verification:
-    """Read the complete audit, page by page. Only expired records may be missing."""
+def verify(on_record: Callable[[Row], None] | None = None) -> Verification:
+    """Read the complete audit, page by page. Only expired records may be missing.
+
+    Args:
+        on_record: Receives each record once. With it, each chain is read to its end, also after a broken link.
+    """
     now = clock.now()
-    main = _Walk(audit.MAIN, now)
-    broken = next(main.breaks(), None)
+    main = _Walk(audit.MAIN, now, on_record=on_record)
+    found = main.broken_links()
     walks = [main]
     for chain in range(1, audit.CHAINS):
-        walks.append(_Walk(chain, now, main.ties.get(chain, ())))
-        found = next(walks[-1].breaks(), None)
-        broken = broken or found
+        walks.append(_Walk(chain, now, main.ties.get(chain, ()), on_record))
+        found += walks[-1].broken_links()
     times = [time for walk in walks for time in (walk.first_at, walk.last_at) if time]
     records = sum(walk.records for walk in walks)
-    return Verification(records, min(times, default=None), max(times, default=None), broken)
+    return Verification(records, min(times, default=None), max(times, default=None), tuple(found))
 
 
 class _Walk:
@@ -69,11 +78,19 @@ class _Walk:
         chain: The chain's number.
         now: The time, in seconds since the epoch.
         tied: The records of this chain that the main chain names, in the order of the main chain.
+        on_record: Receives each record once.
     """
 
-    def __init__(self, chain: int, now: float, tied: Iterable[_Tied] = ()) -> None:
+    def __init__(
+        self,
+        chain: int,
+        now: float,
+        tied: Iterable[_Tied] = (),
+        on_record: Callable[[Row], None] | None = None,
+    ) -> None:
         self._chain = chain
         self._now = now
+        self._on_record = on_record
         self._tied = deque(tied)
         self.records = 0
         self.first_at: str | None = None
@@ -84,7 +101,11 @@ class _Walk:
         self._gap: BrokenLink | None = None
         self._checked: str | None = None
 
-    def breaks(self) -> Iterator[BrokenLink]:
+    def broken_links(self) -> list[BrokenLink]:
+        """Return the first broken link, or all if the records are wanted."""
+        return list(islice(self._breaks(), 1 if self._on_record is None else None))
+
+    def _breaks(self) -> Iterator[BrokenLink]:
         """Yield the broken links in order."""
         head = table.get(keys.audit_head(self._chain))
         closings = list(table.query(keys.audit_closing("", self._chain).pk))
@@ -127,7 +148,7 @@ class _Walk:
             why = why or self._misplaced(row)
             if why:
                 yield self._link(month, row["sequence"], why)
-            sequence, chain_hash = row["sequence"], row["hash"]
+            sequence, chain_hash = row["sequence"], row.get("hash")
         if sequence < end["sequence"]:
             why = f"records {sequence + 1} to {end['sequence']} are missing"
             self._gap = self._gap or self._link(month, sequence + 1, why)
@@ -192,6 +213,8 @@ class _Walk:
 
     def _count(self, row: Row) -> None:
         self.records += 1
+        if self._on_record is not None:
+            self._on_record(row)
         self.first_at = self.first_at or row.get("at")
         self.last_at = row.get("at")
 

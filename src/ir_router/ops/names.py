@@ -178,6 +178,11 @@ def forwarding_topic() -> str:
     return f"arn:{partition}:sns:{GLOBAL_EVENTS_REGION}:{account}:{settings().name_prefix}-forwarding-alarms"
 
 
+def page_topic() -> str:
+    """Return the ARN of the topic for pages."""
+    return f"{settings().require('alert_topic_arn').rpartition(':')[0]}:{settings().name_prefix}-page"
+
+
 def alarm_topic() -> str:
     """Return the ARN of the topic for the essential alarms, which works without the deployment's key."""
     return f"{settings().require('alert_topic_arn').rpartition(':')[0]}:{settings().name_prefix}-alarms"

@@ -23,6 +23,7 @@ def checks() -> Iterator[Check]:
     home, topic = settings().region, settings().require("alert_topic_arn")
     yield from run_checks("alert topic", partial(_topic, "alert topic", topic, home))
     yield from run_checks("alarm topic", partial(_topic, "alarm topic", names.alarm_topic(), home))
+    yield from run_checks("page topic", _page_topic)
     yield from run_checks("alarms", partial(_alarms, "alarms", names.alarms(), topic, home))
     label = "essential alarms"
     yield from run_checks(label, partial(_alarms, label, names.essential_alarms(), names.alarm_topic(), home))
@@ -35,11 +36,27 @@ def checks() -> Iterator[Check]:
     yield from run_checks("log groups", _log_groups)
 
 
-def _topic(label: str, arn: str, region: str) -> Iterator[Check]:
+def _subscriptions(arn: str, region: str) -> list[str]:
     sns = regions.client("sns", region)
     sns.get_topic_attributes(TopicArn=arn)
     pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)
-    arns = [subscription["SubscriptionArn"] for page in pages for subscription in page["Subscriptions"]]
+    return [subscription["SubscriptionArn"] for page in pages for subscription in page["Subscriptions"]]
+
+
+def _page_topic() -> Iterator[Check]:
+    """Check the topic for pages. Deployments without an on-call service have no subscription."""
+    arns = _subscriptions(names.page_topic(), settings().region)
+    confirmed = sum(one.startswith("arn:") for one in arns)
+    if confirmed < len(arns):
+        detail = f"{confirmed} of {count(len(arns), 'subscription', 'subscriptions')} confirmed"
+        fix = "Subscribe the endpoint of your on-call service, and let it confirm (docs/operations.md, Pages)."
+        yield warning("page topic", detail, fix)
+    else:
+        yield ok("page topic", count(confirmed, "subscription", "subscriptions") if arns else "no subscription")
+
+
+def _topic(label: str, arn: str, region: str) -> Iterator[Check]:
+    arns = _subscriptions(arn, region)
     # An unconfirmed one has no ARN yet.
     confirmed = sum(one.startswith("arn:") for one in arns)
     if not arns:

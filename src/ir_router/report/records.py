@@ -13,36 +13,12 @@ from ir_router.cases.timeline import Moment
 Record = Mapping[str, Any]
 
 _WORKFLOW = "ir-router workflow"
-_NAMES = ("execution", "incident", "approval_id", "joined_execution")
 
 
 def details(record: Record) -> dict[str, Any]:
     """Return the details of a record."""
     found: dict[str, Any] = json.loads(str(record["details"]))
     return found
-
-
-def of_incident(records: Iterable[Record], case_id: str, known: Iterable[str]) -> list[Record]:
-    """Return the records of a case, oldest first.
-
-    Records that name the case also name executions and approval requests. All records of these are included.
-
-    Args:
-        records: The records of all chains.
-        case_id: The case.
-        known: Ids of executions and approval requests that belong to the case.
-    """
-    names = {*known, case_id}
-    read = [(one, _named(one)) for one in records]
-    while more := {name for _, own in read if own & names for name in own} - names:
-        names |= more
-    found = [one for one, own in read if own & names]
-    return sorted(found, key=lambda one: (str(one["at"]), int(one.get("chain", 0)), int(one["sequence"])))
-
-
-def _named(record: Record) -> set[str]:
-    found = details(record)
-    return {str(found[name]) for name in (*_NAMES, "case_id") if found.get(name)}
 
 
 def steps(records: Iterable[Record]) -> list[Moment]:

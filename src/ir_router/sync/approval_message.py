@@ -14,7 +14,7 @@ from ir_router.ledger import releases
 from ir_router.ledger.approvals import DECIDED, DELIVERED, EXPIRED, STATED, principals_of
 from ir_router.slack.messages import Message, context, section, sections
 from ir_router.slack.text import escape, shorten, slack_date
-from ir_router.sync import creator_offers
+from ir_router.sync import creator_offers, request_people
 
 APPROVE, DENY = "approval_approve", "approval_deny"
 RELEASE = "release_access"
@@ -54,8 +54,9 @@ def message(row: Row) -> Message:
         lines += [f"*Approve*  {_line(row['approve_does'])}", f"*Deny*  {_line(row['deny_does'])}"]
     elif row.get("notes"):
         lines.append(f"*Reason*  {_line(row['notes'])}")
-    lines += _release_lines(row)
-    elements = [*([_approve(row), _deny(row)] if _is_open(row) else []), *creator_offers.buttons(row)]
+    lines += [*request_people.lines(row), *_release_lines(row)]
+    elements = [*([_approve(row), _deny(row)] if _is_open(row) else []), *request_people.buttons(row)]
+    elements += creator_offers.buttons(row)
     elements += [_release(row)] if releases.releasable(row) else []
     if elements:
         blocks.append({"type": "actions", "block_id": "approval", "elements": elements})
@@ -91,6 +92,17 @@ def reminder(row: Row, waited: str, link: str) -> Message:
     text = (
         f"Still waiting for a decision: {_line(row['headline'])}{separator}{without} "
         f"The request was made {waited} ago. "
+    )
+    text += f"<{link}|Open the request>" if link else "Its buttons are earlier in this channel."
+    return Message(text=text, blocks=[section(text), context(_small_print(row))])
+
+
+def overdue(row: Row, link: str) -> Message:
+    """Return the message for the other approvers: the owner of the request has not decided."""
+    owner = row["assignee"]
+    text = (
+        f"No decision yet: {_line(row['headline'])}. {request_people.name_of(owner)} is on it since "
+        f"{_at(owner['at'])}. Check with this user, or approve or deny by {_at(row['decide_by'])}. "
     )
     text += f"<{link}|Open the request>" if link else "Its buttons are earlier in this channel."
     return Message(text=text, blocks=[section(text), context(_small_print(row))])
@@ -250,7 +262,10 @@ def _is_open(row: Row) -> bool:
 
 def _who(row: Row) -> str:
     analyst = row.get("analyst") or {}
-    return f"{_line(str(analyst.get('name', 'an unnamed analyst')))}{STATED.get(str(analyst.get('via')), '')}"
+    alone = " (break-glass, without a second person)" if analyst.get("break_glass") else ""
+    first = f"{request_people.name_of(analyst['first'])} and " if analyst.get("first") else ""
+    name = _line(str(analyst.get("name", "an unnamed analyst")))
+    return f"{first}{name}{STATED.get(str(analyst.get('via')), '')}{alone}"
 
 
 def _small_print(row: Row) -> str:

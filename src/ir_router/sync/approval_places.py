@@ -32,6 +32,10 @@ class Place:
         """Return the key of a reminder's message."""
         return Key(self.key.pk, f"{self.key.sk}#REMINDER{number}")
 
+    def overdue(self, assigned_at: float) -> Key:
+        """Return the key of the message that the owner of the request, since this time, has not decided."""
+        return Key(self.key.pk, f"{self.key.sk}#OVERDUE{assigned_at:.0f}")
+
     def urgent(self, name: str) -> Key:
         """Return the key of an urgent message."""
         return Key(self.key.pk, f"{self.key.sk}#URGENT{name}")

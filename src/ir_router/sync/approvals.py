@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router import aws, clock, observability
+from ir_router import aws, clock, observability, paging
 from ir_router.cases.changes import digest
 from ir_router.deadline import Deadline, LambdaContext, of_invocation
 from ir_router.errors import IrRouterError, RefusedError, error_id
@@ -34,6 +34,7 @@ from ir_router.sync import (
     failures,
     life_cycle,
     posting,
+    request_people,
     security_channel,
     security_channel_made,
     urgent_messages,
@@ -47,6 +48,8 @@ _SLICE_SECONDS = 120
 _ROUNDS = 5
 # A decision that has not reached the workflow after this time is delivered again.
 _REDELIVERED_SECONDS = 60
+# If the owner of a request has not decided after this time, the other approvers are notified.
+_OWNER_SECONDS = 1_800
 # Errors of one approval or one channel, which must not stop the others. botocore's come from the ledger or Lambda.
 _ERRORS = (IrRouterError, ClientError, BotoCoreError)
 
@@ -115,7 +118,9 @@ def poll(open_ids: Sequence[str], channels: Mapping[str, str], shows: str, deadl
             if row["state"] == approvals.DECIDED:
                 _redeliver(row)
             elif row["state"] == approvals.PENDING:
+                _page_without_owner(row)
                 _remind(row, deadline)
+                _remind_others(row, deadline)
             case_channel = channels.get(str(row.get("case_id") or ""), "")
             is_shown = row.get("shown_as") == _shown_as(row, [case_channel, shows])
             if not is_shown and (approvals.is_open(row) or urgent.current(row)):
@@ -246,13 +251,16 @@ def _freeze_mentions(slack: Slack, row: Row) -> None:
         logger.warning("approval.mentions_unknown: the next update retries", extra={"reason": str(error)})
 
 
-def _mentioning(place: Place, row: Row, message: Message) -> Message:
+def _mentioning(place: Place, row: Row, message: Message, owner: Sequence[str] = ()) -> Message:
     """Add the mentions to a message about an open request, in one of the channels that show it.
+
+    A reminder mentions the `owner` of the request instead of the approvers.
 
     Users are in several of these channels, and their phones should ring once: for the security channel, which exists
     before that of the case.
     """
-    shown: Sequence[str] = row.get("mentions") or ()
+    mentioned: Sequence[str] = row.get("mentions") or ()
+    shown = owner if owner and mentioned else mentioned
     if not shown or row["state"] != approvals.PENDING:
         return message
     rings = not place.is_of_case or bool(row.get("mentions_in_case")) or not security_channel.known_id()
@@ -301,10 +309,40 @@ def _remind(row: Row, deadline: Deadline) -> None:
         if isinstance(taken, claims.Claim):
             message = approval_message.reminder(row, ago, _permalink(slack, place))
             current = approvals.get(str(row["approval_id"])) or row
-            posting.post(slack, place.channel_id, taken, _mentioning(place, current, message))
+            owner = request_people.mentions_of_owner(current)
+            posting.post(slack, place.channel_id, taken, _mentioning(place, current, message, owner))
 
     _each(_security_first(approval_places.of(row)), post, row, deadline)
     table.update(keys.approval(str(row["approval_id"])), "SET reminders_sent = :due", due=due)
+
+
+def _remind_others(row: Row, deadline: Deadline) -> None:
+    """Notify the other approvers once if the owner of a request has not decided in time."""
+    assigned_at = float((row.get("assignee") or {}).get("at") or clock.now())
+    if clock.now() < assigned_at + _OWNER_SECONDS or float(row.get("others_told_for") or 0) == assigned_at:
+        return
+    slack = Slack(deadline)
+
+    def post(place: Place) -> None:
+        taken = _take(place.overdue(assigned_at), deadline)
+        if isinstance(taken, claims.Claim):
+            message = approval_message.overdue(row, _permalink(slack, place))
+            posting.post(slack, place.channel_id, taken, _mentioning(place, row, message))
+
+    _each(_security_first(approval_places.of(row)), post, row, deadline)
+    table.update(keys.approval(str(row["approval_id"])), "SET others_told_for = :at", at=assigned_at)
+
+
+def _page_without_owner(row: Row) -> None:
+    """Page once if no approver has become the owner of a request in time."""
+    minutes = settings().page_after_minutes
+    if "assignee" in row or "paged" in row or clock.now() < float(row["created_at"]) + 60 * minutes:
+        return
+    headline = f"Approval request without an owner for {minutes:g} min: {row['headline']}"
+    decide = 'Approve or deny it in Slack, or press "I\'m on it".'
+    text = "\n".join([f"{headline}.", str(row["what"]), decide, f"Approval: {row['approval_id']}"])
+    paging.page(f"{row['approval_id']}/no-owner", headline, text)
+    table.update(keys.approval(str(row["approval_id"])), "SET paged = :paged", paged=True)
 
 
 def _permalink(slack: Slack, place: Place) -> str:

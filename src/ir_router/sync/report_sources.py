@@ -10,10 +10,9 @@ from ir_router import clock
 from ir_router.cases import comments
 from ir_router.cases.models import Comment
 from ir_router.cases.timeline import SlackChange
-from ir_router.ledger import approvals, audit, audit_reading, keys
+from ir_router.ledger import approvals, audit, audit_incident, audit_reading, keys
 from ir_router.ledger.audit_reading import Span
 from ir_router.ledger.table import Row
-from ir_router.report import records
 from ir_router.report.building import Sources
 from ir_router.report.records import Record
 from ir_router.security_ir import gateway as security_ir
@@ -32,10 +31,9 @@ def collect(sync: CaseSync, version: int, reason: str, requested_by: str) -> Sou
     made_at = clock.now()
     since = (case.created_date.timestamp() if case.created_date else made_at) - _BEFORE_THE_CASE_SECONDS
     incident = sync.row(keys.incident(sync.case_id)) or {}
-    requests = {name.removeprefix(_APPROVAL): one for name, one in incident.items() if name.startswith(_APPROVAL)}
-    known = [*requests, *(str(one["execution"]) for one in requests.values())]
+    requests = [name.removeprefix(_APPROVAL) for name in incident if name.startswith(_APPROVAL)]
     spans = audit_reading.spans(since)
-    found = records.of_incident([one for span in spans for one in span.records], sync.case_id, known)
+    found = audit_incident.find((one for span in spans for one in span.records), sync.case_id).records
     written = security_ir.comments(sync.case_id)
     return Sources(
         case=case,
@@ -52,7 +50,7 @@ def collect(sync: CaseSync, version: int, reason: str, requested_by: str) -> Sou
         records=found,
         spans=[_checked(span) for span in spans],
         ties=_ties(found, spans),
-        approvals=approvals.rows_of(list(requests)),
+        approvals=approvals.rows_of(requests),
         hashes=_hashes(sync.rows),
         activity=activity.stored_activity(sync),
         with_message_text=settings().report_message_text,

@@ -55,6 +55,10 @@ def without_ledger(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
         f"Ledger unavailable - {wording.alert_subject(incident)}",
         wording_ledger.alerted(incident, report_failure.error_of(task["failure"])[1]),
     )
+    if incident["severity"] == "CRITICAL":
+        # The alert with the ledger, which follows, has the same reason and headline.
+        headline = wording.alert_subject(incident)
+        notices.page_without_ledger(f"{incident['execution']['name']}/alert", headline, headline)
     return {"done": True, "step": "Alert Only Without Ledger"}
 
 

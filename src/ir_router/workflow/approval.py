@@ -7,8 +7,9 @@ Every caller with permission to invoke this function is trusted to name the anal
 came from Slack (`via`). With `joined_events` a decision counts only if no further events have joined since then.
 
 The decision `contain_creator` decides nothing about the request. It contains the creator of the key. With
-several creators, `creator` names one. The decision `release` lifts the containment of a request that has ended;
-`principal` names one of several principals.
+several creators, `creator` names one. The decision `withdraw` withdraws the first approval or denial of two, and
+`assign` makes the analyst the request's owner. The decision `release` lifts the containment of a request that has
+ended; `principal` names one of several principals.
 
 Every response is `{"status", "message", ...}`; docs/containment.md lists the statuses.
 """
@@ -24,11 +25,20 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ir_router import aws, observability
 from ir_router.cases import addresses
 from ir_router.errors import UncertainError
-from ir_router.ledger import approvals, audit, creators
+from ir_router.ledger import approvals, assignees, audit, creators, two_people
 from ir_router.ledger.approvals import AnswerStatus
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
-from ir_router.workflow import creator_request, notices, release_request, wording, wording_decisions
+from ir_router.workflow import (
+    break_glass,
+    creator_request,
+    invocation,
+    notices,
+    release_request,
+    wording,
+    wording_decisions,
+    wording_two_people,
+)
 from ir_router.workflow.incident import Analyst
 
 _NOTES_LENGTH = 1_000
@@ -37,6 +47,10 @@ _MOST_EVENTS = 1_000_000_000
 # Sent by -sync, which must not write the audit.
 _RECORD_CHANGE = "record_access_change"
 _CHANGES = frozenset({"approvers_changed", "last_approvers", "watchers_outside"})
+# The alias by which -slack invokes this function. No other caller may use it.
+_SLACK_ALIAS = "slack"
+_WITHDRAW, _ASSIGN = "withdraw", "assign"
+_OTHERS = frozenset({_ASSIGN, _WITHDRAW, creators.CONTAIN, release_request.RELEASE})
 Refusal = Literal["owner", "perhaps_owner"]
 # Reason in the audit log -> message to the analyst.
 _REFUSED: Mapping[Refusal, str] = {
@@ -73,12 +87,12 @@ def handle(event: Mapping[str, Any], context: Any) -> Answer | None:
         return None
     wanted = str(event.get("decision", "")).strip()
     decision = approvals.answer_of(wanted)
-    other = wanted.lower() if wanted.lower() in (creators.CONTAIN, release_request.RELEASE) else ""
+    other = wanted.lower() if wanted.lower() in _OTHERS else ""
     if decision is None and not other:
         return {
             "status": "unknown_decision",
-            "message": "Decision not recorded: `decision` must be approve, deny, contain_creator or release, "
-            f"not {str(event.get('decision'))[:50]!r}.",
+            "message": "Decision not recorded: `decision` must be approve, deny, withdraw, assign, contain_creator or "
+            f"release, not {str(event.get('decision'))[:50]!r}.",
         }
     analyst = _analyst(event.get("analyst"))
     if analyst is None:
@@ -101,27 +115,59 @@ def handle(event: Mapping[str, Any], context: Any) -> Answer | None:
     observability.correlate(str(row.get("execution_name", row["approval_id"])))
     request_id = str(event.get("request_id") or getattr(context, "aws_request_id", ""))
     notes = str(event.get("notes") or "")[:_NOTES_LENGTH]
+    if "required" in row and invocation.alias(context) != _SLACK_ALIAS:
+        # Only -slack knows who pressed a button. Every other caller can state any user.
+        analyst = {"name": analyst["name"], "via": approvals.CLI}
     refused = _refusal(row, analyst)
     if refused is not None:
         _record_refusal(row, decision or other, analyst, refused, request_id)
         return _answer(row, "not_allowed", f"Decision not recorded: {_REFUSED[refused]}")
+    if "break_glass" in event or invocation.alias(context) == break_glass.ALIAS:
+        if why_not := break_glass.refusal(row, decision or other, event, context):
+            return _answer(row, "break_glass_refused", why_not)
+        notes = break_glass.record(row, decision or other, analyst, event, request_id)
+        analyst = {**analyst, "break_glass": True}
     if other == release_request.RELEASE:
         status, message = release_request.carry_out(row, str(event.get("principal") or ""), analyst, notes, request_id)
+        if status in ("first_recorded", "release_started"):
+            _publish("ApprovalRequested", row)
         return _answer(row, status, message)
+    if other in (_ASSIGN, _WITHDRAW):
+        return _change_request(row, other, analyst)
     if decision is None:
         status, message = creator_request.carry_out(row, str(event.get("creator") or ""), analyst)
         _publish("ApprovalRequested", row)
         return _answer(row, status, message)
-    pending = row["state"] == approvals.PENDING
-    won = pending and approvals.decide(row, decision, analyst, notes, joined_events=seen)
-    own = {"decision": decision, "analyst": dict(analyst)} if won else None
+    outcome, by = two_people.decide(row, decision, analyst, notes, seen)
+    won = outcome == "decided"
+    own = {"decision": decision, "analyst": by} if won else None
     row = approvals.get(row["approval_id"]) or row
+    if outcome == "first_recorded":
+        _publish("ApprovalRequested", row)
+        return _answer(row, "first_recorded", wording_two_people.first_recorded(row, decision))
+    if outcome == "same_person":
+        return _answer(row, "same_person", wording_two_people.same_person(row, analyst))
     if seen is not None and row["state"] == approvals.PENDING:
         return _answer(row, "events_joined", _events_joined_message(row, seen, analyst))
     answer = _deliver(row, own) if row["state"] == approvals.DECIDED else _current_answer(row, own)
     if won:
         logger.info("approval.decision_recorded", extra={"approval_id": row["approval_id"], "status": answer["status"]})
         _publish("ApprovalDecided", row)
+    return answer
+
+
+def _change_request(row: Row, change: str, analyst: Analyst) -> Answer:
+    """Withdraw the analyst's approval or denial, or make the analyst the owner of the request."""
+    if change == _ASSIGN:
+        if row["state"] != approvals.PENDING:
+            return _current_answer(row, None)
+        assignees.assign(str(row["approval_id"]), analyst)
+        answer = _answer(row, "assigned", f"{wording_decisions.decider(analyst)} is on it. Reminders go to this user.")
+    elif not two_people.withdraw(row, analyst):
+        return _answer(row, "not_withdrawn", "Nothing was withdrawn: you have no approval or denial that still waits.")
+    else:
+        answer = _answer(row, "withdrawn", "Your decision is withdrawn.")
+    _publish("ApprovalRequested", row)
     return answer
 
 
@@ -245,9 +291,14 @@ def _output(row: Row) -> dict[str, Any]:
     return {
         "approval_id": row["approval_id"],
         "decision": row["decision"],
-        "analyst": {name: value for name, value in row["analyst"].items() if name != "email"},
+        "analyst": _without_address(row["analyst"]),
         "decided_at": wording_decisions.iso(row["decided_at"]),
     }
+
+
+def _without_address(analyst: Mapping[str, Any]) -> dict[str, Any]:
+    found = {name: value for name, value in analyst.items() if name != "email"}
+    return {**found, "first": _without_address(found["first"])} if "first" in found else found
 
 
 def _approval_id(event: Mapping[str, Any]) -> str | None:

@@ -158,3 +158,4 @@ def _report_success(incident: Incident, arn: str, row: Row, context: Any) -> Non
     with containments.locked(arn, invocation.lock_until(context)) as lock:
         if lock.row.get("incident") == row["incident"] and phase_of(lock.row) is Phase.AWAITED:
             reapplication.reapply(lock)
+    notices.page(name, headline, text)

@@ -42,6 +42,7 @@ TASKS: Mapping[str, tuple[str, str]] = {
     "report_failure": ("report_failure", "run_task"),
     "note_failed_branch": ("report_failure", "note_failed_branch"),
     "release": ("release", "run_task"),
+    "report_break_glass": ("break_glass", "report"),
     "allowlist_add": ("allowlist_tasks", "add"),
     "allowlist_list": ("allowlist_tasks", "list_entries"),
     "allowlist_remove": ("allowlist_tasks", "remove"),

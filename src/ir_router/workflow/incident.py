@@ -238,12 +238,17 @@ class CaseResult(TypedDict):
 
 
 class Analyst(TypedDict):
-    """The analyst, as named by the caller of the approval function. `via` is `cli`, `slack` or `step_functions`."""
+    """The analyst, as named by the caller of the approval function. `via` is `cli`, `slack` or `step_functions`.
+
+    `first` is the other analyst of a decision by two people. `break_glass`: one decided for two.
+    """
 
     name: str
     via: Via
     slack_user_id: NotRequired[str]
     email: NotRequired[str]
+    first: NotRequired[Analyst]
+    break_glass: NotRequired[bool]
 
 
 class Decision(TypedDict):

@@ -16,6 +16,15 @@ def own_account(context: Any) -> tuple[str, str]:
     return parts[1], parts[4]
 
 
+def alias(context: Any) -> str:
+    """Return the alias by which the function was invoked; empty without one. IAM permits each alias separately.
+
+    Lambda appends it to the ARN (docs.aws.amazon.com/lambda/latest/dg/python-context.html, invoked_function_arn).
+    """
+    parts = str(getattr(context, "invoked_function_arn", "")).split(":")
+    return parts[7] if len(parts) > 7 else ""
+
+
 def contained_account(facts: Mapping[str, Any], context: Any) -> str:
     """Return the only account in which an event can cause a containment, 12 digits.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ir_router import aws, bus
+from ir_router import aws, bus, paging
 from ir_router.cases import comments
 from ir_router.cases.limits import COMMENT_LIMIT
 from ir_router.errors import UncertainError
@@ -56,7 +56,7 @@ def alert_everywhere(
     allow: str = "",
     mention: bool = False,
 ) -> None:
-    """Publish an alert as `alert` does, and post it in the security channel once.
+    """Publish an alert as `alert` does, and post it in the security channel once. CRITICAL ones page once too.
 
     Args:
         alert_id: As in `alert`.
@@ -73,6 +73,29 @@ def alert_everywhere(
     alert_in_slack(
         alert_id, severity, subject, text, case_id=case_id, execution=execution, allow=allow, mention=mention
     )
+    if severity == "CRITICAL":
+        page(alert_id, subject, text)
+
+
+def page(reason: str, headline: str, text: str) -> None:
+    """Page once for each reason. If SNS cannot use the topic's key, the alarm topic gets the page as an alert."""
+    try:
+        paging.page(reason, headline, text)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _KEY_ERRORS:
+            raise
+        logger.error("page.key_unavailable: the alarm topic gets the page", extra={"reason": reason})
+        alert_without_key(reason, "CRITICAL", headline, text)
+
+
+def page_without_ledger(reason: str, headline: str, text: str) -> None:
+    """Page while the ledger is unavailable. If its key is too, only the alert topic without a key has the alert."""
+    try:
+        paging.page_without_ledger(reason, headline, text)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _KEY_ERRORS:
+            raise
+        logger.error("page.key_unavailable: nothing pages", extra={"reason": reason})
 
 
 def alert_in_slack(

@@ -44,4 +44,11 @@ def list_approvals(_task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
 def verify_audit(_task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     """Verify the chain of the audit log. If it is broken, `verified` is False and `broken` names the first bad link."""
     result = audit_verification.verify()
-    return {"verified": result.broken is None, **asdict(result)}
+    broken = asdict(result.broken) if result.broken else None
+    return {
+        "verified": broken is None,
+        "records": result.records,
+        "first_at": result.first_at,
+        "last_at": result.last_at,
+        "broken": broken,
+    }

@@ -13,7 +13,7 @@ from typing import Any
 
 from ir_router import command_lines
 from ir_router.errors import InvalidInputError, IrRouterError
-from ir_router.ledger import approvals, audit, contained_names, containments, releases
+from ir_router.ledger import approvals, audit, contained_names, containments, releases, two_people
 from ir_router.ledger.containments import ContainmentBusyError, Lock
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
@@ -89,6 +89,7 @@ def _release(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
             return _enable_held(lock, released_by, reason)
         _refuse_while_awaited(row)
         incident = str(row["incident"])
+        _require_enough_people(row, arn)
         if task.get("incident", incident) != incident:
             raise InvalidInputError(f"{arn} belongs to a newer incident. Release it from the request of that incident.")
         # An incident may have several principals, and a released principal may join it again.
@@ -122,6 +123,7 @@ def _enable_held(lock: Lock, released_by: str, reason: str) -> dict[str, Any]:
     row = third_parties.waiting(lock.principal)
     if row is None:
         raise InvalidInputError(f"{lock.principal} is not contained.")
+    _require_enough_people(row, lock.principal)
     current = identity.current_principal(row["principal"], row["keys"])
     found = iam.access_keys(current) if current else {}
     # A key that is active, expired or deleted needs no change.
@@ -171,6 +173,16 @@ def _refuse_while_awaited(row: Row) -> None:
         "A decision about this principal is pending. Deny the approval request to restore the principal, or "
         "approve it before you release the principal."
     )
+
+
+def _require_enough_people(row: Row, arn: str) -> None:
+    """Refuse a release that needs two people and has only one."""
+    approval_id = _approval_id(row)
+    if not two_people.is_released_by_enough(approvals.get(approval_id) or {}, arn):
+        raise InvalidInputError(
+            "Two people must release this principal. Use the button Release of its approval request, or the decision "
+            f"release of the approval handler with the approval_id {approval_id}."
+        )
 
 
 def _has_others(row: Row) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ir_router import aws
-from ir_router.ledger import approvals, audit, releases
+from ir_router.ledger import approvals, audit, releases, two_people
 from ir_router.ledger.approvals import AnswerStatus
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.settings import settings
-from ir_router.workflow import wording_decisions
+from ir_router.workflow import wording_decisions, wording_two_people
 from ir_router.workflow.incident import Analyst
 
 RELEASE = "release"
@@ -36,6 +36,10 @@ def carry_out(row: Row, principal: str, analyst: Analyst, reason: str, request_i
             "is still open. Decide about it instead" if row["state"] == approvals.PENDING else "left nothing contained"
         )
         return "not_releasable", f"Nothing was released: this approval request {why}."
+    if two_people.required(row, RELEASE) > 1:
+        wanted = two_people.release(row, wanted, analyst, reason)
+        if not wanted:
+            return "first_recorded", wording_two_people.first_recorded(row, RELEASE)
     details = {
         "approval_id": row["approval_id"],
         "execution": row["execution"],

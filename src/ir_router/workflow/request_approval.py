@@ -47,6 +47,8 @@ def run_task(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
     facts = wording_decisions.approval_facts(incident, containment, case_id, task["kind"])
     if case_id is None and task["case"].get("for_readers"):
         facts["no_case"] = task["case"]["for_readers"]
+    if required := _required(task["kind"]):
+        facts["required"] = required
     if task["kind"] == "remediate":
         facts |= offers.carried_over(incident["execution"]["id"])
         rows = [containments.get(arn) or {} for arn in facts["principals"]]
@@ -67,6 +69,17 @@ def run_task(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
     creators.report(incident, task["kind"], wording_decisions.asked(containment, case_id))
     logger.info("approval.requested", extra={"approval_id": row["approval_id"], "kind": task["kind"]})
     return {"approval_id": row["approval_id"]}
+
+
+def _required(kind: str) -> dict[str, int]:
+    """Return how many people each decision needs; empty if one person is enough for all. The request keeps it."""
+    numbers = settings().approvals_required
+    if kind == "contain":
+        found = dict.fromkeys(("approve", "deny"), numbers["contain_over_limit"])
+    else:
+        found = {"approve": numbers["remediate_approve"], "deny": numbers["remediate_deny"]}
+        found["release"] = numbers["release"]
+    return found if max(found.values()) > 1 else {}
 
 
 def _record(row: Row, containment: ContainmentResult) -> None:
@@ -146,12 +159,11 @@ def record_decision(task: Mapping[str, Any], context: Any) -> Decision:
     execution = incident["execution"]["id"]
     approval_id = approvals.id_of(execution, task["kind"])
     if decision is None:
-        # Every holder of the token can send any output to Step Functions directly. The containment stays.
-        approvals.record_expired(approval_id, "the output sent to Step Functions was neither approve nor deny")
-        notices.publish("ApprovalTimedOut", {"approval_id": approval_id})
-        return {"decision": "not_asked", "notes": "the output sent to Step Functions was neither approve nor deny"}
+        return _undecided(approval_id, "the output sent to Step Functions was neither approve nor deny")
     notes = str(answer.get("notes") or "")[:_NOTES_LENGTH]
     row = approvals.record_receipt(approval_id, decision, _stated_name(answer.get("analyst")), notes)
+    if row is None:
+        return _undecided(approval_id, f"{decision} was sent to Step Functions directly, and it needs two people")
     if task["kind"] == "contain" and decision == "deny" and "containment" in task:
         parts = not_contained.with_joined(execution, task["containment"])["principals"]
         kept, incidents = new_keys.enable_again(execution, parts, context)
@@ -160,7 +172,7 @@ def record_decision(task: Mapping[str, Any], context: Any) -> Decision:
         for other in (approvals.id_of(one, "remediate") for one in incidents):
             if refresh(other) is not None:
                 notices.publish("ApprovalRequested", {"approval_id": other, "joined": True})
-    analyst = _analyst(row)
+    analyst = _analyst(row["analyst"])
     details = {"execution": execution, "approval_id": approval_id, "kind": task["kind"], "decision": decision}
     details |= {"via": analyst["via"], "slack_user_id": analyst.get("slack_user_id")}
     audit.append(
@@ -172,6 +184,16 @@ def record_decision(task: Mapping[str, Any], context: Any) -> Decision:
         "analyst": analyst,
         "decided_at": wording_decisions.iso(row["decided_at"]),
     }
+
+
+def _undecided(approval_id: str, why: str) -> Decision:
+    """Expire a request after an output that decides nothing. The containment stays.
+
+    Every holder of the token can send any output to Step Functions directly.
+    """
+    approvals.record_expired(approval_id, why)
+    notices.publish("ApprovalTimedOut", {"approval_id": approval_id})
+    return {"decision": "not_asked", "notes": why}
 
 
 def record_timeout(task: Mapping[str, Any], _context: Any) -> Decision:
@@ -211,12 +233,15 @@ def _message(token: str, row: Row, incident: Incident, containment: ContainmentR
     }
 
 
-def _analyst(row: Row) -> Analyst:
+def _analyst(stored: Mapping[str, Any]) -> Analyst:
     """Return the analyst without the e-mail address, which must not reach the execution history."""
-    stored: Mapping[str, Any] = row["analyst"]
     analyst: Analyst = {"name": str(stored["name"]), "via": stored["via"]}
     if stored.get("slack_user_id"):
         analyst["slack_user_id"] = str(stored["slack_user_id"])
+    if stored.get("break_glass"):
+        analyst["break_glass"] = True
+    if stored.get("first"):
+        analyst["first"] = _analyst(stored["first"])
     return analyst
 
 

@@ -11,26 +11,30 @@ from typing import Any
 
 from ir_router import clock
 from ir_router.ledger import audit, keys, table
-from ir_router.workflow import notices
+from ir_router.workflow import audit_export, notices
 
 _KEPT_SECONDS = 400 * 86_400
 
 
 def run_task(_task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
-    """Tie the chains, then send the hash (`{"task": "witness_audit"}`) if it is a new day and there are new records.
+    """Tie the chains, send the hash once a day if there are new records, and export complete days.
 
     Returns:
-        `{"sent"}`: the hash; None if there was nothing to send.
+        `sent`: the hash; None if there was nothing to send. `exported`: the keys of the objects (`audit_export`).
 
     Raises:
         AuditDamagedError: The head of a chain is missing or incomplete.
     """
     audit.tie()
+    return {"sent": _send(), "exported": audit_export.run()}
+
+
+def _send() -> str | None:
     head = table.get(keys.audit_head()) or {}
     sent = table.get(keys.deduplication("AUDIT-WITNESS")) or {}
     day, found = f"{clock.utc_now():%Y-%m-%d}", head.get("chain_hash")
     if not found or sent.get("day") == day or sent.get("hash") == found:
-        return {"sent": None}
+        return None
     place = f"{head['month']}, record {head['sequence']}"
     text = (
         f"The audit of ir-router ends with this hash:\n\n{found}\n({place})\n\n"
@@ -41,4 +45,4 @@ def run_task(_task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     notices.alert(f"audit-{head['month']}-{head['sequence']}", "LOW", f"Audit of ir-router on {day}", text)
     row = {"day": day, "hash": found, "expires_at": int(clock.now()) + _KEPT_SECONDS}
     table.put(keys.deduplication("AUDIT-WITNESS"), row)
-    return {"sent": found}
+    return str(found)

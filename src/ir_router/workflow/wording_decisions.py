@@ -249,7 +249,9 @@ def decider(analyst: Mapping[str, Any] | None) -> str:
     name = wording.cut(str(analyst["name"]), _NAME_LENGTH)
     # Users choose their names in Slack. The address stays out of the execution, so only the id follows.
     user_id = f" ({analyst['slack_user_id']})" if analyst.get("slack_user_id") else ""
-    return f"{name}{user_id}{approvals.STATED.get(str(analyst.get('via')), '')}"
+    alone = " (break-glass, without a second person)" if analyst.get("break_glass") else ""
+    first = f"{decider(analyst['first'])} and " if analyst.get("first") else ""
+    return f"{first}{name}{user_id}{approvals.STATED.get(str(analyst.get('via')), '')}{alone}"
 
 
 def outcome(

@@ -75,6 +75,9 @@ def build(variables: dict[str, str]) -> None:
     sns.subscribe(TopicArn=variables["IR_ALERT_TOPIC_ARN"], Protocol="sqs", Endpoint=arn("sqs", "alerts-seen"))
     variables["IR_ALARM_TOPIC_ARN"] = sns.create_topic(Name="security-incident-alarms")["TopicArn"]
     sns.subscribe(TopicArn=variables["IR_ALARM_TOPIC_ARN"], Protocol="sqs", Endpoint=arn("sqs", "alerts-seen"))
+    variables["PAGES_SEEN"] = sqs.create_queue(QueueName="pages-seen")["QueueUrl"]
+    variables["IR_PAGE_TOPIC_ARN"] = sns.create_topic(Name="security-incident-page")["TopicArn"]
+    sns.subscribe(TopicArn=variables["IR_PAGE_TOPIC_ARN"], Protocol="sqs", Endpoint=arn("sqs", "pages-seen"))
     boto3.client("events").create_event_bus(Name="bus")
     client = boto3.client("iam")
     variables["IR_DENY_POLICY_ARN"] = deny_policy(client)

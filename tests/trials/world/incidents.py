@@ -176,14 +176,21 @@ def role(name: str, path: str = "/", services: Sequence[str] = ()) -> str:
 
 def alerts(world: World) -> list[dict[str, Any]]:
     """Remove and return the alert topic's messages, oldest first."""
+    return _published(world.environment["ALERTS_SEEN"])
+
+
+def pages(world: World) -> list[dict[str, Any]]:
+    """Remove and return the page topic's messages, oldest first."""
+    return _published(world.environment["PAGES_SEEN"])
+
+
+def _published(queue: str) -> list[dict[str, Any]]:
     sqs = boto3.client("sqs")
     told = []
-    while messages := sqs.receive_message(QueueUrl=world.environment["ALERTS_SEEN"], MaxNumberOfMessages=10).get(
-        "Messages", []
-    ):
+    while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []):
         for message in messages:
             told.append(json.loads(message["Body"]))
-            sqs.delete_message(QueueUrl=world.environment["ALERTS_SEEN"], ReceiptHandle=message["ReceiptHandle"])
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
     return sorted(told, key=lambda alert: str(alert.get("Timestamp")))
 
 

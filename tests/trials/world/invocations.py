@@ -19,11 +19,12 @@ class Context:
     aws_request_id: str
     began: float = field(default_factory=lambda: clock.now())
     memory_limit_in_mb: int = 512
+    alias: str = ""
 
     @property
     def invoked_function_arn(self) -> str:
-        """The function's ARN."""
-        return arn("lambda", f"function:{self.function_name}")
+        """The function's ARN, with the alias by which it was invoked."""
+        return arn("lambda", f"function:{self.function_name}{':' if self.alias else ''}{self.alias}")
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds until Lambda ends the invocation."""

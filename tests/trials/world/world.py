@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
 import boto3
 
@@ -124,8 +125,10 @@ class World:
         """Call the entry point as one deployment. Its exceptions propagate; FunctionDiedError means
         that it was ended.
         """
+        name, _, alias = name.partition(":")
         self.become(name)
-        context = Context(DEPLOYMENTS[name][1], f"security-incident-{name}", f"request-{len(self.invocations)}")
+        number = f"request-{len(self.invocations)}"
+        context = Context(DEPLOYMENTS[name][1], f"security-incident-{name}", number, alias=alias)
         answer = Answer(name, event)
         self.invocations.append(answer)
         try:
@@ -207,7 +210,7 @@ class World:
     def _invoke_from_code(self, params: Mapping[str, Any], **_: Any) -> Any:
         """Replace Lambda's Invoke."""
         self.wire.before("lambda", "Invoke")
-        name = str(params["url_path"]).split("/")[3].removeprefix("security-incident-")
+        name = unquote(str(params["url_path"]).split("/")[3]).removeprefix("security-incident-")
         event = json.loads(params["body"])
         if params["headers"].get("X-Amz-Invocation-Type") == "Event":
             self.asynchronous.append((name, event, 0))

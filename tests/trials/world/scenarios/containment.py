@@ -164,6 +164,17 @@ def deciding(action: str, values: dict[str, object]) -> Callable[[World, Inciden
     return act
 
 
+def pressing(action: str) -> Callable[[World, Incident], None]:
+    """Return a function that presses a button without a form, and once more after a failure."""
+
+    def act(world: World, there: Incident) -> None:
+        for _ in range(2):
+            _press(world, there, action)
+            world.settle(patience=30)
+
+    return act
+
+
 def _press(world: World, there: Incident, action: str) -> Interaction | None:
     """Press a button whose action id begins so; return None if no approval message has such a button any more."""
     for message in world.workspace.channel_messages(there.channel):

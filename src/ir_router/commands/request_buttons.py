@@ -1,0 +1,48 @@
+"""The buttons "I'm on it" and "Withdraw" of an approval request. Only approvers may use them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ir_router.commands import approval_buttons, execution
+from ir_router.commands.command import Answer, Command, NotPermittedError, of_interaction
+from ir_router.errors import InvalidInputError
+from ir_router.ledger import approvals
+from ir_router.sync import request_people
+
+_DECISIONS = {request_people.ASSIGN: "assign", request_people.WITHDRAW: "withdraw"}
+
+
+def handle_interaction(payload: Mapping[str, Any], context: Any) -> None:
+    """Handle a pressed button."""
+    action = payload["actions"][0]
+    decision = _DECISIONS.get(action["action_id"])
+    if decision is None:
+        return  # not a button of this module
+    approval_id = str(action.get("value") or "")
+    message_ts = str(payload["container"].get("message_ts") or "")
+    command = of_interaction(payload, decision, str(payload.get("trigger_id")), context)
+    execution.execute(command, lambda command: _press(command, decision, approval_id, message_ts), attempted="update")
+
+
+def _press(command: Command, decision: str, approval_id: str, message_ts: str) -> Answer | None:
+    row = approvals.get(approval_id) if approval_id else None
+    if row is None:
+        raise InvalidInputError("Nothing was changed: this approval request no longer exists.")
+    approval_buttons.require_posted(command, row, message_ts)
+    approval_buttons.require_approver(command, row)
+    answer = approval_buttons.invoke(
+        {
+            "approval_id": approval_id,
+            "decision": decision,
+            "analyst": approval_buttons.analyst(command),
+            "request_id": command.id,
+        }
+    )
+    status: approvals.AnswerStatus = answer["status"]
+    if status == "not_allowed":  # the approval function has recorded it in the audit
+        raise NotPermittedError(str(answer["message"]))
+    if status in ("assigned", "withdrawn") or (command.is_repeated and status == "not_withdrawn"):
+        return None  # the approval request shows it
+    return Answer(str(answer["message"]))
