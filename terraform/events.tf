@@ -16,6 +16,7 @@ locals {
     [local.slack_notifications_rule_arn, local.key_changes_rule_arn, local.executions_rule_arn],
     [for name in local.detection_rule_patterns : "${local.arns.default_bus_rules}/${name}"],
     local.member_rule_arns,
+    var.organization_id != null ? [local.members_rule_arn] : [],
   )
 
   key_changes_rule_arn         = "${local.arns.default_bus_rules}/${local.names.key_changes_rule}"

@@ -6,6 +6,8 @@ locals {
   detections_bus      = "${var.name_prefix}-detections"
   detections_bus_arn  = "arn:${local.partition}:events:${var.region}:${local.account}:event-bus/${local.detections_bus}"
   member_rules_prefix = "arn:${local.partition}:events:${var.region}:${local.account}:rule/${local.detections_bus}"
+  members_rule        = "${var.name_prefix}-members"
+  members_rule_arn    = "${local.arns.default_bus_rules}/${local.members_rule}"
   member_rule_arns = [
     for name in local.detection_rule_patterns : "${local.member_rules_prefix}/${name}" if var.organization_id != null
   ]
@@ -50,6 +52,42 @@ resource "aws_cloudwatch_event_rule" "member" {
   event_bus_name = aws_cloudwatch_event_bus.detections[0].name
   event_pattern  = each.value.pattern
   state          = local.detection_states[each.key]
+}
+
+# Every hour: the workflow verifies the members, because only its role can assume theirs.
+resource "aws_cloudwatch_event_rule" "members" {
+  count = length(aws_cloudwatch_event_bus.detections)
+
+  name                = local.members_rule
+  description         = "Verifies the members of the organisation every hour"
+  schedule_expression = "rate(60 minutes)"
+}
+
+resource "aws_cloudwatch_event_target" "members" {
+  count = length(aws_cloudwatch_event_rule.members)
+
+  rule  = aws_cloudwatch_event_rule.members[0].name
+  arn   = aws_lambda_function.this["workflow"].arn
+  input = jsonencode({ task = "check_members" })
+
+  retry_policy {
+    maximum_event_age_in_seconds = 3600
+    maximum_retry_attempts       = 1
+  }
+
+  dead_letter_config {
+    arn = aws_sqs_queue.failures.arn
+  }
+}
+
+resource "aws_lambda_permission" "members" {
+  count = length(aws_cloudwatch_event_rule.members)
+
+  statement_id  = "Members"
+  action        = "lambda:InvokeFunction"
+  function_name = aws_lambda_function.this["workflow"].function_name
+  principal     = "events.amazonaws.com"
+  source_arn    = local.members_rule_arn
 }
 
 resource "aws_cloudwatch_event_target" "member" {

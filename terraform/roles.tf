@@ -1,7 +1,7 @@
 # One role for each function, with only the actions and resources that the function uses. -webhook faces the internet.
 # It can only hand over work and read the signing secret and the workspace id. No function has a permission in IAM; only
-# -workflow can assume the role that has (modules/account). -workflow writes task tokens, and only -approval-handler reads
-# them.
+# -workflow can assume the role that has (modules/account). -workflow writes task tokens and deletes
+# their messages, and only -approval-handler reads them from the ledger.
 
 locals {
   # Permissions of each function on ledger rows, by the first word of the partition key. DynamoDB authorises each
@@ -29,6 +29,7 @@ locals {
       Messages = { rows = "DEDUP#*", actions = ["PutItem", "UpdateItem"] }
       Audit    = { rows = "AUDIT#*", actions = ["GetItem", "PutItem"] }
       Config   = { rows = "CONFIG#*", actions = ["GetItem"] }
+      Members  = { rows = "CONTAINMENT#members", actions = ["GetItem"] }
     }
     workflow = {
       Detections   = { rows = "DETECTION#*", actions = ["BatchGetItem", "PutItem"] }
@@ -41,7 +42,7 @@ locals {
       Audit        = { rows = "AUDIT#*", actions = ["GetItem", "PutItem", "Query"] }
     }
     "approval-handler" = {
-      Approvals = { rows = "APPROVAL#*", actions = ["GetItem", "UpdateItem"] }
+      Approvals = { rows = "APPROVAL#*", actions = ["BatchGetItem", "GetItem", "UpdateItem"] }
       Tokens    = { rows = "TOKEN#*", actions = ["GetItem"] }
       Audit     = { rows = "AUDIT#*", actions = ["GetItem", "PutItem"] }
     }
@@ -53,6 +54,8 @@ locals {
     sync       = ["CASE#index", "APPROVAL#open"]
     operations = ["CASE#index"]
     workflow   = ["APPROVAL#open"]
+
+    "approval-handler" = ["APPROVAL#open"]
   }
 
   ledger_statements = {
@@ -145,7 +148,7 @@ locals {
       Resource = concat(
         values(local.function_rules),
         [local.slack_notifications_rule_arn, local.key_changes_rule_arn, local.executions_rule_arn, "${local.arns.default_bus_rules}/${var.name_prefix}-detect-*"],
-        var.organization_id != null ? ["${local.member_rules_prefix}/${var.name_prefix}-detect-*"] : [],
+        var.organization_id != null ? ["${local.member_rules_prefix}/${var.name_prefix}-detect-*", local.members_rule_arn] : [],
         length(local.forwarded_detections) > 0 ? [
           "arn:${local.partition}:events:${local.global_events_region}:${local.account}:rule/${var.name_prefix}-detect-*"
         ] : [],
@@ -460,9 +463,10 @@ locals {
           Resource = local.arns.intake_queue
         },
         {
+          # Messages of decided requests are deleted.
           Sid      = "AskAnalyst"
           Effect   = "Allow"
-          Action   = ["sqs:SendMessage"]
+          Action   = ["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage"]
           Resource = local.arns.approval_queue
         },
         {
@@ -484,6 +488,12 @@ locals {
         Effect   = "Allow"
         Action   = ["organizations:DescribeAccount"]
         Resource = "arn:${local.partition}:organizations::*:account/${coalesce(var.organization_id, "none")}/*"
+        }, {
+        # AWS Organizations accepts no resource for this action.
+        Sid      = "ListAccounts"
+        Effect   = "Allow"
+        Action   = ["organizations:ListAccounts"]
+        Resource = "*"
       }] : statement if var.organization_id != null],
       [for statement in [
         {

@@ -19,10 +19,10 @@ _REPLAY_LIMIT = 100
 """The default of the operations function (`ir_router.ops.replay.LIMIT`)."""
 
 _EPILOG = """\
-policies, backtest and report work anywhere. verify, rotate, replay, resync, forget and audit do with --prefix and
---region; without these they read the deployment's name from the Terraform state of a clone. build, plan, deploy and
-release need a clone.
-Run `ir-router COMMAND --help` for the options of a sub-command."""
+policies, backtest and report work anywhere. verify, rotate, replay, resync, forget, approvals and audit do with
+--prefix and --region; without these they read the deployment's name from the Terraform state of a clone. build, plan,
+deploy and release need a clone.
+Run `ir-router SUB-COMMAND --help` for the options of a sub-command."""
 
 
 class _Command(NamedTuple):
@@ -97,6 +97,19 @@ def _audit_options(parser: argparse.ArgumentParser) -> None:
     _deployment_options(parser)
 
 
+def _approvals_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "decision",
+        nargs="?",
+        choices=["approve", "deny", "release"],
+        help="what to do with one request (default: list the open requests)",
+    )
+    parser.add_argument("approval_id", nargs="?", help="id of the request")
+    parser.add_argument("--analyst", help="your name for the audit (default: the name of your AWS session)")
+    parser.add_argument("--reason", default="", help="why; release needs a reason")
+    _deployment_options(parser)
+
+
 def _no_options(parser: argparse.ArgumentParser) -> None:
     """The sub-command has none."""
 
@@ -141,6 +154,7 @@ COMMANDS = {
     "replay": _Command("return failed work to its queue or function", "ir_operator.deploy.command", _replay_options),
     "resync": _Command("synchronise one case now", "ir_operator.deploy.command", _resync_options),
     "forget": _Command("erase the rows of closed cases", "ir_operator.deploy.command", _forget_options),
+    "approvals": _Command("list, decide and release", "ir_operator.deploy.command", _approvals_options),
     "audit": _Command("verify the audit, or show one incident", "ir_operator.deploy.command", _audit_options),
     "report": _Command("check the file of a report", "ir_operator.report", _report_options),
     "backtest": _Command("run recorded events through the detections", "ir_operator.backtest", _backtest_options),
@@ -159,7 +173,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--version", action="version", version=f"ir-router {__version__}")
-    commands = made.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
+    commands = made.add_subparsers(title="commands", metavar="SUB-COMMAND", dest="command", required=True)
     for name, command in COMMANDS.items():
         sentence = f"{command.help[0].upper()}{command.help[1:]}."
         sub_parser = commands.add_parser(name, help=command.help, description=sentence)

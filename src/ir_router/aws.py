@@ -88,6 +88,18 @@ def iam_of_session(credentials: Mapping[str, Any]) -> IAMClient:
     return answer
 
 
+def client_of_session(name: str, region: str, credentials: Mapping[str, Any]) -> Any:
+    """Return a client of a service in a region with the credentials of a role's session."""
+    return session().create_client(
+        name,
+        region_name=region,
+        config=CONFIG,
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+    )
+
+
 def create(name: str) -> None:
     """Create the client of a service before its first use."""
     _client(name)

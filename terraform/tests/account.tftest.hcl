@@ -16,6 +16,7 @@ run "given_another_account_when_planned_then_only_the_hubs_workflow_of_the_organ
     organization_id   = "o-a1b2c3d4e5"
 
     detections_bus_arn = "arn:aws:events:eu-west-1:222222222222:event-bus/security-incident-detections"
+    watched_regions    = ["us-east-1", "eu-west-1"]
 
     protected_principals = [for number in range(200) : "arn:aws:iam::123456789012:role/break-glass-${number}"]
   }
@@ -36,6 +37,11 @@ run "given_another_account_when_planned_then_only_the_hubs_workflow_of_the_organ
       StringEquals = { "aws:PrincipalOrgID" = "o-a1b2c3d4e5" }
     }
     error_message = "The role must trust only the workflow of the hub, and only within the organisation."
+  }
+
+  assert {
+    condition     = aws_iam_role.containment.tags == tomap({ ir-router-mode = "dry_run", ir-router-regions = "eu-west-1 us-east-1" })
+    error_message = "The tags of the role must show the hub its mode and regions."
   }
 
   assert {
@@ -69,11 +75,12 @@ run "given_invalid_values_when_planned_then_the_account_module_refuses_each" {
     protected_principals = ["break-glass"]
     own_roles            = ["path/role"]
     detections_bus_arn   = "security-incident-detections"
+    watched_regions      = ["Ireland"]
   }
 
   expect_failures = [
     var.name_prefix, var.workflow_role_arn, var.organization_id, var.containment_mode, var.protected_principals, var.own_roles,
-    var.detections_bus_arn,
+    var.detections_bus_arn, var.watched_regions,
   ]
 }
 

@@ -173,7 +173,7 @@ def test_given_a_decision_that_was_not_delivered_when_polled_then_it_is_delivere
     world: World, machine: StateMachine, contained: tuple[Execution, str]
 ) -> None:
     execution, key = contained
-    (row,) = world.invoke("workflow", {"task": "list_approvals"})["approvals"]
+    (row,) = world.invoke("approval-handler", {"task": "list_approvals"})["approvals"]
     world.invoke("sync", {"task": "poll"})
     table = boto3.resource("dynamodb").Table("ledger")
     table.update_item(

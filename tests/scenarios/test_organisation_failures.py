@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from ir_router.ledger import approvals
 from ir_router.workflow import sessions
 from ir_router.workflow.changes import ChangeRefusedError
+from ir_router.workflow.sessions import AccountClosedError
 from tests.support.world import ACCOUNT, World
 from tests.trials.world import incidents as support
 from tests.trials.world import organisation
@@ -236,11 +238,96 @@ def test_given_many_users_of_one_member_when_its_limit_is_reached_then_only_that
 
     assert execution.path[-1] == "Wait for Permission"
     assert iam_state(world, "three", SHOP) == IamState({key: "Inactive"}, denied=False)
-    assert f"2 principals of account {SHOP} were contained within the last hour" in alerts(world)[0]["Message"]
+    counted = f"2 principals of account shop-prod ({SHOP}) were contained within the last hour"
+    assert counted in alerts(world)[0]["Message"]
     key_in(world, machine, LAB, "four")
     contain(world, machine, "five")
     assert iam_state(world, "four", LAB).denied
     assert iam_state(world, "five").denied
+
+
+def test_given_a_member_beyond_its_limit_when_further_actors_act_there_then_one_case_and_one_request_are_about_all(
+    world: World, machine: StateMachine
+) -> None:
+    world.environment["IR_MAX_CONTAINMENTS_PER_HOUR_PER_ACCOUNT"] = "1"
+    key_in(world, machine, SHOP, "one")
+    asked(world)
+
+    first, *further = (key_in(world, machine, SHOP, name)[0] for name in ("two", "three", "four"))
+
+    assert first.path[-1] == "Wait for Permission"
+    assert {execution.path[-1] for execution in further} == {"Alerted"}
+    (request,) = asked(world)
+    shown = approvals.get(request["approvalId"]) or {}
+    users = [f"user {name} in shop-prod ({SHOP})" for name in ("two", "four", "three")]
+    assert shown["listed"] == users
+    assert len(cases(world)) == 2
+    in_lab, _key = key_in(world, machine, LAB, "five")
+    assert in_lab.path[-1] == "Wait for Analyst"
+
+    asked(world)
+    decide(world, request["taskToken"], "approve")
+    machine.advance()
+
+    assert all(iam_state(world, name, SHOP).denied for name in ("two", "three", "four"))
+    (decision,) = asked(world)
+    decide(world, decision["taskToken"], "deny")
+    machine.advance()
+    assert first.status == "SUCCEEDED"
+    assert [iam_state(world, name, SHOP).denied for name in ("one", "two", "three", "four")] == [True, *[False] * 3]
+    assert all(user in alerts(world)[-1]["Message"] for user in users[:1])
+
+
+def test_given_a_user_whom_the_member_protects_when_contained_then_the_alert_states_that_it_is_protected(
+    world: World, machine: StateMachine
+) -> None:
+    changes = ["iam:AttachUserPolicy", "iam:UpdateAccessKey"]
+    protected = {"Effect": "Deny", "Action": changes, "Resource": f"arn:aws:iam::{SHOP}:user/carol"}
+    shop(world).guards.append(Guard("identity-based policy", [protected]))
+    world.expect(ChangeRefusedError)
+
+    execution, key = key_in(world, machine)
+
+    assert execution.status == "FAILED"
+    assert iam_state(world, "carol", SHOP) == IamState({key: "Active"}, denied=False)
+    assert "The principal is protected: a policy of the containment role in its account" in alerts(world)[0]["Message"]
+
+
+@pytest.mark.parametrize("decision", [None, "approve"])
+def test_given_an_account_that_is_closed_after_a_containment_when_verified_then_the_others_are_and_nothing_fails(
+    world: World, machine: StateMachine, decision: str | None
+) -> None:
+    key_in(world, machine)
+    contain(world, machine)
+    if decision:
+        for request in asked(world):
+            decide(world, request["taskToken"], decision)
+        machine.advance()
+    shop(world).status = "SUSPENDED"
+    world.advance(3_700)
+    iam_of(ACCOUNT).detach_user_policy(UserName="backdoor", PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
+
+    for _ in range(2):
+        assert world.verify_containments()["failed"] == 0
+    assert iam_state(world, "backdoor").denied
+
+
+def test_given_an_account_that_is_closed_during_the_verification_when_decided_then_only_the_decision_fails(
+    world: World, machine: StateMachine
+) -> None:
+    execution, _key = key_in(world, machine)
+    shop(world).status = "CLOSED"
+    world.advance(900)
+
+    machine.advance()
+
+    assert execution.path[-1] == "Verified"
+    assert alerts(world)[1:] == []
+    world.expect(AccountClosedError)
+    decide(world, asked(world)[0]["taskToken"], "deny")
+    machine.advance()
+    assert execution.path[-1] == "Remediation Failed"
+    assert f"Account shop-prod ({SHOP}) is closed (state CLOSED)" in alerts(world)[-1]["Message"]
 
 
 def test_given_a_containment_in_a_member_when_made_then_it_costs_two_calls_more_than_in_the_hub(

@@ -35,6 +35,9 @@ _ACTIONS = {
     "monitoring:DescribeAlarms": "cloudwatch:DescribeAlarms",
 }
 
+# -workflow calls these with the role of a member only.
+_IN_MEMBERS = frozenset({"GetQueueAttributes", "GetQueueUrl", "ListRuleNamesByTarget", "ListRules"})
+
 # The action that authorises each part of a transaction (DynamoDB developer guide, "IAM for transactions").
 _PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
 
@@ -108,7 +111,7 @@ def _rights(deployment: str, service: str, operation: str, region: str, params: 
         name = f"arn:aws:s3:::{params['Bucket']}/{params['Key']}"
         lock = [AwsCall(deployment, "s3:PutObjectRetention", name)] if "ObjectLockMode" in params else []
         return [AwsCall(deployment, "s3:PutObject", name, only_new=params.get("IfNoneMatch") == "*"), *lock]
-    if service == "iam" and deployment == "workflow":
+    if deployment == "workflow" and (service == "iam" or operation in _IN_MEMBERS):
         deployment = "containment"
     action = _ACTIONS.get(f"{service}:{operation}", f"{service}:{operation}")
     resource = _RESOURCES[service](operation, params, region)
@@ -166,6 +169,8 @@ def _events(operation: str, params: Mapping[str, Any], region: str) -> str:
     if operation == "PutEvents":
         (bus,) = {entry["EventBusName"] for entry in params["Entries"]}
         return _arn("events", region, f"event-bus/{_name(bus)}")
+    if operation in _IN_MEMBERS:
+        return "*"
     bus = params.get("EventBusName", "default")
     rule = params.get("Name") or params["Rule"]
     return _arn("events", region, f"rule/{rule}" if bus == "default" else f"rule/{_name(bus)}/{rule}")
@@ -205,6 +210,8 @@ _RESOURCES: Mapping[str, Callable[[str, Mapping[str, Any], str], str]] = {
     "logs": lambda _, params, region: _log_group(params, region),
     "organizations": lambda _, params, __: (
         f"arn:aws:organizations::{ACCOUNT}:account/{ORGANIZATION}/{params['AccountId']}"
+        if "AccountId" in params
+        else "*"
     ),
     "monitoring": lambda operation, _, region: (
         "*" if operation[:4] == "List" else _arn("cloudwatch", region, "alarm:*")

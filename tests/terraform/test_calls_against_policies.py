@@ -57,6 +57,7 @@ SCENARIOS = (
     "given_an_attachment_when_it_is_verified_then_the_channel_has_the_file_once",
     "given_an_edit_and_a_deletion_when_they_arrive_then_the_comment_follows",
     "given_an_organisation_when_verified_then_the_rules_for_members_are_verified_too",
+    "given_each_fault_of_a_member_when_checked_then_one_message_names_it_with_the_fix_and_its_end",
     "given_many_users_of_one_member_when_its_limit_is_reached_then_only_that_account_waits_for_permission",
     "given_a_channel_whose_id_changes_when_both_sides_write_then_nothing_is_missed_or_doubled[True]",
     "given_another_bot_when_it_posts_then_the_variable_decides",
@@ -88,6 +89,7 @@ SCENARIOS = (
     "given_a_decided_case_when_no_activity_follows_for_the_hours_then_it_is_closed_with_the_reason",
     "given_a_closed_case_when_two_weeks_pass_then_its_channel_is_archived_with_a_last_message",
     "given_a_bucket_when_days_end_then_each_day_is_one_locked_object_with_its_records_and_ends",
+    "given_several_requests_when_one_is_decided_then_only_the_pending_ones_are_received",
     "given_the_disabled_key_when_a_grave_event_arrives_then_it_is_contained_at_once_and_decided_later",
 )
 

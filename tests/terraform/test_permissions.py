@@ -22,6 +22,7 @@ AUDITING = {"slack", "sync", "operations", "workflow", "approval-handler"}
 # AWS's service authorization reference lists no resource type for these actions, so no policy can name a resource.
 NAMELESS = {
     "cloudtrail:DescribeTrails",
+    "organizations:ListAccounts",
     "cloudtrail:LookupEvents",
     "cloudwatch:ListDashboards",
     "lambda:ListEventSourceMappings",

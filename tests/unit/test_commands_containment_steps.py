@@ -8,6 +8,7 @@ from typing import Any
 from ir_router.cases import containment_steps
 
 CASE = "1234567890"
+MEMBER = {"in_account": "shop-prod (222222222222)"}
 USER = "arn:aws:iam::123456789012:user/team/backdoor-user"
 
 
@@ -26,6 +27,7 @@ def test_given_records_of_the_cases_execution_when_reported_then_each_step_has_i
     assert steps(
         record("contained", {"execution": "e1", "outcome": "contained", "principals": [{"principal": USER}]}),
         record("contained", {"execution": "e1", "outcome": "dry_run", "principals": [{"principal": USER}]}),
+        record("contained", {"execution": "e1", "outcome": "joined", "principals": [{"principal": USER, **MEMBER}]}),
         record("decision_received", {"execution": "e1", "kind": "remediate", "decision": "deny"}, "Jane Smith"),
         record("decision_received", {"execution": "e1", "kind": "contain", "decision": "approve"}, "Jane Smith"),
         record("approval_timed_out", {"execution": "e1", "kind": "remediate"}),
@@ -35,6 +37,7 @@ def test_given_records_of_the_cases_execution_when_reported_then_each_step_has_i
     ) == [
         ("Contained: backdoor-user", None),
         ("Dry run, nothing changed: backdoor-user would have been contained", None),
+        ("Further event; backdoor-user in shop-prod (222222222222) was already contained", None),
         ("Remediation denied", "Jane Smith"),
         ("Containment approved", "Jane Smith"),
         ("No decision within 24 hours", None),

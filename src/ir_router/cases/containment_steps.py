@@ -65,6 +65,7 @@ def _execution(details: Mapping[str, Any]) -> str:
 
 def _name(part: Mapping[str, Any]) -> str:
     name = str(part.get("principal") or "").rpartition("/")[2]
+    name = f"{name} in {part['in_account']}" if name and part.get("in_account") else name
     return f"only the new key of {name}" if part.get("scope") == "key" else name
 
 

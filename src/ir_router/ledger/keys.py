@@ -197,6 +197,11 @@ def verification(principal: str) -> Key:
     return Key("CONTAINMENT#verifications", principal)
 
 
+def members() -> Key:
+    """The members of the organisation, as they were last checked."""
+    return Key("CONTAINMENT#members", "META")
+
+
 def missing_case(execution: str) -> Key:
     """A case that AWS did not open because a quota is reached, until it is opened."""
     return Key("CONTAINMENT#missing-cases", execution)

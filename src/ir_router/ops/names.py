@@ -5,22 +5,17 @@ Environment variables name the other resources. A test compares these names with
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any, Literal
 
 from ir_router import cloudtrail
 from ir_router.ledger import configuration
 from ir_router.settings import settings
-from ir_router.workflow.detections import is_direct
+from ir_router.workflow.detections import entries, is_direct, rule_name, rule_state
 
 # CloudTrail delivers the events of global services (IAM, root sign-in) in this region only.
 GLOBAL_EVENTS_REGION = cloudtrail.GLOBAL_EVENTS_REGION
-_MOST_CHARACTERS = 64
-"""Of the name of a rule (docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html)."""
-
 _DEFAULT_PREFIX = "security-incident"
 
 FUNCTIONS = ("webhook", "slack", "sync", "operations", "workflow", "approval-handler")
@@ -88,7 +83,7 @@ class Rule:
 
     name: str
     bus: str
-    target: Literal["sync", "operations", "workflow", "intake", "logs", "bus", "topic"]
+    target: Literal["sync", "operations", "workflow", "intake", "logs", "bus", "topic", "members"]
     state: str
     region: str
     pattern: Mapping[str, Any] | None = None
@@ -200,11 +195,8 @@ def poll_rule() -> str:
 
 def detections() -> list[dict[str, Any]]:
     """Return the active entries, from which Terraform creates the rules."""
-    text = files("ir_router.workflow").joinpath("detections.json").read_text("utf-8")
-    # `${name_prefix}` in a pattern stands for the prefix of this deployment, as in terraform/detections.tf.
-    entries: list[dict[str, Any]] = json.loads(text.replace("${name_prefix}", settings().name_prefix))["detections"]
     own = configuration.extra_detections() if settings().extra_detections else []
-    return [entry for entry in [*entries, *own] if entry["id"] not in settings().detections_disabled]
+    return [entry for entry in [*entries(), *own] if entry["id"] not in settings().detections_disabled]
 
 
 def rules(*, members: bool = False) -> Iterator[Rule]:
@@ -219,11 +211,11 @@ def rules(*, members: bool = False) -> Iterator[Rule]:
     yield Rule(f"{prefix}-upkeep", "default", "operations", "ENABLED", home)
     yield Rule(f"{prefix}-key-changes", "default", "topic", "ENABLED", home)
     yield Rule(f"{prefix}-executions", "default", "topic", "ENABLED", home)
+    if members:
+        yield Rule(members_rule(), "default", "members", "ENABLED", home)
     severities = dict(settings().severity_overrides)
     for detection in detections():
-        reads = detection.get("read_only_calls", False)
-        state = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS" if reads else "ENABLED"
-        name = detection_rule(detection["id"])
+        state, name = rule_state(detection), rule_name(detection["id"])
         pattern = detection["pattern"]
         severity = severities.get(detection["id"], detection["severity"])
         direct = is_direct(severity, tampering=detection.get("tampering", False))
@@ -235,11 +227,9 @@ def rules(*, members: bool = False) -> Iterator[Rule]:
             yield Rule(name, "default", "bus", state, GLOBAL_EVENTS_REGION, pattern)
 
 
-def detection_rule(detection: str) -> str:
-    """Return the name of a detection's rule, as in terraform/detections.tf."""
-    prefix, name = settings().name_prefix, detection.replace("_", "-")
-    full = f"{prefix}-detect-{name}"
-    return full if len(full) <= _MOST_CHARACTERS else f"{prefix}-{name}"
+def members_rule() -> str:
+    """Return the rule that starts the verification of the organisation's members."""
+    return f"{settings().name_prefix}-members"
 
 
 def _fixed(name: str) -> str:

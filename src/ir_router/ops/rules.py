@@ -85,10 +85,13 @@ _WANTED = {
     "logs": "CloudWatch Logs",
     "bus": "the home region's bus",
     "topic": "the alarm topic",
+    "members": "the -workflow function",
 }
 
 
 def _is_target(rule: Rule, arn: str) -> bool:
+    if rule.target == "members":
+        return arn.endswith(f":function:{names.function('workflow')}")
     if rule.target in ("sync", "operations"):
         return arn.endswith(f":function:{names.function(rule.target)}")
     if rule.target == "workflow":

@@ -17,6 +17,7 @@ from ir_router.ops import (
     activity,
     credentials,
     failing_cases,
+    members,
     membership,
     protected,
     resources,
@@ -65,6 +66,7 @@ def _checks(slack: Slack) -> Iterator[Check]:
     yield from run_checks("environment", _environment)
     yield from run_checks("resources", resources.checks)
     yield from run_checks("rules", rules.checks)
+    yield from run_checks("members", members.checks)
     yield from run_checks("protected principals", protected.checks)
     yield from run_checks("watching", watching.checks)
     yield from run_checks("parameters", credentials.checks)

@@ -15,7 +15,7 @@ from ir_router.deadline import Deadline, LambdaContext, of_invocation
 from ir_router.errors import IrRouterError
 from ir_router.ledger import claims, keys, table
 from ir_router.observability import logger, measure
-from ir_router.ops import credentials, membership, resources, rules, trails, watching
+from ir_router.ops import credentials, members, membership, resources, rules, trails, watching
 from ir_router.ops.checks import Check, count, run_checks
 from ir_router.slack.gateway import Slack
 from ir_router.slack.messages import Message, context, sections
@@ -54,6 +54,7 @@ def _checks() -> Iterator[Check]:
     yield from run_checks("dead letters", resources.dead_letters)
     yield from run_checks("secrets", credentials.age)
     yield from run_checks("rules", rules.checks)
+    yield from run_checks("members", members.not_ready)
     yield from run_checks("watching", watching.checks)
     yield from run_checks("membership", lambda: membership.checks(team))
     yield from run_checks("trail", trails.checks)

@@ -219,9 +219,8 @@ def _release_lines(row: Row) -> list[str]:
     if released and contained:
         lines.append(f"*Released*  {_line(', '.join(released))}, by {_line(str(row['released_by']))}")
     if contained:
-        several = f" (repeat it for each of {len(contained)} principals)" if len(contained) > 1 else ""
-        lines.append(f"*Release*  with the button, or on the command line{several}:")
-        lines.append(f"```{escape(command_lines.release(contained[0]))}```")
+        lines.append("*Release*  with the button, or on the command line:")
+        lines.append(f"```{escape(command_lines.release_request(str(row['approval_id'])))}```")
     return lines
 
 

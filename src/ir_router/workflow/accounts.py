@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/organizations/latest/APIReference/API_DescribeAccoun
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,7 +19,8 @@ from ir_router.workflow.details import harmless
 from ir_router.workflow.incident import Incident, Principal
 
 _KEPT_SECONDS = 86_400
-_KEPT_AFTER_FAILURE_SECONDS = 900
+RECENT_SECONDS = 900
+"""The answer is at most so old after a failure, or if AWS denies the role of the account."""
 # Of an account that was closed. AWS Organizations keeps such an account for 90 days.
 _CLOSED = frozenset({"SUSPENDED", "PENDING_CLOSURE", "CLOSED"})
 
@@ -38,13 +40,24 @@ class Account(NamedTuple):
 _kept: dict[str, tuple[float, Account]] = {}
 
 
-def of(account: str) -> Account:
-    """Return an account (12 digits) as AWS Organizations knows it. A process keeps the answer for a day."""
+def of(account: str, *, at_most_old: int = _KEPT_SECONDS) -> Account:
+    """Return an account (12 digits) as AWS Organizations knows it.
+
+    A process keeps the answer for a day, or for `at_most_old` seconds.
+    """
     now = clock.now()
-    if account not in _kept or _kept[account][0] <= now:
+    described_at, found = _kept.get(account, (0.0, Account(account, "")))
+    if now - described_at >= (at_most_old if found.state else RECENT_SECONDS):
         found = _described(account)
-        _kept[account] = (now + (_KEPT_SECONDS if found.state else _KEPT_AFTER_FAILURE_SECONDS), found)
-    return _kept[account][1]
+        _kept[account] = (now, found)
+    return found
+
+
+def listed() -> dict[str, str]:
+    """Return the active accounts of the organisation by id, as people read them. Raises botocore's errors."""
+    pages = aws.client("organizations").get_paginator("list_accounts").paginate()
+    found = {str(one["Id"]): _account(str(one["Id"]), one) for page in pages for one in page["Accounts"]}
+    return {account: one.shown for account, one in found.items() if one.state == "ACTIVE"}
 
 
 def forget() -> None:
@@ -68,6 +81,13 @@ def placed(principal: Principal, incident: Incident) -> Principal:
     return {**principal, "in_account": incident["in_account"]}
 
 
+def named(principal: Principal) -> Principal:
+    """Return the principal with the name of its account. Without an organisation, as it is."""
+    if settings().organization_id is None or not principal["account"]:
+        return principal
+    return {**principal, "in_account": of(principal["account"]).shown}
+
+
 def _described(account: str) -> Account:
     try:
         found: dict[str, Any] = aws.client("organizations").describe_account(AccountId=account)["Account"]
@@ -75,6 +95,10 @@ def _described(account: str) -> Account:
         # The names are for people, so nothing waits for them.
         logger.warning("account.not_described: texts have its id alone", extra={"error": str(error)[:200]})
         return Account(account, "")
+    return _account(account, found)
+
+
+def _account(account: str, found: Mapping[str, Any]) -> Account:
     name = harmless(str(found.get("Name") or "")).strip()
     return Account(
         f"{name} ({account})" if name else account, str(found.get("State") or found.get("Status") or "ACTIVE")

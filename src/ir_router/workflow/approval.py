@@ -22,7 +22,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router import aws, observability
+from ir_router import aws, command_lines, observability
 from ir_router.cases import addresses
 from ir_router.errors import UncertainError
 from ir_router.ledger import approvals, assignees, audit, creators, two_people
@@ -30,6 +30,7 @@ from ir_router.ledger.approvals import AnswerStatus
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.workflow import (
+    approval_list,
     break_glass,
     creator_request,
     invocation,
@@ -44,6 +45,7 @@ from ir_router.workflow.incident import Analyst
 _NOTES_LENGTH = 1_000
 _NAME_LENGTH = 200
 _MOST_EVENTS = 1_000_000_000
+_LIST = "list_approvals"
 # Sent by -sync, which must not write the audit.
 _RECORD_CHANGE = "record_access_change"
 _CHANGES = frozenset({"approvers_changed", "last_approvers", "watchers_outside"})
@@ -80,8 +82,13 @@ class Answer(TypedDict):
 Own = Mapping[str, Any] | None
 
 
-def handle(event: Mapping[str, Any], context: Any) -> Answer | None:
-    """Record a decision and deliver it to Step Functions. The first decision wins; an undelivered one is retried."""
+def handle(event: Mapping[str, Any], context: Any) -> Answer | dict[str, Any] | None:
+    """List the requests, or record a decision and deliver it to Step Functions.
+
+    The first decision wins; an undelivered one is retried.
+    """
+    if event.get("task") == _LIST:
+        return approval_list.pending()
     if event.get("task") == _RECORD_CHANGE:
         _record_change(event)
         return None
@@ -258,8 +265,8 @@ def _aftermath(row: Row) -> str:
     if row["kind"] == "contain":
         was, it = ("were", "them") if len(row.get("listed", ())) > 1 else ("was", "it")
         return f"{row.get('who', 'The principal')} {was} NOT contained. Contain {it} by hand now."
-    commands = wording_decisions.release_commands(approvals.principals_of(row))
-    return f"The containment stays until you release it. To release it, run: {commands}"
+    command = command_lines.release_request(row["approval_id"])
+    return f"The containment stays until you release it. To release it, run: {command}"
 
 
 def _answer(row: Row, status: AnswerStatus, message: str) -> Answer:

@@ -22,6 +22,8 @@ SEVERITIES: Sequence[Severity] = ("LOW", "MEDIUM", "HIGH", "CRITICAL")
 Grouping = Literal["none", "reads", "all", "address"]
 
 _PREFIX = "${name_prefix}"
+_MOST_CHARACTERS_OF_A_RULE = 64
+"""Of its name (docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html)."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,18 @@ def _table(
 def entries() -> list[dict[str, Any]]:
     """Return the entries of detections.json with the names of this deployment in their patterns."""
     return _bundled(settings().name_prefix)
+
+
+def rule_name(detection: str) -> str:
+    """Return the name of a detection's rule, as in terraform/detections.tf and terraform/modules/region."""
+    prefix, name = settings().name_prefix, detection.replace("_", "-")
+    full = f"{prefix}-detect-{name}"
+    return full if len(full) <= _MOST_CHARACTERS_OF_A_RULE else f"{prefix}-{name}"
+
+
+def rule_state(entry: Mapping[str, Any]) -> str:
+    """Return the state of an entry's rule. Rules match read-only API calls only in the longer state."""
+    return "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS" if entry.get("read_only_calls") else "ENABLED"
 
 
 def _bundled(prefix: str) -> list[dict[str, Any]]:

@@ -46,9 +46,9 @@ TASKS: Mapping[str, tuple[str, str]] = {
     "allowlist_add": ("allowlist_tasks", "add"),
     "allowlist_list": ("allowlist_tasks", "list_entries"),
     "allowlist_remove": ("allowlist_tasks", "remove"),
-    "list_approvals": ("operator_tasks", "list_approvals"),
     "verify_audit": ("operator_tasks", "verify_audit"),
     "check_allowlist_entries": ("stale_allowlist", "run_task"),
+    "check_members": ("members", "run_task"),
     "witness_audit": ("witness_audit", "run_task"),
 }
 

@@ -178,7 +178,8 @@ class PrincipalResult(TypedDict):
     `undone`: the event that joined is a call that undid the containment. `added`: the principal is new in the incident
     of its actor. `scope` is `key` if only the keys that events named are disabled, and `still_active` are the owner's
     other active keys then. `limited`: the reason for that scope is the hourly limit. `keys_unknown`: IAM denied
-    ir-router the list of the keys, so that only the deny policy is attached.
+    ir-router the list of the keys, so that only the deny policy is attached. `beyond_account`: the account whose hourly
+    limit is reached.
     """
 
     principal: Principal
@@ -194,6 +195,7 @@ class PrincipalResult(TypedDict):
     still_active: NotRequired[list[str]]
     limited: NotRequired[bool]
     keys_unknown: NotRequired[bool]
+    beyond_account: NotRequired[str]
     joined_execution: NotRequired[str]
     case_id: NotRequired[str | None]
     approval_id: NotRequired[str]

@@ -37,7 +37,7 @@ def beyond_limit(
         lock.clear()  # it did not join an incident, and the request for permission takes its place
     created = key if incident["event_name"] == "CreateAccessKey" else None
     who = wording.name_of(principal) if created else "this one"
-    counted = f"principals of account {limit.account}" if limit.account else "principals"
+    counted = f"principals of account {incident.get('in_account', limit.account)}" if limit.account else "principals"
     result: PrincipalResult = {
         "principal": principal,
         "outcome": "limit_reached",
@@ -47,6 +47,8 @@ def beyond_limit(
         "named_keys": [],
         "recorded": {},
     }
+    if limit.account:
+        result["beyond_account"] = limit.account
     found, unlisted = changes.read_as_permitted(principal) if created is not None else (None, None)
     if unlisted is not None:  # a denial could not restore the key exactly
         result["actions"] = [unlisted]

@@ -2,7 +2,8 @@
 
 Without this, an actor that makes keys for 60 protected users would open 60 cases and use up the quota. The first event
 opens the case. Each further principal is alerted and gets a comment. If it needs a permission, it joins the pending
-request of the first, and an approval contains it too.
+request of the first, and an approval contains it too. Beyond the hourly limit of an account, its principals share
+them too, also those of different actors.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from ir_router.ledger import approvals, audit, groups, joined_events
 from ir_router.ledger.containments import ContainmentBusyError
 from ir_router.ledger.table import ConditionFailedError, Row
 from ir_router.observability import logger
-from ir_router.workflow import actor_incidents, changes, notices, owners, principals, wording, wording_many
-from ir_router.workflow.incident import ActionTaken, CaseResult, ContainmentResult, Incident, PrincipalResult
+from ir_router.workflow import accounts, actor_incidents, changes, notices, owners, principals, wording, wording_many
+from ir_router.workflow.incident import ActionTaken, CaseResult, ContainmentResult, Incident, Principal, PrincipalResult
 from ir_router.workflow.outcomes import OUTCOMES, ContainmentOutcome
 
 # A first event that has not opened its case after this time may have failed.
@@ -34,7 +35,7 @@ def shared_case(incident: Incident, containment: ContainmentResult) -> CaseResul
     Raises:
         ContainmentBusyError: The actor's first event has not opened its case yet. The state machine retries.
     """
-    group = _group("case", incident)
+    group = _group("case", incident, containment)
     if group is None:
         return None
     execution = incident["execution"]["id"]
@@ -46,7 +47,7 @@ def shared_case(incident: Incident, containment: ContainmentResult) -> CaseResul
     if row["execution"] == execution:
         joined = _asks(incident, containment, None)
         if joined:  # an hour later, an earlier request may still be pending
-            opened(incident, None)
+            opened(incident, containment, None)
         return joined
     arns = {part["principal"]["arn"] or "unknown" for part in containment["principals"]}
     known = set(row.get("principals", ()))
@@ -59,9 +60,9 @@ def shared_case(incident: Incident, containment: ContainmentResult) -> CaseResul
     return {"case_id": case_id, "failed": False, "repetition": "none", "full": full}
 
 
-def opened(incident: Incident, case_id: str | None) -> None:
+def opened(incident: Incident, containment: ContainmentResult, case_id: str | None) -> None:
     """Store the case that the actor's first event opened, for the later ones. None: there is no case."""
-    group = _group("case", incident)
+    group = _group("case", incident, containment)
     if group is not None:
         with suppress(ConditionFailedError):  # this event did not enter the group, or the hour is over
             groups.annotate(group, incident["execution"]["id"], "SET case_id = :case_id", case_id=case_id or "")
@@ -69,7 +70,7 @@ def opened(incident: Incident, case_id: str | None) -> None:
 
 def _asks(incident: Incident, containment: ContainmentResult, case_id: str | None) -> CaseResult | None:
     """Let a principal that needs a permission join the actor's pending request. None: it gets its own, or none."""
-    group = _group("permission", incident)
+    group = _group("permission", incident, containment)
     if group is None or OUTCOMES[containment["outcome"]].approval != "contain":
         return None
     execution = incident["execution"]["id"]
@@ -143,7 +144,7 @@ def joined(execution: str, own: Sequence[PrincipalResult]) -> list[PrincipalResu
 
 
 def _joined_part(row: Mapping[str, Any], arn: str, outcome: ContainmentOutcome) -> PrincipalResult:
-    principal = principals.from_arn(arn) or principals.unknown_principal()
+    principal = _named(arn)
     for unique_id in _values_of(row, "joined_ids", arn):
         principal["id"] = unique_id
     disabled: list[ActionTaken] = [
@@ -158,6 +159,10 @@ def _joined_part(row: Mapping[str, Any], arn: str, outcome: ContainmentOutcome) 
         "named_keys": [],
         "recorded": {},
     }
+
+
+def _named(arn: str) -> Principal:
+    return accounts.named(principals.from_arn(arn) or principals.unknown_principal())
 
 
 def _values_of(row: Mapping[str, Any], name: str, arn: str) -> list[str]:
@@ -178,7 +183,7 @@ def texts(row: Mapping[str, Any]) -> dict[str, Any]:
     if len(arns) < 2:
         return {}
     keys = [*row.get("disabled_keys", ()), *(one.rpartition(" ")[2] for one in sorted(row.get("joined_keys", ())))]
-    names = [wording.name_of(principals.from_arn(arn) or principals.unknown_principal()) for arn in arns]
+    names = [wording.name_of(_named(arn)) for arn in arns]
     who = wording_many.names(names)
     return {
         "who": who,
@@ -193,8 +198,15 @@ def texts(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _group(kind: str, incident: Incident) -> str | None:
-    """Return the name of the actor's group, or None for a caller that the event does not identify."""
+def _group(kind: str, incident: Incident, containment: ContainmentResult) -> str | None:
+    """Return the name of the actor's group, or None for a caller that the event does not identify.
+
+    Beyond the hourly limit of an account, all its events are one group: otherwise a member under attack would open a
+    case and send a request for each of its principals.
+    """
+    accounts_beyond = {part.get("beyond_account") for part in containment["principals"]}
+    if accounts_beyond and None not in accounts_beyond:
+        return groups.name_of(f"not-contained-{kind}-of-account", incident["account"])
     if not actor_incidents.identity_of(incident["actor"]) or incident.get("finding") or "requested" in incident:
         return None
     return actor_incidents.group_of(f"not-contained-{kind}", incident)

@@ -61,10 +61,10 @@ def run_task(task: Mapping[str, Any], _context: Any) -> CaseResult:
         if error.code not in _NO_MEMBERSHIP:
             raise
         logger.warning("case.not_opened: AWS Security Incident Response has no active membership")
-        not_contained.opened(incident, None)
+        not_contained.opened(incident, containment, None)
         return {**_no_case("no active membership of AWS Security Incident Response"), "for_readers": _MEMBERSHIP}
     if shared is None:
-        not_contained.opened(incident, opened["case_id"])
+        not_contained.opened(incident, containment, opened["case_id"])
     if opened["case_id"] is None:
         return opened
     if group is not None:

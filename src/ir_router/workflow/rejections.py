@@ -29,6 +29,8 @@ _BUSY = frozenset(
 _FINAL = frozenset({"LimitExceeded", "PolicyNotAttachable", "UnmodifiableEntity"})
 DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 _MESSAGE_LENGTH = 500
+# The only explicit denies of the containment role protect principals (terraform/modules/account).
+_OF_ROLE = "identity-based policy"
 # These policies belong to the organisation. They apply to operators in this account too.
 _OF_ORGANISATION = ("service control policy", "resource control policy")
 
@@ -69,6 +71,12 @@ def remedy(error: str, reason: str) -> str:
         return (
             "A policy of your AWS organisation forbids this change, so it also stops you in this account. Ask the "
             "administrators of the organisation to lift it for this principal now."
+        )
+    if f"explicit deny in an {_OF_ROLE}" in reason:
+        return (
+            "The principal is protected: a policy of the containment role in its account denies the change "
+            "(protected_principals, or a role of ir-router). Decide whether its credentials must be disabled, and "
+            "disable them by hand."
         )
     if "permissions boundary" in reason:
         return "The permissions boundary of ir-router's workflow role forbids this change. Act with another role."

@@ -10,6 +10,7 @@ from ir_router.ledger import approvals, containments, keys, table
 from ir_router.ledger.containments import ContainmentBusyError, Lock
 from ir_router.observability import measure
 from ir_router.workflow import (
+    accounts,
     changes,
     enforcement,
     iam,
@@ -116,7 +117,7 @@ def for_each_principal(task: Mapping[str, Any], context: Any, work: Work) -> Rem
             gone.append(arn)
             continue
         if arn not in own:
-            others.append(principal or principals.from_arn(arn) or principals.unknown_principal())
+            others.append(principal or accounts.named(principals.from_arn(arn) or principals.unknown_principal()))
         result["actions"] += done.actions
         result["notes"] += [done.note] if done.note and done.note not in result["notes"] else []
         if done.denied is not None:

@@ -8,6 +8,8 @@ policy limits the session to the permissions that the task needs: to read, or to
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,12 @@ if TYPE_CHECKING:
 _SECONDS = 900
 _RENEWED_SECONDS = 300
 _READS = ("iam:Get*", "iam:List*")
+_READS_OF_RULES = (
+    "events:ListRuleNamesByTarget",
+    "events:ListRules",
+    "sqs:GetQueueAttributes",
+    "sqs:GetQueueUrl",
+)
 _NAME_LENGTH = 64
 
 _MODE_TAG = "ir-router-mode"
@@ -80,6 +88,20 @@ def changer(principal: Principal) -> IAMClient:
     return _client(principal["account"], _execution[0], [keys, policies] if kind == "User" else [policies])
 
 
+def inspector(account: str) -> Callable[[str, str], Any]:
+    """Return a function that returns a client, by service and region, which reads IAM, rules and queues of an account.
+
+    Raises NoRoleError.
+    """
+    reads = [{"Effect": "Allow", "Action": [*_READS, *_READS_OF_RULES], "Resource": "*"}]
+    credentials = _assume(role_arn(account), "ir-verify", _policy(reads))
+    return partial(_client_of_session, credentials)
+
+
+def _client_of_session(credentials: Mapping[str, Any], service: str, region: str) -> Any:
+    return aws.client_of_session(service, region, credentials)
+
+
 def mode_of(account: str) -> str:
     """Return the containment mode of another account: the tag of its role, empty without one. Kept like a session.
 
@@ -128,19 +150,27 @@ def _of_account(arn: str, account: str) -> str:
 
 def _client(account: str, name: str, statements: list[dict[str, Any]]) -> IAMClient:
     role = role_arn(account)
-    policy = json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))
+    policy = _policy(statements)
     with _keeping:
         now = clock.now()
         for key in [key for key, (until, _) in _kept.items() if until <= now]:
             del _kept[key]
         if (role + name, policy) not in _kept:
-            _kept[role + name, policy] = (now + _SECONDS - _RENEWED_SECONDS, _assume(role, name, policy))
+            _kept[role + name, policy] = (
+                now + _SECONDS - _RENEWED_SECONDS,
+                aws.iam_of_session(_assume(role, name, policy)),
+            )
         return _kept[role + name, policy][1]
 
 
-def _assume(role: str, name: str, policy: str) -> IAMClient:
+def _policy(statements: list[dict[str, Any]]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))
+
+
+def _assume(role: str, name: str, policy: str) -> Mapping[str, Any]:
+    """Return the credentials of a new session of a role."""
     try:
-        answer = aws.client("sts").assume_role(
+        answer: dict[str, Any] = aws.client("sts").assume_role(
             RoleArn=role, RoleSessionName=name, Policy=policy, DurationSeconds=_SECONDS
         )
     except ClientError as error:
@@ -148,13 +178,14 @@ def _assume(role: str, name: str, policy: str) -> IAMClient:
             raise
         why = denials.read(str(error.response["Error"].get("Message", ""))).why
         account = role.split(":")[4]
-        if account != own_account() and (found := accounts.of(account)).is_closed:
+        if account != own_account() and (found := accounts.of(account, at_most_old=accounts.RECENT_SECONDS)).is_closed:
             raise AccountClosedError(
                 f"Account {found.shown} is closed (state {found.state}), so nothing can be changed in it. If AWS opens "
                 "it again, check its principals by hand."
             ) from error
         raise NoRoleError(_no_role(role, why)) from error
-    return aws.iam_of_session(answer["Credentials"])
+    credentials: dict[str, Any] = answer["Credentials"]
+    return credentials
 
 
 def _no_role(role: str, why: str) -> str:

@@ -24,6 +24,7 @@ from ir_router.settings import settings
 from ir_router.workflow import attempts, invocation, later_verifications, left_behind, reapplication, wording_decisions
 from ir_router.workflow.incident import ContainmentResult, Incident
 from ir_router.workflow.phase import Phase, phase_of
+from ir_router.workflow.sessions import AccountClosedError
 
 _FIRST_SECONDS = 120
 _RESERVE_SECONDS = 25.0
@@ -47,7 +48,11 @@ def run_task(task: Mapping[str, Any], context: Any) -> VerificationAnswer:
     containment: ContainmentResult = task["containment"]
     execution = incident["execution"]["id"]
     arns = [part["principal"]["arn"] for part in wording_decisions.contained_parts(containment)]
-    awaited = [_verify(arn, execution, context) for arn in arns]
+    try:
+        awaited = [_verify(arn, execution, context) for arn in arns]
+    except AccountClosedError as error:  # all principals of an execution belong to one account
+        logger.info("containment.account_closed", extra={"reason": str(error)})
+        return {"again": False}
     contained_at = datetime.fromisoformat(containment["contained_at"] or incident["execution"]["started_at"])
     return {"again": any(awaited) and clock.now() < contained_at.timestamp() + _FIRST_SECONDS}
 
@@ -72,6 +77,8 @@ def run_scheduled(_task: Mapping[str, Any], context: Any) -> dict[str, int]:
         try:
             verify()
             verified += 1
+        except AccountClosedError as error:
+            logger.info("containment.account_closed", extra={"principal": verify.args[0], "reason": str(error)})
         except ContainmentBusyError:
             logger.info("containment.busy: the next minute verifies it", extra={"principal": verify.args[0]})
         except (IrRouterError, ClientError, BotoCoreError) as error:
@@ -102,7 +109,11 @@ def _verify_ended(arn: str, context: Any) -> None:
             return
         before = lock.row.get("times_undone")
         if lock.row["phase"] in (containments.APPROVED, containments.KEPT):
-            reapplication.reapply(lock)
+            try:
+                reapplication.reapply(lock)
+            except AccountClosedError:  # AWS may open the account again within 90 days
+                later_verifications.verified(arn, intact=True)
+                raise
         later_verifications.verified(arn, intact=lock.row.get("times_undone") == before)
 
 

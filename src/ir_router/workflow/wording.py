@@ -345,6 +345,7 @@ def record_containment(containment: ContainmentResult, case_id: str | None) -> d
                 "actions": record_actions(part["actions"]),
                 "recorded": part["recorded"],
                 **({"scope": part["scope"]} if "scope" in part else {}),
+                **({"in_account": part["principal"]["in_account"]} if "in_account" in part["principal"] else {}),
                 **_record_joined(part),
             }
             for part in containment["principals"]

@@ -109,6 +109,19 @@ locals {
         Action   = ["iam:ListRoles", "iam:ListUsers"]
         Resource = "*"
       },
+      # The hourly verification of members. EventBridge accepts no resource for these actions.
+      {
+        Sid      = "ReadForwardingRules"
+        Effect   = "Allow"
+        Action   = ["events:ListRuleNamesByTarget", "events:ListRules"]
+        Resource = "*"
+      },
+      {
+        Sid      = "ReadForwardingFailures"
+        Effect   = "Allow"
+        Action   = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
+        Resource = "arn:${local.partition}:sqs:*:${local.account}:${var.name_prefix}-forwarding-failures"
+      },
       # If the mode changes while a containment is in place, the workflow must still be able to restore.
       {
         Sid      = "RestoreKeys"
@@ -170,8 +183,12 @@ resource "aws_iam_role" "containment" {
 
   assume_role_policy = local.trust_policy
 
-  # The hub changes a principal only if this mode and its own are enforce (workflow/modes.py).
-  tags = { ir-router-mode = var.containment_mode }
+  # The hub changes a principal only if this mode and its own are enforce (workflow/modes.py). It verifies the rules of
+  # these regions every hour (workflow/member_checks.py).
+  tags = merge(
+    { ir-router-mode = var.containment_mode },
+    { for key in ["ir-router-regions"] : key => join(" ", sort(var.watched_regions)) if var.detections_bus_arn != null },
+  )
 }
 
 resource "aws_iam_role_policy" "containment" {

@@ -69,6 +69,18 @@ variable "detections_bus_arn" {
   }
 }
 
+variable "watched_regions" {
+  type        = set(string)
+  description = "The regions in which modules/region forwards events. The hub verifies the rules of these regions. Only with `detections_bus_arn`."
+  default     = ["us-east-1"]
+
+  # The value of a tag has at most 256 characters.
+  validation {
+    condition     = length(var.watched_regions) > 0 && alltrue([for region in var.watched_regions : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]+$", region))]) && length(join(" ", var.watched_regions)) <= 256
+    error_message = "watched_regions must be names of regions, for example us-east-1, of at most 256 characters in all."
+  }
+}
+
 variable "own_roles" {
   type        = list(string)
   description = "Names of further roles of ir-router in this account. The containment role can never change them, nor itself."

@@ -14,7 +14,6 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ir_router.ops import names
 from ir_router.workflow import detections
 from tests.trials.shapes import effects, outcome
 from tests.trials.shapes.aws_side import AwsSide
@@ -224,7 +223,7 @@ class Player:
     def _cannot_start(self, rule: str, event: Any) -> None:
         """Put the event into the failures queue, as EventBridge does when the target refuses it."""
         try:
-            self.stage.resources.undelivered(names.detection_rule(rule), event)
+            self.stage.resources.undelivered(detections.rule_name(rule), event)
         except ClientError as error:
             lost = {"queue": "failures", "rule": rule, "event": event.get("id"), "lost": str(error)}
             self.undelivered.append(lost)

@@ -93,7 +93,7 @@ def deny_policy(client: IAMClient) -> str:
 def containment_role(client: IAMClient, *, organization_id: str | None = None, mode: str = "enforce") -> str:
     """Create the role of terraform/modules/account; return its ARN.
 
-    The simulator checks the trust policy, but the session policies in place of the role's permissions.
+    The simulator checks the trust policy. In IAM, it checks the session policies in place of the role's permissions.
     """
     condition: dict[str, Any] = {"ArnEquals": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/{WORKFLOW_ROLE}"}}
     if organization_id is not None:
@@ -110,7 +110,9 @@ def containment_role(client: IAMClient, *, organization_id: str | None = None, m
         Tags=[{"Key": "ir-router-mode", "Value": mode}],
     )["Role"]
     changes = {"Effect": "Allow", "Action": "iam:UpdateAccessKey", "Resource": "*"}
-    permissions = json.dumps({"Version": "2012-10-17", "Statement": [changes]})
+    listed = ["events:ListRuleNamesByTarget", "events:ListRules", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
+    reads = {"Effect": "Allow", "Action": listed, "Resource": "*"}
+    permissions = json.dumps({"Version": "2012-10-17", "Statement": [changes, reads]})
     client.put_role_policy(RoleName=CONTAINMENT_ROLE, PolicyName="containment", PolicyDocument=permissions)
     return role["Arn"]
 

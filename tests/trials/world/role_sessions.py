@@ -48,6 +48,8 @@ class RoleSessions:
         hooks.register("before-call.sts.AssumeRole", self._assume)
         hooks.register("after-call.sts.AssumeRole", self._assumed)
         hooks.register("before-call.iam", self._authorize)
+        hooks.register("before-call.events", self._authorize_in_member)
+        hooks.register("before-call.sqs", self._authorize_in_member)
 
     def _assume(self, params: Mapping[str, Any], context: dict[str, Any], **_: Any) -> Any:
         if not self._wire.is_invoking:
@@ -74,7 +76,7 @@ class RoleSessions:
             return " because no identity-based policy allows the sts:AssumeRole action"
         for affected in {ACCOUNT: self._organisation.accounts[ACCOUNT], account: known}.values():
             if (kind := affected.denial("sts:AssumeRole", role)) is not None:
-                return f" with an explicit deny in a {kind}"
+                return f" with an explicit deny in {_with_article(kind)}"
         found = [one for one in iam_backends[account]["aws"].roles.values() if one.name == name]
         if not found or known.status != "ACTIVE" or not _trusts(found[0].assume_role_policy_document, is_member):
             return ""  # AWS does not state whether the role exists
@@ -101,15 +103,38 @@ class RoleSessions:
         keys = {"iam_PolicyARN": policy} if policy else {}
         kind = self._organisation.accounts[session.account].denial(action, resource, **keys)
         if kind is not None:
-            return self._refused(model.name, f"{action} on resource: {resource} with an explicit deny in a {kind}")
+            return self._refused(
+                model.name, f"{action} on resource: {resource} with an explicit deny in {_with_article(kind)}"
+            )
         if allows(session.statements, action, resource, **keys):
             return None
         why = f"{action} on resource: {resource} because no session policy allows the {action} action"
         return self._refused(model.name, why)
 
-    def _refused(self, operation: str, why: str) -> Any:
-        with self._wire.call("iam", operation):
-            return _denied(why)
+    def _authorize_in_member(self, model: Any, request_signer: Any, **_: Any) -> Any:
+        """Check a call with a role's session against the session's policy and the role's."""
+        session = self.sessions.get(request_signer._credentials.access_key) if self._wire.is_invoking else None
+        if session is None:
+            return None
+        action = f"{model.service_model.service_name}:{model.name}"
+        (role,) = [one for one in iam_backends[session.account]["aws"].roles.values() if one.name == CONTAINMENT_ROLE]
+        permissions = json.loads(role.policies["containment"])["Statement"]
+        if allows(session.statements, action, "*") and allows(permissions, action, "*"):
+            return None
+        return self._refused(
+            model.name,
+            f"{action} because no identity-based policy allows the {action} action",
+            model.service_model.service_id.hyphenize(),
+            "AccessDeniedException",
+        )
+
+    def _refused(self, operation: str, why: str, service: str = "iam", code: str = "AccessDenied") -> Any:
+        with self._wire.call(service, operation):
+            return _denied(why, code)
+
+
+def _with_article(kind: str) -> str:
+    return f"{'an' if kind.startswith('i') else 'a'} {kind}"
 
 
 def _trusts(document: Any, is_member: bool) -> bool:
@@ -139,9 +164,9 @@ def _resource(account: str, params: Mapping[str, Any]) -> str:
     return str(params.get("PolicyArn") or f"arn:aws:iam::{account}:user/owner-of-{params.get('AccessKeyId')}")
 
 
-def _denied(why: str) -> tuple[HttpAnswer, dict[str, Any]]:
+def _denied(why: str, code: str = "AccessDenied") -> tuple[HttpAnswer, dict[str, Any]]:
     caller = "arn:aws:sts::123456789012:assumed-role/security-incident-workflow/security-incident-workflow"
-    return HttpAnswer(403), _error("AccessDenied", f"User: {caller} is not authorized to perform: {why}")
+    return HttpAnswer(403), _error(code, f"User: {caller} is not authorized to perform: {why}")
 
 
 def _error(code: str, message: str) -> dict[str, Any]:

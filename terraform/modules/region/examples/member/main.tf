@@ -20,6 +20,7 @@ module "account" {
   organization_id    = "o-a1b2c3d4e5"
   containment_mode   = "dry_run"
   detections_bus_arn = local.bus_arn
+  watched_regions    = ["us-east-1", "eu-west-1"]
 }
 
 module "us_east_1" {
