@@ -97,6 +97,7 @@ def test_given_two_events_of_one_user_without_the_ledger_when_the_second_is_reco
     first = machine.start(events[0])
 
     assert (first.status, started[0].status) == ("SUCCEEDED", "RUNNING"), "the first joined the second"
+    assert "containment_reapplied" not in support.audit_actions(), "nothing was undone"
     (request,) = support.asked(world)
     support.decide(world, request["taskToken"], "deny")
     machine.advance()

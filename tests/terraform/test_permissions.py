@@ -17,7 +17,7 @@ USER = f"arn:aws:iam::{ACCOUNT}:user/backdoor-user"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/application"
 FUNCTIONS = {"webhook", "slack", "sync", "operations", "workflow", "approval-handler"}
 
-AUDITING = {"slack", "operations", "workflow", "approval-handler"}
+AUDITING = {"slack", "sync", "operations", "workflow", "approval-handler"}
 
 # AWS's service authorization reference lists no resource type for these actions, so no policy can name a resource.
 NAMELESS = {

@@ -40,7 +40,6 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
         "_NEEDED_SECONDS": 15,
         "_RETRIED_SECONDS": 60,
         "_MOST_ADDRESSES": 200,
-        "_URL_SECONDS": 900,
     },
     "sync.activity_search": {
         "BEFORE_SECONDS": 86400,
@@ -75,6 +74,14 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "commands.watchers": {"_NAME_LENGTH": 50},
     "errors": {"_LONGEST_WAIT_SECONDS": 900.0},
     "ledger.alerts": {"KEPT_SECONDS": 1209600},
+    "ledger.reports": {"_PART_BYTES": 300000, "_KEPT_SECONDS": 2592000},
+    "ledger.audit_reading": {"_MOST_RECORDS": 20000, "_SKEW_SECONDS": 300},
+    "report.building": {"_TEXT_LENGTH": 500},
+    "sync.own_attachments": {"_URL_SECONDS": 900},
+    "sync.report": {"_NEEDED_SECONDS": 15, "_WAIT_SECONDS": 30, "_LONGEST_WAIT_SECONDS": 600},
+    "sync.report_files": {"_UNKNOWN_SECONDS": 120},
+    "sync.report_message": {"_LINE_LENGTH": 400, "_MOST_LINES": 5},
+    "sync.report_sources": {"_BEFORE_THE_CASE_SECONDS": 3600},
     "ledger.allowlisted_hours": {
         "_HOUR": 3600,
         "_DIGEST_BYTES": 12,

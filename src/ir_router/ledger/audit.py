@@ -128,7 +128,7 @@ def append(
         row = _next(chain, head, action, actor, details)
         items = [*together_with, *_items(chain, head, row)]
         if once is not None:
-            items.append(_once(once))
+            items.append(_once(once, chain, row))
         try:
             table.transact(items)
         except TransactionFailedError as failure:
@@ -145,9 +145,12 @@ def append(
     raise AuditContendedError("too many concurrent writers; the record was not written")
 
 
-def is_recorded(once: str) -> bool:
-    """Whether a record with this name of the fact exists (`append`)."""
-    return table.get(_once_key(once)) is not None
+def recorded(once: str) -> Row | None:
+    """Return the record that `append` wrote with this `once`, or None. The mark is kept for 30 days."""
+    mark = table.get(_once_key(once)) or {}
+    if "sequence" not in mark:
+        return None
+    return table.get(keys.audit_record(mark["month"], mark["sequence"], mark["chain"]))
 
 
 def tie() -> Record | None:
@@ -272,9 +275,10 @@ def _wait(attempt: int) -> None:
     clock.sleep(random.uniform(0.005, 0.03) * min(attempt + 1, 10))  # noqa: S311
 
 
-def _once(name: str) -> TransactWriteItemTypeDef:
-    row = {"expires_at": int(clock.now()) + _ONCE_DAYS * _DAY}
-    return table.put_item(_once_key(name), row, "attribute_not_exists(PK)")
+def _once(name: str, chain: int, row: Row) -> TransactWriteItemTypeDef:
+    place = {"month": row["month"], "sequence": row["sequence"], "chain": chain}
+    mark = {**place, "expires_at": int(clock.now()) + _ONCE_DAYS * _DAY}
+    return table.put_item(_once_key(name), mark, "attribute_not_exists(PK)")
 
 
 def _once_key(name: str) -> Key:

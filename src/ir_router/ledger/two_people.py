@@ -67,7 +67,7 @@ def decide(
         if seen is not None and seen < int(row.get("joined_events", 0)):
             return "events_joined", None
         once = _once(row, request_id)
-        if once is not None and audit.is_recorded(once):
+        if once is not None and audit.recorded(once) is not None:
             return "first_recorded", None
         counted = [] if analyst.get("break_glass") else current(row)
         if any(is_same_person(one["analyst"], analyst) for one in counted):
@@ -123,7 +123,7 @@ def release(row: Row, principals: Sequence[str], analyst: Mapping[str, Any], rea
         own = [] if alone else [one for one in before if is_same_person(one["analyst"], analyst)]
         missing = set(principals) - {arn for one in own for arn in one["principals"]}
         once = _once(row, request_id)
-        if not missing or (once is not None and audit.is_recorded(once)):
+        if not missing or (once is not None and audit.recorded(once) is not None):
             return [arn for arn in principals if is_released_by_enough(row, arn)]
         vote = {"analyst": _known(analyst), "principals": list(principals), "reason": reason, "at": clock.now()}
         details = {"principals": list(principals), "reason": reason}
