@@ -26,7 +26,7 @@ _FULL = "ServiceQuotaExceededException"
 
 
 def execute_command(command: Command) -> Answer:
-    """Answer with a confirmation that states what AWS sees."""
+    """Answer with a confirmation that lists the data that AWS sees."""
     case = changing.open_case_to_change(command, as_watcher=False)
     if case.resolver_type == _AWS:
         return Answer("AWS already handles this case.")
