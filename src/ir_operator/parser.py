@@ -101,7 +101,7 @@ def _approvals_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "decision",
         nargs="?",
-        choices=["approve", "deny", "release"],
+        choices=["approve", "deny", "withdraw", "release"],
         help="what to do with one request (default: list the open requests)",
     )
     parser.add_argument("approval_id", nargs="?", help="id of the request")

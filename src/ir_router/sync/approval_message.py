@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ir_router import command_lines, links
-from ir_router.ledger import releases
+from ir_router.ledger import releases, two_people
 from ir_router.ledger.approvals import DECIDED, DELIVERED, EXPIRED, STATED, principals_of
 from ir_router.settings import settings
 from ir_router.slack.messages import Message, context, section, sections
@@ -245,7 +245,8 @@ def _release_lines(row: Row) -> list[str]:
     if released and contained:
         lines.append(f"*Released*  {_line(', '.join(released))}, by {_line(str(row['released_by']))}")
     if contained:
-        lines.append("*Release*  with the button, or on the command line:")
+        people = "Two people must release, " if two_people.required(row, "release") > 1 else ""
+        lines.append(f"*Release*  {people}with the button, or on the command line:")
         lines.append(f"```{escape(command_lines.release_request(str(row['approval_id'])))}```")
     return lines
 
