@@ -21,6 +21,8 @@ locals {
       Channels  = { rows = "CHANNEL#*", actions = ["GetItem", "PutItem"] }
       Messages  = { rows = "DEDUP#*", actions = ["GetItem", "PutItem", "UpdateItem"] }
       Approvals = { rows = "APPROVAL#*", actions = ["BatchGetItem", "GetItem", "UpdateItem"] }
+      # A report has the records of its incident, and is recorded itself.
+      Audit = { rows = "AUDIT#*", actions = ["GetItem", "PutItem", "Query"] }
     }
     operations = {
       Cases    = { rows = "CASE#*", actions = ["GetItem", "PutItem", "Query", "UpdateItem"] }
@@ -276,6 +278,7 @@ locals {
             "security-ir:UpdateCase",
             "security-ir:UpdateCaseComment",
             "security-ir:UpdateCaseStatus",
+            "security-ir:UpdateResolverType",
           ]
           Resource = local.cases_arn
         },

@@ -19,9 +19,9 @@ _REPLAY_LIMIT = 100
 """The default of the operations function (`ir_router.ops.replay.LIMIT`)."""
 
 _EPILOG = """\
-policies works anywhere. verify, rotate, replay, resync, forget, approvals and audit do with --prefix and --region;
-without these they read the deployment's name from the Terraform state of a clone. build, plan, deploy and release need
-a clone.
+policies, backtest and report work anywhere. verify, rotate, replay, resync, forget, approvals and audit do with
+--prefix and --region; without these they read the deployment's name from the Terraform state of a clone. build, plan,
+deploy and release need a clone.
 Run `ir-router SUB-COMMAND --help` for the options of a sub-command."""
 
 
@@ -101,7 +101,7 @@ def _approvals_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "decision",
         nargs="?",
-        choices=["approve", "deny", "release"],
+        choices=["approve", "deny", "withdraw", "release"],
         help="what to do with one request (default: list the open requests)",
     )
     parser.add_argument("approval_id", nargs="?", help="id of the request")
@@ -137,6 +137,14 @@ def _policies_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _report_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=["verify"], help="check the file")
+    parser.add_argument("file", type=Path, help="report-N.html or report-N.json")
+    parser.add_argument("--record", help="hash of the report's audit record, from the Slack message")
+    parser.add_argument("--prefix", help="the deployment's name_prefix, to compare the file with its audit")
+    parser.add_argument("--region", help="the deployment's AWS region, to compare the file with its audit")
+
+
 COMMANDS = {
     "build": _Command("build the zip for the Lambda functions", "ir_operator.build.command", _build_options),
     "plan": _Command("show the changes that deploy would make", "ir_operator.deploy.command", _tfvars_option),
@@ -148,6 +156,7 @@ COMMANDS = {
     "forget": _Command("erase the rows of closed cases", "ir_operator.deploy.command", _forget_options),
     "approvals": _Command("list, decide and release", "ir_operator.deploy.command", _approvals_options),
     "audit": _Command("verify the audit, or show one incident", "ir_operator.deploy.command", _audit_options),
+    "report": _Command("check the file of a report", "ir_operator.report", _report_options),
     "backtest": _Command("run recorded events through the detections", "ir_operator.backtest", _backtest_options),
     "policies": _Command("print the IAM policies of a role", "ir_operator.policies.command", _policies_options),
     "release": _Command("make the files of a release", "ir_operator.release.command", _no_options),

@@ -15,7 +15,7 @@ from ir_operator.deploy.errors import explain_aws_errors
 from ir_router import links
 
 _FUNCTION = "approval-handler"
-_DONE = frozenset({"approved", "denied", "recorded", "release_started", "first_recorded"})
+_DONE = frozenset({"approved", "denied", "recorded", "release_started", "first_recorded", "withdrawn"})
 
 
 def show(deployment: Deployment) -> bool:
@@ -40,7 +40,7 @@ def decide(deployment: Deployment, approval_id: str, decision: str, analyst: str
     Args:
         deployment: The deployment.
         approval_id: The id of the request.
-        decision: `approve`, `deny` or `release`.
+        decision: `approve`, `deny`, `withdraw` or `release`.
         analyst: The analyst's name; by default the name of the AWS session.
         reason: The reason.
 
@@ -78,6 +78,7 @@ def _print(deployment: Deployment, request: dict[str, Any]) -> None:
         "Joined": f"{joined} more {'event' if joined == 1 else 'events'}" if joined else "",
         "Approve": request.get("approve_does"),
         "Deny": request.get("deny_does"),
+        "People": "; ".join(request.get("people", [])),
         "Case": links.case(request["case_id"], deployment.region) if request.get("case_id") else "",
         "Workflow": links.execution(str(request.get("execution", ""))),
     }

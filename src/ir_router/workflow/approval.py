@@ -75,6 +75,7 @@ class Answer(TypedDict):
     decision: NotRequired[str]
     decided_by: NotRequired[str | None]
     slack_user_id: NotRequired[str]
+    first_slack_user_id: NotRequired[str]
     decided_at: NotRequired[str]
 
 
@@ -140,12 +141,12 @@ def handle(event: Mapping[str, Any], context: Any) -> Answer | dict[str, Any] | 
             _publish("ApprovalRequested", row)
         return _answer(row, status, message)
     if other in (_ASSIGN, _WITHDRAW):
-        return _change_request(row, other, analyst)
+        return _change_request(row, other, analyst, event.get("until"))
     if decision is None:
         status, message = creator_request.carry_out(row, str(event.get("creator") or ""), analyst)
         _publish("ApprovalRequested", row)
         return _answer(row, status, message)
-    outcome, by = two_people.decide(row, decision, analyst, notes, seen)
+    outcome, by = two_people.decide(row, decision, analyst, notes, seen, request_id)
     won = outcome == "decided"
     own = {"decision": decision, "analyst": by} if won else None
     row = approvals.get(row["approval_id"]) or row
@@ -163,14 +164,14 @@ def handle(event: Mapping[str, Any], context: Any) -> Answer | dict[str, Any] | 
     return answer
 
 
-def _change_request(row: Row, change: str, analyst: Analyst) -> Answer:
+def _change_request(row: Row, change: str, analyst: Analyst, until: object) -> Answer:
     """Withdraw the analyst's approval or denial, or make the analyst the owner of the request."""
     if change == _ASSIGN:
         if row["state"] != approvals.PENDING:
             return _current_answer(row, None)
         assignees.assign(str(row["approval_id"]), analyst)
         answer = _answer(row, "assigned", f"{wording_decisions.decider(analyst)} is on it. Reminders go to this user.")
-    elif not two_people.withdraw(row, analyst):
+    elif not two_people.withdraw(row, analyst, float(until) if isinstance(until, int | float) else None):
         return _answer(row, "not_withdrawn", "Nothing was withdrawn: you have no approval or denial that still waits.")
     else:
         answer = _answer(row, "withdrawn", "Your decision is withdrawn.")
@@ -277,6 +278,8 @@ def _answer(row: Row, status: AnswerStatus, message: str) -> Answer:
         answer["decided_by"] = analyst.get("name")
         if analyst.get("slack_user_id"):
             answer["slack_user_id"] = analyst["slack_user_id"]
+        if (analyst.get("first") or {}).get("slack_user_id"):
+            answer["first_slack_user_id"] = analyst["first"]["slack_user_id"]
     if "decided_at" in row:
         answer["decided_at"] = wording_decisions.at(row["decided_at"])
     return answer

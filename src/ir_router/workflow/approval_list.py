@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ir_router.ledger import approvals
-from ir_router.workflow import wording_decisions
+from ir_router.workflow import wording_decisions, wording_two_people
 
 _SHOWN = (
     "approval_id",
@@ -35,6 +35,7 @@ def pending() -> dict[str, Any]:
                 "asked_at": wording_decisions.at(row["created_at"]),
                 "decide_by": wording_decisions.at(row["decide_by"]),
             }
+            | ({"people": people} if (people := wording_two_people.so_far(row)) else {})
             for row in rows
         ]
     }

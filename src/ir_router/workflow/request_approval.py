@@ -226,6 +226,7 @@ def _message(token: str, row: Row, incident: Incident, containment: ContainmentR
         "joinedEvents": int(row.get("joined_events", 0)),
         "decideBy": wording_decisions.at(row["decide_by"]),
         "caseId": row.get("case_id"),
+        **({"peopleRequired": row["required"]} if "required" in row else {}),
         "incident": wording.record(incident),
         "containment": wording.record_containment(containment, row.get("case_id")),
     }

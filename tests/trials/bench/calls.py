@@ -39,6 +39,8 @@ COMMANDS: Mapping[str, str] = {
     "release": "",
     "list": "",
     "activity": "",
+    "escalate": "",
+    "report": "",
     "comment": "noted",
     "update-status": "In Progress",
     "update-title": "Breach",

@@ -54,6 +54,8 @@ EFFECTS: Mapping[str, tuple[str, ...] | None] = {
     "approvals": None,
     "release": None,
     "list": None,
+    "escalate": None,  # asks: the button escalates
+    "report": None,  # the synchronisation makes it
     "sync": None,
     "activity": None,
     "close": None,  # asks: the button closes
