@@ -8,6 +8,7 @@ import re
 import boto3
 import pytest
 
+from ir_router.ledger import approvals
 from ir_router.sync.case_sync import ClaimHeldError
 from ir_sandbox.slack.people import Person
 from tests.support.approvals import approvals_in, buttons, case_channel, make_approver, press
@@ -18,6 +19,7 @@ from tests.trials.world import incidents as support
 from tests.trials.world.incidents import IamState, asked, decide, iam_state
 from tests.trials.world.outages import Outage, struck_by
 from tests.trials.world.state_machine import Execution, StateMachine
+from tests.trials.world.unexpected import RAISED_WHEN_SERVICES_FAIL
 
 
 @pytest.fixture
@@ -318,3 +320,27 @@ def test_given_an_approval_function_that_does_not_answer_when_given_up_then_the_
     press(world, machine, jane, security_channel, "approval_approve")
     assert contained[0].status == "SUCCEEDED"
     assert contained[1] not in iam_state(world, "backdoor").keys
+
+
+@pytest.mark.parametrize(("service", "operation"), [("slack", "chat.update"), ("security-ir", "UpdateCaseStatus")])
+def test_given_an_outage_of_ten_minutes_when_decided_then_the_messages_and_the_case_show_the_end_after_it(
+    world: World,
+    machine: StateMachine,
+    contained: tuple[Execution, str],
+    security_channel: str,
+    service: str,
+    operation: str,
+) -> None:
+    world.unexpected.allow(*RAISED_WHEN_SERVICES_FAIL)
+    with struck_by(world, Outage(service, operation, "server error", 600.0)):
+        decide(world, asked(world)[-1]["taskToken"], "deny")
+        machine.advance()
+        world.live(12)
+    world.live(3)
+
+    texts = [str(message["text"]) for message in world.workspace.channel_messages(security_channel)]
+    assert not [text for text in texts if "Approval needed" in text]
+    assert [text for text in texts if text.startswith("Denied by")]
+    (case,) = world.security_ir.snapshot()["cases"].values()
+    assert case["status"] == "Post-incident Activities"
+    assert approvals.open_ids() == []

@@ -140,7 +140,7 @@ def get(approval_id: str) -> Row | None:
 def open_ids(case_id: str | None = None) -> list[str]:
     """Return the ids of the approvals that the poller looks at: all, or those of one case.
 
-    They wait for a decision or for its delivery, or have an urgent message that may not be posted yet.
+    They wait for a decision or for its delivery, or have a message that may not be posted yet (`ledger/urgent.py`).
     """
     prefix = f"{case_id}#" if case_id else ""
     indexed = table.query_index(keys.OPEN_APPROVALS_INDEX, prefix)

@@ -47,13 +47,30 @@ def note(approval_id: str, name: str, text: str) -> bool:
         return True
 
 
+def keep(approval_id: str) -> None:
+    """Keep a request in the poller's index until its messages are shown, because Slack or a case failed."""
+    try:
+        index = approvals.index_of(approvals.get(approval_id) or {"approval_id": approval_id})
+        expression = "SET unshown = :true, index_pk = :index_pk, index_sk = :index_sk"
+        table.update(keys.approval(approval_id), expression, "attribute_exists(PK)", true=True, **index)
+    except ConditionFailedError:
+        return
+
+
+def is_kept(row: Row) -> bool:
+    """Whether the poller looks at the request although it is closed."""
+    return "urgent" in row or "unshown" in row
+
+
 def end(row: Row) -> None:
     """Take a closed request out of the poller's index, unless it has got another message since `row` was read."""
+    unchanged = "urgent = :urgent" if "urgent" in row else "attribute_not_exists(urgent)"
+    values = {"urgent": row["urgent"]} if "urgent" in row else {}
     try:
-        condition = "urgent = :urgent AND NOT #state IN (:pending, :decided)"
+        condition = f"{unchanged} AND NOT #state IN (:pending, :decided)"
         states = {"pending": approvals.PENDING, "decided": approvals.DECIDED}
         key = keys.approval(str(row["approval_id"]))
-        table.update(key, "REMOVE index_pk, index_sk", condition, urgent=row["urgent"], **states)
+        table.update(key, "REMOVE index_pk, index_sk, unshown", condition, **values, **states)
     except ConditionFailedError:
         return
 

@@ -65,7 +65,11 @@ def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     if event.get("detail-type") == approval_tampering.DETAIL_TYPE:
         approval_tampering.check(event["detail"], deadline, show)
         return {"approval_id": approval_id}
-    shown = show(approval_id, deadline)
+    try:
+        shown = show(approval_id, deadline)
+    except _ERRORS:
+        urgent.keep(approval_id)  # the poller shows a closed request too, after Lambda's last retry
+        raise
     logger.info("approval.shown", extra={"approval_id": approval_id, "places": shown})
     return {"approval_id": approval_id, "places": shown}
 
@@ -123,9 +127,9 @@ def poll(open_ids: Sequence[str], channels: Mapping[str, str], shows: str, deadl
                 _remind_others(row, deadline)
             case_channel = channels.get(str(row.get("case_id") or ""), "")
             is_shown = row.get("shown_as") == _shown_as(row, [case_channel, shows])
-            if not is_shown and (approvals.is_open(row) or urgent.current(row)):
+            if not is_shown and (approvals.is_open(row) or urgent.current(row) or "unshown" in row):
                 show(approval_id, deadline)
-            elif not approvals.is_open(row) and "urgent" in row:
+            elif not approvals.is_open(row) and urgent.is_kept(row):
                 urgent.end(row)
         except _ERRORS as error:
             logger.error("approval.poll_failed", extra={"approval_id": approval_id, "reason": _reason(error)})
