@@ -23,6 +23,7 @@ LIFETIMES = {
     "COMMAND#*.*.* META": DAY,
     "DEDUP#ALERT#* META": 26 * HOUR,
     "CONTAINMENT#arn:aws:iam::*:user/backdoor DONE#*": 7 * DAY,
+    "DEDUP#PAGE#* META": 14 * DAY,
     "DEDUP#SLACK-ALERT#* MESSAGE": 14 * DAY,
     "DEDUP#SLACK-ALERT#* META": 14 * DAY,
     "DETECTION#aws.iam#CRITICAL#enforce#* META": 14 * DAY,

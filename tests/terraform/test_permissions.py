@@ -181,7 +181,7 @@ def test_given_the_index_when_queried_then_by_the_lists_the_poller_and_the_workf
         }
 
     assert who("CASE#index") == {"slack", "sync", "operations"}
-    assert who("APPROVAL#open") == {"slack", "sync", "workflow"}
+    assert who("APPROVAL#open") == {"approval-handler", "slack", "sync", "workflow"}
 
 
 def test_given_iam_when_asked_who_may_use_it_then_the_containment_role_alone_which_only_the_workflow_assumes(
