@@ -64,6 +64,8 @@ locals {
       IR_WATCHER_DOMAINS          = jsonencode(var.watcher_domains)
       IR_INITIAL_IMPORT           = var.initial_import
       IR_CASE_RETENTION_DAYS      = tostring(var.case_retention_days)
+      IR_AUDIT_RETENTION_DAYS     = tostring(var.audit_retention_days)
+      IR_REPORT_MESSAGE_TEXT      = tostring(var.report_message_text)
 
       IR_ARCHIVE_CHANNELS_AFTER_DAYS     = tostring(var.archive_channels_after_days)
       IR_CLOSE_DECIDED_CASES_AFTER_HOURS = tostring(var.close_decided_cases_after_hours)

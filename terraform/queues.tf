@@ -165,8 +165,8 @@ resource "aws_sqs_queue_redrive_policy" "intake" {
   })
 }
 
-# Task tokens and incidents for analysts at the command line. No function consumes this queue. An approval request is
-# decided within 24 hours or times out, and its message stays in the queue for four days.
+# Task tokens and incidents for analysts at the command line. -workflow deletes the message of an approval request after
+# its decision or timeout.
 resource "aws_sqs_queue" "approval" {
   name                      = local.names.approval_queue
   message_retention_seconds = local.four_days

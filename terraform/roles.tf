@@ -1,7 +1,7 @@
 # One role for each function, with only the actions and resources that the function uses. -webhook faces the internet.
 # It can only hand over work and read the signing secret and the workspace id. No function has a permission in IAM; only
-# -workflow can assume the role that has (modules/account). -workflow writes task tokens, and only -approval-handler reads
-# them.
+# -workflow can assume the role that has (modules/account). -workflow writes task tokens and deletes
+# their messages, and only -approval-handler reads them from the ledger.
 
 locals {
   # Permissions of each function on ledger rows, by the first word of the partition key. DynamoDB authorises each
@@ -21,6 +21,8 @@ locals {
       Channels  = { rows = "CHANNEL#*", actions = ["GetItem", "PutItem"] }
       Messages  = { rows = "DEDUP#*", actions = ["GetItem", "PutItem", "UpdateItem"] }
       Approvals = { rows = "APPROVAL#*", actions = ["BatchGetItem", "GetItem", "UpdateItem"] }
+      # A report has the records of its incident, and is recorded itself.
+      Audit = { rows = "AUDIT#*", actions = ["GetItem", "PutItem", "Query"] }
     }
     operations = {
       Cases    = { rows = "CASE#*", actions = ["GetItem", "PutItem", "Query", "UpdateItem"] }
@@ -40,7 +42,7 @@ locals {
       Audit        = { rows = "AUDIT#*", actions = ["GetItem", "PutItem", "Query"] }
     }
     "approval-handler" = {
-      Approvals = { rows = "APPROVAL#*", actions = ["GetItem", "UpdateItem"] }
+      Approvals = { rows = "APPROVAL#*", actions = ["BatchGetItem", "GetItem", "UpdateItem"] }
       Tokens    = { rows = "TOKEN#*", actions = ["GetItem"] }
       Audit     = { rows = "AUDIT#*", actions = ["GetItem", "PutItem"] }
     }
@@ -52,6 +54,8 @@ locals {
     sync       = ["CASE#index", "APPROVAL#open"]
     operations = ["CASE#index"]
     workflow   = ["APPROVAL#open"]
+
+    "approval-handler" = ["APPROVAL#open"]
   }
 
   ledger_statements = {
@@ -459,9 +463,10 @@ locals {
           Resource = local.arns.intake_queue
         },
         {
+          # Messages of decided requests are deleted.
           Sid      = "AskAnalyst"
           Effect   = "Allow"
-          Action   = ["sqs:SendMessage"]
+          Action   = ["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage"]
           Resource = local.arns.approval_queue
         },
         {

@@ -677,6 +677,12 @@ variable "archive_channels_after_days" {
   }
 }
 
+variable "report_message_text" {
+  type        = bool
+  description = "Whether reports about cases contain the text of Slack messages. Without it they contain only authors and times."
+  default     = false
+}
+
 variable "close_decided_cases_after_hours" {
   type        = number
   description = "Hours without activity after which ir-router closes a self-managed case that the workflow opened and whose incident an analyst has decided. 0: never."

@@ -19,9 +19,10 @@ _REPLAY_LIMIT = 100
 """The default of the operations function (`ir_router.ops.replay.LIMIT`)."""
 
 _EPILOG = """\
-policies works anywhere. verify, rotate, replay, resync, forget and audit do with --prefix and --region; without these
-they read the deployment's name from the Terraform state of a clone. build, plan, deploy and release need a clone.
-Run `ir-router COMMAND --help` for the options of a sub-command."""
+policies, backtest and report work anywhere. verify, rotate, replay, resync, forget, approvals and audit do with
+--prefix and --region; without these they read the deployment's name from the Terraform state of a clone. build, plan,
+deploy and release need a clone.
+Run `ir-router SUB-COMMAND --help` for the options of a sub-command."""
 
 
 class _Command(NamedTuple):
@@ -96,6 +97,19 @@ def _audit_options(parser: argparse.ArgumentParser) -> None:
     _deployment_options(parser)
 
 
+def _approvals_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "decision",
+        nargs="?",
+        choices=["approve", "deny", "withdraw", "release"],
+        help="what to do with one request (default: list the open requests)",
+    )
+    parser.add_argument("approval_id", nargs="?", help="id of the request")
+    parser.add_argument("--analyst", help="your name for the audit (default: the name of your AWS session)")
+    parser.add_argument("--reason", default="", help="why; release needs a reason")
+    _deployment_options(parser)
+
+
 def _no_options(parser: argparse.ArgumentParser) -> None:
     """The sub-command has none."""
 
@@ -123,6 +137,14 @@ def _policies_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _report_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=["verify"], help="check the file")
+    parser.add_argument("file", type=Path, help="report-N.html or report-N.json")
+    parser.add_argument("--record", help="hash of the report's audit record, from the Slack message")
+    parser.add_argument("--prefix", help="the deployment's name_prefix, to compare the file with its audit")
+    parser.add_argument("--region", help="the deployment's AWS region, to compare the file with its audit")
+
+
 COMMANDS = {
     "build": _Command("build the zip for the Lambda functions", "ir_operator.build.command", _build_options),
     "plan": _Command("show the changes that deploy would make", "ir_operator.deploy.command", _tfvars_option),
@@ -132,7 +154,9 @@ COMMANDS = {
     "replay": _Command("return failed work to its queue or function", "ir_operator.deploy.command", _replay_options),
     "resync": _Command("synchronise one case now", "ir_operator.deploy.command", _resync_options),
     "forget": _Command("erase the rows of closed cases", "ir_operator.deploy.command", _forget_options),
+    "approvals": _Command("list, decide and release", "ir_operator.deploy.command", _approvals_options),
     "audit": _Command("verify the audit, or show one incident", "ir_operator.deploy.command", _audit_options),
+    "report": _Command("check the file of a report", "ir_operator.report", _report_options),
     "backtest": _Command("run recorded events through the detections", "ir_operator.backtest", _backtest_options),
     "policies": _Command("print the IAM policies of a role", "ir_operator.policies.command", _policies_options),
     "release": _Command("make the files of a release", "ir_operator.release.command", _no_options),
@@ -149,7 +173,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--version", action="version", version=f"ir-router {__version__}")
-    commands = made.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
+    commands = made.add_subparsers(title="commands", metavar="SUB-COMMAND", dest="command", required=True)
     for name, command in COMMANDS.items():
         sentence = f"{command.help[0].upper()}{command.help[1:]}."
         sub_parser = commands.add_parser(name, help=command.help, description=sentence)

@@ -38,6 +38,11 @@ def counted(states: Sequence[str]) -> str:
     return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
 
 
+def printable(text: str) -> str:
+    """Return a text without control characters. Attackers choose some texts, for example the user agent of a call."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
 def _columns() -> int:
     return max(80, shutil.get_terminal_size((120, 24)).columns)
 

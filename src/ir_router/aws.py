@@ -178,23 +178,32 @@ def ca_bundle() -> str:
 
 # botocore's standard mode retries this code at once and with the same idempotency tokens.
 _INCOMPLETE = "RequestTimeout"
+# Services with the REST protocol name the error here, so the body is not needed.
+_ERROR_TYPE = "x-amzn-errortype"
+# Proxies answer with plain text or HTML, which botocore reports with its status.
+_AWS_BODIES = (b"{", b"<ErrorResponse", b"<?xml")
 _THROTTLED = 429
 # Before the second attempt: https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
 _LONGEST_PAUSE_OF_BOTOCORE = 1
 
 
 def _require_complete(**answer: Any) -> None:
-    """Turn a successful answer with a truncated body into a server error, because the effect may have happened.
+    """Turn an answer with a truncated body into a server error, because the effect may have happened.
 
-    botocore parses a truncated JSON body as an empty answer: a GetItem would then report that the row does not exist.
-    It raises a parser error for truncated XML. In a complete body, lone surrogates are replaced.
+    botocore parses a truncated JSON body as an empty answer: a GetItem would then report that the row does not exist,
+    and a rejection would have the HTTP status as its code. It raises a parser error for truncated XML. In a complete
+    body, lone surrogates are replaced.
     """
     operation: OperationModel = answer["operation_model"]
     response: dict[str, Any] = answer["response_dict"]
     body: bytes = response["body"]
-    if not body or operation.has_streaming_output or response["status_code"] >= 300:
+    is_error = response["status_code"] >= 400
+    if not body or (operation.has_streaming_output and not is_error) or 300 <= response["status_code"] < 400:
         return
     protocol = operation.service_model.resolved_protocol or ""
+    is_named = protocol == "rest-json" and _ERROR_TYPE in response["headers"]
+    if is_error and (is_named or not body.startswith(_AWS_BODIES)):
+        return
     try:
         if "json" in protocol:
             answered = json.loads(body)

@@ -25,6 +25,13 @@ def decide(approval_id: str, decision: Answer) -> str:
     return invoke(payload, "approval-handler")
 
 
+def release_request(approval_id: str) -> str:
+    """Return the shell command that releases the principals of an approval request after its end."""
+    return invoke(
+        {"approval_id": approval_id, "decision": "release", "analyst": "YOUR NAME", "notes": "WHY"}, "approval-handler"
+    )
+
+
 def release(arn: str) -> str:
     """Return the shell command that releases the containment of a principal (full ARN)."""
     return invoke({"task": "release", "principal": arn, "released_by": "YOUR NAME", "reason": "WHY"})

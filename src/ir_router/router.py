@@ -57,6 +57,7 @@ _TASK_ROUTES: Mapping[str, str] = {
     "poll": "poll",
     "slash_command": "slash_command",
     "interaction": "interaction",
+    "list_approvals": "approval",
     "record_access_change": "approval",
     "verify": "operations",
     "watch": "operations",

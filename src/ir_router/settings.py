@@ -89,6 +89,7 @@ class Settings:
     case_retention_days: int
     close_decided_cases_after_hours: float
     archive_channels_after_days: float
+    report_message_text: bool
     owner_tag: str
     settle_seconds: float
     previous_signing_secret_hours: float
@@ -169,6 +170,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         case_retention_days=int(_number(environment, "IR_CASE_RETENTION_DAYS", 400)),
         archive_channels_after_days=_number(environment, "IR_ARCHIVE_CHANNELS_AFTER_DAYS", 14),
         close_decided_cases_after_hours=_number(environment, "IR_CLOSE_DECIDED_CASES_AFTER_HOURS", 72),
+        report_message_text=_switch(environment, "IR_REPORT_MESSAGE_TEXT", default=False),
         owner_tag=environment.get("IR_OWNER_TAG", "slack-email"),
         settle_seconds=_number(environment, "IR_SETTLE_SECONDS", 30),
         previous_signing_secret_hours=_number(environment, "IR_PREVIOUS_SIGNING_SECRET_HOURS", 24),

@@ -105,6 +105,12 @@ class Download:
         self._response = response
         self._spooled: IO[bytes] | None = None
         self._taken = 0
+        self._sha256 = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        """Return the SHA-256 of the bytes that were received, in hexadecimal digits."""
+        return self._sha256.hexdigest()
 
     def read(self, amount: int = 65_536) -> bytes:
         """Return at most `amount` bytes, none at the end. Raises UncertainError unless `length` bytes arrive."""
@@ -152,6 +158,7 @@ class Download:
         except urllib3.exceptions.HTTPError as error:
             raise UncertainError(self.service, _DOWNLOAD, type(error).__name__) from error
         self._taken += len(piece)
+        self._sha256.update(piece)
         if self.length is not None and (self._taken > self.length or (not piece and self._taken < self.length)):
             raise UncertainError(self.service, _DOWNLOAD, "the length differs from Content-Length")
         return piece
@@ -226,12 +233,15 @@ def signed_headers(service: str, url: str, source: Download) -> Iterator[dict[st
         yield {name: values[name] for name in wanted}
 
 
-def upload_content(service: str, url: str, content: bytes) -> None:
-    """Upload these bytes to a presigned URL for an attachment."""
+def upload_content(
+    service: str, url: str, content: bytes, *, method: str = "PUT", content_type: str | None = None
+) -> None:
+    """Upload these bytes to a URL: by default to a presigned URL for an attachment."""
     body = urllib3.HTTPResponse(io.BytesIO(content), {"Content-Length": str(len(content))}, preload_content=False)
     source = Download(service, body)
     with signed_headers(service, url, source) as signed:
-        upload(service, "PUT", url, source, len(content), signed)
+        headers = {**signed, **({"Content-Type": content_type} if content_type else {})}
+        upload(service, method, url, source, len(content), headers)
 
 
 def upload(

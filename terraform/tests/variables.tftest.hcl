@@ -50,6 +50,7 @@ run "given_good_values_when_planned_then_none_is_refused" {
     ask_before_containing_roles     = "all"
     close_decided_cases_after_hours = 0
     archive_channels_after_days     = 0
+    report_message_text             = true
 
     max_containments_per_hour_per_account = 1
   }

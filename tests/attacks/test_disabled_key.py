@@ -11,7 +11,7 @@ from tests.support.world import World
 from tests.trials.world import FunctionDiedError
 from tests.trials.world import incidents as support
 from tests.trials.world.encryption import Key
-from tests.trials.world.incidents import IamState, alerts, iam_state
+from tests.trials.world.incidents import IamState, alerts, iam_state, pages
 from tests.trials.world.state_machine import Execution, StateMachine
 
 HOUR = 3_600
@@ -97,6 +97,7 @@ def test_given_two_events_of_one_user_without_the_ledger_when_the_second_is_reco
     first = machine.start(events[0])
 
     assert (first.status, started[0].status) == ("SUCCEEDED", "RUNNING"), "the first joined the second"
+    assert "containment_reapplied" not in support.audit_actions(), "nothing was undone"
     (request,) = support.asked(world)
     support.decide(world, request["taskToken"], "deny")
     machine.advance()
@@ -119,6 +120,8 @@ def test_given_the_disabled_key_when_root_and_an_expected_caller_act_then_root_i
     )
     assert (without["Subject"], regular["Subject"]) == (f"Ledger unavailable - {subject}", subject)
     assert world.now() > began + 2 * HOUR
+    (page,) = pages(world)  # the page topic uses the key too, so it waited
+    assert subject in page["Subject"]
 
     before = len(machine.executions)
     key.disable(HOUR)

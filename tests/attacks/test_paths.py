@@ -16,7 +16,7 @@ MACHINE = f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:security-incident-re
 # A new path needs a reason, and a line in "Roles" of docs/security.md.
 PATHS = {
     "webhook": {"slack", "slack_events", "files"},
-    "slack": {"approval-handler", "failures"},
+    "slack": {"approval-handler as slack", "failures"},
     "sync": {"approval-handler", "operations", "slack_events", "files", "failures"},
     "operations": {"sync", "slack_events", "files", "intake", "failures", "workflow by start"},
     "workflow": {"approval", "workflow by start"},
@@ -53,6 +53,8 @@ def test_given_all_roles_when_their_policies_are_followed_then_each_reaches_only
         ): f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:{values['function_name']}"
         for address, values in enforcing.resources("aws_lambda_function").items()
     }
+    handler = functions["approval-handler"]
+    functions |= {f"approval-handler as {alias}": f"{handler}:{alias}" for alias in ("break-glass", "slack")}
     for role, statements in roles(enforcing).items():
         mine = found.setdefault(role, set())
         mine |= {name for name, arn in functions.items() if allows(statements, "lambda:InvokeFunction", arn)}

@@ -49,7 +49,7 @@ def replace_log_group(_: Deployed) -> None:
     logs = boto3.client("logs")
     logs.delete_log_group(logGroupName=names.log_group("workflow"))
     logs.create_log_group(logGroupName=names.log_group("workflow"))
-    logs.put_retention_policy(logGroupName=names.log_group("workflow"), retentionInDays=90)
+    logs.put_retention_policy(logGroupName=names.log_group("workflow"), retentionInDays=400)
 
 
 def mute_essential_alarm(deployed: Deployed) -> None:
@@ -94,8 +94,8 @@ def decrypt_history(deployed: Deployed) -> None:
 ATTACKS: dict[str, tuple[Callable[[Deployed], None], str, str]] = {
     "kms:DisableKey": (disable_key, "encryption key", "its state is Disabled"),
     "kms:DisableKey, workflow": (disable_workflow_key, "key of the workflow", "its state is Disabled"),
-    "logs:PutRetentionPolicy": (cut_retention, "log groups", "kept for 1 days instead of 90"),
-    "logs:DeleteRetentionPolicy": (forget_retention, "log groups", "kept for ever instead of 90"),
+    "logs:PutRetentionPolicy": (cut_retention, "log groups", "kept for 1 days instead of 400"),
+    "logs:DeleteRetentionPolicy": (forget_retention, "log groups", "kept for ever instead of 400"),
     "logs:DeleteLogGroup": (replace_log_group, "log groups", "not encrypted with the key of ir-router"),
     "cloudwatch:PutMetricAlarm": (mute_essential_alarm, "essential alarms", "security-incident-containment-failed"),
     "events:PutRule": (narrow_rule, f"rule {RULE}", "the event pattern was changed"),

@@ -185,7 +185,7 @@ def test_given_a_key_beyond_the_limit_when_another_event_contains_its_owner_then
     decide(world, asked_first["taskToken"], permission)
     machine.advance()
     assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
-    (pending,) = world.invoke("workflow", {"task": "list_approvals"})["approvals"]
+    (pending,) = world.invoke("approval-handler", {"task": "list_approvals"})["approvals"]
     assert pending["deny_does"] == "restores user backdoor as found: 1 key active, no deny policy."
     decide(world, asked_then["taskToken"], "deny")
     machine.advance()

@@ -16,7 +16,7 @@ from tests.trials.world.state_machine import StateMachine
 
 
 def pending(world: World) -> list[dict[str, Any]]:
-    return list(world.invoke("workflow", {"task": "list_approvals"})["approvals"])
+    return list(world.invoke("approval-handler", {"task": "list_approvals"})["approvals"])
 
 
 # Answers

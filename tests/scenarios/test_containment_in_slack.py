@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 import boto3
 import pytest
 
+from ir_router.sync.case_sync import ClaimHeldError
 from ir_sandbox.slack.people import Person
 from tests.support.approvals import approvals_in, buttons, case_channel, make_approver, press
 from tests.support.commands import answers
@@ -53,6 +55,45 @@ def test_given_an_approver_when_approving_by_button_then_the_key_is_gone_and_bot
         assert "Approved by Jane Smith" in message["text"]
         assert "deleted (verified)" in message["text"]
     assert answers(world, jane) == []
+
+
+@pytest.mark.parametrize(("decision", "label"), [("approve", "*Done*"), ("deny", ", restored <!date^")])
+def test_given_a_decision_when_carried_out_then_one_new_message_states_it_and_nothing_reads_as_done_after_a_denial(
+    world: World,
+    machine: StateMachine,
+    contained: tuple[Execution, str],
+    security_channel: str,
+    decision: str,
+    label: str,
+) -> None:
+    """The bus delivers the event of the result twice, and the function dies once while it posts."""
+    world.expect(ClaimHeldError)
+    (before,) = approvals_in(world, security_channel)
+    labels = [element["text"]["text"] for element in before["blocks"][-2]["elements"]]
+    assert labels[:2] == ["Approve: delete key ...", "Deny: restore access ..."]
+    assert "#/v2/executions/details/" in json.dumps(before["blocks"][-1])
+    assert "#/cases/" in json.dumps(before["blocks"][-1])
+    decide(world, asked(world)[0]["taskToken"], decision, "Jane")
+    world.wire.kill_on("slack", "chat.postMessage", "after")
+    machine.advance()
+    world.settle()
+    world.wire.spare()
+    world.settle()
+    (request,) = approvals_in(world, security_channel)
+    detail = {"approval_id": re.findall(r"approval ([0-9a-f]{20})", json.dumps(request))[0], "decision": decision}
+    for _ in range(2):
+        event = {"source": "security-ir", "detail-type": "ApprovalDecided", "detail": detail}
+        world.try_invoke("sync", event)
+    world.advance(60)
+    world.try_invoke("sync", {"source": "security-ir", "detail-type": "ApprovalDecided", "detail": detail})
+
+    ends = [one["text"] for one in world.workspace.channel_messages(security_channel) if one["ts"] > request["ts"]]
+    assert [
+        text for text in ends if text.startswith({"approve": "Approved by Jane", "deny": "Denied by Jane"}[decision])
+    ]
+    assert len([text for text in ends if "|Open the request>" in text]) == 1
+    assert label in json.dumps(request["blocks"])
+    assert ("*Done*" in json.dumps(request["blocks"])) is (decision == "approve")
 
 
 def test_given_a_decision_when_it_is_carried_out_then_the_case_says_it_and_the_channel_only_once(
@@ -173,7 +214,7 @@ def test_given_a_decision_that_was_not_delivered_when_polled_then_it_is_delivere
     world: World, machine: StateMachine, contained: tuple[Execution, str]
 ) -> None:
     execution, key = contained
-    (row,) = world.invoke("workflow", {"task": "list_approvals"})["approvals"]
+    (row,) = world.invoke("approval-handler", {"task": "list_approvals"})["approvals"]
     world.invoke("sync", {"task": "poll"})
     table = boto3.resource("dynamodb").Table("ledger")
     table.update_item(

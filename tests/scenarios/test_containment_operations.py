@@ -27,7 +27,7 @@ def release(world: World, **changes: Any) -> dict[str, Any]:
 
 
 def test_given_an_unknown_task_when_run_then_the_known_ones_are_named(world: World) -> None:
-    with pytest.raises(UnknownEventError, match="list_approvals"):
+    with pytest.raises(UnknownEventError, match="allowlist_list"):
         run(world, "delete_everything")
 
 

@@ -82,7 +82,7 @@ def test_given_only_a_key_when_its_owner_is_compromised_too_then_all_is_containe
     machine.start(support.exposed(old))
 
     assert iam_state(world, "backdoor") == IamState({old: "Inactive", new: "Inactive"}, denied=True)
-    (shown,) = run(world, "list_approvals")["approvals"]
+    (shown,) = world.invoke("approval-handler", {"task": "list_approvals"})["approvals"]
     assert shown["headline"] == "user backdoor contained"
     assert "2 keys active, no deny policy" in shown["deny_does"]
     decide(world, asked(world)[0]["taskToken"], "deny")

@@ -38,7 +38,7 @@ def join(world: World, machine: StateMachine) -> str:
 
 
 def pending(world: World) -> list[dict[str, Any]]:
-    return list(world.invoke("workflow", {"task": "list_approvals"})["approvals"])
+    return list(world.invoke("approval-handler", {"task": "list_approvals"})["approvals"])
 
 
 # Slack

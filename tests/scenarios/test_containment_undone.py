@@ -289,7 +289,7 @@ def test_given_a_re_enabled_key_when_its_event_arrives_then_that_event_repairs_i
     assert any(
         "HIGH: Change to a contained principal: Access key re-activated - user backdoor" in text for text in told
     )
-    (row,) = world.invoke("workflow", {"task": "list_approvals"})["approvals"]
+    (row,) = world.invoke("approval-handler", {"task": "list_approvals"})["approvals"]
     assert row["joined_events"] == 1
     assert row["execution"] == first.arn
 

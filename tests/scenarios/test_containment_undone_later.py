@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import boto3
 import pytest
 
@@ -9,7 +11,9 @@ from ir_router.ledger import approvals
 from tests.support.approvals import case_channel, make_approver
 from tests.support.undoing import mentions, reports, undo
 from tests.support.world import ACCOUNT, World
+from tests.trials.world import FunctionDiedError
 from tests.trials.world import incidents as support
+from tests.trials.world.encryption import Key
 from tests.trials.world.incidents import alerts, asked, contain, decide, iam_state
 from tests.trials.world.outages import Outage, struck_by
 from tests.trials.world.state_machine import StateMachine
@@ -94,3 +98,49 @@ def test_given_an_outage_of_ten_minutes_when_an_ended_incident_is_undone_then_th
     assert approvals.open_ids() == []
     world.live(5)
     assert [mentions(world, place) for place in places] == [[mention]] * 2
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_given_no_ledger_when_a_containment_is_undone_then_it_is_repaired_at_once_and_the_approvers_are_mentioned_once(
+    world: World, machine: StateMachine, security_channel: str, dies: bool
+) -> None:
+    """The function also dies once after its last call: a retry must not mention people a second time."""
+    world.unexpected.allow(*RAISED_WHEN_SERVICES_FAIL)
+    jane, key = make_approver(world), Key(world)
+    execution, other = contain(world, machine)
+    world.live(2)
+    before = iam_state(world, "backdoor")
+    undo(world, "backdoor", other)
+    undone_at, repaired = world.now(), []
+
+    def watch(task: str, after: bool) -> None:
+        if after and task == "contain_without_ledger":
+            repaired.append((world.now(), iam_state(world, "backdoor")))
+        if after and task == "contain_with_ledger" and dies and len(repaired) == 1:
+            repaired.append((world.now(), iam_state(world, "backdoor")))
+            raise FunctionDiedError("after its last call")
+
+    machine.fault = watch
+    detached = support.call(
+        world,
+        "DetachUserPolicy",
+        userIdentity=support.user_identity("eve", "AKIAEVE0000000000001"),
+        requestParameters={"userName": "backdoor", "policyArn": world.environment["IR_DENY_POLICY_ARN"]},
+    )
+    key.disable(300)
+    machine.start(support.event(detached))
+    world.live(7)
+    places = (case_channel(world), security_channel)
+
+    moment, state = repaired[0]
+    assert (state, moment - undone_at < 60) == (before, True)
+    (mention,) = mentions(world, places[0])
+    assert mention.startswith(f"<@{jane.id}> user backdoor contained again")
+    assert mentions(world, places[1]) == [mention]
+    world.live(5)
+    assert [mentions(world, place) for place in places] == [[mention]] * 2
+    (row,) = [json.loads(one["details"]) for one in support.audit_rows() if one["action"] == "containment_reapplied"]
+    assert (row["undone"]["deny_policy"], row["undone"]["active_keys"]) == (True, [other])
+    decide(world, asked(world)[-1]["taskToken"], "deny")
+    machine.advance()
+    assert execution.status == "SUCCEEDED"

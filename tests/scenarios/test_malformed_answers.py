@@ -16,7 +16,7 @@ import pytest
 from ir_router import aws
 from tests.support.sync import from_slack, make_jane, settled_case
 from tests.support.world import World
-from tests.trials.world.incidents import IamState, contain, iam_state
+from tests.trials.world.incidents import IamState, call, contain, event, iam_state, key_created, user, user_identity
 from tests.trials.world.invocations import HttpAnswer
 from tests.trials.world.outages import Outage, struck_by
 from tests.trials.world.state_machine import StateMachine
@@ -55,6 +55,35 @@ def test_given_half_an_answer_when_a_user_is_contained_then_it_is_done_at_once(
     assert execution.path[-1] == "Wait for Analyst"
     assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
     assert world.now() - began < 30
+
+
+def test_given_half_a_rejection_when_the_caller_has_a_key_that_iam_does_not_know_then_the_call_is_repeated(
+    world: World, machine: StateMachine
+) -> None:
+    contain(world, machine)
+    outage = Outage("iam", "GetAccessKeyLastUsed", "malformed answer", None)
+    identity = user_identity("eve", "AKIAEVE0000000000001")
+    parameters = {"userName": "backdoor", "policyArn": world.environment["IR_DENY_POLICY_ARN"]}
+
+    with struck_by(world, outage):
+        execution = machine.start(
+            event(call(world, "DetachUserPolicy", userIdentity=identity, requestParameters=parameters))
+        )
+
+    assert (outage.struck, execution.status) == (1, "SUCCEEDED")
+
+
+def test_given_half_a_rejection_when_an_event_arrives_twice_then_it_is_a_duplicate(
+    world: World, machine: StateMachine
+) -> None:
+    delivered = key_created(world, "backdoor", user("backdoor")[0])
+    machine.start(delivered)
+    outage = Outage("dynamodb", "PutItem", "malformed answer", None)
+
+    with struck_by(world, outage):
+        execution = machine.start(delivered)
+
+    assert (outage.struck, execution.path[-1]) == (1, "Duplicate")
 
 
 @contextmanager

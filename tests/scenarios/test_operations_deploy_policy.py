@@ -106,7 +106,7 @@ def test_given_the_policies_of_people_when_they_act_then_the_documented_commands
     ):
         url = analyst.client("sqs").get_queue_url(QueueName=f"{PREFIX}-approval")["QueueUrl"]
         assert "Messages" not in analyst.client("sqs").receive_message(QueueUrl=url)
-        assert analyst.invoke("workflow", {"task": "list_approvals"}) is not None
+        assert analyst.invoke("approval-handler", {"task": "list_approvals"}) is not None
         assert refused(lambda: analyst.invoke("operations", {"task": "verify"}))
 
         assert on_call.client("lambda").get_function_configuration(FunctionName=f"{PREFIX}-operations")
@@ -123,7 +123,7 @@ def test_given_the_policies_of_people_when_they_act_then_the_documented_commands
 
         assert "Items" in rows("AUDIT#2026-11")
         assert refused(lambda: rows("TOKEN#1"))
-        assert refused(lambda: auditor.invoke("workflow", {"task": "list_approvals"}))
+        assert refused(lambda: auditor.invoke("approval-handler", {"task": "list_approvals"}))
 
 
 @pytest.mark.local_cloud

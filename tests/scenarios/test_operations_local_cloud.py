@@ -221,7 +221,7 @@ def test_given_an_incident_when_people_act_with_their_policies_only_then_it_is_d
         (message,) = wait_for(lambda: sqs.receive_message(QueueUrl=url).get("Messages"))
         request = json.loads(message["Body"])
         assert request["incident"]["access_key_id"] == key
-        assert len(analyst.invoke("workflow", {"task": "list_approvals"})["approvals"]) == 1
+        assert len(analyst.invoke("approval-handler", {"task": "list_approvals"})["approvals"]) == 1
         decision = {"task_token": request["taskToken"], "decision": "approve", "analyst": "your-name"}
         assert analyst.invoke("approval-handler", decision)["status"] == "approved"
         execution = {"executionArn": request["incident"]["execution"]}

@@ -172,7 +172,11 @@ def test_given_a_closing_that_only_the_poll_sees_when_brought_over_then_what_cam
 
     assert len(lines_with(world, case_id, "→ Closed")) == 1
     assert len(lines_with(world, case_id, "last words")) == 1
-    assert [file["name"] for file in shared_files(world, case_id)] == ["report.pdf"]
+    assert [file["name"] for file in shared_files(world, case_id)] == [
+        "report.pdf",
+        "report-1.html",
+        "report-1.json",
+    ]
     world.wire.calls.clear()
     world.live(3)
     assert set(calls(world, "security-ir")) == {"ListCases"}

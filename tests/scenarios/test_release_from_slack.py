@@ -57,8 +57,8 @@ def test_given_an_approval_when_released_by_the_button_then_access_is_back_and_e
 ) -> None:
     before = shown(request_in(world, security_channel))
     assert "Release: restore access ..." in before
-    assert "aws lambda invoke --function-name security-incident-workflow" in before
-    assert f'\\"principal\\": \\"{ARN}\\"' in before
+    assert "aws lambda invoke --function-name security-incident-approval-handler" in before
+    assert '\\"decision\\": \\"release\\"' in before
 
     release(world, jane, security_channel)
 

@@ -72,7 +72,7 @@ def test_given_a_closed_case_when_forgotten_then_its_rows_are_erased_at_once_and
 
     (row,) = rows(world, closed)
     assert "forget_at" not in row
-    assert audit_actions() == ["case_erased"]
+    assert audit_actions() == ["report_made", "case_erased"]
     with pytest.raises(InvalidInputError, match="already erased"):
         world.invoke("operations", {"task": "forget", "case_id": closed})
 

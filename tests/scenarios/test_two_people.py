@@ -70,6 +70,8 @@ def test_given_two_required_when_one_approves_twice_then_only_another_person_dec
     assert "*Approvals*  0 of 2 people" in shown(world, security_channel)
     press(world, machine, jane, security_channel, "approval_approve")
     assert waiting.status == "RUNNING"
+    (listed,) = world.invoke("approval-handler", {"task": "list_approvals"})["approvals"]
+    assert listed["people"] == [f"approved by 1 of 2: Jane Smith ({jane.id})", "denied by 0 of 2"]
     for channel in (security_channel, case_channel(world)):
         assert "*Approvals*  1 of 2 people: Jane Smith" in shown(world, channel)
     press(world, machine, jane, security_channel, "approval_approve")
@@ -112,6 +114,31 @@ def test_given_a_denial_by_one_when_withdrawn_or_contradicted_then_nothing_is_re
     assert waiting.status == "SUCCEEDED"
     assert not iam_state(world, "backdoor").denied
     assert message(world, security_channel)["text"].startswith("Denied by Ann Lee and Jane Smith")
+
+
+def test_given_a_withdrawal_when_earlier_requests_are_repeated_then_it_and_a_later_approval_stay(
+    world: World, machine: StateMachine, jane: Person, ann: Person, security_channel: str, waiting: Execution
+) -> None:
+    analyst = {"slack_user_id": jane.id, "email": "jane@example.com", "name": "Jane Smith"}
+    request = {
+        "approval_id": row_id(world, security_channel),
+        "decision": "deny",
+        "analyst": analyst,
+        "request_id": "1",
+    }
+    assert world.invoke("approval-handler:slack", request)["status"] == "first_recorded"
+    jane_withdraws = {**request, "decision": "withdraw", "until": world.now(), "request_id": "2"}
+    assert world.invoke("approval-handler:slack", jane_withdraws)["status"] == "withdrawn"
+    deny(world, machine, ann, security_channel)
+    world.invoke("approval-handler:slack", request)  # Lambda repeats an asynchronous invocation
+    machine.advance()
+    assert waiting.status == "RUNNING"
+    assert iam_state(world, "backdoor").denied
+
+    world.advance(5)
+    press(world, machine, jane, security_channel, "approval_approve")
+    assert world.invoke("approval-handler:slack", jane_withdraws)["status"] == "not_withdrawn"
+    assert "*Approvals*  1 of 2 people: Jane Smith" in shown(world, security_channel)
 
 
 def test_given_two_names_of_one_person_when_sent_on_the_command_line_then_they_count_once(

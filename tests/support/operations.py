@@ -205,7 +205,7 @@ class Resources:
         """Create a log group as Terraform does."""
         logs = boto3.client("logs")
         logs.create_log_group(logGroupName=name, kmsKeyId=self.world.environment["IR_KEY_ARN"])
-        logs.put_retention_policy(logGroupName=name, retentionInDays=7 if name == ACCESS_LOG else 90)
+        logs.put_retention_policy(logGroupName=name, retentionInDays=7 if name == ACCESS_LOG else 400)
 
     def put_alarm(self, name: str, **changed: Any) -> None:
         """Create an alarm as Terraform does, with changes."""

@@ -62,6 +62,7 @@ EXTREME: dict[str, Any] = {
     "audit_export_bucket": "b" * 63,
     "case_retention_days": 36500,
     "archive_channels_after_days": 3650,
+    "report_message_text": True,
     "close_decided_cases_after_hours": 8760,
     "extra_environment": {"LONG": "x" * 489},
     "watcher_domains": ["a.io"],

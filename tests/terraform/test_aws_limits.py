@@ -374,6 +374,7 @@ def test_given_the_types_of_the_plan_when_compared_then_each_is_measured_or_has_
     measured = {kind for kind, _ in [*NAMES, *FORMS, *RANGES]} | {
         "aws_api_gateway_method_settings",
         "aws_iam_role_policy_attachment",
+        "aws_lambda_alias",  # with two fixed names
         "aws_sns_topic_policy",
         "aws_sqs_queue_redrive_policy",
     }

@@ -83,11 +83,13 @@ SCENARIOS = (
     "given_a_request_that_is_deleted_when_it_waits_then_it_is_posted_again_and_decides",
     "given_swapped_labels_when_the_message_is_changed_then_it_is_restored_and_reported_and_nothing_decided",
     "given_an_execution_that_is_stopped_when_the_same_event_arrives_then_it_is_contained",
+    "given_a_decided_incident_when_a_report_is_requested_then_it_has_the_story_and_is_verified",
     "given_a_role_when_contained_then_the_calls_of_its_sessions_are_shown",
     "given_a_contained_key_when_two_minutes_pass_then_case_and_channel_show_what_it_did",
     "given_a_decided_case_when_no_activity_follows_for_the_hours_then_it_is_closed_with_the_reason",
     "given_a_closed_case_when_two_weeks_pass_then_its_channel_is_archived_with_a_last_message",
     "given_a_bucket_when_days_end_then_each_day_is_one_locked_object_with_its_records_and_ends",
+    "given_several_requests_when_one_is_decided_then_only_the_pending_ones_are_received",
     "given_the_disabled_key_when_a_grave_event_arrives_then_it_is_contained_at_once_and_decided_later",
 )
 

@@ -17,7 +17,7 @@ USER = f"arn:aws:iam::{ACCOUNT}:user/backdoor-user"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/application"
 FUNCTIONS = {"webhook", "slack", "sync", "operations", "workflow", "approval-handler"}
 
-AUDITING = {"slack", "operations", "workflow", "approval-handler"}
+AUDITING = {"slack", "sync", "operations", "workflow", "approval-handler"}
 
 # AWS's service authorization reference lists no resource type for these actions, so no policy can name a resource.
 NAMELESS = {
@@ -315,7 +315,7 @@ def test_given_the_encryption_key_when_used_then_only_through_the_services_that_
             "dynamodb": role != "webhook",
             "sqs": True,
             "ssm": role in ("webhook", "slack", "sync", "operations"),
-            "sns": role == "workflow",
+            "sns": role in ("sync", "workflow"),
         }
         for service, expected in services.items():
             via = f"{service}.us-east-1.amazonaws.com"
@@ -329,11 +329,12 @@ def test_given_a_queue_or_topic_when_used_without_tls_then_refused_for_every_cal
         f"arn:aws:sqs:us-east-1:{ACCOUNT}:{values['name']}": ("sqs:SendMessage", values["policy"])
         for values in enforcing.resources("aws_sqs_queue").values()
     }
-    topic = f"arn:aws:sns:us-east-1:{ACCOUNT}:security-incident-alerts"
-    (topic_policy,) = enforcing.resources("aws_sns_topic_policy", "alerts").values()
-    found[topic] = ("sns:Publish", topic_policy["policy"])
+    for name in ("alerts", "page"):
+        (topic_policy,) = enforcing.resources("aws_sns_topic_policy", name).values()
+        topic = f"arn:aws:sns:us-east-1:{ACCOUNT}:security-incident-{name}"
+        found[topic] = ("sns:Publish", topic_policy["policy"])
 
-    assert len(found) == 8
+    assert len(found) == 9
     for arn, (action, policy) in found.items():
         somebody = {"Effect": "Allow", "Action": action, "Resource": arn}
         statements = [somebody, *json.loads(policy)["Statement"]]

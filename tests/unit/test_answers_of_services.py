@@ -229,9 +229,11 @@ def test_given_an_upload_that_breaks_off_when_it_ends_then_it_is_uncertain(
 # AWS's answers
 
 
-def answered(protocol: str, body: bytes, status: int = 200, *, streams: bool = False) -> dict[str, Any]:
+def answered(
+    protocol: str, body: bytes, status: int = 200, *, streams: bool = False, headers: dict[str, str] | None = None
+) -> dict[str, Any]:
     """Return the response after the check for truncated bodies."""
-    response: dict[str, Any] = {"body": body, "status_code": status, "headers": {}}
+    response: dict[str, Any] = {"body": body, "status_code": status, "headers": headers or {}}
     model: Any = SimpleNamespace(
         has_streaming_output=streams, service_model=SimpleNamespace(resolved_protocol=protocol)
     )
@@ -250,6 +252,10 @@ def answered(protocol: str, body: bytes, status: int = 200, *, streams: bool = F
         ("query", b"<a></a>", 200, False),
         ("rest-xml", b"<a>", 200, False),
         ("", b"{", 200, False),
+        ("json", b'{"__type": "ThrottlingException"}', 400, False),
+        ("json", b"Forbidden by the proxy", 403, False),
+        ("query", b"<html><body>", 503, False),
+        ("query", b"<ErrorResponse></ErrorResponse>", 404, False),
     ],
 )
 def test_given_a_complete_answer_of_aws_when_checked_then_it_stays_as_it_is(
@@ -264,7 +270,13 @@ def test_given_a_lone_surrogate_in_an_answer_when_checked_then_it_is_replaced() 
         assert json.loads(answered("json", b'{"a": "' + escape + b'"}')["body"]) == {"a": "\ufffd"}
 
 
-@pytest.mark.parametrize("status", [200, 299])
+def test_given_half_an_error_when_a_header_names_it_then_it_stays_as_it_is() -> None:
+    headers = {"x-amzn-errortype": "ConflictException"}
+    found = answered("rest-json", b'{"message', 409, headers=headers)
+    assert (found["body"], found["status_code"]) == (b'{"message', 409)
+
+
+@pytest.mark.parametrize("status", [200, 299, 400, 404, 500])
 @pytest.mark.parametrize(
     ("protocol", "body", "error"),
     [
@@ -273,7 +285,8 @@ def test_given_a_lone_surrogate_in_an_answer_when_checked_then_it_is_replaced() 
             b'{"a": ',
             b'{"__type": "RequestTimeout", "code": "RequestTimeout", "message": "the response body is truncated"}',
         ),
-        ("query", b"<a>", b"<ErrorResponse><Error><Code>RequestTimeout</Code></Error></ErrorResponse>"),
+        ("query", b"<ErrorResponse><Err", b"<ErrorResponse><Error><Code>RequestTimeout</Code></Error></ErrorResponse>"),
+        ("query", b"<?xml version", b"<ErrorResponse><Error><Code>RequestTimeout</Code></Error></ErrorResponse>"),
     ],
 )
 def test_given_half_an_answer_of_aws_when_checked_then_it_is_a_server_error_that_botocore_retries(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ir_router.commands import containment_steps
+from ir_router.cases import containment_steps
 
 CASE = "1234567890"
 MEMBER = {"in_account": "shop-prod (222222222222)"}

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ir_router.cases import status
+from ir_router.cases import timeline as events_of
 from ir_router.cases.models import Case, CaseEdit, Person
+from ir_router.cases.timeline import Moment, SlackChange
 from ir_router.commands import rendering, timeline
 from ir_router.commands.catalogue import SUB_COMMANDS
-from ir_router.commands.timeline import Counts, Moment, SlackChange
+from ir_router.commands.timeline import Counts
 
 DAY = datetime(2024, 1, 15, tzinfo=UTC)
 CASE_ID = "case-12345678-abcd-1234-efgh-123456789012"
@@ -106,7 +108,7 @@ def test_given_the_specifications_incident_when_summed_up_then_the_block_is_to_t
         Moment(at(16, 30), "Mitigation applied", "Jane Smith"),
     ]
 
-    events = timeline.key_events(closed, edits, [], steps)
+    events = events_of.key_events(closed, edits, [], steps)
 
     assert timeline.summary(closed, "High", at(23, 0), edits, events, Counts(5, 3, 2)) == (
         "📊 Case Summary\n"
@@ -164,7 +166,7 @@ def test_given_edits_in_other_words_when_read_then_what_is_known_is_reported_and
         CaseEdit(event_timestamp=None, action="Case Closed", message="Status: Closed"),
     ]
 
-    events = timeline.key_events(CASE, edits, [], [])
+    events = events_of.key_events(CASE, edits, [], [])
 
     assert [event.what for event in events] == [
         "Case created",
@@ -179,13 +181,13 @@ def test_given_changes_from_slack_near_an_edit_when_reported_then_the_right_pers
         CaseEdit(event_timestamp=at(16, 0), action="Status", message="Status changed to Detection and Analysis"),
     ]
     changes = [
-        SlackChange(at(15, 1), timeline.STATUS, "Post-incident Activities", "Jane Smith"),
-        SlackChange(at(15, 0), timeline.STATUS, "Detection and Analysis", "Wrong Value"),
-        SlackChange(at(15, 0), timeline.TITLE, "Post-incident Activities", "Wrong Field"),
-        SlackChange(at(16, 3), timeline.STATUS, "Detection and Analysis", "Too Late"),
+        SlackChange(at(15, 1), events_of.STATUS, "Post-incident Activities", "Jane Smith"),
+        SlackChange(at(15, 0), events_of.STATUS, "Detection and Analysis", "Wrong Value"),
+        SlackChange(at(15, 0), events_of.TITLE, "Post-incident Activities", "Wrong Field"),
+        SlackChange(at(16, 3), events_of.STATUS, "Detection and Analysis", "Too Late"),
     ]
 
-    events = timeline.key_events(CASE, edits, changes, [])
+    events = events_of.key_events(CASE, edits, changes, [])
 
     assert [event.by for event in events] == [None, "Jane Smith", None]
 

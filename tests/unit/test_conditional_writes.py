@@ -210,7 +210,7 @@ def test_given_a_record_with_a_name_when_it_is_written_again_then_it_is_not_and_
     assert sum("previous" in row for row in all_rows()) == 2
 
 
-ONCE = {"PK", "SK", "expires_at"}
+ONCE = {"PK", "SK", "month", "sequence", "chain", "expires_at"}
 
 
 def test_given_an_allowlist_when_an_entry_is_removed_twice_then_the_second_finds_none_and_records_nothing() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ir_router import clock
+from ir_router.cases.timeline import Moment
 from ir_router.commands import create_form, timeline
 from ir_router.commands.forms import CaseForm
-from ir_router.commands.timeline import Moment
 from ir_router.errors import RefusedError, RetryLaterError, UncertainError
 from ir_router.ledger import keys, table
 from ir_router.sync import poll

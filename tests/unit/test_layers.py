@@ -52,6 +52,11 @@ def test_given_the_domain_when_its_imports_are_read_then_there_are_none_of_ours(
     assert [f"{file} imports {name}" for file, name in imports("cases") if not name.startswith("cases")] == []
 
 
+def test_given_the_report_when_its_imports_are_read_then_it_knows_only_the_domain_and_links() -> None:
+    allowed = ("report", "cases", "links")
+    assert [f"{file} imports {name}" for file, name in imports("report") if name.split(".")[0] not in allowed] == []
+
+
 @pytest.mark.parametrize("gateway", GATEWAYS)
 def test_given_a_gateway_when_its_imports_are_read_then_it_knows_no_route_and_no_other_gateway(gateway: str) -> None:
     others = tuple(other for other in GATEWAYS if other != gateway)

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
-from ir_router.commands import containment_steps
+from ir_router.cases import containment_steps
 from ir_router.ledger import approvals
 from ir_router.ledger.approvals import AnswerStatus, ApprovalKind
 from ir_router.workflow.incident import Action

@@ -25,10 +25,10 @@ def fail(*_: object, **__: object) -> None:
 def test_given_a_swallowed_error_when_the_world_ends_then_it_names_function_event_and_traceback(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(operator_tasks, "list_approvals", fail)
+    monkeypatch.setattr(operator_tasks, "verify_audit", fail)
     with pytest.raises(UnexpectedErrorsError) as refused, own_world() as world:
-        world.try_invoke("workflow", {"task": "list_approvals"})
-    assert "TypeError in workflow: task list_approvals" in str(refused.value)
+        world.try_invoke("workflow", {"task": "verify_audit"})
+    assert "TypeError in workflow: task verify_audit" in str(refused.value)
     assert 'raise TypeError("a mistake")' in str(refused.value)
 
 
@@ -63,18 +63,18 @@ def test_given_a_request_that_aws_calls_malformed_when_the_world_ends_then_it_is
         table.query("")
         list(table.query(""))
 
-    monkeypatch.setattr(operator_tasks, "list_approvals", ask)
+    monkeypatch.setattr(operator_tasks, "verify_audit", ask)
     with pytest.raises(UnexpectedErrorsError, match="MalformedRequestError in dynamodb Query"), own_world() as world:
-        world.try_invoke("workflow", {"task": "list_approvals"})
+        world.try_invoke("workflow", {"task": "verify_audit"})
 
 
 def test_given_a_declared_error_when_it_came_then_the_world_ends_well_and_when_it_did_not_then_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(operator_tasks, "list_approvals", fail)
+    monkeypatch.setattr(operator_tasks, "verify_audit", fail)
     with own_world() as world:
         world.expect(TypeError)
-        world.try_invoke("workflow", {"task": "list_approvals"})
+        world.try_invoke("workflow", {"task": "verify_audit"})
     with pytest.raises(UnexpectedErrorsError, match="TypeError was declared and never raised"), own_world() as world:
         world.expect(TypeError)
     with own_world() as world:
@@ -84,9 +84,9 @@ def test_given_a_declared_error_when_it_came_then_the_world_ends_well_and_when_i
 def test_given_an_error_that_the_test_itself_met_or_that_all_expect_when_the_world_ends_then_it_passes(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operator_tasks, "list_approvals", fail)
+    monkeypatch.setattr(operator_tasks, "verify_audit", fail)
     with pytest.raises(TypeError):
-        world.invoke("workflow", {"task": "list_approvals"})
+        world.invoke("workflow", {"task": "verify_audit"})
     assert isinstance(world.try_invoke("workflow", {"task": "allowlist_remove"}).error, InvalidInputError)
     with contextlib.suppress(OutOfTimeError):
         log_while_handling(OutOfTimeError("known"))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Witness = Literal["confirmed", "different", "absent"]
 
-_WRITERS = ("workflow", "approval-handler", "slack", "operations")
+_WRITERS = ("workflow", "approval-handler", "slack", "operations", "sync")
 _SERVICE = "ir-router-audit"
 # A record has the time before its transaction, and the line the time after it. Clocks of functions differ.
 _BEFORE_MS, _AFTER_MS = 60_000, 120_000

@@ -140,5 +140,4 @@ def _text(value: Any) -> str:
         return ", ".join(text for one in value if (text := _text(one)))
     if value is None or value is False:
         return ""
-    # Attackers choose some texts, for example the user agent. They must not control the terminal.
-    return "yes" if value is True else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in str(value))
+    return "yes" if value is True else terminal.printable(str(value))

@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from ir_operator import terminal
 from ir_operator.deploy.deployment import Deployment
 from ir_operator.deploy.errors import explain_aws_errors
 from ir_router import aws
-from ir_router.ledger import audit_verification
+from ir_router.ledger import audit, audit_verification, keys, table
 from ir_router.ledger.audit_verification import BrokenLink
 from ir_router.settings import settings
 
 _NEEDED = ("IR_TABLE_NAME", "IR_AUDIT_RETENTION_DAYS")
+
+
+def has_records(deployment: Deployment, records: Sequence[Mapping[str, Any]]) -> bool:
+    """Print and return whether the audit of the deployment has these records.
+
+    Raises:
+        OperationError: The configuration or the rows could not be read.
+    """
+    with reading(deployment):
+        for one in records:
+            chain = int(one.get("chain", audit.MAIN))
+            key = keys.audit_record(str(one["month"]), int(one["sequence"]), chain)
+            if (table.get(key) or {}).get("hash") != one["hash"]:
+                place = f"record {one['sequence']} of {one['month']} in chain {chain}"
+                terminal.line("failed", f"the audit of {deployment.prefix} has another or no {place}")
+                return False
+    terminal.line("ok", f"the audit of {deployment.prefix} has these {len(records)} records")
+    return True
 
 
 def verify(deployment: Deployment) -> bool:

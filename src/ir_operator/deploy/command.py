@@ -1,4 +1,4 @@
-"""The sub-commands plan, deploy, verify, replay, resync, forget, rotate and audit."""
+"""The sub-commands plan, deploy, verify, replay, resync, forget, rotate, approvals and audit."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ir_operator.deploy import (
     account,
     audited_incident,
     auditing,
+    deciding,
     deployment,
     replaying,
     rotating,
@@ -49,6 +50,8 @@ def execute_command(options: argparse.Namespace) -> int:
         case "forget":
             whom = options.case_or_person
             good = replaying.forget(found, whom) if whom.isdigit() else replaying.forget_person(found, whom)
+        case "approvals":
+            good = _approvals(found, options)
         case "audit":
             good = _audit(found, options)
         case _:
@@ -63,6 +66,14 @@ def _audit(found: deployment.Deployment, options: argparse.Namespace) -> bool:
     if options.reference is None:
         raise OperationError("Name the incident: ir-router audit incident CASE, EXECUTION or PRINCIPAL.")
     return audited_incident.show(found, options.reference, as_json=options.json)
+
+
+def _approvals(found: deployment.Deployment, options: argparse.Namespace) -> bool:
+    if options.decision is None:
+        return deciding.show(found)
+    if options.approval_id is None:
+        raise OperationError(f"Name the request: ir-router approvals {options.decision} APPROVAL_ID.")
+    return deciding.decide(found, options.approval_id, options.decision, options.analyst, options.reason)
 
 
 def _prepare(root: TerraformRoot) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,16 +56,28 @@ class Deployment:
         Raises:
             OperationError: The function cannot be called, or it raised an error, whose text the message contains.
         """
-        with explain_aws_errors(f"Invoking {self.function} in {self.region}"):
-            answer = self._client().invoke(
-                FunctionName=self.function, Payload=json.dumps({"task": task, **options}).encode()
-            )
+        return self.call("operations", {"task": task, **options}, task)
+
+    def call(self, part: str, payload: Mapping[str, Any], task: str) -> dict[str, Any]:
+        """Invoke a function of the deployment and return its result.
+
+        Args:
+            part: The function's name without the prefix, for example `approval-handler`.
+            payload: The event.
+            task: The name of the work in the message of an error.
+
+        Raises:
+            OperationError: The function cannot be called, or it raised an error, whose text the message contains.
+        """
+        function = f"{self.prefix}-{part}"
+        with explain_aws_errors(f"Invoking {function} in {self.region}"):
+            answer = self._client().invoke(FunctionName=function, Payload=json.dumps(payload).encode())
             content = json.loads(answer["Payload"].read())
         if answer.get("FunctionError"):
             kind, message = content.get("errorType", "an error"), content.get("errorMessage", "")
             raise OperationError(
-                f"{task} failed: {self.function} raised {kind}: {message} "
-                f"(log group /aws/lambda/{self.function}, request {answer['ResponseMetadata'].get('RequestId', '?')})"
+                f"{task} failed: {function} raised {kind}: {message} "
+                f"(log group /aws/lambda/{function}, request {answer['ResponseMetadata'].get('RequestId', '?')})"
             )
         return dict(content)
 

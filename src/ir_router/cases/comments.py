@@ -28,6 +28,7 @@ _FRAME = re.compile(
     r"[\s*_~`]*(?:\[\s*slack\s+update\s*\]|\[\s*aws\s+security\s+ir\s+update\s*\]"
     rf"|{re.escape(DELETED.lower())}|\(slack [a-z0-9]+/|\(ir-router )"
 )
+_FROM_SLACK = re.compile(rf"{re.escape(SLACK_TAG)} (?P<author>.*) \((?P<at>\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d) UTC\)\n")
 _FRAME_START_LENGTH = 200
 _APPROVAL = "approval-"
 # Reserved for the tag, the name, the excerpt of the thread, the time and the reference around a part of a long message.
@@ -136,6 +137,15 @@ def from_slack(
             f"{SLACK_TAG} {author}{remarks}{numbered} ({sent_at:%Y-%m-%d %H:%M:%S} UTC)\n{part}\n\n{reference}"
         )
     return bodies
+
+
+def sender(body: str) -> tuple[str, datetime | None, str]:
+    """Return the author, the time and the text of a comment from Slack. The author is empty for another text."""
+    found = _FROM_SLACK.match(body)
+    if found is None:
+        return "", None, ""
+    text = _SLACK_REFERENCE.sub("", body[found.end() :]).strip()
+    return found["author"], datetime.fromisoformat(f"{found['at']}+00:00"), text
 
 
 def marked_deleted(body: str) -> str:

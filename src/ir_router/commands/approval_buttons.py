@@ -150,7 +150,8 @@ def _decide(command: Command, pressed: str, decision: approvals.Answer, reason: 
         return None  # the first attempt recorded it
     if status in ("events_joined", "same_person"):
         raise InvalidInputError(str(answer["message"]))
-    own = answer.get("slack_user_id") == command.user_id and answer.get("decision") == decision
+    by = (answer.get("slack_user_id"), answer.get("first_slack_user_id"))
+    own = command.user_id in by and answer.get("decision") == decision
     if status in _SHOWN_ELSEWHERE or (command.is_repeated and status == "already_decided" and own):
         return None
     return Answer(str(answer["message"]))

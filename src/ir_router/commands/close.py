@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ir_router import clock, observability
-from ir_router.cases import status
+from ir_router.cases import status, timeline
 from ir_router.cases.models import Case
-from ir_router.commands import changing, execution, people, rendering, timeline
+from ir_router.commands import changing, execution, people, rendering
 from ir_router.commands.command import Answer, Command, NotPermittedError, case_of, of_interaction
 from ir_router.errors import InvalidInputError, RefusedError
 from ir_router.ledger import keys, table

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from ir_router import clock
-from ir_router.cases import comments
+from ir_router.cases import containment_steps, timeline
 from ir_router.cases.models import Case, Comment
-from ir_router.commands import containment_steps, timeline
+from ir_router.commands import timeline as answers
 from ir_router.commands.command import Answer, Command
-from ir_router.commands.timeline import Counts, SlackChange
+from ir_router.commands.timeline import Counts
 from ir_router.ledger import keys, table
 from ir_router.ledger.table import Row
 from ir_router.security_ir import gateway as security_ir
+from ir_router.sync import report_sources
 
 # A containment happens before the case that it opens, perhaps in the previous month.
 _BEFORE_THE_CASE = timedelta(hours=1)
@@ -29,8 +30,8 @@ def execute_command(command: Command) -> Answer:
     found = security_ir.comments(command.case_id)
     rows = {str(row["SK"]): row for row in table.query(keys.case(command.case_id).pk)}
     steps = containment_steps.moments(audit_records(case), command.case_id)
-    events = timeline.key_events(case, edits, slack_changes(rows), steps)
-    return Answer(timeline.summary(case, severity, clock.utc_now(), edits, events, counts(case, found, rows)))
+    events = timeline.key_events(case, edits, report_sources.slack_changes(rows), steps)
+    return Answer(answers.summary(case, severity, clock.utc_now(), edits, events, counts(case, found, rows)))
 
 
 def audit_records(case: Case) -> list[Row]:
@@ -51,18 +52,6 @@ def audit_records(case: Case) -> list[Row]:
     ]
 
 
-def slack_changes(rows: Mapping[str, Row]) -> list[SlackChange]:
-    """Return the changes made from Slack, from the case's ledger rows by sort key."""
-    prefix = keys.slack_change("", "").sk
-    return [
-        SlackChange(
-            datetime.fromtimestamp(float(row["at"]), UTC), str(row["field"]), str(row["value"]), str(row["name"])
-        )
-        for sk, row in rows.items()
-        if sk.startswith(prefix)
-    ]
-
-
 def counts(case: Case, found: Iterable[Comment], rows: Mapping[str, Row]) -> Counts:
     """Count the comments by origin, without system comments, and the attachments.
 
@@ -71,19 +60,9 @@ def counts(case: Case, found: Iterable[Comment], rows: Mapping[str, Row]) -> Cou
         found: The case's comments.
         rows: The case's ledger rows by sort key.
     """
-    origins = [_origin(comment, rows) for comment in found]
+    origins = [report_sources.origin(comment, rows) for comment in found]
     return Counts(
         from_aws=origins.count("aws"),
         from_slack=len([origin for origin in origins if origin not in ("aws", "system")]),
         attachments=len(case.case_attachments),
     )
-
-
-def _origin(comment: Comment, rows: Mapping[str, Row]) -> str:
-    """Return a comment's origin: from the ledger, or from the reference in a comment that is not synchronised yet."""
-    row = rows.get(keys.comment("", comment.comment_id).sk)
-    if row is not None:
-        return str(row["origin"])
-    if comments.system_reference(comment.body) is not None:
-        return "system"
-    return "slack" if comments.slack_reference(comment.body) is not None else "aws"

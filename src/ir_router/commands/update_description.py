@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ir_router import clock
+from ir_router.cases import timeline
 from ir_router.cases.limits import DESCRIPTION_LIMIT
-from ir_router.commands import changing, rendering, timeline
+from ir_router.commands import changing, rendering
 from ir_router.commands.command import Answer, Command
 from ir_router.errors import InvalidInputError
 from ir_router.security_ir import gateway as security_ir

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ir_router import clock
-from ir_router.cases import status
+from ir_router.cases import status, timeline
 from ir_router.cases.models import Case
-from ir_router.commands import changing, close, rendering, timeline
+from ir_router.commands import changing, close, rendering
 from ir_router.commands.command import Answer, Command
 from ir_router.errors import InvalidInputError, RefusedError
 from ir_router.security_ir import gateway as security_ir

@@ -175,7 +175,13 @@ def note_shown(approval_id: str, shown_as: str) -> None:
 
 
 def decide(
-    row: Row, decision: Answer, analyst: Mapping[str, Any], notes: str, *, joined_events: int | None = None
+    row: Row,
+    decision: Answer,
+    analyst: Mapping[str, Any],
+    notes: str,
+    *,
+    joined_events: int | None = None,
+    once: str | None = None,
 ) -> bool:
     """Record the decision together with its audit record.
 
@@ -185,10 +191,11 @@ def decide(
         analyst: `name` and `via`; from Slack also `slack_user_id`.
         notes: The analyst's reason; may be empty.
         joined_events: How many joined events the analyst saw. None: do not check.
+        once: The name of this decision in the audit, if a repeated request must not decide.
 
     Returns:
-        False when the approval is no longer pending, when further events joined that the analyst did not see, or, if it
-        needs two people, when the approvals that `row` has were changed.
+        False when the approval is no longer pending, when further events joined that the analyst did not see, when this
+        request was recorded before, or, if it needs two people, when the approvals that `row` has were changed.
     """
     covered = {} if joined_events is None else {"seen": joined_events}
     unseen = " AND (attribute_not_exists(joined_events) OR joined_events <= :seen)" if covered else ""
@@ -224,10 +231,10 @@ def decide(
     if analyst.get("break_glass"):
         details["break_glass"] = True
     try:
-        audit.append("decision_recorded", actor(analyst), details, together_with=[change])
+        written = audit.append("decision_recorded", actor(analyst), details, once=once, together_with=[change])
     except TransactionFailedError:
         return False
-    return True
+    return written is not None
 
 
 def unchanged(row: Mapping[str, Any], name: Literal["release_votes", "votes"]) -> tuple[str, dict[str, Any]]:

@@ -26,6 +26,7 @@ from aws_lambda_powertools import Logger
 from ir_router import clock
 from ir_router.errors import IrRouterError
 from ir_router.ledger import keys, table
+from ir_router.ledger.keys import Key
 from ir_router.ledger.table import Row, TransactionFailedError
 from ir_router.settings import settings
 
@@ -127,7 +128,7 @@ def append(
         row = _next(chain, head, action, actor, details)
         items = [*together_with, *_items(chain, head, row)]
         if once is not None:
-            items.append(_once(once))
+            items.append(_once(once, chain, row))
         try:
             table.transact(items)
         except TransactionFailedError as failure:
@@ -142,6 +143,14 @@ def append(
             continue
         return _written(chain, row)
     raise AuditContendedError("too many concurrent writers; the record was not written")
+
+
+def recorded(once: str) -> Row | None:
+    """Return the record that `append` wrote with this `once`, or None. The mark is kept for 30 days."""
+    mark = table.get(_once_key(once)) or {}
+    if "sequence" not in mark:
+        return None
+    return table.get(keys.audit_record(mark["month"], mark["sequence"], mark["chain"]))
 
 
 def tie() -> Record | None:
@@ -266,6 +275,11 @@ def _wait(attempt: int) -> None:
     clock.sleep(random.uniform(0.005, 0.03) * min(attempt + 1, 10))  # noqa: S311
 
 
-def _once(name: str) -> TransactWriteItemTypeDef:
-    key = keys.audit_once(hashlib.sha256(name.encode()).hexdigest()[:32])
-    return table.put_item(key, {"expires_at": int(clock.now()) + _ONCE_DAYS * _DAY}, "attribute_not_exists(PK)")
+def _once(name: str, chain: int, row: Row) -> TransactWriteItemTypeDef:
+    place = {"month": row["month"], "sequence": row["sequence"], "chain": chain}
+    mark = {**place, "expires_at": int(clock.now()) + _ONCE_DAYS * _DAY}
+    return table.put_item(_once_key(name), mark, "attribute_not_exists(PK)")
+
+
+def _once_key(name: str) -> Key:
+    return keys.audit_once(hashlib.sha256(name.encode()).hexdigest()[:32])

@@ -112,6 +112,16 @@ def activity_page(case_id: str, name: str = "") -> Key:
     return Key(f"CASE#{case_id}#activity", name)
 
 
+def report(case_id: str) -> Key:
+    """The report about a case: who requested it, its versions, and the version in progress."""
+    return Key(f"CASE#{case_id}", "REPORT")
+
+
+def report_part(case_id: str, name: str = "") -> Key:
+    """A part of a report in progress, in a partition that a case's synchronisation does not read."""
+    return Key(f"CASE#{case_id}#report", name)
+
+
 def channel(channel_id: str) -> Key:
     """The case of a Slack channel."""
     return Key(f"CHANNEL#{channel_id}", "CASE")

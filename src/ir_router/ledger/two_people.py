@@ -46,7 +46,7 @@ def current(row: Mapping[str, Any]) -> list[Row]:
 
 
 def decide(
-    row: Row, decision: approvals.Answer, analyst: Mapping[str, Any], notes: str, seen: int | None
+    row: Row, decision: approvals.Answer, analyst: Mapping[str, Any], notes: str, seen: int | None, request_id: str
 ) -> tuple[Outcome, dict[str, Any] | None]:
     """Record one person's decision. The one that completes the number decides, in the same write.
 
@@ -56,6 +56,7 @@ def decide(
         analyst: The analyst.
         notes: The analyst's reason; may be empty.
         seen: How many joined events the analyst saw. None: do not check.
+        request_id: Is the same if the request is repeated. A repeated one must not undo a withdrawal.
 
     Returns:
         The outcome, and the analyst of a decision as the row names them, or None.
@@ -65,6 +66,9 @@ def decide(
             return "closed", None
         if seen is not None and seen < int(row.get("joined_events", 0)):
             return "events_joined", None
+        once = _once(row, request_id)
+        if once is not None and audit.recorded(once) is not None:
+            return "first_recorded", None
         counted = [] if analyst.get("break_glass") else current(row)
         if any(is_same_person(one["analyst"], analyst) for one in counted):
             return "same_person", None
@@ -72,9 +76,9 @@ def decide(
         if analyst.get("break_glass") or len(agreeing) + 1 >= required(row, decision):
             by = _together(agreeing, analyst)
             least = min([int(one["seen"]) for one in agreeing if one.get("seen") is not None], default=seen)
-            if approvals.decide(row, decision, by, notes, joined_events=_least(least, seen)):
+            if approvals.decide(row, decision, by, notes, joined_events=_least(least, seen), once=once):
                 return "decided", by
-        elif _record(row, decision, analyst, notes, seen):
+        elif _record(row, decision, analyst, notes, seen, once):
             return "first_recorded", None
         row = approvals.get(row["approval_id"]) or row
     return "closed", None
@@ -85,12 +89,24 @@ def _least(one: int | None, other: int | None) -> int | None:
     return min(known) if known else None
 
 
-def withdraw(row: Row, analyst: Mapping[str, Any]) -> bool:
-    """Withdraw the person's approval or denial, or their release of an ended request. Return False if there is none."""
+def _once(row: Row, request_id: str) -> str | None:
+    """Return the name of a person's decision in the audit; None if one person is enough."""
+    return f"{row['approval_id']}/by-one/{request_id}" if "required" in row and request_id else None
+
+
+def withdraw(row: Row, analyst: Mapping[str, Any], until: float | None = None) -> bool:
+    """Withdraw the person's approval or denial, or their release of an ended request. Return False if there is none.
+
+    A repeated request must not withdraw a later one, so only those that were made `until` then are withdrawn.
+    """
     for _ in range(_TRIES):
         name: _Votes = "votes" if row["state"] == approvals.PENDING else "release_votes"
         before: list[Row] = list(row.get(name) or ())
-        kept = [one for one in before if not _is_own(one["analyst"], analyst)]
+        kept = [
+            one
+            for one in before
+            if not _is_own(one["analyst"], analyst) or (until is not None and float(one["at"]) > until)
+        ]
         if len(kept) == len(before):
             return False
         if _replace(row, name, kept, "decision_withdrawn", analyst, {}):
@@ -99,21 +115,22 @@ def withdraw(row: Row, analyst: Mapping[str, Any]) -> bool:
     return False
 
 
-def release(row: Row, principals: Sequence[str], analyst: Mapping[str, Any], reason: str) -> list[str]:
+def release(row: Row, principals: Sequence[str], analyst: Mapping[str, Any], reason: str, request_id: str) -> list[str]:
     """Record one person's release, and return the principals that enough people have released by now."""
     for _ in range(_TRIES):
         before: list[Row] = list(row.get("release_votes") or ())
         alone = bool(analyst.get("break_glass"))
         own = [] if alone else [one for one in before if is_same_person(one["analyst"], analyst)]
         missing = set(principals) - {arn for one in own for arn in one["principals"]}
-        if not missing:
+        once = _once(row, request_id)
+        if not missing or (once is not None and audit.recorded(once) is not None):
             return [arn for arn in principals if is_released_by_enough(row, arn)]
         vote = {"analyst": _known(analyst), "principals": list(principals), "reason": reason, "at": clock.now()}
         details = {"principals": list(principals), "reason": reason}
         others = [one for one in before if one not in own]
         kept = [{**one, "principals": [arn for arn in one["principals"] if arn not in principals]} for one in own]
         after = [*others, *(one for one in kept if one["principals"]), vote]
-        if _replace(row, "release_votes", after, "release_requested_by_one", analyst, details):
+        if _replace(row, "release_votes", after, "release_requested_by_one", analyst, details, once=once):
             row = {**row, "release_votes": after}
             return [arn for arn in principals if is_released_by_enough(row, arn)]
         row = approvals.get(row["approval_id"]) or row
@@ -133,12 +150,14 @@ def _together(first: Sequence[Row], analyst: Mapping[str, Any]) -> dict[str, Any
     return {**analyst, **({"first": dict(first[0]["analyst"])} if first else {})}
 
 
-def _record(row: Row, decision: str, analyst: Mapping[str, Any], notes: str, seen: int | None) -> bool:
+def _record(
+    row: Row, decision: str, analyst: Mapping[str, Any], notes: str, seen: int | None, once: str | None
+) -> bool:
     vote = {"decision": decision, "analyst": _known(analyst), "notes": notes, "seen": seen, "at": clock.now()}
     # An earlier one of the same person no longer counts, since events joined.
     others = [one for one in row.get("votes") or () if not is_same_person(one["analyst"], analyst)]
     details = {"decision": decision, "notes": notes, "joined_events_seen": seen}
-    return _replace(row, "votes", [*others, vote], "decision_recorded_first", analyst, details, seen=seen)
+    return _replace(row, "votes", [*others, vote], "decision_recorded_first", analyst, details, seen=seen, once=once)
 
 
 def _replace(
@@ -149,6 +168,7 @@ def _replace(
     analyst: Mapping[str, Any],
     details: Mapping[str, Any],
     seen: int | None = None,
+    once: str | None = None,
 ) -> bool:
     """Replace the approvals that were read, together with the audit record. Return False if they have changed."""
     condition, values = approvals.unchanged(row, name)
@@ -164,7 +184,7 @@ def _replace(
     record = {"approval_id": row["approval_id"], "execution": row["execution"], "kind": row["kind"], **details}
     record |= {"via": analyst.get("via"), "slack_user_id": analyst.get("slack_user_id")}
     try:
-        audit.append(action, approvals.actor(analyst), record, together_with=[change])
+        audit.append(action, approvals.actor(analyst), record, once=once, together_with=[change])
     except TransactionFailedError:
         return False
     return True

@@ -9,21 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ir_router import clock, transfer
+from ir_router import clock
 from ir_router.cases import activity as numbers
 from ir_router.cases import comments, structured_fields, trail_calls
 from ir_router.cases.activity import Activity, Scope
 from ir_router.cases.changes import digest
-from ir_router.cases.limits import ATTACHMENT_LIMIT
-from ir_router.cases.models import Attachment, Case
+from ir_router.cases.models import Case
 from ir_router.errors import RefusedError, RetryLaterError, UncertainError, error_id
 from ir_router.ledger import activity as stored
-from ir_router.ledger import claims, keys, leases
-from ir_router.ledger.claims import Claim
+from ir_router.ledger import keys, leases
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.security_ir import gateway as security_ir
-from ir_router.sync import activity_message, activity_search, comment_claims, failures, posting, system_comments
+from ir_router.sync import activity_message, activity_search, failures, own_attachments, posting, system_comments
 from ir_router.sync.activity_search import Progress
 from ir_router.sync.case_sync import CaseSync
 
@@ -35,10 +33,8 @@ _SLICE_SECONDS = 20
 _NEEDED_SECONDS = 15
 _RETRIED_SECONDS = 60
 _NAME = "activity"
-_SERVICE = "AWS Security Incident Response"
 # Of the API (botocore's model, `ThreatActorIpList`).
 _MOST_ADDRESSES = 200
-_URL_SECONDS = 900
 
 
 def watch(approval: Row) -> None:
@@ -165,12 +161,28 @@ def _publish(sync: CaseSync, row: Row, progress: Progress, account: str, *, comp
         try:
             step()
         except RefusedError as error:
-            if error.service != _SERVICE:
+            if error.service != own_attachments.SERVICE:
                 raise
             # A full or closed case does not hold up the rest of the result.
             logger.warning("activity.step_rejected", extra={"reason": str(error)})
     logger.info("activity.published", extra={"number": number, "calls": len(found.calls)})
     stored.save(sync.case_id, published=number, shown_as=shown_as)
+
+
+def stored_activity(sync: CaseSync) -> Activity | None:
+    """Return the calls that were read so far, or None without contained credentials or readings."""
+    row = sync.row(keys.activity(sync.case_id))
+    if row is None or not row.get("credentials") or not row.get("published"):
+        return None
+    account = sync.case.case_arn.split(":")[4]
+    progress = Progress(
+        end=max(map(float, (row.get("read_to") or {}).values()), default=clock.now()),
+        since=min(float(one["since"]) for one in row["credentials"]) - activity_search.BEFORE_SECONDS,
+        pending=[],
+        sessions=row.get("sessions") or {},
+    )
+    found = _activity(sync.case_id, row, progress, account, complete="progress" not in row)
+    return found if found.calls else None
 
 
 def _activity(case_id: str, row: Row, progress: Progress, account: str, *, complete: bool) -> Activity:
@@ -219,28 +231,7 @@ def _attach(sync: CaseSync, found: Activity, csv_name: str) -> None:
     """Attach every call. The synchronisation of attachments then shares the file in the channel."""
     if not found.calls or not found.scope.complete:
         return
-    claim = sync.claim(keys.note(sync.case_id, csv_name))
-    if claim is None:
-        return
-    listed = security_ir.get_case(sync.case_id).case_attachments
-    present = next((one for one in listed if one.file_name == csv_name), None)
-    if present is None and len(listed) >= ATTACHMENT_LIMIT:
-        raise RefusedError(_SERVICE, "GetCaseAttachmentUploadUrl", "ServiceQuotaExceededException")
-    if present is None or _may_be_incomplete(claim, present):
-        # An attempt whose attachment is not listed needs a new URL: the earlier one may have expired.
-        number = claim.attempt if present is None else int(claim.row.get("upload", 1))
-        claims.note(claim, upload=number)
-        content = numbers.csv_text(found).encode("utf-8", "replace")
-        token = comment_claims.token_for(sync.case_id, csv_name, str(number))
-        target = security_ir.upload_url(sync.case_id, csv_name, len(content), token)
-        transfer.upload_content(_SERVICE, target, content)
-    claims.confirm(claim)
-
-
-def _may_be_incomplete(claim: Claim, present: Attachment) -> bool:
-    """Return whether an upload may not have arrived. It is repeated while its URL is valid, for 15 minutes."""
-    since = float(claim.row.get("claimed_at") or 0.0)
-    return present.attachment_status == "Pending" and clock.now() - since < _URL_SECONDS
+    own_attachments.attach(sync, csv_name, numbers.csv_text(found).encode("utf-8", "replace"))
 
 
 def _update_fields(case: Case, row: Row, found: Activity) -> None:

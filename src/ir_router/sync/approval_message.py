@@ -1,17 +1,19 @@
 """The Slack message of an approval request: the decision and both effects, later replaced by the result. Pure.
 
-Texts come from the approval's row; untrusted text in them is escaped.
+Texts come from the approval's row; untrusted text in them is escaped. Links have the region of the settings.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ir_router import command_lines
-from ir_router.ledger import releases
+from ir_router import command_lines, links
+from ir_router.ledger import releases, two_people
 from ir_router.ledger.approvals import DECIDED, DELIVERED, EXPIRED, STATED, principals_of
+from ir_router.settings import settings
 from ir_router.slack.messages import Message, context, section, sections
 from ir_router.slack.text import escape, shorten, slack_date
 from ir_router.sync import creator_offers, request_people
@@ -40,8 +42,7 @@ def message(row: Row) -> Message:
     done = [str(done) for done in row["done"]]
     if row.get("seconds_from_event") is not None:
         done.append(f"{_duration(float(row['seconds_from_event']))} after the event")
-    label = "Why" if is_permission(row) else "Done"
-    lines = [f"*{head}*", f"*What*  {_line(row['what'])}", f"*{label}*  {_line(' · '.join(done))}"]
+    lines = [f"*{head}*", f"*What*  {_line(row['what'])}", f"{_label(row)}  {_line(' · '.join(done))}"]
     lines += [f"*Note*  {_line(note)}" for note in row.get("at_large") or []]
     lines += [*_joined(row), *creator_offers.lines(row)]
     blocks: list[dict[str, Any]] = []
@@ -67,6 +68,31 @@ def message(row: Row) -> Message:
     if _is_open(row):
         text += f" Approve {_line(row['approve_does'])} Deny {_line(row['deny_does'])}"
     return Message(text=text, blocks=[*sections(lines), *blocks, context(_small_print(row))])
+
+
+def _label(row: Row) -> str:
+    """Return the label of the containment's steps. After its end, it does not read as if it were still in place."""
+    if is_permission(row):
+        return "*Why*"
+    contained = f"*Contained* {_at(row['created_at'])}, " if "created_at" in row else "*Contained*, "
+    if row["state"] == DELIVERED and row.get("decision") == "deny" and row.get("result"):
+        return f"{contained}restored {_at(row['received_at'])}:"
+    if row.get("released") and not _is_open(row) and not releases.releasable(row):
+        return f"{contained}released {_at(row['released_at'])}:"
+    return "*Done*"
+
+
+def has_outcome(row: Row) -> bool:
+    """Whether the request has ended with a result. A granted permission to contain leads to a second request."""
+    if is_permission(row) and row.get("decision") == "approve":
+        return False
+    return row["state"] == EXPIRED or (row["state"] == DELIVERED and bool(row.get("result")))
+
+
+def outcome(row: Row, link: str) -> Message:
+    """Return the new message about the end of a request. An edited message alone marks no channel as unread."""
+    text = f"{_head(row)}." + (f" <{link}|Open the request>" if link else "")
+    return Message(text=text, blocks=[section(text)])
 
 
 def is_permission(row: Row) -> bool:
@@ -219,9 +245,9 @@ def _release_lines(row: Row) -> list[str]:
     if released and contained:
         lines.append(f"*Released*  {_line(', '.join(released))}, by {_line(str(row['released_by']))}")
     if contained:
-        several = f" (repeat it for each of {len(contained)} principals)" if len(contained) > 1 else ""
-        lines.append(f"*Release*  with the button, or on the command line{several}:")
-        lines.append(f"```{escape(command_lines.release(contained[0]))}```")
+        people = "Two people must release, " if two_people.required(row, "release") > 1 else ""
+        lines.append(f"*Release*  {people}with the button, or on the command line:")
+        lines.append(f"```{escape(command_lines.release_request(str(row['approval_id'])))}```")
     return lines
 
 
@@ -269,18 +295,31 @@ def _who(row: Row) -> str:
 
 
 def _small_print(row: Row) -> str:
-    parts = [f"case {escape(str(row['case_id']))}"] if row.get("case_id") else []
-    parts += [f"{escape(str(row['severity']))}: {escape(str(row['title']))}", f"event {escape(str(row['event_id']))}"]
-    parts += [f"execution {escape(str(row['execution_name']))}", f"approval {row['approval_id']}"]
-    return " · ".join(parts)
+    parts = [f"{escape(str(row['severity']))}: {escape(str(row['title']))}"]
+    if row.get("case_id"):
+        url = links.case(str(row["case_id"]), settings().region)
+        parts.append(f"<{escape(url)}|case {escape(str(row['case_id']))}>")
+    if url := links.execution(str(row.get("execution", ""))):
+        parts.append(f"<{escape(url)}|workflow>")
+    return " · ".join([*parts, f"event {escape(str(row['event_id']))}", f"approval {row['approval_id']}"])
 
 
 def _approve(row: Row) -> dict[str, Any]:
-    return _button(row, APPROVE, "Approve ...", "danger")
+    return _button(row, APPROVE, f"Approve: {_effect(row)} ...", "danger")
 
 
 def _deny(row: Row) -> dict[str, Any]:
-    return _button(row, DENY, "Deny ...", None)
+    return _button(row, DENY, "Deny: leave as it is ..." if is_permission(row) else "Deny: restore access ...", None)
+
+
+def _effect(row: Row) -> str:
+    """Return the effect of an approval in a few words. A permission that is granted contains the principal."""
+    if is_permission(row):
+        return "contain"
+    does = str(row["approve_does"])
+    if not does.startswith("permanently deletes"):
+        return "keep contained"
+    return "delete keys" if re.match(r"permanently deletes (keys |\d+ keys)", does) else "delete key"
 
 
 def _release(row: Row) -> dict[str, Any]:

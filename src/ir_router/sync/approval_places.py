@@ -40,6 +40,10 @@ class Place:
         """Return the key of an urgent message."""
         return Key(self.key.pk, f"{self.key.sk}#URGENT{name}")
 
+    def outcome(self) -> Key:
+        """Return the key of the message about the end of the request."""
+        return Key(self.key.pk, f"{self.key.sk}#OUTCOME")
+
     def instead_of(self, ts: str) -> Key:
         """Return the key of the message that replaces one that can no longer be edited."""
         return _instead_of(self.key, ts)

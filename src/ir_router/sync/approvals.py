@@ -156,6 +156,8 @@ def _show(approval_id: str, places: Places, deadline: Deadline) -> tuple[list[Pl
         if approval_message.message(row) == approval_message.message(before):
             if post := urgent_messages.poster(slack, row, partial(_take, deadline=deadline)):
                 _each(found, post, row, deadline)
+            if approval_message.has_outcome(row):
+                _each(found, partial(_announce, row=row, slack=slack, deadline=deadline), row, deadline)
             return found, row
     return found, None
 
@@ -238,6 +240,15 @@ def _show_in(place: Place, row: Row, slack: Slack, deadline: Deadline) -> None:
         current = {name: posted.get(name) for name in ("channel_id", "ts", "shown", "versions")}
         sets = ", ".join(f"{name} = :{name}" for name in current)
         known = table.update(place.key, f"SET {sets}", **current)
+
+
+def _announce(place: Place, row: Row, slack: Slack, deadline: Deadline) -> None:
+    """Post the end of the request in the security channel once. A case's channel has its own (`life_cycle`)."""
+    if place.is_of_case:
+        return
+    taken = _take(place.outcome(), deadline)
+    if isinstance(taken, claims.Claim):
+        posting.post(slack, place.channel_id, taken, approval_message.outcome(row, _permalink(slack, place)))
 
 
 def _freeze_mentions(slack: Slack, row: Row) -> None:

@@ -55,6 +55,13 @@ def resume_slack_files(sync: CaseSync) -> None:
             _queue_transfer(sync, message, str(row["file_id"]), row)
 
 
+def is_copied(sync: CaseSync, attachment: Attachment) -> bool:
+    """Return whether the transfer of an attachment has ended, in either direction."""
+    return sync.is_done(keys.attachment(sync.case_id, attachment.attachment_id)) or bool(
+        (_row_of_slack_file(sync, attachment) or {}).get("state") == "done"
+    )
+
+
 def _row_of_slack_file(sync: CaseSync, attachment: Attachment) -> Row | None:
     """Return the ledger's row of the Slack file that the attachment is a copy of, or None."""
     file_id = slack_file_id(attachment.file_name)

@@ -49,6 +49,7 @@ from ir_router.sync import (
     life_cycle,
     members,
     posting,
+    report,
     retention,
     system_comments,
 )
@@ -251,6 +252,7 @@ def _reconcile(sync: CaseSync) -> None:
         lambda: catch_up.synchronise(sync),
         lambda: life_cycle.synchronise(sync),
         lambda: activity.synchronise(sync),
+        lambda: report.synchronise(sync),
         lambda: archiving.synchronise(sync),
     ]
     problems: list[Exception] = []

@@ -49,10 +49,14 @@ class _StaysInSlackError(Exception):
 
 @dataclass
 class _Copied:
-    """The attachment's name, and a remark about a difference from the announced size."""
+    """The attachment's name, a remark about a difference from the announced size, and the SHA-256 of its bytes.
+
+    The last one is empty if an earlier attempt copied them.
+    """
 
     stored_name: str
     remark: str = ""
+    sha256: str = ""
 
 
 class FileFromSlack:
@@ -105,7 +109,8 @@ class FileFromSlack:
                 raise
             # The file is on the case, and its comment names the attachment.
             logger.warning("file.confirmation_rejected: the file was copied", extra={"code": error.code})
-        return "copied", {"stored_name": copied.stored_name}
+        known = {"sha256": copied.sha256} if copied.sha256 else {}
+        return "copied", {"stored_name": copied.stored_name, **known}
 
     def _make(self, claim: Claim) -> _Copied:
         """Copy the file and return its attachment, or raise _StaysInSlackError after the reason was posted."""
@@ -274,7 +279,7 @@ class FileFromSlack:
                     transfer.upload(_SERVICE, "PUT", target, source, length, signed)
         announced = int(file.get("size") or 0)
         remark = "" if length == announced else f"Slack announced {announced:,} bytes and served {length:,} bytes."
-        return _Copied(stored_name, remark)
+        return _Copied(stored_name, remark, source.sha256)
 
     def _begin(self, claim: Claim) -> None:
         """Count the transfer of bytes once in this attempt."""

@@ -129,13 +129,13 @@ class FileToSlack:
             self._transfer.begin(claim)
             self._moved = True
             transfer.upload("Slack", "POST", url, source, source.length, {"Content-Type": source.content_type})
-        self._share(claim, attachment, file_id)
+        self._share(claim, attachment, file_id, source.sha256)
         return "copied"
 
-    def _share(self, claim: Claim, attachment: Attachment, file_id: str) -> None:
+    def _share(self, claim: Claim, attachment: Attachment, file_id: str, sha256: str) -> None:
         """Share the uploaded file. Raises NotReadyError until files.info shows it in the channel."""
         # Stored before the file is visible: a later run finds the file by its id, and its event counts as an echo.
-        claims.note(claim, slack_file_id=file_id, slack_file_at=clock.now())
+        claims.note(claim, slack_file_id=file_id, slack_file_at=clock.now(), sha256=sha256)
         table.put(
             key_of(self._case_id, file_id),
             {

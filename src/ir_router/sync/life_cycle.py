@@ -19,7 +19,7 @@ from ir_router.security_ir import gateway as security_ir
 from ir_router.settings import settings
 from ir_router.slack.messages import Message, sections
 from ir_router.slack.text import quoted
-from ir_router.sync import posting, system_comments
+from ir_router.sync import posting, report, system_comments
 from ir_router.sync.case_sync import CaseSync
 
 # The action id of the button "Close this case", which `commands/close.py` serves.
@@ -124,6 +124,7 @@ def _close(sync: CaseSync, row: Row) -> None:
             return
         # The comment is an activity too, so a run that ended between it and the closing must know.
         incidents.save(sync.case_id, closing=True)
+    report.before_closing(sync)
     text = (
         f"ir-router closes this case, because its incident has ended and there was no activity for {hours:g} hours. "
         f"{' '.join(incidents.results(row))}"

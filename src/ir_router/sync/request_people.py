@@ -45,7 +45,9 @@ def buttons(row: Row) -> list[dict[str, Any]]:
     if row["state"] not in (DECIDED, DELIVERED, EXPIRED):
         found.append(_button(row, ASSIGN, "Take over" if row.get("assignee") else "I'm on it"))
     if (row["state"] == PENDING and row.get("votes")) or _released(row):
-        found.append(_button(row, WITHDRAW, "Withdraw"))
+        given = row.get("votes" if row["state"] == PENDING else "release_votes") or ()
+        newest = max(float(one["at"]) for one in given)
+        found.append(_button(row, WITHDRAW, "Withdraw", f"/{newest!r}"))
     return found
 
 
@@ -73,9 +75,9 @@ def _released(row: Row) -> list[str]:
     return found
 
 
-def _button(row: Row, action_id: str, text: str) -> dict[str, Any]:
+def _button(row: Row, action_id: str, text: str, more: str = "") -> dict[str, Any]:
     label = {"type": "plain_text", "text": text}
-    return {"type": "button", "action_id": action_id, "text": label, "value": str(row["approval_id"])}
+    return {"type": "button", "action_id": action_id, "text": label, "value": f"{row['approval_id']}{more}"}
 
 
 def _at(seconds: float) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ir_router import clock
 from ir_router.cases.followed_fields import FOLLOWED
-from ir_router.ledger import activity, approvals, keys, leases, table
+from ir_router.ledger import activity, approvals, keys, leases, reports, table
 from ir_router.ledger.leases import Lease
 from ir_router.observability import logger
 from ir_router.settings import settings
@@ -55,6 +55,7 @@ def erase(sync: CaseSync, row_digest: str) -> bool:
                 approvals.forget_people(sk.removeprefix(_APPROVALS.sk).partition("#")[0])
             table.delete(keys.Key(own.pk, sk))
     activity.erase(sync.case_id)
+    reports.erase(sync.case_id)
     logger.info("case.erased: its rows are deleted", extra={"rows": len(sync.rows) - 1})
     gone = dict.fromkeys((*_CONTENT, "forget_at"))
     return leases.release_synced(

@@ -22,7 +22,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router import aws, observability
+from ir_router import aws, command_lines, observability
 from ir_router.cases import addresses
 from ir_router.errors import UncertainError
 from ir_router.ledger import approvals, assignees, audit, creators, two_people
@@ -30,6 +30,7 @@ from ir_router.ledger.approvals import AnswerStatus
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.workflow import (
+    approval_list,
     break_glass,
     creator_request,
     invocation,
@@ -44,6 +45,7 @@ from ir_router.workflow.incident import Analyst
 _NOTES_LENGTH = 1_000
 _NAME_LENGTH = 200
 _MOST_EVENTS = 1_000_000_000
+_LIST = "list_approvals"
 # Sent by -sync, which must not write the audit.
 _RECORD_CHANGE = "record_access_change"
 _CHANGES = frozenset({"approvers_changed", "last_approvers", "watchers_outside"})
@@ -73,6 +75,7 @@ class Answer(TypedDict):
     decision: NotRequired[str]
     decided_by: NotRequired[str | None]
     slack_user_id: NotRequired[str]
+    first_slack_user_id: NotRequired[str]
     decided_at: NotRequired[str]
 
 
@@ -80,8 +83,13 @@ class Answer(TypedDict):
 Own = Mapping[str, Any] | None
 
 
-def handle(event: Mapping[str, Any], context: Any) -> Answer | None:
-    """Record a decision and deliver it to Step Functions. The first decision wins; an undelivered one is retried."""
+def handle(event: Mapping[str, Any], context: Any) -> Answer | dict[str, Any] | None:
+    """List the requests, or record a decision and deliver it to Step Functions.
+
+    The first decision wins; an undelivered one is retried.
+    """
+    if event.get("task") == _LIST:
+        return approval_list.pending()
     if event.get("task") == _RECORD_CHANGE:
         _record_change(event)
         return None
@@ -133,12 +141,12 @@ def handle(event: Mapping[str, Any], context: Any) -> Answer | None:
             _publish("ApprovalRequested", row)
         return _answer(row, status, message)
     if other in (_ASSIGN, _WITHDRAW):
-        return _change_request(row, other, analyst)
+        return _change_request(row, other, analyst, event.get("until"))
     if decision is None:
         status, message = creator_request.carry_out(row, str(event.get("creator") or ""), analyst)
         _publish("ApprovalRequested", row)
         return _answer(row, status, message)
-    outcome, by = two_people.decide(row, decision, analyst, notes, seen)
+    outcome, by = two_people.decide(row, decision, analyst, notes, seen, request_id)
     won = outcome == "decided"
     own = {"decision": decision, "analyst": by} if won else None
     row = approvals.get(row["approval_id"]) or row
@@ -156,14 +164,14 @@ def handle(event: Mapping[str, Any], context: Any) -> Answer | None:
     return answer
 
 
-def _change_request(row: Row, change: str, analyst: Analyst) -> Answer:
+def _change_request(row: Row, change: str, analyst: Analyst, until: object) -> Answer:
     """Withdraw the analyst's approval or denial, or make the analyst the owner of the request."""
     if change == _ASSIGN:
         if row["state"] != approvals.PENDING:
             return _current_answer(row, None)
         assignees.assign(str(row["approval_id"]), analyst)
         answer = _answer(row, "assigned", f"{wording_decisions.decider(analyst)} is on it. Reminders go to this user.")
-    elif not two_people.withdraw(row, analyst):
+    elif not two_people.withdraw(row, analyst, float(until) if isinstance(until, int | float) else None):
         return _answer(row, "not_withdrawn", "Nothing was withdrawn: you have no approval or denial that still waits.")
     else:
         answer = _answer(row, "withdrawn", "Your decision is withdrawn.")
@@ -258,8 +266,8 @@ def _aftermath(row: Row) -> str:
     if row["kind"] == "contain":
         was, it = ("were", "them") if len(row.get("listed", ())) > 1 else ("was", "it")
         return f"{row.get('who', 'The principal')} {was} NOT contained. Contain {it} by hand now."
-    commands = wording_decisions.release_commands(approvals.principals_of(row))
-    return f"The containment stays until you release it. To release it, run: {commands}"
+    command = command_lines.release_request(row["approval_id"])
+    return f"The containment stays until you release it. To release it, run: {command}"
 
 
 def _answer(row: Row, status: AnswerStatus, message: str) -> Answer:
@@ -270,6 +278,8 @@ def _answer(row: Row, status: AnswerStatus, message: str) -> Answer:
         answer["decided_by"] = analyst.get("name")
         if analyst.get("slack_user_id"):
             answer["slack_user_id"] = analyst["slack_user_id"]
+        if (analyst.get("first") or {}).get("slack_user_id"):
+            answer["first_slack_user_id"] = analyst["first"]["slack_user_id"]
     if "decided_at" in row:
         answer["decided_at"] = wording_decisions.at(row["decided_at"])
     return answer

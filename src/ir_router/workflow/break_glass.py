@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ir_router import aws
-from ir_router.ledger import approvals, audit
+from ir_router.ledger import approvals, audit, releases
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.settings import settings
@@ -29,6 +29,8 @@ def refusal(row: Row, decision: str, event: Mapping[str, Any], context: Any) -> 
         return "Decision not recorded: `break_glass` must contain the reason."
     if decision not in _DECISIONS:
         return "Decision not recorded: `decision` must be approve, deny or release with break_glass."
+    if decision == "release" and not releases.releasable(row):
+        return "Nothing was released: this approval request is open or left nothing contained."
     if decision != "release" and row["state"] != approvals.PENDING:
         return "Decision not recorded: this approval request is no longer pending."
     return ""

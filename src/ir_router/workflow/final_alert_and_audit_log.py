@@ -13,6 +13,7 @@ from ir_router.ledger import approvals, audit, containments
 from ir_router.ledger.approvals import ApprovalKind
 from ir_router.observability import logger
 from ir_router.workflow import (
+    approval_queue,
     creators,
     missing_cases,
     not_contained,
@@ -83,6 +84,8 @@ def run_task(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
             wording_decisions.final(incident, containment, decision, done, None, missing),
             shown_by if not missing else None,  # the comment reports missing steps to the channel
         )
+    if decision is not None:
+        approval_queue.tidy()
     result = _result(containment, decision, missing)
     logger.info("workflow.ended", extra={"result": result, "missing": missing, "event_id": incident["event_id"]})
     return {"result": result, "missing": missing}

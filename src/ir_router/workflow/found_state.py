@@ -77,6 +77,7 @@ def record(
             "joined_creators": None,
             "undone": None,
             "times_undone": None,
+            "repaired_at": None,
             "suspicious_since": since,
             "left_behind": None,
             "left_behind_reported": None,

@@ -46,7 +46,6 @@ TASKS: Mapping[str, tuple[str, str]] = {
     "allowlist_add": ("allowlist_tasks", "add"),
     "allowlist_list": ("allowlist_tasks", "list_entries"),
     "allowlist_remove": ("allowlist_tasks", "remove"),
-    "list_approvals": ("operator_tasks", "list_approvals"),
     "verify_audit": ("operator_tasks", "verify_audit"),
     "check_allowlist_entries": ("stale_allowlist", "run_task"),
     "check_members": ("members", "run_task"),

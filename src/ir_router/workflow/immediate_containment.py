@@ -120,8 +120,8 @@ def _contain_all(task: Mapping[str, Any], context: Any) -> ContainmentResult:
     if offered := _creators(incident, results, context):
         answer["creators"] = offered
     if OUTCOMES[outcome].approval:
-        answer["owner_tags"] = _owner_tags(incident, results, context)
-        answer["owners"] = _owners(incident, answer["owner_tags"])
+        answer["owner_tags"] = owners.tags_of(incident, results, context)
+        answer["owners"] = owners.addresses(incident, answer["owner_tags"])
     if outcome == "contained" or any(result.get("added") for result in results):
         _measure(answer)
     logger.info("containment.finished", extra={"outcome": outcome, "event_id": incident["event_id"]})
@@ -268,7 +268,7 @@ def _under_lock(
             return new_keys.beyond_limit(lock, incident, principal, key, limit)
         only_key = limited
     if joins:  # the event may be the call that undid the containment
-        reapplication.reapply(lock, key)
+        reapplication.reapply(lock, key, earlier)
     (found, unlisted), altered = together.both(
         partial(changes.read_as_permitted, principal), partial(deny_policy.is_altered, principal["account"])
     )
@@ -313,9 +313,9 @@ def _under_lock(
         result["sealed_keys"] = list(lock.row["sealed_keys"])
     if result["outcome"] == "joined":
         result["undone"] = joins and _UNDOES in incident["detections"]
-        result["owner_tags"] = _owner_tags(incident, [result], context)
+        result["owner_tags"] = owners.tags_of(incident, [result], context)
         offers = _creators(incident, [result], context)
-        joining.join(lock, incident, result, _owners(incident, result["owner_tags"]), offers, added=added)
+        joining.join(lock, incident, result, owners.addresses(incident, result["owner_tags"]), offers, added=added)
     return result
 
 
@@ -373,30 +373,6 @@ def _dry_run(incident: Incident, principal: Principal, key: str | None, whose: s
     if not only_key and (why := roles.why_ask(incident, principal)):
         result = f"With containment_mode enforce{whose}, ir-router would request an approval first. {why} {result}"
     return result_of(principal, "dry_run", result)
-
-
-def _owner_tags(incident: Incident, results: list[PrincipalResult], context: Any) -> dict[str, str]:
-    """Return the owner tags by ARN: those of the principals, and that of the actor, who may be the cause."""
-    known = [result["principal"] for result in results if result["outcome"] != "refused"]
-    if incident["actor"]["account"] == invocation.contained_account(incident, context):
-        actor = identity.actor_of(incident)
-        known += [actor] if actor else []
-    by_arn = {principal["arn"]: principal for principal in known}
-    return {arn: iam.tags(principal).get(settings().owner_tag, "").strip() for arn, principal in by_arn.items()}
-
-
-def _owners(incident: Incident, tags: Mapping[str, str]) -> list[str]:
-    """Return the sorted e-mail addresses of the owners, who may not decide.
-
-    Owners are named by tag, and by the session name of an IAM Identity Center role. Callers choose the names of other
-    sessions, so a caller could name any approver there.
-    """
-    actor = incident["actor"]
-    owners = set(tags.values())
-    session = actor["caller_arn"].rpartition("/")[2] if actor_incidents.IDENTITY_CENTER in actor["arn"] else ""
-    if "@" in session:
-        owners.add(session)
-    return sorted(owners - {""})
 
 
 def _seconds_since(moment: str | None) -> float | None:

@@ -17,7 +17,7 @@ from ir_router.ledger import approvals, audit, containments, groups, keys, table
 from ir_router.ledger.table import ConditionFailedError, Row
 from ir_router.observability import logger
 from ir_router.security_ir import gateway
-from ir_router.workflow import case_start, notices, wording
+from ir_router.workflow import approval_queue, case_start, notices, wording
 from ir_router.workflow.incident import CaseResult
 
 QUOTA = "ServiceQuotaExceededException"
@@ -70,7 +70,11 @@ def final_comment_name(execution: str) -> str:
 
 
 def open_all(_task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
-    """Task "open_missing_cases" of the schedule: open the cases that have room now, oldest first."""
+    """Task "open_missing_cases" of the schedule: open the cases that have room now, oldest first.
+
+    The task also deletes messages of decided requests that an interrupted execution left in the approval queue.
+    """
+    approval_queue.tidy()
     waiting = [row for row in table.query(keys.missing_case("").pk, "") if not row.get("connected")]
     opened = 0
     for row in sorted(waiting, key=lambda row: int(row["expires_at"])):

@@ -1,4 +1,7 @@
-"""Keep the addresses of owners out of the execution history: a row of the ledger has them for each execution."""
+"""Find the owners of principals, who may not decide about them.
+
+Their addresses stay out of the execution history: a row of the ledger has them for each execution.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,35 @@ from typing import Any, cast
 from ir_router import clock
 from ir_router.errors import IrRouterError
 from ir_router.ledger import keys, table
-from ir_router.workflow.incident import ContainmentResult, PrincipalResult
+from ir_router.settings import settings
+from ir_router.workflow import actor_incidents, iam, identity, invocation
+from ir_router.workflow.incident import ContainmentResult, Incident, PrincipalResult
 
 _KEPT_SECONDS = 7 * 86_400  # longer than an execution can run
+
+
+def tags_of(incident: Incident, results: list[PrincipalResult], context: Any) -> dict[str, str]:
+    """Return the owner tags by ARN: those of the principals, and that of the actor, who may be the cause."""
+    known = [result["principal"] for result in results if result["outcome"] != "refused"]
+    if incident["actor"]["account"] == invocation.contained_account(incident, context):
+        actor = identity.actor_of(incident)
+        known += [actor] if actor else []
+    by_arn = {principal["arn"]: principal for principal in known}
+    return {arn: iam.tags(principal).get(settings().owner_tag, "").strip() for arn, principal in by_arn.items()}
+
+
+def addresses(incident: Incident, tags: Mapping[str, str]) -> list[str]:
+    """Return the sorted e-mail addresses of the owners, who may not decide.
+
+    Owners are named by tag, and by the session name of an IAM Identity Center role. Callers choose the names of other
+    sessions, so a caller could name any approver there.
+    """
+    actor = incident["actor"]
+    owners = set(tags.values())
+    session = actor["caller_arn"].rpartition("/")[2] if actor_incidents.IDENTITY_CENTER in actor["arn"] else ""
+    if "@" in session:
+        owners.add(session)
+    return sorted(owners - {""})
 
 
 def kept_apart(containment: ContainmentResult, execution: str) -> ContainmentResult:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ir_router import clock
 from ir_router.errors import RefusedError
@@ -24,14 +24,14 @@ from ir_router.workflow import (
     wording_gaps,
 )
 from ir_router.workflow.changes import Change, ChangeFailedError, State
-from ir_router.workflow.incident import ActionTaken, Principal
+from ir_router.workflow.incident import ActionTaken, EarlierState, Principal
 
 # IAM may show an older state for some seconds, so only a gap that every read shows is reported.
 _READS = 3
 _PAUSE_SECONDS = 1.0
 
 
-def reapply(lock: Lock, named_key: str | None = None) -> None:
+def reapply(lock: Lock, named_key: str | None = None, earlier: EarlierState | None = None) -> None:
     """Read the containment from IAM. If a part is missing, re-apply it and report it in alert, audit and case.
 
     The missing parts are stored before the repair, so that a retry reports them too.
@@ -39,6 +39,7 @@ def reapply(lock: Lock, named_key: str | None = None) -> None:
     Args:
         lock: The lock on the principal's containment row.
         named_key: A new key that an event names. It is contained with that event, so it is not a missing part.
+        earlier: The state before a repair without the ledger. A part that was missing then is reported too.
 
     Raises:
         ChangeFailedError: A missing part could not be re-applied.
@@ -46,7 +47,7 @@ def reapply(lock: Lock, named_key: str | None = None) -> None:
     principal = identity.current_principal(lock.row["principal"], lock.row["recorded"]["keys"])
     if principal is None:
         return
-    undone = lock.row.get("undone") or _undone(lock, principal, named_key)
+    undone = lock.row.get("undone") or _repaired(lock, named_key, earlier) or _undone(lock, principal, named_key)
     if undone is None:
         return
     wanted: list[Change] = [changes.deny(principal)] if undone["deny_policy"] else []
@@ -66,39 +67,69 @@ def reapply(lock: Lock, named_key: str | None = None) -> None:
         lock.save(deny_refused=None)
     _report(lock, undone, actions)
     found = {"keys_unknown": None} if undone["active_keys"] else {}
-    lock.save(undone=None, times_undone=undone["number"], **found)
+    repaired = {} if earlier is None else {"repaired_at": earlier["at"]}
+    lock.save(undone=None, times_undone=undone["number"], **found, **repaired)
+
+
+class _Gap(NamedTuple):
+    """The parts of a containment that are missing. `known`: the status of each key that the containment covers."""
+
+    deny_policy: bool
+    active_keys: list[str]
+    known: dict[str, str]
+
+
+def _repaired(lock: Lock, named_key: str | None, earlier: EarlierState | None) -> Mapping[str, Any] | None:
+    """Return the parts that were missing before a repair without the ledger, unless they are reported already.
+
+    A state from before the containment was recorded is the state that ir-router contained.
+    """
+    since = float(lock.row.get("repaired_at") or lock.row.get("contained_at") or lock.row["opened_at"])
+    if earlier is None or earlier["at"] <= since:
+        return None
+    gap = _gap(lock, State(earlier["keys"], earlier["denied"]), named_key)
+    return _store(lock, gap) if gap.deny_policy or gap.active_keys else None
 
 
 def _undone(lock: Lock, principal: Principal, named_key: str | None) -> Mapping[str, Any] | None:
     """Return the missing parts and store them, together with keys that were created since the containment."""
-    row = lock.row
     for attempt in range(_READS):
         state, unlisted = changes.read_as_permitted(principal)
-        if unlisted is not None and not row.get("keys_unknown"):
+        if unlisted is not None and not lock.row.get("keys_unknown"):
             raise changes.failed([unlisted])
-        recorded: Mapping[str, str] = row["recorded"]["keys"]
-        covered = scopes.covered_keys(row, state.keys if settings().contain_other_keys else ())
-        covered -= {named_key} - {*recorded}
-        active = sorted(key for key in covered if state.keys.get(key) == iam.ACTIVE)
-        denied = state.denied or scopes.is_key_only(row)
-        if denied and not active:
+        gap = _gap(lock, state, named_key)
+        if not gap.deny_policy and not gap.active_keys:
             if unlisted is None:
                 lock.save(keys_unknown=None)
                 _note_held(lock, state)
             return None
         if attempt + 1 < _READS:
             clock.sleep(_PAUSE_SECONDS)
+    return _store(lock, gap)
+
+
+def _gap(lock: Lock, state: State, named_key: str | None) -> _Gap:
+    row = lock.row
+    covered = scopes.covered_keys(row, state.keys if settings().contain_other_keys else ())
+    covered -= {named_key} - {*row["recorded"]["keys"]}
+    known = {key: status for key, status in state.keys.items() if key in covered}
+    active = sorted(key for key, status in known.items() if status == iam.ACTIVE)
+    return _Gap(not (state.denied or scopes.is_key_only(row)), active, known)
+
+
+def _store(lock: Lock, gap: _Gap) -> Mapping[str, Any]:
+    row = lock.row
+    recorded: Mapping[str, str] = row["recorded"]["keys"]
     undone = {
         "number": int(row.get("times_undone", 0)) + 1,
-        "deny_policy": not denied,
-        "active_keys": active,
-        "new_keys": [key for key in active if key not in recorded],
+        "deny_policy": gap.deny_policy,
+        "active_keys": gap.active_keys,
+        "new_keys": [key for key in gap.active_keys if key not in recorded],
         "was_refused": bool(row.get("deny_refused")),
         "were_unknown": bool(row.get("keys_unknown")),
     }
-    known = {key: status for key, status in state.keys.items() if key in covered}
-    own = sorted({*row["disabled_keys"], *active}) if "disabled_keys" in row else None
-    lock.save(undone=undone, recorded={**row["recorded"], "keys": {**known, **recorded}}, disabled_keys=own)
+    own = sorted({*row["disabled_keys"], *gap.active_keys}) if "disabled_keys" in row else None
+    lock.save(undone=undone, recorded={**row["recorded"], "keys": {**gap.known, **recorded}}, disabled_keys=own)
     return undone
 
 

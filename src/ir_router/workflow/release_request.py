@@ -37,7 +37,7 @@ def carry_out(row: Row, principal: str, analyst: Analyst, reason: str, request_i
         )
         return "not_releasable", f"Nothing was released: this approval request {why}."
     if two_people.required(row, RELEASE) > 1:
-        wanted = two_people.release(row, wanted, analyst, reason)
+        wanted = two_people.release(row, wanted, analyst, reason, request_id)
         if not wanted:
             return "first_recorded", wording_two_people.first_recorded(row, RELEASE)
     details = {

@@ -5,13 +5,11 @@ The task token is sent to the queue security-incident-approval and stored in the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router import aws
 from ir_router.errors import IrRouterError
 from ir_router.ledger import approvals, audit, containments
 from ir_router.ledger import creators as offers
@@ -19,6 +17,7 @@ from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.settings import settings
 from ir_router.workflow import (
+    approval_queue,
     contained_credentials,
     creators,
     left_behind,
@@ -56,14 +55,12 @@ def run_task(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
     row = approvals.request(incident["execution"]["id"], task["kind"], task["task_token"], facts)
     row = refresh(row["approval_id"]) or row
     _record(row, containment)
-    aws.client("sqs").send_message(
-        QueueUrl=settings().require("approval_queue_url"),
-        MessageBody=json.dumps(_message(task["task_token"], row, incident, containment), ensure_ascii=False),
-    )
+    approval_queue.send(_message(task["task_token"], row, incident, containment))
     notices.publish("ApprovalRequested", {"approval_id": row["approval_id"], "case_id": row.get("case_id")})
     if task["kind"] == "remediate":  # an earlier request for permission to contain now shows its result
         permission = approvals.id_of(incident["execution"]["id"], "contain")
-        notices.report_result(permission, "approve", wording.containment_headline(containment))
+        if notices.report_result(permission, "approve", wording.containment_headline(containment)):
+            approval_queue.tidy()
         for part in wording_decisions.contained_parts(containment):
             left_behind.report(part["principal"]["arn"], incident["execution"]["id"], context)
     creators.report(incident, task["kind"], wording_decisions.asked(containment, case_id))
@@ -218,6 +215,7 @@ def _message(token: str, row: Row, incident: Incident, containment: ContainmentR
         "taskToken": token,
         "approvalId": row["approval_id"],
         "kind": row["kind"],
+        "state": row["state"],
         "summary": row["headline"],
         "approve": row["approve_does"],
         "deny": row["deny_does"],
@@ -228,6 +226,7 @@ def _message(token: str, row: Row, incident: Incident, containment: ContainmentR
         "joinedEvents": int(row.get("joined_events", 0)),
         "decideBy": wording_decisions.at(row["decide_by"]),
         "caseId": row.get("case_id"),
+        **({"peopleRequired": row["required"]} if "required" in row else {}),
         "incident": wording.record(incident),
         "containment": wording.record_containment(containment, row.get("case_id")),
     }

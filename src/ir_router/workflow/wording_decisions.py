@@ -361,7 +361,7 @@ def final(
     return wording.lines(
         outcome(containment, decision, done, missing),
         f"Reason given: {wording.cut(notes)}" if notes else "",
-        _how_to_release(containment, decision, done),
+        _how_to_release(approvals.id_of(incident["execution"]["id"], "remediate"), containment, decision, done),
         "",
         wording.alert_subject(incident, wording.principals_of(containment)),
         *wording_many.listed([wording.name_of(principal) for principal in wording.principals_of(containment)]),
@@ -374,13 +374,13 @@ def final(
     )
 
 
-def _how_to_release(containment: ContainmentResult, decision: Decision | None, done: RemediationResult | None) -> str:
+def _how_to_release(
+    approval_id: str, containment: ContainmentResult, decision: Decision | None, done: RemediationResult | None
+) -> str:
     """Return the release commands unless a denial restored all: the containment, or some keys, stay in place."""
     if done is not None and done.get("held"):
         return f"To enable the keys that stay disabled, run: {release_commands(done['held'])}"
     asked = OUTCOMES[containment["outcome"]].approval == "remediate"
     if not asked or decision is None or decision["decision"] == "deny":
         return ""
-    return (
-        f"To release it, run: {release_commands([part['principal']['arn'] for part in contained_parts(containment)])}"
-    )
+    return f"To release it, run: {command_lines.release_request(approval_id)}"

@@ -18,6 +18,18 @@ def first_recorded(row: Mapping[str, Any], decision: str) -> str:
     )
 
 
+def so_far(row: Mapping[str, Any]) -> list[str]:
+    """Return the owner of a pending request and, for each decision that needs two people, who made it so far."""
+    assignee = row.get("assignee")
+    found = [f"{wording_decisions.decider(assignee)} is on it"] if assignee else []
+    for decision, past in wording_decisions.PAST.items():
+        if (number := two_people.required(row, decision)) > 1:
+            by = [one["analyst"] for one in two_people.current(row) if one["decision"] == decision]
+            names = f": {', '.join(map(wording_decisions.decider, by))}" if by else ""
+            found.append(f"{past} by {len(by)} of {number}{names}")
+    return found
+
+
 def same_person(row: Mapping[str, Any], analyst: Analyst) -> str:
     """Return the answer to a person whose decision counts already."""
     own = next(one for one in two_people.current(row) if two_people.is_same_person(one["analyst"], analyst))

@@ -36,6 +36,7 @@ _JOBS_AT_A_TIME = 8
 _SAMPLE = 6
 # By then, the user of a command knows that no further answer will come.
 _PERSON_WAITS_MINUTES = 5
+_UNTIL_STRUCK_MINUTES = 3
 _GIVEN_UP = "dead: "
 _CONTAINMENT = "containment: "
 # Slack's documentation of the Events API: three retries, at once, after one minute and after five minutes.
@@ -45,6 +46,16 @@ _SLACK_TRIES = 360.0
 _ERROR_BRANCH = re.compile(
     r"execution-\d+ .*(Failed|Report |Case Not Opened|Keep Containment)"
     r"|alert: [^:]* only PARTLY contained"
+)
+# The reminder of an open request is due meanwhile, and is no effect of the fault.
+_REMINDED = re.compile(
+    r"messages: 1 too many: .*Still waiting for a decision: .*The request was made 10 min ago", re.DOTALL
+)
+# The workflow contained without the ledger (docs/containment.md, "Without the ledger"): an alert of its own, and the
+# texts about the event show all that this path changed.
+_WITHOUT_LEDGER = re.compile(r"workflow: 1 too many: execution-\d+ .*Contain With Ledger")
+_TEXTS_WITHOUT_LEDGER = re.compile(
+    r"workflow: 1 (too many|missing): |(messages|comments|said): .*This event joined the open incident", re.DOTALL
 )
 # Containment does not wait for the allowlist: the principal is contained, and the alert and the record mention it.
 _EXPECTED_NOTES = {
@@ -103,6 +114,8 @@ class Recovery:
             return ""
         if self.fault.scenario.startswith(_CONTAINMENT) and self.reports.get("workflow"):
             return "the workflow retries a step for about a minute, then alerts"
+        if any(map(_WITHOUT_LEDGER.match, self.wrong)) and all(map(_TEXTS_WITHOUT_LEDGER.match, self.wrong)):
+            return "the workflow contained without the ledger, with an alert of its own"
         if (self.fault.service, self.fault.operation) == ("sqs", "SendMessage") and self.fault.seconds > _SLACK_TRIES:
             return "Slack delivers an event for about six minutes only"
         if "answers" in self.reports and all(map(_OPENED_BY.match, self.wrong)):
@@ -221,6 +234,9 @@ def _recovery(fault: Fault, expected: Picture, watched: leaks.Leaks) -> Recovery
         there = scenario.prepare(world)
         with struck_by(world, outage):
             scenario.act(world, there)
+            for _minute in range(_UNTIL_STRUCK_MINUTES):
+                if outage.began is None:
+                    world.live(1)  # the call belongs to work that is due later, such as the activity
             while outage.began is not None and world.now() < outage.ends_at:
                 world.live(1)
         recovery = _watch(fault, outage, scenario, world, there, expected)
@@ -265,6 +281,8 @@ def _judged(differences: Sequence[str]) -> tuple[list[str], dict[str, int]]:
         place, _, rest = line.partition(": ")
         if line.startswith(_GIVEN_UP):
             continue  # Lambda gave up a hint; the poll finds the case, or another line shows the failure
+        if _REMINDED.match(line):
+            continue
         if " too many: " in line and _ERROR_BRANCH.search(rest):
             told["workflow"] = 1  # the execution's own alert or failed end, with everything that belongs to it
         if " too many: " in line and _ERROR_NOTICE in line:

@@ -50,7 +50,7 @@ class Key:
 
     def _sns(self, params: Mapping[str, Any], **_: Any) -> Any:
         topic = params["body"]["TopicArn"]
-        encrypted = topic == self.world.environment["IR_ALERT_TOPIC_ARN"]
+        encrypted = topic in [self.world.environment[f"IR_{name}_TOPIC_ARN"] for name in ("ALERT", "PAGE")]
         return _refusal("KMSDisabled", _DISABLED) if self.is_disabled and encrypted else None
 
     def _sqs(self, **_: Any) -> Any:

@@ -38,7 +38,7 @@ _AFTER_EFFECT: frozenset[Kind] = frozenset({"time-out", "malformed answer"})
 _TIMEOUT_SECONDS = {"files": 60.0, "slack": 10.0}
 _USUAL_TIMEOUT_SECONDS = 6.0
 _SLACK_ASKS_TO_WAIT_SECONDS = 30
-_STOOD_IN_FOR = frozenset({"events", "lambda", "stepfunctions"})
+_STOOD_IN_FOR = frozenset({"cloudtrail", "events", "lambda", "organizations", "stepfunctions"})
 # The clients report a truncated answer like this after the last attempt (src/ir_router/aws.py).
 _TRUNCATED: Any = {
     "Error": {"Code": "RequestTimeout", "Message": "the response body is truncated"},

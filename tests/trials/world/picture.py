@@ -25,6 +25,10 @@ _VOLATILE = (
     (re.compile(r"/p\d{16}\b"), "/p<ts>"),
     (re.compile(r"-V[A-Z0-9]{8,}\b"), "-<form>"),
     (re.compile(r"(?m)^Duration: .+$"), "Duration: <time>"),
+    (re.compile(r"--record [0-9a-f]{64}"), "--record <hash>"),
+    (re.compile(r"\b(contained|asked|decided|closed) after (?:\d+ (?:s|min|h|days?)\b ?)+"), r"\1 after <time>"),
+    (re.compile(r"\b\d+ events, (\d+ files), \d+ audit records"), r"<events>, \1"),
+    (re.compile(r"/files/[A-Z0-9]+/F[A-Z0-9]+/"), "/files/<file>/"),
     (re.compile(r"(?m)^• (\d{4}-\d\d-\d\d )?\d\d:\d\d - "), "• <time> - "),
 )
 
@@ -186,5 +190,5 @@ def _file(world: World, file_id: str) -> str:
 
 
 def _content(name: str, digest: str) -> str:
-    """Return the start of a file's digest. Lists of calls contain times and keys, which differ from run to run."""
-    return "<calls>" if name.startswith("activity-") else digest[:12]
+    """Return the start of a file's digest. Lists of calls and reports contain times, which differ from run to run."""
+    return "<content>" if name.startswith(("activity-", "report-")) else digest[:12]

@@ -171,6 +171,7 @@ COMMANDS = (
     Scenario("/security-ir close", _asked_to_close, _close, by_person=True),
     Scenario("/security-ir create", _anywhere, _create, by_person=True),
     Scenario("/security-ir activity", _first_activity, _asking_for_activity, look, by_person=True),
+    Scenario("/security-ir report", _case, _typing("report"), by_person=True),
     Scenario("/security-ir sync", _case, _typing("sync"), by_person=True),
     Scenario("/security-ir status", _case, _typing("status"), by_person=True),
     Scenario("/security-ir incident-details", _case, _typing("incident-details"), by_person=True),

@@ -165,12 +165,14 @@ def deciding(action: str, values: dict[str, object]) -> Callable[[World, Inciden
 
 
 def pressing(action: str) -> Callable[[World, Incident], None]:
-    """Return a function that presses a button without a form, and once more after a failure."""
+    """Return a function that presses a button without a form, and once more if Slack shows an error."""
 
     def act(world: World, there: Incident) -> None:
-        for _ in range(2):
-            _press(world, there, action)
+        for _ in range(_MOST_TRIES):
+            pressed = _press(world, there, action)
             world.settle(patience=30)
+            if pressed is None or pressed.error is None:
+                break
 
     return act
 

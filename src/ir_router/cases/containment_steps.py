@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from ir_router.commands.timeline import Moment
+from ir_router.cases.timeline import Moment
 
 _WORKFLOW = "ir-router workflow"
 _OUTCOMES: Mapping[str, str] = {
@@ -40,8 +40,15 @@ def moments(records: Iterable[Mapping[str, Any]], case_id: str) -> list[Moment]:
     """
     read = [(record, json.loads(record["details"])) for record in records if record.get("action") in _WORDS]
     executions = {_execution(details) for _, details in read if details.get("case_id") == case_id} - {""}
+    return of(record for record, details in read if _execution(details) in executions)
+
+
+def of(records: Iterable[Mapping[str, Any]]) -> list[Moment]:
+    """Return the steps of containments in these records."""
     steps = [
-        (record, _WORDS[record["action"]](details)) for record, details in read if _execution(details) in executions
+        (record, _WORDS[record["action"]](json.loads(record["details"])))
+        for record in records
+        if record.get("action") in _WORDS
     ]
     return [
         Moment(

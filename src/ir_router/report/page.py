@@ -1,0 +1,265 @@
+"""The report as one HTML page: without scripts and external files, readable on a phone and printable on A4. Pure.
+
+Every text is escaped. The page ends without its closing tags: `sealing.seal` adds the proof and closes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from ir_router import links
+
+_STYLE = """
+:root { color-scheme: light; }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 60rem; padding: 1rem; color: #1b1f24; background: #fff;
+  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .25rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; padding-bottom: .25rem; border-bottom: 2px solid #1b1f24; }
+h3 { font-size: 1rem; margin: 1.25rem 0 .25rem; }
+p, ul, dl { margin: .25rem 0 .75rem; }
+li { margin: .2rem 0; overflow-wrap: anywhere; }
+dl { display: grid; grid-template-columns: minmax(7rem, max-content) 1fr; gap: .25rem 1rem; }
+dt { color: #57606a; }
+dd { margin: 0; overflow-wrap: anywhere; white-space: pre-line; }
+table { width: 100%; border-collapse: collapse; margin: .25rem 0 1rem; }
+th, td { text-align: left; vertical-align: top; padding: .35rem .5rem .35rem 0; border-bottom: 1px solid #d0d7de;
+  overflow-wrap: anywhere; }
+th { color: #57606a; font-weight: 600; }
+td.at, td.kind { white-space: nowrap; }
+code { font: .8rem/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
+.small { color: #57606a; font-size: .875rem; }
+@media (max-width: 40rem) {
+  thead { display: none; }
+  tr { display: block; padding: .5rem 0; border-bottom: 1px solid #d0d7de; }
+  td { display: block; border: 0; padding: 0; }
+  td:empty { display: none; }
+  td[data-label]::before { content: attr(data-label) " "; color: #57606a; }
+  dl { grid-template-columns: 1fr; gap: 0; }
+  dd { margin-bottom: .5rem; }
+}
+@page { size: A4; margin: 18mm 15mm; }
+@media print {
+  body { max-width: none; padding: 0; font-size: 10pt; }
+  h2, h3 { break-after: avoid; }
+  tr, li { break-inside: avoid; }
+  thead { display: table-header-group; }
+  a { color: inherit; text-decoration: none; }
+}
+"""
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_TIMES = {
+    "contain": "Event to containment",
+    "ask": "Containment to approval request",
+    "decide": "Approval request to decision",
+    "close": "Case opened to case closed",
+}
+_REASONS = {
+    "requested": "on request",
+    "closed": "when the case was closed",
+    "closing": "before ir-router closes the case",
+}
+_SAME = {"approve": "Approved", "deny": "Denied", "release": "Released"}
+
+
+def render(report: Mapping[str, Any]) -> str:
+    """Return the page of a report (see docs/report.md), without its end."""
+    case = report["case"]
+    title = f"Report {report['version']} about case {case['id']}"
+    origin = f"made {_at(report['made_at'])} {_REASONS[report['reason']]}{_by(report['requested_by'])}"
+    parts = [
+        f"<h1>{escape(str(case['title']))}</h1>",
+        f'<p class="small">{escape(title)}, {origin}</p>',
+        _facts(case),
+        _section("Times", _table(("time", "duration", "from", "to"), _durations(report["durations"]))),
+        _section("Open follow-ups", _list(report["follow_ups"], "None.")),
+        _section("Decisions", *(_decision(one) for one in report["decisions"])),
+        _section("Activity of the contained credentials", _activity(report["activity"])),
+        _section("Timeline", _table(("time (UTC)", "kind", "what", "by"), _timeline(report["timeline"]))),
+        _section("Evidence", _table(("file", "added", "by", "scan", "SHA-256"), _evidence(report["evidence"]))),
+        _section("Audit records", _audit(report["audit"])),
+        _section("Limits of this report", _list(report["limits"], "None known.")),
+        _section(
+            "Proof",
+            "<p>This file ends with the audit record of the report, which has the SHA-256 of the rest of the file. "
+            "<code>ir-router report verify FILE</code> checks both, and fails if one byte was changed. "
+            "The page docs/report.md of ir-router describes the limits of this proof.</p>",
+        ),
+    ]
+    head = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>"
+    )
+    return "\n".join([head, *parts, ""])
+
+
+def _section(title: str, *parts: str) -> str:
+    return f"<h2>{escape(title)}</h2>\n" + ("\n".join(parts) or "<p>None.</p>")
+
+
+def _at(text: object) -> str:
+    return escape(str(text).replace("T", " ").removesuffix("Z")) + " UTC" if text else ""
+
+
+def _by(name: object) -> str:
+    return f", requested by {escape(str(name))}" if name else ""
+
+
+def _facts(case: Mapping[str, Any]) -> str:
+    address = links.case(str(case["id"]), str(case["region"]))
+    lines = [
+        ("Case", f'<a href="{escape(address)}">{escape(str(case["id"]))}</a>'),
+        ("Status", escape(str(case["status"]))),
+        ("Closure code", escape(str(case["closure_code"] or ""))),
+        ("Severity", escape(str(case["severity"]))),
+        ("Opened", _at(case["created_at"])),
+        ("Closed", _at(case["closed_at"])),
+        ("Accounts", escape(", ".join(case["accounts"]))),
+        ("Regions", escape(", ".join(case["regions"]))),
+        ("Services", escape(", ".join(case["services"]))),
+        ("Addresses", escape(", ".join(case["addresses"]))),
+        ("Watchers", escape(", ".join(case["watchers"]))),
+    ]
+    return _pairs(lines)
+
+
+def _pairs(lines: Iterable[tuple[str, str]]) -> str:
+    return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{shown}</dd>" for name, shown in lines if shown) + "</dl>"
+
+
+def _list(lines: Sequence[str], nothing: str) -> str:
+    if not lines:
+        return f"<p>{nothing}</p>"
+    return "<ul>" + "".join(f"<li>{escape(str(line))}</li>" for line in lines) + "</ul>"
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table. The cells are escaped already; a phone shows their names except those of the first three."""
+    if not rows:
+        return "<p>None.</p>"
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
+    body = "".join(
+        "<tr>" + "".join(_cell(names[index], index, cell) for index, cell in enumerate(row)) + "</tr>" for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(name: str, index: int, cell: str) -> str:
+    kind = {"time (UTC)": ' class="at"', "kind": ' class="kind"'}.get(name, "")
+    label = f' data-label="{escape(name)}"' if index > 0 and name not in ("what", "kind") else ""
+    return f"<td{kind}{label}>{cell}</td>"
+
+
+def _durations(found: Iterable[Mapping[str, Any]]) -> list[list[str]]:
+    return [
+        [escape(_TIMES[one["time_to"]]), duration(int(one["seconds"])), _at(one["from"]), _at(one["to"])]
+        for one in found
+    ]
+
+
+def duration(seconds: int) -> str:
+    """Return a duration in words: `4 s`, `3 min 20 s`, `2 h 5 min`, `3 days 4 h`."""
+    days, hours, minutes = seconds // 86_400, seconds // 3_600 % 24, seconds // 60 % 60
+    if days:
+        return f"{days} {'day' if days == 1 else 'days'} {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
+
+
+def _decision(one: Mapping[str, Any]) -> str:
+    saw = one["information"]
+    title = _SAME.get(str(one["decision"]), "Not decided")
+    by = f" by {one['by']}" if one["by"] else ""
+    lines = [
+        ("Decided", _at(one["decided_at"])),
+        ("Asked", _at(one.get("asked_at"))),
+        ("Decide by", "" if one["decided_at"] else _at(one.get("decide_by"))),
+        ("Sent from", escape(str(one.get("via") or ""))),
+        ("Reason", escape(str(one["reason"]))),
+        ("Shown: event", escape(str(saw.get("what") or ""))),
+        ("Shown: done", escape("\n".join(map(str, saw.get("done") or [])))),
+        ("Shown: approve", escape(str(saw.get("approve_does") or ""))),
+        ("Shown: deny", escape(str(saw.get("deny_does") or ""))),
+        ("Joined events seen", escape(str(saw.get("joined_events_seen") or ""))),
+        ("Principals", escape("\n".join(map(str, saw.get("principals") or [])))),
+        ("Result", escape(str(one["result"] or ""))),
+    ]
+    return f"<h3>{escape(f'{title}{by}')}: {escape(str(saw.get('headline') or one['kind']))}</h3>{_pairs(lines)}"
+
+
+def _activity(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return "<p>No credentials were contained, or their calls are no longer stored.</p>"
+    after = found["after_containment"]
+    counts = ", ".join(f"{number} {name}" for name, number in after.items())
+    facts = [
+        ("Calls", f"{found['calls']:,}"),
+        ("First", _at(found["first_at"])),
+        ("Last", _at(found["last_at"])),
+        ("After containment", escape(counts)),
+        ("Addresses", escape(", ".join(f"{name} ({number})" for name, number in found["addresses"].items()))),
+        ("User agents", escape(", ".join(f"{name} ({number})" for name, number in found["agents"].items()))),
+        ("Read", escape("\n".join(found["read"]))),
+        ("Source", f"CloudTrail in {escape(', '.join(found['regions']))}, read {_at(found['read_at'])}"),
+    ]
+    rows = [
+        [escape(str(one["service"])), escape(str(one["region"]))]
+        + [str(one.get(name, 0)) for name in ("succeeded", "denied", "failed")]
+        for one in found["services"]
+    ]
+    table = _table(("service", "region", "succeeded", "denied", "failed"), rows)
+    undone = [f"{one['what']}. To undo: {one['undo']}" for one in found["not_undone"]]
+    return f"{_pairs(facts)}{table}<h3>Not undone by the containment</h3>{_list(undone, 'None known.')}"
+
+
+def _timeline(found: Iterable[Mapping[str, Any]]) -> list[list[str]]:
+    return [
+        [
+            escape(str(one["at"]).replace("T", " ").removesuffix("Z")),
+            escape(str(one["kind"])),
+            escape(str(one["what"])),
+            escape(str(one["by"] or "")),
+        ]
+        for one in found
+    ]
+
+
+def _evidence(found: Iterable[Mapping[str, Any]]) -> list[list[str]]:
+    return [
+        [
+            escape(str(one["name"])),
+            _at(one["added_at"]),
+            escape(str(one["by"] or "")),
+            escape(str(one["scan"])),
+            f"<code>{escape(str(one['sha256']))}</code>" if one["sha256"] else "not copied by ir-router",
+        ]
+        for one in found
+    ]
+
+
+def _audit(found: Mapping[str, Any]) -> str:
+    rows = [
+        [
+            _at(str(one["at"]).partition(".")[0]),
+            escape(str(one["action"])),
+            escape(str(one["actor"])),
+            escape(f"{one['month']} {one['sequence']}, chain {one.get('chain', 0)}"),
+            f"<code>{escape(str(one['hash']))}</code>",
+        ]
+        for one in found["records"]
+    ]
+    checked = [
+        f"Chain {one['chain']}: {one['records']} records from {one['first']} to {one['last']}: "
+        f"{'unchanged and complete' if one['broken'] is None else one['broken']}"
+        for one in found["chains"]
+    ]
+    return (
+        _table(("time (UTC)", "action", "by", "record", "hash"), rows)
+        + "<h3>Chains that were checked when the report was made</h3>"
+        + _list(checked, "None.")
+    )
