@@ -278,6 +278,7 @@ locals {
             "security-ir:UpdateCase",
             "security-ir:UpdateCaseComment",
             "security-ir:UpdateCaseStatus",
+            "security-ir:UpdateResolverType",
           ]
           Resource = local.cases_arn
         },

@@ -21,7 +21,7 @@ locals {
         command       = "/security-ir"
         url           = local.webhook_url
         description   = "Manage AWS Security Incident Response cases"
-        usage_hint    = "[status|update-status|update-description|update-title|close|incident-details] [args]"
+        usage_hint    = "[help|status|list|approvals|release|create|comment|update-status|close|incident-details] [args]"
         should_escape = true
       }]
     }

@@ -174,6 +174,8 @@ def test_given_a_token_of_another_workspace_when_rotated_then_it_is_refused_unle
 
     assert code == 1
     assert "ir-router serves T9999999999" in printed
+    code, printed = rotate(bot_token=token, workspace_id="T8888888888")
+    assert (code, "but SLACK_WORKSPACE_ID is T8888888888" in printed, "serves" in printed) == (1, True, False)
     assert versions() == numbers
 
     assert rotate(bot_token=token, workspace_id=world.workspace.team_id)[0] == 0

@@ -28,6 +28,7 @@ EXAMPLES: dict[str, Example] = {
     "release": Example("", "Nothing can be released here"),
     "list": Example("", "open case"),
     "activity": Example("", "no credentials"),
+    "escalate": Example("", "This cannot be undone", asks=True),
     "report": Example("", "report"),
     "sync": Example("", "🔄"),
     "help": Example("", "/security-ir help"),

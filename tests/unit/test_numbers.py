@@ -62,6 +62,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "commands.list": {"_PAGES": 10, "_SHOWN": 20, "_TITLE_LENGTH": 150},
     "commands.approval_buttons": {"_NAMED": 10},
     "commands.close": {"_TITLE_LENGTH": 200},
+    "commands.escalate": {"_TITLE_LENGTH": 200},
     "commands.command": {"_RESERVE_SECONDS": 12.0},
     "commands.create": {"_CHANNEL_WAIT_SECONDS": 10},
     "commands.create_form": {"_TEXT_LENGTH": 3000},

@@ -44,7 +44,8 @@ def rotate_credentials(deployment: Deployment, *, revoke_previous: bool = False)
         _revoke_previous(deployed, parameters)
     print()
     if not versions:
-        terminal.line("ok", "nothing changed: all values were stored already")
+        unchanged = "the stored values are unchanged" if revoke_previous else "all values were stored already"
+        terminal.line("ok", f"nothing was rotated: {unchanged}")
         return
     terminal.line("ok", "rotated: the functions use the new values within five minutes, without a deployment")
 
@@ -87,6 +88,12 @@ def _plan(new: NewCredentials, deployed: Settings, parameters: Parameters, previ
             stored = parameters.read(deployed.workspace_id_parameter).value
         if not workspace:
             workspace = installation.team_id if stored == formats.NOT_CONFIGURED else stored
+        if not installation.is_of(workspace) and new.workspace_id:
+            raise OperationError(
+                f"The token belongs to workspace {installation.team} ({installation.team_id}), but SLACK_WORKSPACE_ID "
+                f"is {new.workspace_id}. Nothing was changed. Set SLACK_WORKSPACE_ID={installation.team_id}, or give a "
+                "token of the other workspace."
+            )
         if not installation.is_of(workspace):
             raise OperationError(
                 f"The token belongs to workspace {installation.team} ({installation.team_id}), but ir-router serves "

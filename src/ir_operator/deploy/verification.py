@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ir_operator import terminal
 from ir_operator.deploy import webhook_endpoint
 from ir_operator.deploy.deployment import Deployment
@@ -19,7 +21,7 @@ def verify(deployment: Deployment) -> list[str]:
     terminal.table(rows)
     states = [state for state, _, _, _ in rows]
     print()
-    terminal.line(result(states), f"verified: {terminal.counted(sorted(states, key=_ORDER.index))}{_where(rows)}")
+    terminal.line(result(states), f"verified: {', '.join(_counts(rows))}")
     return states
 
 
@@ -40,6 +42,10 @@ def result(states: list[str]) -> str:
     return "ok" if worst == "warning" else worst
 
 
-def _where(rows: list[terminal.Row]) -> str:
-    red = [name for state, name, _, _ in rows if state in ("waiting", "failed")]
-    return f" ({', '.join(red)})" if red else ""
+def _counts(rows: list[terminal.Row]) -> Iterator[str]:
+    """Yield the number of lines of each state, with the names of those that wait or failed."""
+    for wanted in _ORDER:
+        names = [name for state, name, _, _ in rows if state == wanted]
+        if names:
+            named = f" ({', '.join(names)})" if wanted in ("waiting", "failed") else ""
+            yield f"{len(names)} {wanted}{named}"

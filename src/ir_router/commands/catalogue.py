@@ -60,6 +60,7 @@ SUB_COMMANDS: Mapping[str, SubCommand] = {
         SubCommand("release", "Release a containment of this case", "[reason]"),
         SubCommand("list", "List the open cases", anywhere=True),
         SubCommand("activity", "Show the calls of the contained credentials"),
+        SubCommand("escalate", "Hand the case over to AWS", changes=True),
         SubCommand("report", "Make the report about the case", changes=True),
         SubCommand("sync", "Synchronise the case with this channel now"),
         SubCommand("help", "Show this list", anywhere=True),

@@ -46,8 +46,8 @@ def confirmation_blocks(command: Command, case: Case, text: str) -> list[dict[st
         {
             "type": "actions",
             "elements": [
-                _button(CONFIRM, "Close case", command.id) | {"style": "danger"},
-                _button(KEEP, "Keep it open", command.id),
+                button(CONFIRM, "Close case", command.id) | {"style": "danger"},
+                button(KEEP, "Keep it open", command.id),
             ],
         },
     ]
@@ -94,7 +94,7 @@ def _keep() -> Answer:
 def _close(command: Command, asked_by: str) -> Answer:
     if not command.case_id:
         raise InvalidInputError("This channel no longer belongs to a case, so nothing was closed")
-    _require_asked(command, asked_by)
+    require_asked(command, asked_by, _ASKED, "Case not closed", "/security-ir close")
     case = changing.case_to_change(command, as_watcher=False)
     was_closed = bool(command.first("was_closed", case.is_closed))
     if was_closed:
@@ -109,13 +109,21 @@ def _close(command: Command, asked_by: str) -> Answer:
     return Answer(rendering.closed(command.case_id, command.by, clock.utc_now()), replaces=True)
 
 
-def _require_asked(command: Command, asked_by: str) -> None:
-    """Raise NotPermittedError, and record it, unless the user's own command asked to close this case."""
+def require_asked(command: Command, asked_by: str, name: str, refusal: str, instead: str) -> None:
+    """Raise NotPermittedError, and record it, unless the user's own command asked for this change of this case.
+
+    Args:
+        command: The pressed button.
+        asked_by: The id of the command, as the button names it.
+        name: The attribute of the command's row with the case and the user.
+        refusal: The beginning of the error message.
+        instead: The command to type.
+    """
     row = table.get(keys.command(asked_by)) if asked_by else None
-    if (row or {}).get(_ASKED) == {"case_id": command.case_id, "user_id": command.user_id}:
+    if (row or {}).get(name) == {"case_id": command.case_id, "user_id": command.user_id}:
         return
     people.record_refusal(command, "unknown_message")
-    raise NotPermittedError("Case not closed: ir-router does not know this button. Run /security-ir close")
+    raise NotPermittedError(f"{refusal}: ir-router does not know this button. Run {instead}")
 
 
 def _close_once(command: Command) -> None:
@@ -134,7 +142,8 @@ def _question(case: Case) -> str:
     )
 
 
-def _button(action_id: str, text: str, command_id: str) -> dict[str, Any]:
+def button(action_id: str, text: str, command_id: str) -> dict[str, Any]:
+    """Return a button of a confirmation, which names the command that asked."""
     return {
         "type": "button",
         "action_id": action_id,

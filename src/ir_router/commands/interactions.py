@@ -23,6 +23,7 @@ _BUTTONS: Mapping[str, str] = {
     **_FORMS,
     "alert": "ir_router.commands.alert_button",
     "close": "ir_router.commands.close",
+    "escalate": "ir_router.commands.escalate",
     "request": "ir_router.commands.request_buttons",
 }
 _OBJECTS = ("user", "team", "enterprise", "channel", "container", "view")

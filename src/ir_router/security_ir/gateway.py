@@ -262,6 +262,12 @@ def update_comment(case_id: str, comment_id: str, body: str) -> None:
         client.update_case_comment(caseId=case_id, commentId=comment_id, body=body)
 
 
+def update_resolver_type(case_id: str) -> None:
+    """Hand a self-managed case over to AWS (UpdateResolverType). This cannot be undone."""
+    with _calling("UpdateResolverType") as client:
+        client.update_resolver_type(caseId=case_id, resolverType="AWS")
+
+
 def upload_url(case_id: str, file_name: str, size: int, client_token: str) -> str:
     """Return the URL to PUT a new attachment of `size` bytes (GetCaseAttachmentUploadUrl)."""
     with _calling("GetCaseAttachmentUploadUrl") as client:

@@ -167,11 +167,12 @@ def topic(case_status: str, severity: str) -> str:
 
 
 def author(creator: str | None) -> str:
-    """Return a readable name of a comment's creator: the last part of an ARN, AWS's service name, or the account."""
+    """Return a readable name of a comment's creator: the name in an ARN, AWS's service name, or the account."""
     if not creator:
         return "Unknown"
     if creator.startswith("arn:"):
-        return creator.rpartition("/")[2] or creator
+        name = creator.rpartition("/" if "/" in creator else ":")[2]
+        return f"root of account {creator.split(':')[4]}" if name == "root" and "/" not in creator else name or creator
     return {"security-ir.amazonaws.com": "AWS Security Incident Response"}.get(creator, creator)
 
 

@@ -55,7 +55,16 @@ def texts() -> dict[str, Any]:
         ],
         "authors": [
             messages.author(creator)
-            for creator in (None, "", "arn:aws:iam::1:user/jane", "arn:x/", "security-ir.amazonaws.com", "1")
+            for creator in (
+                None,
+                "",
+                "arn:aws:iam::1:user/jane",
+                "arn:aws:iam::1:root",
+                "arn:x/",
+                "arn:x:y",
+                "security-ir.amazonaws.com",
+                "1",
+            )
         ],
         "notice": messages.notice(_CASE, "High", "eu-west-1"),
         "notice with a long title": messages.notice(

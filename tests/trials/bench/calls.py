@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, str] = {
     "release": "",
     "list": "",
     "activity": "",
+    "escalate": "",
     "report": "",
     "comment": "noted",
     "update-status": "In Progress",

@@ -54,6 +54,7 @@ EFFECTS: Mapping[str, tuple[str, ...] | None] = {
     "approvals": None,
     "release": None,
     "list": None,
+    "escalate": None,  # asks: the button escalates
     "report": None,  # the synchronisation makes it
     "sync": None,
     "activity": None,

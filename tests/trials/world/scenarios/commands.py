@@ -86,16 +86,32 @@ def _close(world: World, there: object) -> None:
     carry(world)
 
 
-def _confirm(world: World, there: _Asked) -> Interaction | None:
+def _confirm(world: World, there: _Asked, button: str = "close_confirm") -> Interaction | None:
     """Press the button; return None if an answer has replaced the confirmation."""
-    question = _question(world, there)
-    return None if question is None else there.jane.press(there.channel, question, "close_confirm")
+    question = _question(world, there, button)
+    return None if question is None else there.jane.press(there.channel, question, button)
 
 
-def _question(world: World, there: _Asked) -> str | None:
-    """Return the `ts` of Jane's latest message if it is the request to confirm the closing."""
+def _question(world: World, there: _Asked, button: str = "close_confirm") -> str | None:
+    """Return the `ts` of Jane's latest message if it is the request to confirm the closing, or another change."""
     last = world.workspace.ephemerals(there.jane.id)[-1]
-    return str(last["ts"]) if "close_confirm" in str(last.get("blocks")) else None
+    return str(last["ts"]) if button in str(last.get("blocks")) else None
+
+
+def _asked_to_escalate(world: World) -> _Asked:
+    there = _case(world)
+    there.jane.command(there.channel, "/security-ir", "escalate")
+    world.settle()
+    return there
+
+
+def _escalate(world: World, there: object) -> None:
+    assert isinstance(there, _Asked)
+    if _question(world, there, "escalate_confirm") is None:  # an error message has replaced the confirmation
+        there.jane.command(there.channel, "/security-ir", "escalate")
+        world.settle()
+    insist(world, there.jane, lambda: _confirm(world, there, "escalate_confirm"))
+    carry(world)
 
 
 def _anywhere(world: World) -> _Asked:
@@ -171,6 +187,7 @@ COMMANDS = (
     Scenario("/security-ir close", _asked_to_close, _close, by_person=True),
     Scenario("/security-ir create", _anywhere, _create, by_person=True),
     Scenario("/security-ir activity", _first_activity, _asking_for_activity, look, by_person=True),
+    Scenario("/security-ir escalate", _asked_to_escalate, _escalate, by_person=True),
     Scenario("/security-ir report", _case, _typing("report"), by_person=True),
     Scenario("/security-ir sync", _case, _typing("sync"), by_person=True),
     Scenario("/security-ir status", _case, _typing("status"), by_person=True),

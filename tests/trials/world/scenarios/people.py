@@ -14,6 +14,8 @@ from tests.trials.world.world import World
 _MINUTE = 60.0
 # Work that a dead poll had started is settled after the poll's latest possible end.
 _MINUTES_UNTIL_SETTLED = 20
+# Lambda repeats a press whose function died, at the latest three minutes later. Only then the next person acts.
+_MINUTES_UNTIL_REPEATED = 4
 _REQUIRED = {"remediate_approve": 2, "remediate_deny": 2, "release": 2, "contain_over_limit": 2}
 
 
@@ -33,7 +35,7 @@ def _two_deny(world: World, there: Incident) -> None:
     for person in (there, ann):
         deciding("approval_deny", {"reason": "planned rotation"})(world, person)
         world.settle(patience=30)
-        world.live(2)
+        world.live(_MINUTES_UNTIL_REPEATED)
 
 
 def _withdrawn_then_approved(world: World, there: Incident) -> None:
@@ -42,11 +44,11 @@ def _withdrawn_then_approved(world: World, there: Incident) -> None:
     world.settle(patience=30)
     pressing("request_withdraw")(world, there)
     world.settle(patience=30)
-    world.live(2)
+    world.live(_MINUTES_UNTIL_REPEATED)
     for person in (there, ann):
         deciding("approval_approve", {})(world, person)
         world.settle(patience=30)
-        world.live(2)
+        world.live(_MINUTES_UNTIL_REPEATED)
 
 
 def _taken_on_late(world: World, there: Incident) -> None:
