@@ -23,7 +23,8 @@ from tests.trials.proof.hostile.incident import BYSTANDER
 from tests.trials.proof.hostile.strategies import any_json, corrupted, texts
 from tests.trials.proof.hostile.trial import Trial
 from tests.trials.proof.leaks import CANARY
-from tests.trials.world import World, incidents
+from tests.trials.world import ACCOUNT, World, incidents, organisation
+from tests.trials.world.organisation import LAB, SHOP, moved
 from tests.trials.world.state_machine import StateMachine
 
 _EVERY = 12
@@ -49,6 +50,8 @@ class Detections(Trial):
         incidents.user(BYSTANDER)
         incidents.user("backdoor")
         incidents.role("builder")
+        organisation.found(world)
+        incidents.user("backdoor", 1, SHOP)
         self._numbers = itertools.count(1)
         templates = self._templates()
         self.inputs: SearchStrategy[Any] = st.one_of(
@@ -69,6 +72,10 @@ class Detections(Trial):
             incidents.finding("builder", 8.5, user_type="AssumedRole"),
             incidents.finding("", 2.0, user_type="Root"),
             incidents.exposed("AKIABACKDOOR00000001", "AKIABACKDOOR00000002"),
+            moved(incidents.key_created(world, "backdoor", "AKIABACKDOOR00000003"), SHOP),
+            {**moved(incidents.key_created(world, "backdoor", "AKIABACKDOOR00000003"), SHOP), "account": LAB},
+            {**incidents.key_created(world, "backdoor", "AKIABACKDOOR00000001"), "account": SHOP},
+            incidents.finding("backdoor", 8.5, accountId=SHOP),
         ]
 
     def _hostile(self, name: str, agent: str, address: str, session: str) -> Any:
@@ -83,11 +90,12 @@ class Detections(Trial):
         number = next(self._numbers)
         event = self._fresh(value, number)
         before = incidents.iam_state(self.world, BYSTANDER)
+        in_accounts = self._in_accounts()
         first, running = len(self.world.wire.calls), len(self.machine.executions)
         answer = self._read(event, f"execution-{number}")
         called = {f"{call.service} {call.operation}" for call in self.world.wire.calls[first:]}
         # An event with several keys starts an execution for each key, and these start at once here.
-        if len(self.machine.executions) == running and called - {"dynamodb PutItem"}:
+        if len(self.machine.executions) == running and called - {"dynamodb PutItem", "organizations DescribeAccount"}:
             yield f"reading it called {', '.join(sorted(called))}"
         if answer.error is None:
             yield from self._is_read(event, number, answer.value)
@@ -96,6 +104,20 @@ class Detections(Trial):
         yield from self.fixture.rest()
         if incidents.iam_state(self.world, BYSTANDER) != before:
             yield "a user whom the event does not name was changed"
+        for account, state in self._in_accounts().items():
+            if state != in_accounts[account] and not self._may_change(event, account):
+                yield f"an event of another account changed account {account}"
+
+    def _in_accounts(self) -> dict[str, incidents.IamState]:
+        """Return the user with the same name in the hub and in a member."""
+        return {account: incidents.iam_state(self.world, "backdoor", account) for account in (ACCOUNT, SHOP)}
+
+    @staticmethod
+    def _may_change(event: Any, account: str) -> bool:
+        """Return whether the event comes from the account, or is a report of the hub about it."""
+        source = event.get("source") if isinstance(event, dict) else None
+        origin = event.get("account") if isinstance(event, dict) else None
+        return origin == account or (origin == ACCOUNT and source in ("aws.guardduty", "aws.health"))
 
     def _fresh(self, value: Any, number: int) -> Any:
         """Return the event with a new id, if it has an id at all."""
