@@ -104,7 +104,7 @@ def _client_of_session(credentials: Mapping[str, Any], service: str, region: str
 
 
 def open_ahead(principal: Principal) -> None:
-    """Assume the role for `changer` while other work goes on. If that fails, `changer` tries again and reports it."""
+    """Assume the role for `changer` while other work goes on. If that fails, `changer` repeats and reports it."""
     with suppress(NoRoleError, ClientError, BotoCoreError):
         changer(principal)
 
