@@ -126,6 +126,13 @@ def test_given_a_connection_elsewhere_when_tried_then_it_is_refused_and_reported
         assert len(ways_out.check()) == 2
 
 
+CASE = "https://console.aws.amazon.com/security-ir/home?region=us-east-1#/cases/"
+EXECUTION = (
+    "https://us-east-1.console.aws.amazon.com/states/home?region=us-east-1#/v2/executions/details/"
+    "arn:aws:states:us-east-1:123456789012:execution"
+)
+
+
 @pytest.mark.parametrize(
     ("shown", "acts"),
     [
@@ -135,12 +142,20 @@ def test_given_a_connection_elsewhere_when_tried_then_it_is_refused_and_reported
         ("<https://evil.example|x>", True),
         ("\u202egpj.exe", True),
         ("<!date^1700000000^{date_short_pretty} {time}|2023-11-14 22:13:20 UTC>", False),
+        (f"<{CASE}1|Case 1>, <{CASE}1|Open the case in the AWS console>", False),
+        (f"<{CASE}1|https://evil.example>", True),
+        ("<https://console.aws.amazon.com/security-ir/home?region=us-east-1|Case 1>", True),
+        (f"<{EXECUTION}:security-incident:event-0a1b|Workflow>", False),
+        (f"<{EXECUTION}:other:event-0a1b|Workflow>", True),
+        ("in <#C1>", False),
+        ("in <#C2>", True),
+        ("<#C1|general>", True),
     ],
 )
 def test_given_a_message_when_looked_at_then_what_acts_in_it_is_found(shown: str, acts: bool) -> None:
     block = {"type": "section", "text": {"type": "mrkdwn", "text": shown}}
 
-    assert bool(acting({"text": "fine", "blocks": [block]})) is acts
+    assert bool(acting({"text": "fine", "blocks": [block]}, {"C1"})) is acts
 
 
 def test_given_text_when_its_skeleton_is_taken_then_what_can_be_seen_stays() -> None:

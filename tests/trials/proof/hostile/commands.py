@@ -55,7 +55,7 @@ EFFECTS: Mapping[str, tuple[str, ...] | None] = {
     "release": None,
     "list": None,
     "escalate": None,  # asks: the button escalates
-    "report": None,  # the synchronisation makes it
+    "report": ("attachments",),  # the synchronisation makes it
     "sync": None,
     "activity": None,
     "close": None,  # asks: the button closes
@@ -104,8 +104,9 @@ class Commands(Trial):
         if after != before:
             yield from self._exact(before, after, name, text)
         new = [message for place, message in said.items() if said_before.get(place) != message]
+        case_channels = fixture.case_channels()
         for message in new:
-            yield from acting(message)
+            yield from acting(message, case_channels)
         told = [message for message in new if message.get("via") in ("response_url", "chat.postEphemeral")]
         opened = len(self.world.workspace.store.views) > views_before
         if len(told) != 1 and not (opened and not told):

@@ -156,10 +156,11 @@ class Detections(Trial):
         # ir-router alerts.
         if execution.status == "FAILED" and is_readable and execution.error != "NotContained":
             yield f"the execution failed with {execution.error} after {execution.path[-1]}"
+        case_channels = self.fixture.case_channels()
         for channel in self.world.workspace.store.channels.values():
             for message in self.world.workspace.channel_messages(channel.id):
                 if message.get("bot_id"):
-                    yield from acting(message)
+                    yield from acting(message, case_channels)
 
 
 def _can_exist(facts: Any) -> bool:

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ir_router.commands import people
 from ir_sandbox.slack.signing import signature
 from tests.trials.proof.forgery import SIGNATURE, TIMESTAMP
-from tests.trials.world import World, queues
+from tests.trials.world import ACCOUNT, World, queues
 
 JSON_TYPE, FORM_TYPE = "application/json", "application/x-www-form-urlencoded"
 FINDING = "A finding by AWS."
@@ -20,9 +20,15 @@ _QUEUES = ("slack-events", "files")
 # A failed item is retried twenty times, with pauses of up to a minute.
 _PATIENCE_SECONDS = 1_500.0
 
+# Exactly the markup that ir-router makes: a time, a link to a case, and a link to one of its own executions.
 _OURS = re.compile(
-    r"<!date\^\d+\^\{date_short_pretty\} \{time\}\|[0-9: -]+ UTC>|<https://console\.aws\.amazon\.com/[^<>|]*\|[^<>]*>"
+    r"<!date\^\d+\^\{date_short_pretty\} \{time\}\|[0-9: -]+ UTC>"
+    r"|<https://console\.aws\.amazon\.com/security-ir/home\?region=[a-z0-9-]+#/cases/\w+"
+    r"\|(?:(?:[Cc]ase )?\d+|(?:Open )?the case(?: in the AWS console)?)>"
+    r"|<https://us-east-1\.console\.aws\.amazon\.com/states/home\?region=us-east-1#/v2/executions/details/"
+    rf"arn:aws:states:us-east-1:{ACCOUNT}:execution:security-incident:[\w-]+\|[Ww]orkflow>"
 )
+_CHANNEL = re.compile(r"<#(\w+)>")
 _BARE_LINK = re.compile(r"<https?://[^<>|]+>")
 _MARKUP = re.compile(r"[<>]|&(?!(?:amp|lt|gt);)")
 _ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -119,6 +125,10 @@ class CaseFixture:
             shown[f"channel {channel.id} members"] = sorted(channel.members)
         return shown
 
+    def case_channels(self) -> set[str]:
+        """Return the ids of the channels of all cases."""
+        return {self.world.channel_of(case_id) for case_id in self.world.security_ir.snapshot()["cases"]}
+
     def messages_shown(self) -> dict[str, dict[str, Any]]:
         """Return the app's messages in the case's channel and to single users, by place and time."""
         messages = self.world.workspace.channel_messages(self.channel)
@@ -147,14 +157,22 @@ def grown(before: Mapping[str, Any], after: Mapping[str, Any], name: str) -> lis
     return [] if new[: len(old)] == old else [f"{name} was changed other than by appending"]
 
 
-def acting(message: Mapping[str, Any]) -> list[str]:
+def acting(message: Mapping[str, Any], case_channels: Collection[str] = ()) -> list[str]:
     """Return the active parts of an app message: markup that is not the app's own, or control characters.
 
     In the `text` field, which the blocks replace on display, Slack itself puts bare addresses in brackets.
+
+    Args:
+        message: The message, or a view.
+        case_channels: The ids of the channels that the app may name.
     """
+
+    def without_own_channel(link: re.Match[str]) -> str:
+        return "" if link[1] in case_channels else link[0]
+
     found = []
     for text in (_BARE_LINK.sub("", str(message.get("text") or "")), *_texts(message.get("blocks", []))):
-        shown = _OURS.sub("", text)
+        shown = _CHANNEL.sub(without_own_channel, _OURS.sub("", text))
         if _MARKUP.search(shown):
             found.append(f"active markup in {shown!r:.300}")
         if _ACTS.search(text):
