@@ -45,6 +45,7 @@ from ir_router.sync import (
     comments,
     failures,
     fields,
+    findings,
     hints,
     life_cycle,
     members,
@@ -219,7 +220,7 @@ def _due_at(sync: CaseSync, row: Row, *, imported: bool) -> float | None:
 
 
 def _reading(sync: CaseSync) -> Reading:
-    return Reading(sync.case, members.response_team(), sync.comments, sync.tags)
+    return Reading(sync.case, members.response_team(), sync.comments, sync.tags, sync.findings)
 
 
 def _is_ours(sync: CaseSync, poller: Row | None) -> bool:
@@ -246,6 +247,7 @@ def _reconcile(sync: CaseSync) -> None:
         lambda: fields.announce_changes(sync),
         lambda: comments.resume_open_claims(sync),
         lambda: comments.synchronise(sync),
+        lambda: findings.synchronise(sync),
         lambda: attachments.synchronise(sync),
         lambda: attachments.resume_slack_files(sync),
         lambda: approvals.synchronise(sync),
