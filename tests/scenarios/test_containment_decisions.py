@@ -38,7 +38,7 @@ def test_given_an_unknown_decision_when_deciding_then_it_is_refused(world: World
     answer = decide(world, waiting[2], decision)
 
     assert answer["status"] == "unknown_decision"
-    assert "approve, deny, contain_creator or release" in answer["message"]
+    assert "approve, deny, withdraw, assign, contain_creator or release" in answer["message"]
     assert len(pending(world)) == 1
 
 

@@ -46,11 +46,8 @@ ACCEPTED: Mapping[str, Accepted] = {
         "the executions' data holds task tokens: it stays out of the logs", "aws_sfn_state_machine.response"
     ),
     "CKV_AWS_338": accepted(
-        "access logs are kept one week as specified, the others by variable; the audit has its own retention",
+        "access logs are kept one week as specified",
         "aws_cloudwatch_log_group.access",
-        "aws_cloudwatch_log_group.function",
-        "aws_cloudwatch_log_group.slack_notifications",
-        "aws_cloudwatch_log_group.state_machine",
     ),
     "CKV2_AWS_4": accepted("the API's execution logs would hold bodies, and so message text", STAGE),
     "CKV2_AWS_34": accepted(

@@ -181,6 +181,6 @@ def test_given_logs_of_any_kind_when_planned_then_each_group_has_a_retention_and
     assert len(groups) == 9
 
     for address, group in groups.items():
-        expected = 7 if address == "aws_cloudwatch_log_group.access[0]" else 90
+        expected = 7 if address == "aws_cloudwatch_log_group.access[0]" else 400
         assert group["retention_in_days"] == expected, address
         assert group["kms_key_id"], address

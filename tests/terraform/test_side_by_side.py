@@ -23,6 +23,7 @@ WITHIN_ANOTHER = {
     "aws_api_gateway_model",
     "aws_api_gateway_request_validator",
     "aws_iam_role_policy",
+    "aws_lambda_alias",
 }
 
 # Resources that belong to the account and not to a deployment: principals, cases, trails, the default bus. Also alarms,
