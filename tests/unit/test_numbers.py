@@ -68,6 +68,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "commands.create_form": {"_TEXT_LENGTH": 3000},
     "commands.execution": {"_KEPT_SECONDS": 86400, "_ATTEMPTS": 3},
     "commands.forms": {"_CLOCK_SKEW_SECONDS": 300},
+    "commands.home": {"_FRESH_SECONDS": 10},
     "commands.incident_details": {"_MONTHS": 12, "_RECORDS_A_MONTH": 1000},
     "commands.people": {"_GROUP_CACHE_SECONDS": 300},
     "commands.rendering": {"_DESCRIPTION_LENGTH": 1000, "_NAME_LENGTH": 40},
