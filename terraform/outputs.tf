@@ -46,6 +46,11 @@ output "detections_bus_arn" {
   value       = var.organization_id == null ? null : local.detections_bus_arn
 }
 
+output "workflow_role_arn" {
+  description = "ARN of the role that the members of the organisation trust (modules/account)."
+  value       = aws_iam_role.function["workflow"].arn
+}
+
 output "alert_topic_arn" {
   description = "ARN of the SNS topic for security alerts and alarms."
   value       = aws_sns_topic.alerts.arn

@@ -1,8 +1,9 @@
 """Pages for an on-call service: messages to an SNS topic in the format of a CloudWatch alarm.
 
-The CloudWatch integrations of PagerDuty and Opsgenie accept this format. They add a message with the name of an open
-alarm to the incident that they have. The fields are those of AWS's own notifications
-(docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html).
+The CloudWatch integrations of PagerDuty and Opsgenie take this format. Neither documents the fields that it reads, so
+the messages have all fields of AWS's own notifications
+(docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html). It is an assumption that a
+second message with the name of an open alarm joins its incident.
 
 SNS cannot show whether it took an earlier message. The ledger therefore has a row for each reason, written before the
 message is sent. After a crash, the same message is sent once more under the same name.

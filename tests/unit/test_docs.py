@@ -28,11 +28,10 @@ def test_given_a_page_when_it_names_a_make_target_then_there_is_one(page: Path) 
     assert named - targets == set()
 
 
-def example_scp() -> dict[str, Any]:
-    page = (ROOT / "docs/containment.md").read_text("utf-8")
-    (example,) = re.findall(r"```json\n(\{\n  \"Version\".*?\n\})\n```", page, re.DOTALL)
-    assert len(example) < 5_120  # AWS's limit for a service control policy
-    policy: dict[str, Any] = json.loads(example)
+def guard() -> dict[str, Any]:
+    text = (ROOT / "docs/organization-guard.json").read_text("utf-8")
+    assert len(text) < 5_120  # AWS's limit for a service control policy
+    policy: dict[str, Any] = json.loads(text)
     return policy
 
 
@@ -52,7 +51,7 @@ def example_scp() -> dict[str, Any]:
         ("iam:CreatePolicyVersion", "own-policy", "user/mallory", False),
     ],
 )
-def test_given_the_example_scp_when_a_principal_calls_iam_then_only_the_calls_that_the_page_names_are_denied(
+def test_given_the_guard_when_a_principal_calls_iam_about_the_deny_policy_then_only_the_named_calls_are_denied(
     action: str, name: str, by: str, denied: bool
 ) -> None:
     full_access = {"Effect": "Allow", "Action": "*", "Resource": "*"}
@@ -62,4 +61,36 @@ def test_given_the_example_scp_when_a_principal_calls_iam_then_only_the_calls_th
     context = {"aws_PrincipalArn": f"arn:aws:iam::111122223333:{by}"}
     context |= {} if changes_policy else {"iam_PolicyARN": policy}
 
-    assert allows([full_access, *example_scp()["Statement"]], action, resource, **context) is not denied
+    assert allows([full_access, *guard()["Statement"]], action, resource, **context) is not denied
+
+
+DEPLOYMENT, OPERATIONS = "222233334444:role/YOUR-DEPLOYMENT-ROLE", "YOUR-HUB-ACCOUNT:role/security-incident-operations"
+RULE = "arn:aws:events:us-east-1:222233334444:rule/security-incident-detect-access-key-created"
+QUEUE = "arn:aws:sqs:us-east-1:222233334444:security-incident-forwarding-failures"
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "by", "denied"),
+    [
+        ("iam:UpdateAssumeRolePolicy", "role/security-incident-containment", "222233334444:role/Admin", True),
+        ("iam:TagRole", "role/security-incident-containment", "222233334444:role/security-incident-containment", True),
+        ("iam:UpdateAssumeRolePolicy", "role/security-incident-containment", DEPLOYMENT, False),
+        ("iam:DeleteRole", "role/security-incident-forwarding", "222233334444:user/mallory", True),
+        ("iam:CreateRole", "role/YOUR-DEPLOYMENT-ROLE", "222233334444:role/Admin", True),
+        ("iam:DeleteRole", "role/Admin", "222233334444:user/mallory", False),
+        ("events:DisableRule", RULE, "222233334444:role/Admin", True),
+        ("events:PutTargets", RULE, DEPLOYMENT, False),
+        ("events:DisableRule", RULE.replace("security-incident", "other"), "222233334444:role/Admin", False),
+        ("sqs:PurgeQueue", QUEUE, "222233334444:role/security-incident-operations", True),
+        ("sqs:SetQueueAttributes", QUEUE, OPERATIONS, False),
+        ("sqs:ReceiveMessage", QUEUE, "222233334444:role/Admin", False),
+    ],
+)
+def test_given_the_guard_when_a_member_changes_the_path_of_events_then_only_the_named_roles_can(
+    action: str, resource: str, by: str, denied: bool
+) -> None:
+    full_access = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    resource = resource if resource.startswith("arn:") else f"arn:aws:iam::222233334444:{resource}"
+    context = {"aws_PrincipalArn": f"arn:aws:iam::{by}"}
+
+    assert allows([full_access, *guard()["Statement"]], action, resource, **context) is not denied

@@ -225,6 +225,8 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
         "_LONGEST_RETRY_PAUSE": 600.0,
     },
     "sync.files": {"TRANSFER_SECONDS": 240, "_RESERVE_SECONDS": 15},
+    "sync.awaited": {"_HOUR": 3600},
+    "sync.findings": {"COMMENT_LENGTH": 1000, "_TITLE_LENGTH": 300, "_PART_LENGTH": 2900},
     "sync.life_cycle": {"_HOUR": 3600, "_LINE_LENGTH": 400},
     "sync.members": {"TEAM_KEPT_SECONDS": 900, "LOOKED_UP_AGAIN_SECONDS": 86400, "_ADDRESS_LENGTH": 260},
     "sync.poll": {
@@ -232,7 +234,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
         "DEEP_CHECK_BUDGET": 10,
         "NEW_CASES_BUDGET": 20,
         "_TAGS_BUDGET": 100,
-        "TAGS_EVERY": 10,
+        "OTHERS_EVERY": 10,
         "_RESERVE_SECONDS": 30,
         "_INVENTED_SECONDS": 3600,
         "APPROVERS_EVERY_MINUTES": 15,

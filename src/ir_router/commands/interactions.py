@@ -19,6 +19,7 @@ _FORMS: Mapping[str, str] = {
     "approval": "ir_router.commands.approval_buttons",
     "create": "ir_router.commands.create",
     "creator": "ir_router.commands.creator_button",
+    "feedback": "ir_router.commands.feedback",
     "release": "ir_router.commands.release",
 }
 _BUTTONS: Mapping[str, str] = {
