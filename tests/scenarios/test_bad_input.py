@@ -106,7 +106,7 @@ def test_given_a_case_named_by_its_arn_alone_when_the_event_comes_then_it_is_syn
         ("security-ir.amazonaws.com", "AWS Security Incident Response"),
         ("123456789012", "123456789012"),
         ("arn:aws:sts::123456789012:assumed-role/Admin/jane@example.com", "jane@example.com"),
-        ("arn:aws:iam::123456789012:root", "arn:aws:iam::123456789012:root"),
+        ("arn:aws:iam::123456789012:root", "root of account 123456789012"),
         ("AWS Responder <!channel>", "AWS Responder <!channel>"),
     ],
 )

@@ -84,6 +84,7 @@ SCENARIOS = (
     "given_swapped_labels_when_the_message_is_changed_then_it_is_restored_and_reported_and_nothing_decided",
     "given_an_execution_that_is_stopped_when_the_same_event_arrives_then_it_is_contained",
     "given_a_decided_incident_when_a_report_is_requested_then_it_has_the_story_and_is_verified",
+    "given_findings_of_aws_when_ten_minutes_pass_then_each_appears_once_and_its_rating_reaches_aws",
     "given_a_self_managed_case_when_escalated_then_aws_handles_it_after_a_confirmation",
     "given_a_role_when_contained_then_the_calls_of_its_sessions_are_shown",
     "given_a_contained_key_when_two_minutes_pass_then_case_and_channel_show_what_it_did",

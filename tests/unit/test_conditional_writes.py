@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from ir_router import clock
-from ir_router.ledger import allowlist, approvals, audit, claims, groups, joined_events, keys, table
+from ir_router.ledger import allowlist, approvals, audit, claims, deciders, groups, joined_events, keys, table
 from ir_router.ledger.claims import Claim
 from ir_router.ledger.table import ConditionFailedError, TransactionFailedError
 from ir_router.sync import failures
@@ -351,9 +351,9 @@ def test_given_approvers_of_a_request_when_stored_again_then_the_first_ones_stay
 ):
     approval_id = asked()
 
-    approvals.freeze_approvers(approval_id, ["U1"])
-    approvals.freeze_approvers(approval_id, ["U1", "U2"])
-    approvals.freeze_approvers(NEVER, ["U3"])
+    deciders.freeze(approval_id, ["U1"])
+    deciders.freeze(approval_id, ["U1", "U2"])
+    deciders.freeze(NEVER, ["U3"])
 
     assert row_of(approval_id)["approvers"] == ["U1"]
     assert approvals.get(NEVER) is None

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from ir_router.cases import followed_fields
 from ir_router.cases.changes import digest
 from ir_router.cases.followed_fields import Tags
-from ir_router.cases.models import Case, CaseRow, Comment, Person
+from ir_router.cases.models import Case, CaseRow, Comment, Investigation, Person
 
 Difference = Literal["CaseUpdated", "CommentAdded", "AttachmentAdded"]
 
@@ -53,12 +53,14 @@ class Reading:
         team: The membership's response team.
         comments: At least the newest comments, oldest first, or None if they were not read.
         tags: The case's tags, or None if they were not read.
+        findings: The completed investigations of AWS, or None if they were not read.
     """
 
     case: Case
     team: Iterable[Person]
     comments: Sequence[Comment] | None = None
     tags: Tags | None = None
+    findings: Sequence[Investigation] | None = None
 
 
 def row_digest(row: CaseRow | Case) -> str:
@@ -81,6 +83,8 @@ def fingerprint(reading: Reading) -> str:
     case = reading.case
     fields: dict[str, Any] = dict(followed_fields.values(case, reading.tags))
     fields["watchers"] = sorted(person.email.lower() for person in case.watchers)
+    if reading.findings is not None:
+        fields["findings"] = sorted(one.investigation_id for one in reading.findings)
     comments = _NOT_READ
     if reading.comments is not None:
         newest = reading.comments[-NEWEST_COMMENTS:]

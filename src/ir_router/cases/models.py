@@ -51,6 +51,16 @@ class Comment(_Answer):
     body: str = ""
 
 
+class Investigation(_Answer):
+    """An action of AWS's investigating agent. Only a `Completed` one has a finding."""
+
+    investigation_id: str
+    title: str = ""
+    content: str = ""
+    status: str | None = None
+    last_updated: datetime | None = None
+
+
 class CaseEdit(_Answer):
     """An entry of the case's history."""
 

@@ -10,14 +10,14 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from pydantic import BaseModel, ValidationError
 
 from ir_router import aws, denials
 from ir_router.cases.followed_fields import SEVERITY
-from ir_router.cases.models import Case, CaseEdit, CaseRow, Comment, Membership, Person
+from ir_router.cases.models import Case, CaseEdit, CaseRow, Comment, Investigation, Membership, Person
 from ir_router.deadline import Deadline
 from ir_router.errors import RefusedError, RetryLaterError, UncertainError
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_security_ir import SecurityIncidentResponseClient
 
 _Item = TypeVar("_Item", bound=BaseModel)
+Usefulness = Literal["USEFUL", "NOT_USEFUL"]
 
 PAGE_SIZE = 25
 _SERVICE = "AWS Security Incident Response"
@@ -208,6 +209,28 @@ def edits(case_id: str) -> list[CaseEdit]:
         return client.list_case_edits(caseId=case_id, maxResults=PAGE_SIZE, **more)
 
     return _oldest_first(_all("ListCaseEdits", CaseEdit, page), lambda edit: edit.event_timestamp)
+
+
+def findings(case_id: str) -> list[Investigation]:
+    """Return the completed actions of AWS's investigating agent (ListInvestigations), oldest first."""
+
+    def page(client: SecurityIncidentResponseClient, more: dict[str, str]) -> Any:
+        answer = client.list_investigations(caseId=case_id, maxResults=PAGE_SIZE, **more)
+        return {**answer, "items": answer["investigationActions"]}
+
+    actions = _all("ListInvestigations", Investigation, page)
+    return _oldest_first([one for one in actions if one.status == "Completed"], lambda one: one.last_updated)
+
+
+def send_feedback(case_id: str, investigation_id: str, usefulness: Usefulness, comment: str) -> None:
+    """Rate a finding (SendFeedback). A later rating replaces it."""
+    with _calling("SendFeedback") as client:
+        client.send_feedback(
+            caseId=case_id,
+            resultId=investigation_id,
+            usefulness=usefulness,
+            **({"comment": comment} if comment else {}),
+        )
 
 
 def response_team() -> list[Person]:

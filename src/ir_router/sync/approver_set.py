@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ir_router.cases import addresses
 from ir_router.cases.changes import digest
 from ir_router.errors import IrRouterError, RefusedError
-from ir_router.ledger import approvals
+from ir_router.ledger import approvals, deciders
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.settings import settings
@@ -41,11 +41,11 @@ def freeze(slack: Slack, row: Row) -> None:
             approver_watch.check(slack.deadline)  # a recent change must be known next to the request
             frozen = _approvers(slack)
             if frozen:
-                approvals.freeze_approvers(approval_id, frozen)
+                deciders.freeze(approval_id, frozen)
         if owners and owners != row.get("owners_looked_up"):
             user_ids = {owner: _owner_ids(slack, owner) for owner in owners}
             last = _last_approvers(row, frozen, user_ids)
-            approvals.note_owner_ids(approval_id, owners, sorted(set().union(*user_ids.values())), last)
+            deciders.note_owners(approval_id, owners, sorted(set().union(*user_ids.values())), last)
             _report(slack, row, last)
     except (IrRouterError, ClientError, BotoCoreError) as error:
         logger.warning("approval.approvers_not_frozen: the next update retries", extra={"error": type(error).__name__})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ir_router.cases.followed_fields import SEVERITY, Tags
-from ir_router.cases.models import Case, Comment
+from ir_router.cases.models import Case, Comment, Investigation
 from ir_router.deadline import Deadline
 from ir_router.errors import IrRouterError
 from ir_router.ledger import claims, keys, table
@@ -52,6 +52,7 @@ class CaseSync:
     channel_id: str = ""
     revisit_at: list[float] = field(default_factory=list)
     are_comments_copied: bool = False
+    findings: list[Investigation] | None = None
 
     @property
     def case_id(self) -> str:

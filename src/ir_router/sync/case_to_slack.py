@@ -38,6 +38,7 @@ from ir_router.sync import (
     approvals,
     archiving,
     attachments,
+    awaited,
     back_off,
     catch_up,
     channel,
@@ -45,6 +46,7 @@ from ir_router.sync import (
     comments,
     failures,
     fields,
+    findings,
     hints,
     life_cycle,
     members,
@@ -219,7 +221,7 @@ def _due_at(sync: CaseSync, row: Row, *, imported: bool) -> float | None:
 
 
 def _reading(sync: CaseSync) -> Reading:
-    return Reading(sync.case, members.response_team(), sync.comments, sync.tags)
+    return Reading(sync.case, members.response_team(), sync.comments, sync.tags, sync.findings)
 
 
 def _is_ours(sync: CaseSync, poller: Row | None) -> bool:
@@ -246,9 +248,11 @@ def _reconcile(sync: CaseSync) -> None:
         lambda: fields.announce_changes(sync),
         lambda: comments.resume_open_claims(sync),
         lambda: comments.synchronise(sync),
+        lambda: findings.synchronise(sync),
         lambda: attachments.synchronise(sync),
         lambda: attachments.resume_slack_files(sync),
         lambda: approvals.synchronise(sync),
+        lambda: awaited.synchronise(sync),
         lambda: catch_up.synchronise(sync),
         lambda: life_cycle.synchronise(sync),
         lambda: activity.synchronise(sync),

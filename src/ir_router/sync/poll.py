@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 from aws_lambda_powertools import Logger
 
@@ -44,14 +44,17 @@ from ir_router.sync import (
 from ir_router.sync.availability import Problem
 from ir_router.sync.hints import DetailType, Hint
 
+_Part = Literal["comments", "tags", "findings"]
+
 PAGE_BUDGET = 10
 DEEP_CHECK_BUDGET = 10
 # Slack allows about 20 new channels per minute (`channel_pace`), so more cases at once would only wait.
 NEW_CASES_BUDGET = 20
 # If more cases are new, the poll reads the tags of this many: the urgent ones come first.
 _TAGS_BUDGET = 100
-# One in this many deep checks of a case reads its tags (the severity) instead of its comments.
-TAGS_EVERY = 10
+# In this many deep checks of a case, one reads its tags (the severity) and one AWS's findings instead of the comments.
+OTHERS_EVERY = 10
+_PART_OF: Mapping[int, _Part] = {0: "tags", OTHERS_EVERY // 2: "findings"}
 _RESERVE_SECONDS = 30
 # `ir-router verify` looks for the line of the last poll, so it is written at every `log_level`.
 _witness = Logger(service="ir-router-poll", level="INFO", log_uncaught_exceptions=False)
@@ -284,8 +287,8 @@ def _deep_checks(stored: Mapping[str, Row], deadline: Deadline) -> dict[str, Hin
             continue
         try:
             deadline.check()
-            with_tags = (turn + rank) % TAGS_EVERY == 0
-            changed = _deep_check(case_id, row, Slack(deadline), with_tags=with_tags)
+            part = _PART_OF.get((turn + rank) % OTHERS_EVERY, "comments")
+            changed = _deep_check(case_id, row, Slack(deadline), part)
         except (RetryLaterError, UncertainError) as error:
             logger.warning("poll.deep_checks_stopped", extra={"case_id": case_id, "reason": str(error)})
             break
@@ -297,13 +300,14 @@ def _deep_checks(stored: Mapping[str, Row], deadline: Deadline) -> dict[str, Hin
     return found
 
 
-def _deep_check(case_id: str, row: Row, slack: Slack, *, with_tags: bool) -> DetailType | None:
+def _deep_check(case_id: str, row: Row, slack: Slack, part: _Part) -> DetailType | None:
     case = security_ir.get_case(case_id)
     reading = Reading(
         case,
         members.response_team(),
-        comments=None if with_tags else security_ir.comments(case_id, since=math.inf),
-        tags=security_ir.tags(case.case_arn) if with_tags else None,
+        comments=security_ir.comments(case_id, since=math.inf) if part == "comments" else None,
+        tags=security_ir.tags(case.case_arn) if part == "tags" else None,
+        findings=security_ir.findings(case_id) if part == "findings" else None,
     )
     changed = fingerprints.what_differs(row.get("fingerprint"), reading) or _complete(case_id, row, reading)
     if changed or not row.get("channel_id"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ir_router import clock
 from ir_router.cases.followed_fields import FOLLOWED
-from ir_router.ledger import activity, approvals, keys, leases, reports, table
+from ir_router.ledger import activity, deciders, keys, leases, reports, table
 from ir_router.ledger.leases import Lease
 from ir_router.observability import logger
 from ir_router.settings import settings
@@ -52,7 +52,7 @@ def erase(sync: CaseSync, row_digest: str) -> bool:
         if sk != own.sk:
             sync.deadline.check()
             if sk.startswith(_APPROVALS.sk):
-                approvals.forget_people(sk.removeprefix(_APPROVALS.sk).partition("#")[0])
+                deciders.forget(sk.removeprefix(_APPROVALS.sk).partition("#")[0])
             table.delete(keys.Key(own.pk, sk))
     activity.erase(sync.case_id)
     reports.erase(sync.case_id)

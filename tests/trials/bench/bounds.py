@@ -14,7 +14,7 @@ CONTAINMENT_RATIO = 6.5
 FILE_MIB = 32
 ZIP_MIB = 12
 FAILING_FILE_TRANSFERS = 12
-# ListCases, GetCase, and one page of ListComments or the tags.
+# ListCases, GetCase, and one page of ListComments, the tags, or one page of ListInvestigations.
 IDLE_CASE_CALLS = 3
 
 # US dollars for a million events, and milliseconds for a batch of 100: two functions then take in 100 events a second.
