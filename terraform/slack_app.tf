@@ -13,6 +13,10 @@ locals {
       description = "Syncs cases with channels and requests approval of containments"
     }
     features = {
+      app_home = {
+        home_tab_enabled     = true
+        messages_tab_enabled = false
+      }
       bot_user = {
         display_name  = "Security IR"
         always_online = true
@@ -32,8 +36,8 @@ locals {
       event_subscriptions = {
         request_url = local.webhook_url
         bot_events = [
-          "channel_deleted", "channel_id_changed", "file_deleted", "file_shared", "group_deleted", "member_joined_channel",
-          "member_left_channel", "message.channels", "message.groups",
+          "app_home_opened", "channel_deleted", "channel_id_changed", "file_deleted", "file_shared", "group_deleted",
+          "member_joined_channel", "member_left_channel", "message.channels", "message.groups",
         ]
       }
       interactivity = {

@@ -132,6 +132,11 @@ def _json(text: str, headers: Mapping[str, str], body: bytes) -> Answer:
     origin = envelopes.of_event(payload)
     if not _is_ours(origin):
         return _turned_away(origin)
+    home = inbound.home_opened(event)
+    if home is not None:
+        # Slack redelivers the event after a 5xx.
+        is_passed_on = _invoke({"task": "interaction", "payload": home, "is_ours": True}) is None
+        return _answer(200 if is_passed_on else 503)
     if not inbound.is_wanted(event, str(payload.get("api_app_id") or "")):
         if (unknown := inbound.unknown_subtype(event)) is not None:
             logger.warning("slack.subtype_unknown: the message is ignored", extra={"subtype": identifier(unknown)})

@@ -43,9 +43,9 @@ run "given_a_deployment_when_applied_then_the_slack_app_is_set_up_by_one_paste" 
   assert {
     condition = toset(jsondecode(output.slack_app_manifest).settings.event_subscriptions.bot_events) == toset([
       "message.channels", "message.groups", "member_joined_channel", "member_left_channel", "file_shared",
-      "channel_deleted", "channel_id_changed", "group_deleted", "file_deleted",
-    ])
-    error_message = "The app must subscribe to the events that the specification gives, and to changes of a channel's id and deletions of channels and files."
+      "channel_deleted", "channel_id_changed", "group_deleted", "file_deleted", "app_home_opened",
+    ]) && jsondecode(output.slack_app_manifest).features.app_home.home_tab_enabled
+    error_message = "The app must subscribe to the events that the specification gives, to changes of a channel's id, deletions of channels and files, and the opened Home tab."
   }
 
   assert {

@@ -105,6 +105,7 @@ def answers(slack: LocalSlack, client: WebClient, channel: str, jane: Person) ->
     view = call("views.open", trigger_id=trigger, view=MODAL)
     yield view
     yield call("views.update", view_id=view[1]["view"]["id"], view=MODAL)
+    yield call("views.publish", user_id=jane.id, view={"type": "home", "blocks": MODAL["blocks"]})
     yield call("chat.delete", channel=channel, ts=ts)
     yield call("conversations.archive", channel=channel)
     yield call("auth.revoke")

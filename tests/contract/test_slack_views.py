@@ -306,3 +306,25 @@ def test_given_any_kind_of_field_when_submitted_then_its_state_is_slacks(slack, 
     view_id = opened(slack, jane, channel, {**FORM, "blocks": [block]})
     jane.submit(view_id, {} if given is None else {"a": given})
     assert slack.received.bodies()[0]["view"]["state"]["values"] == {"b": {"a": {"type": kind, **state}}}
+
+
+def test_given_a_home_tab_when_published_then_only_its_user_sees_it_and_the_next_event_carries_it(client, slack, jane):
+    bob = slack.workspace.create_user("bob")
+    slack.app.events.add("app_home_opened")
+    home = {"type": "home", "private_metadata": "m", "blocks": [{"type": "divider"}]}
+    jane.open_home()
+    view = client.views_publish(user_id=jane.id, view=home)["view"]
+    jane.open_home()
+    jane.open_home("messages")
+    slack.workspace.deliveries.deliver_due()
+
+    first, second, third = [body["event"] for body in slack.received.bodies()]
+    assert (first["tab"], first["user"], "view" in first) == ("home", jane.id, False)
+    assert (second["view"]["id"], second["view"]["private_metadata"]) == (view["id"], "m")
+    assert (third["tab"], "view" in third) == ("messages", False)
+    assert (jane.home()["type"], bob.home(), jane.views()) == ("home", None, [])
+    assert error_of(client.views_publish, user_id=jane.id, view=FORM)["error"] == "invalid_arguments"
+    assert error_of(client.views_publish, user_id=jane.id, view=home, hash="old")["error"] == "hash_conflict"
+    assert error_of(client.views_publish, user_id="U404", view=home)["error"] == "invalid_arguments"
+    slack.app.has_home_tab = False
+    assert error_of(client.views_publish, user_id=jane.id, view=home)["error"] == "not_enabled"

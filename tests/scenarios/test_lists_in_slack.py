@@ -82,3 +82,59 @@ def test_given_cases_when_listed_then_each_shows_status_and_channel_only_to_thos
     jane.invite(world.channel_of(first), bob.id)
     assert f"|{first}>" in answer(world, bob, talk, "list")
     assert answers(world, bob)
+
+
+def home(world: World, person: Person) -> str:
+    """Open the Home tab, and return its blocks."""
+    person.open_home()
+    world.settle()
+    shown = person.home()
+    assert shown is not None
+    return json.dumps(shown["blocks"], ensure_ascii=False)
+
+
+def test_given_requests_and_cases_when_the_home_tab_opens_then_it_shows_what_the_user_may_see(
+    world: World, machine: StateMachine, jane: Person, security_channel: str
+) -> None:
+    bob, _talk = outsider(world)
+    support.contain(world, machine)
+    world.settle()
+    (case_id,) = world.security_ir.snapshot()["cases"]
+
+    shown = home(world, jane)
+    assert "1 open approval request" in shown
+    assert shown.count("/archives/") == 1
+    assert f"|{case_id}>" in shown
+    assert f"<#{case_channel(world)}>" in shown
+    other = home(world, bob)
+    assert "There are no open approval requests in your channels." in other
+    assert "There are no open cases in your channels." in other
+
+    world.wire.calls.clear()
+    bob.open_home("messages")
+    bob.open_home()
+    world.settle()
+    assert not [call for call in world.wire.calls if call.service == "security-ir"]  # it was published seconds ago
+    jane.invite(case_channel(world), bob.id)
+    world.advance(11)
+    other = home(world, bob)
+    assert "1 open approval request" in other
+    assert f"|{case_id}>" in other
+
+
+def test_given_no_answer_by_aws_when_the_home_tab_opens_then_it_states_the_error_and_the_next_opening_repairs_it(
+    world: World, jane: Person
+) -> None:
+    world.security_ir.faults.refuse("AccessDeniedException", "ListCases")
+    assert "Error ID: api-error" in home(world, jane)
+    world.security_ir.faults.clear()
+    assert "There are no open cases." in home(world, jane)
+
+
+def test_given_a_home_tab_that_is_switched_off_when_opened_then_nothing_is_retried(world: World, jane: Person) -> None:
+    world.app.has_home_tab = False
+    jane.open_home()
+    world.settle()
+
+    assert jane.home() is None
+    assert world.dead == []

@@ -170,11 +170,18 @@ def test_given_a_case_that_ir_router_closes_when_time_passes_then_the_report_is_
 ) -> None:
     press(world, machine, jane, case_channel(world), "approval_approve")
     world.live(3)
+    ask(world, jane)
     world.advance(73 * 3_600)
     world.live(4)
     assert world.security_ir.call("GetCase", {"caseId": case_of(world)})["caseStatus"] == "Closed"
-    assert sorted(attached(world)) == ["report-1.html", "report-1.json"]
-    assert len(messages(world)) == 1
+    files = attached(world)
+    assert sorted(files) == ["report-1.html", "report-1.json", "report-2.html", "report-2.json"]
+    assert len(messages(world)) == 2
+    # A user who requested an earlier report did not request the one about the closing.
+    assert report_in(files)["requested_by"].startswith("Jane")
+    assert report_in(files, 2)["requested_by"] is None
+    requested, closing = (row["actor"] for row in audit_rows() if row["action"] == "report_made")
+    assert (requested.startswith("Jane"), closing) == (True, "ir-router")
 
 
 def test_given_a_user_who_may_not_change_the_case_when_requested_then_there_is_no_report(

@@ -46,6 +46,7 @@ def deletion(**previous: Any) -> dict[str, Any]:
             )
         ),
         ({"type": "reaction_added", "channel": "C1", "ts": "1.1"}, False),
+        ({"type": "app_home_opened", "user": "U1", "tab": "home"}, False),
         ({"type": ["message"], "channel": "C1", "ts": "1.1"}, False),
         (SPOKEN, True),
         *((SPOKEN | {"subtype": kind}, True) for kind in ("", None, "file_share", "thread_broadcast", "me_message")),

@@ -20,21 +20,31 @@ _LINE_LENGTH = 300
 
 
 def execute_command(command: Command) -> Answer:
-    """List the open requests: all for an approver, and for others those in their channels."""
+    """List the open requests with links."""
+    head, lines = open_requests(command, own_channels.of(command))
+    return Answer(head, sections([f"*{head}*", *lines])) if lines else Answer(head)
+
+
+def open_requests(command: Command, channels: Set[str]) -> tuple[str, list[str]]:
+    """Return a heading, and a line for each open request: all for an approver, for others those in their channels.
+
+    Args:
+        command: The command of the user.
+        channels: The ids of the channels that the user shares with the app.
+    """
     _requester, decision = approval_buttons.approver_decision(command)
-    channels = own_channels.of(command)
     found = []
     for row in sorted(requests.open_approvals(), key=lambda row: float(row["decide_by"])):
         places = approval_places.posted(row)
         if decision.allowed or any(channel_id in channels for channel_id, _ in places):
             found.append((row, places))
     if not found:
-        return Answer("There are no open approval requests" + ("." if decision.allowed else " in your channels."))
+        return "There are no open approval requests" + ("." if decision.allowed else " in your channels."), []
     lines = [_line(command, row, places, channels) for row, places in found[:_SHOWN]]
     if len(found) > _SHOWN:
         lines.append(f"... and {len(found) - _SHOWN} more")
     head = f"{len(found)} open approval {'request' if len(found) == 1 else 'requests'}"
-    return Answer(head, sections([f"*{head}*", *lines]))
+    return head, lines
 
 
 def _line(command: Command, row: Row, places: list[tuple[str, str]], channels: Set[str]) -> str:

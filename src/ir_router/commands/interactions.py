@@ -1,4 +1,4 @@
-"""Buttons and forms: pass Slack's payload to the module that made them."""
+"""Buttons, forms and the Home tab: pass Slack's payload to the module that made them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any
 from ir_router.commands import visitors
 from ir_router.commands.command import of_interaction
 from ir_router.observability import logger
-from ir_router.slack import envelopes
+from ir_router.slack import envelopes, inbound
+
+HOME = "home"
 
 # Prefix of an action id or callback id -> the module whose `handle_interaction(payload, context)` serves it.
 _FORMS: Mapping[str, str] = {
@@ -25,6 +27,7 @@ _BUTTONS: Mapping[str, str] = {
     "alert": "ir_router.commands.alert_button",
     "close": "ir_router.commands.close",
     "escalate": "ir_router.commands.escalate",
+    HOME: "ir_router.commands.home",
     "request": "ir_router.commands.request_buttons",
 }
 _OBJECTS = ("user", "team", "enterprise", "channel", "container", "view")
@@ -61,16 +64,17 @@ def _shaped(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def name_of(payload: Mapping[str, Any]) -> str:
-    """Return the action id of a pressed button or the callback id of a submitted form; empty for anything else.
+    """Return the action id of a pressed button or the callback id of a submitted form; `home` for an opened Home tab.
 
-    It is also empty if the payload lacks the id that makes its execution unique. Slack always sends that id.
+    It is empty for anything else, and if the payload lacks the id that makes its execution unique. Slack always sends
+    that id.
     """
     kind, actions, view = payload.get("type"), payload.get("actions"), payload.get("view")
     if kind == "block_actions" and isinstance(actions, list) and actions and _member(payload, "trigger_id"):
         return _member(actions[0], "action_id")
     if kind == "view_submission" and _member(view, "id"):
         return _member(view, "callback_id")
-    return ""
+    return HOME if kind == inbound.HOME_OPENED and _member(payload.get("user"), "id") else ""
 
 
 def _member(value: object, name: str) -> str:

@@ -16,6 +16,7 @@ from ir_router.slack.content import reader
 _MEMBERSHIP = frozenset({"member_joined_channel", "member_left_channel"})
 _CHANNEL = frozenset({"channel_id_changed", "channel_deleted", "group_deleted"})
 FILE_DELETED = "file_deleted"
+HOME_OPENED = "app_home_opened"
 _FILE = frozenset({"file_shared", FILE_DELETED})
 # The subtypes of messages that users or bots write. A plain message has no subtype.
 _SPOKEN = frozenset({"", "file_share", "thread_broadcast", "me_message", "bot_message"})
@@ -110,6 +111,18 @@ def is_wanted(event: Mapping[str, Any], own_app_id: str) -> bool:
     if own_app_id and own_app_id in _apps_of(event):
         return bool(_approvals(event, subtype))
     return subtype != "message_changed" or _content_changed(event)
+
+
+def home_opened(event: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the user and the mark of the shown view if the event reports that the app's Home tab was opened.
+
+    https://docs.slack.dev/reference/events/app_home_opened
+    """
+    user, view = event.get("user"), event.get("view")
+    if event.get("type") != HOME_OPENED or event.get("tab") != "home" or not isinstance(user, str) or not user:
+        return None
+    shown = view.get("private_metadata") if isinstance(view, Mapping) else None
+    return {"type": HOME_OPENED, "user": {"id": user}, "view": {"private_metadata": shown}}
 
 
 def unknown_subtype(event: Mapping[str, Any]) -> str | None:

@@ -88,7 +88,8 @@ def _begin(sync: CaseSync, row: Row, reason: str) -> Row:
         "json": sealing.canonical(report).encode("ascii"),
     }
     parts = {kind: reports.store(sync.case_id, f"{version}.{kind}", content) for kind, content in contents.items()}
-    pending = {"version": version, "reason": reason, "parts": parts, "requested_at": row.get("requested_at") or 0}
+    pending = {"version": version, "reason": reason, "by": by, "parts": parts}
+    pending["requested_at"] = row.get("requested_at") or 0
     reports.save(sync.case_id, pending=pending)
     return pending
 
@@ -100,7 +101,7 @@ def _publish(sync: CaseSync, row: Row, pending: Row) -> None:
         kind: reports.load(sync.case_id, f"{version}.{kind}", int(pending["parts"][kind])) for kind in _CONTENT_TYPES
     }
     report = json.loads(contents["json"])
-    record = _record(sync, row, version, contents)
+    record = _record(sync, str(pending.get("by") or _ACTOR), version, contents)
     where = _deliver(sync, version, {kind: sealing.seal(kind, contents[kind], record) for kind in contents})
     claim = sync.claim(keys.note(sync.case_id, f"report-{version}"))
     if claim is not None:
@@ -117,11 +118,10 @@ def _publish(sync: CaseSync, row: Row, pending: Row) -> None:
     logger.info("report.published", extra={"version": version})
 
 
-def _record(sync: CaseSync, row: Row, version: int, contents: Mapping[sealing.Kind, bytes]) -> dict[str, Any]:
+def _record(sync: CaseSync, by: str, version: int, contents: Mapping[sealing.Kind, bytes]) -> dict[str, Any]:
     """Write the audit record of a version once, and return it as the files contain it."""
     details = sealing.facts(sync.case_id, version, contents)
     once = f"report/{sync.case_id}/{version}/{details['json_sha256']}"
-    by = str(row.get("requested_by") or _ACTOR)
     audit.append(sealing.ACTION, by, details, once=once)
     found = audit.recorded(once)
     if found is None:

@@ -232,4 +232,5 @@ def apply_manifest(app: App, manifest: Mapping[str, Any]) -> None:
     """Replace an app's scopes, events and commands with those of a manifest."""
     app.scopes = set(manifest["oauth_config"]["scopes"]["bot"])
     app.events = set(manifest["settings"]["event_subscriptions"]["bot_events"])
+    app.has_home_tab = bool(manifest["features"].get("app_home", {}).get("home_tab_enabled"))
     app.commands = {command["command"] for command in manifest["features"]["slash_commands"]}

@@ -15,9 +15,9 @@ from ir_sandbox.slack.model import Json
 from ir_sandbox.slack.rich_text_elements import check_rich_text
 from ir_sandbox.slack.store import random_word
 
-Surface = Literal["message", "modal"]
+Surface = Literal["message", "modal", "home"]
 
-MOST_BLOCKS = {"message": 50, "modal": 100}
+MOST_BLOCKS = {"message": 50, "modal": 100, "home": 100}
 # The sum over all blocks of a message. Undocumented; measured in github.com/slackapi/bolt-js/issues/2509.
 MOST_TEXT_OF_A_MESSAGE = 13_200
 

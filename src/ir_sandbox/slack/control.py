@@ -41,6 +41,7 @@ ACTIONS = frozenset(
         "join",
         "kick",
         "leave",
+        "open_home",
         "post",
         "press",
         "press_in_view",

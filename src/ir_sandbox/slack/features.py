@@ -33,7 +33,7 @@ class WorkspaceFeatures:
         self.channels = Channels(store, self.bus, self.messages)
         self.files = Files(store, self.bus, self.messages)
         self.interactions = Interactions(store, deliveries, self.messages)
-        self.views = Views(store, self.interactions)
+        self.views = Views(store, self.interactions, self.bus)
 
     def channel(self, channel: str) -> Channel:
         """Return a channel by its id or name; SlackError `channel_not_found`."""

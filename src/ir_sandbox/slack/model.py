@@ -47,6 +47,7 @@ ALL_SCOPES = frozenset(
 )
 ALL_EVENTS = frozenset(
     {
+        "app_home_opened",
         "app_mention",
         "channel_archive",
         "channel_created",
@@ -157,6 +158,7 @@ class App:
     scopes: set[str]
     events: set[str]
     commands: set[str]
+    has_home_tab: bool = True
     request_url: str | None = None
     deliver: Deliver | None = None
 

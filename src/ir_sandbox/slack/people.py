@@ -284,6 +284,16 @@ class Person:
         """Cancel a modal; `clear` also closes all modals below it."""
         return self._workspace.views.close(self.user, view_id, clear=clear)
 
+    def open_home(self, tab: str = "home") -> None:
+        """Open a tab of each installed app: `home` or `messages`."""
+        for app in list(self._workspace.store.apps.values()):
+            self._workspace.views.open_home(app, self.id, tab)
+
+    def home(self) -> Json | None:
+        """Return the Home tab that the user sees, if an app published one."""
+        homes = self._workspace.store.homes.values()
+        return next((view.body for view in homes if view.user_id == self.id), None)
+
     def views(self) -> list[View]:
         """Return the user's open modals, the topmost last."""
         return self._workspace.views.opened_by(self.id)

@@ -9,7 +9,7 @@ from ir_sandbox.slack.workspace import SlackWorkspace
 
 
 def snapshot(workspace: SlackWorkspace) -> Json:
-    """Return the users, channels with their messages, files, ephemerals, posts to response URLs and open views.
+    """Return the users, channels with their messages, files, ephemerals, posts to response URLs, views and Home tabs.
 
     Tokens and secrets are not included.
     """
@@ -48,4 +48,5 @@ def snapshot(workspace: SlackWorkspace) -> Json:
             "ephemerals": workspace.ephemerals(),
             "response_posts": list(store.response_posts),
             "views": [view.body | {"user": view.user_id} for view in store.views.values() if view.open],
+            "homes": [view.body | {"user": view.user_id} for view in store.homes.values()],
         }

@@ -50,6 +50,8 @@ class Store:
         self.uploads: dict[str, str] = {}
         self.user_groups: dict[str, UserGroup] = {}
         self.views: dict[str, View] = {}
+        # (app id, user id) -> the view of the app's Home tab.
+        self.homes: dict[tuple[str, str], View] = {}
         self.triggers: dict[str, Trigger] = {}
         self.response_urls: dict[str, ResponseUrl] = {}
         self.response_posts: list[Json] = []

@@ -1,17 +1,21 @@
-"""Modals: opened, updated and pushed by apps; submitted and closed by users."""
+"""Views: modals that apps open and users submit, and the Home tabs that apps publish."""
 
 from __future__ import annotations
 
 import copy
 import json
+from typing import Literal
 
 from ir_sandbox.slack.blocks import check_blocks
 from ir_sandbox.slack.delivery import Attempt
 from ir_sandbox.slack.errors import SlackError, invalid_arguments
+from ir_sandbox.slack.events import EventBus
 from ir_sandbox.slack.interactions import Interactions, json_object
 from ir_sandbox.slack.model import App, Json, User, View
 from ir_sandbox.slack.quirks.errors import FORM_CLOSED_AT_ONCE
 from ir_sandbox.slack.store import Store, random_word
+
+ViewSurface = Literal["modal", "home"]
 
 MOST_VIEWS = 3
 LARGEST_VIEW = 250_000
@@ -19,11 +23,12 @@ TITLE_LENGTH = 24
 
 
 class Views:
-    """The open modals, at most three in a stack."""
+    """The open modals, at most three in a stack, and the Home tabs."""
 
-    def __init__(self, store: Store, interactions: Interactions) -> None:
-        """Keep views in `store`; `interactions` provides triggers and sends submissions."""
+    def __init__(self, store: Store, interactions: Interactions, bus: EventBus) -> None:
+        """Keep views in `store`; `interactions` provides triggers and sends submissions, `bus` sends events."""
         self._store = store
+        self._bus = bus
         self._interactions = interactions
 
     def open(self, app: App, trigger_id: str, view: object) -> View:
@@ -64,6 +69,36 @@ class Views:
             raise SlackError("hash_conflict")
         self._replace(found, self._checked(view, replaces=found))
         return found
+
+    def publish(self, app: App, user_id: str, hash_: str | None, view: object) -> View:
+        """Replace the Home tab of an app for a user (https://docs.slack.dev/reference/methods/views.publish).
+
+        Raises:
+            SlackError: `not_enabled`, `invalid_arguments`, `hash_conflict`, or an error of the view.
+        """
+        if not app.has_home_tab:
+            raise SlackError("not_enabled")
+        user = self._store.users.get(user_id)
+        if user is None:
+            raise invalid_arguments("invalid `user_id`")
+        body = self._checked(view, surface="home")
+        shown = self._store.homes.get((app.app_id, user_id))
+        if shown is None:
+            shown = self._made(app, user_id, body, below=[])
+            self._store.homes[app.app_id, user_id] = shown
+        elif hash_ is not None and hash_ != shown.body["hash"]:
+            raise SlackError("hash_conflict")
+        else:
+            self._replace(shown, body)
+        return shown
+
+    def open_home(self, app: App, user_id: str, tab: str) -> None:
+        """Send the event that a user opened a tab of the app (docs.slack.dev/reference/events/app_home_opened)."""
+        shown = self._store.homes.get((app.app_id, user_id))
+        view = {"view": copy.deepcopy(shown.body)} if shown is not None and tab == "home" else {}
+        direct = f"D{app.bot_user_id[1:]}{user_id[1:]}"
+        event: Json = {"type": "app_home_opened", "user": user_id, "channel": direct, "tab": tab, **view}
+        self._bus.publish("app_home_opened", event, only_app=app)
 
     def find(self, view_id: str | None, external_id: str | None = None) -> View:
         """Return an open view by its id or external id; raises SlackError `not_found`."""
@@ -155,12 +190,17 @@ class Views:
         return self._show(app, top.user_id, body, below=stack)
 
     def _show(self, app: App, user_id: str, body: Json, *, below: list[str]) -> View:
+        view = self._made(app, user_id, body, below=below)
+        self._store.views[view.id] = view
+        return view
+
+    def _made(self, app: App, user_id: str, body: Json, *, below: list[str]) -> View:
         store = self._store
         view_id = store.next_id("V")
         full = {
             "id": view_id,
             "team_id": store.team_id,
-            "type": "modal",
+            "type": body["type"],
             "close": None,
             "submit": None,
             "private_metadata": "",
@@ -177,9 +217,7 @@ class Views:
             "app_installed_team_id": store.team_id,
             "bot_id": app.bot_id,
         }
-        view = View(view_id, app.app_id, user_id, full)
-        store.views[view_id] = view
-        return view
+        return View(view_id, app.app_id, user_id, full)
 
     def _replace(self, view: View, body: Json) -> None:
         kept = {
@@ -204,7 +242,7 @@ class Views:
     def _new_hash(self) -> str:
         return f"{self._store.now():.0f}.{random_word(8)}"
 
-    def _checked(self, value: object, *, replaces: View | None = None) -> Json:
+    def _checked(self, value: object, *, replaces: View | None = None, surface: ViewSurface = "modal") -> Json:
         if isinstance(value, str):
             try:
                 value = json.loads(value)
@@ -215,15 +253,19 @@ class Views:
         view: Json = copy.deepcopy(value)
         if len(json.dumps(view)) > LARGEST_VIEW:
             raise SlackError("view_too_large")
-        problems = _view_problems(view)
+        problems = _view_problems(view, surface)
         try:
-            view["blocks"] = check_blocks(view.get("blocks"), "modal")
+            view["blocks"] = check_blocks(view.get("blocks"), surface)
         except SlackError as error:
             problems += [
                 f"{message}".replace("json-pointer:/", "json-pointer:/view/", 1) for message in _messages(error)
             ]
         else:
-            if any(block["type"] == "input" for block in view["blocks"]) and not view.get("submit"):
+            if (
+                surface == "modal"
+                and any(block["type"] == "input" for block in view["blocks"])
+                and not view.get("submit")
+            ):
                 problems.append("missing required field: submit [json-pointer:/view]")
         if problems:
             raise invalid_arguments(*problems)
@@ -239,11 +281,11 @@ def _messages(error: SlackError) -> list[str]:
     return [str(message) for message in found] if isinstance(found, list) else [f"{error.error} [json-pointer:/blocks]"]
 
 
-def _view_problems(view: Json) -> list[str]:
+def _view_problems(view: Json, surface: ViewSurface) -> list[str]:
     problems = []
-    if view.get("type") != "modal":
-        problems.append("must be a valid enum value: modal [json-pointer:/view/type]")
-    for name in ("title", "submit", "close"):
+    if view.get("type") != surface:
+        problems.append(f"must be a valid enum value: {surface} [json-pointer:/view/type]")
+    for name in ("title", "submit", "close") if surface == "modal" else ():
         text = view.get(name)
         if text is None:
             if name == "title":

@@ -1,4 +1,4 @@
-"""The methods `views.open`, `views.push` and `views.update`."""
+"""The methods `views.open`, `views.publish`, `views.push` and `views.update`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,15 @@ from ir_sandbox.slack.web_api.registry import web_api_method
 def views_open(call: Call) -> Json:
     """Open a modal, within 3 s of the user's action."""
     view = call.workspace.views.open(call.app, call.text("trigger_id"), call.arguments.get("view"))
+    return {"view": view.body}
+
+
+@web_api_method("views.publish", tier=4, takes_json=True)
+def views_publish(call: Call) -> Json:
+    """Replace the Home tab that a user sees."""
+    view = call.workspace.views.publish(
+        call.app, call.text("user_id"), call.optional("hash"), call.arguments.get("view")
+    )
     return {"view": view.body}
 
 

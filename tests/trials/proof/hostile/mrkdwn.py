@@ -55,6 +55,8 @@ class Mrkdwn(Trial):
         yield from self._on_case(value or "x", [one for one in fixture.comments_since(before) if one != value])
         new = [message for place, message in fixture.messages_shown().items() if said_before.get(place) != message]
         yield from self._in_channel(value, new, is_taken=is_taken)
+        if changed:
+            yield from self._on_home()
 
     def _change_fields(self, text: str) -> list[str]:
         fields = {"title": text[:TITLE_LIMIT], "description": text[:DESCRIPTION_LIMIT]}
@@ -80,6 +82,16 @@ class Mrkdwn(Trial):
         wanted = skeleton(text)
         if wanted and not set(text) & _READ_BY_SLACK and skeleton(shown) != wanted:
             yield f"the comment shows {shown!r:.300}"
+
+    def _on_home(self) -> Iterable[str]:
+        """Check the Home tab: it lists the case with its title."""
+        self.fixture.jane.open_home()
+        yield from self.fixture.rest()
+        home = self.fixture.jane.home()
+        if home is None or f"|{self.fixture.case_id}>" not in str(home["blocks"]):
+            yield f"the Home tab shows {home!r:.300}"
+        else:
+            yield from acting(home, self.fixture.case_channels())
 
     def _in_channel(self, text: str, new: Sequence[Mapping[str, Any]], *, is_taken: bool) -> Iterable[str]:
         """Check the app's messages: they show the comment once, and contain no active text."""
