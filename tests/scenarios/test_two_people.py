@@ -186,6 +186,20 @@ def test_given_an_event_that_joins_when_one_has_approved_then_that_approval_no_l
     assert waiting.status == "SUCCEEDED"
 
 
+def test_given_an_approval_without_a_number_of_events_when_an_event_joins_then_it_no_longer_counts(
+    world: World, machine: StateMachine, ann: Person, security_channel: str, waiting: Execution
+) -> None:
+    (asking,) = asked(world)
+    assert decide(world, asking["taskToken"], "approve", "Bob")["status"] == "first_recorded"
+    machine.start(support.key_created(world, "backdoor"))
+    world.settle()
+    press(world, machine, ann, security_channel, "approval_approve")
+    assert waiting.status == "RUNNING"
+    assert decide(world, asking["taskToken"], "approve", "Bob")["status"] == "approved"
+    machine.advance()
+    assert waiting.status == "SUCCEEDED"
+
+
 def test_given_a_containment_in_place_when_one_releases_then_it_stays_until_another_person_releases(
     world: World, machine: StateMachine, jane: Person, ann: Person, security_channel: str, waiting: Execution
 ) -> None:

@@ -42,7 +42,7 @@ def is_same_person(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 def current(row: Mapping[str, Any]) -> list[Row]:
     """Return the approvals and denials that count: their persons saw every event that has joined."""
     joined = int(row.get("joined_events", 0))
-    return [one for one in row.get("votes") or () if one.get("seen") is None or int(one["seen"]) >= joined]
+    return [one for one in row.get("votes") or () if int(one["seen"]) >= joined]
 
 
 def decide(
@@ -55,7 +55,7 @@ def decide(
         decision: `approve` or `deny`.
         analyst: The analyst.
         notes: The analyst's reason; may be empty.
-        seen: How many joined events the analyst saw. None: do not check.
+        seen: How many joined events the analyst saw. None: those that had joined by now.
         request_id: Is the same if the request is repeated. A repeated one must not undo a withdrawal.
 
     Returns:
@@ -75,7 +75,7 @@ def decide(
         agreeing = [one for one in counted if one["decision"] == decision]
         if analyst.get("break_glass") or len(agreeing) + 1 >= required(row, decision):
             by = _together(agreeing, analyst)
-            least = min([int(one["seen"]) for one in agreeing if one.get("seen") is not None], default=seen)
+            least = min([int(one["seen"]) for one in agreeing], default=seen)
             if approvals.decide(row, decision, by, notes, joined_events=_least(least, seen), once=once):
                 return "decided", by
         elif _record(row, decision, analyst, notes, seen, once):
@@ -153,6 +153,7 @@ def _together(first: Sequence[Row], analyst: Mapping[str, Any]) -> dict[str, Any
 def _record(
     row: Row, decision: str, analyst: Mapping[str, Any], notes: str, seen: int | None, once: str | None
 ) -> bool:
+    seen = int(row.get("joined_events", 0)) if seen is None else seen
     vote = {"decision": decision, "analyst": _known(analyst), "notes": notes, "seen": seen, "at": clock.now()}
     # An earlier one of the same person no longer counts, since events joined.
     others = [one for one in row.get("votes") or () if not is_same_person(one["analyst"], analyst)]
