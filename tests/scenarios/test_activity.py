@@ -135,6 +135,7 @@ def test_given_calls_after_the_containment_when_read_later_then_the_message_stat
     world.trail.add(call(world, key, "ListUsers"), assumed(world, key, "ASIASESSION000000001"))
     world.live(2)
     assert "no call succeeded" in shown(world)[0]
+    incidents.pages(world)
 
     late = by_session(world, "ASIASESSION000000001", "CreateUser", ago=0, requestParameters={"userName": "late"})
     denied = call(world, key, "CreateUser", ago=0, errorCode="AccessDenied")
@@ -144,11 +145,32 @@ def test_given_calls_after_the_containment_when_read_later_then_the_message_stat
     assert "1 call SUCCEEDED, the last one iam CreateUser" in second
     assert "1 call denied or failed" in second
     assert "SUCCEEDED" not in first
+    (page,) = incidents.pages(world)
+    assert f"Calls of contained credentials succeeded in case {case_of(world)}" in page["Message"]
     (comment,) = comments(world)  # the same comment, with the newest numbers
     assert "- 1 call succeeded" in comment
     actor = world.security_ir.call("GetCase", {"caseId": case_of(world)})["threatActorIpAddresses"]
     assert [one["ipAddress"] for one in actor] == ["198.51.100.7"]
     assert sorted(attachments(world)) == ["activity-1.csv", "activity-2.csv"]
+    world.trail.add(by_session(world, "ASIASESSION000000001", "DeleteUser", ago=0))
+    world.live(50)
+    assert len(shown(world)) == 3
+    assert incidents.pages(world) == []  # once for a case
+
+
+def test_given_calls_that_prove_nothing_when_read_then_no_page_follows(
+    world: World, contained: tuple[Execution, str]
+) -> None:
+    _, key = contained
+    incidents.pages(world)
+    world.advance(20)
+    world.trail.add(
+        call(world, key, "GetCallerIdentity", service="sts", ago=0),
+        call(world, key, "ListUsers", ago=15),
+    )
+    world.live(2)
+    assert "2 calls SUCCEEDED" in shown(world)[0]
+    assert incidents.pages(world) == []
 
 
 def test_given_no_calls_when_the_last_reading_ends_then_one_message_states_it(

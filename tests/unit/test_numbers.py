@@ -18,6 +18,7 @@ SOURCE = PROJECT_ROOT / "src" / "ir_router"
 NUMBERS: Mapping[str, Mapping[str, float]] = {
     "aws": {"_THROTTLED": 429, "_LONGEST_PAUSE_OF_BOTOCORE": 1},
     "bus": {"_ENTRIES_A_CALL": 10},
+    "cases.after_containment": {"APPLIED_SECONDS": 15},
     "cases.activity": {"_MOST_LINES": 15, "_LINE_LENGTH": 300},
     "cases.comments": {"_FRAME_START_LENGTH": 200, "_FRAME_LENGTH": 600},
     "cases.file_lines": {"_MEGABYTE": 1048576},
@@ -258,7 +259,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "workflow.alert_only": {"GROUP_SECONDS": 3600},
     "workflow.approval": {"_NOTES_LENGTH": 1000, "_NAME_LENGTH": 200, "_MOST_EVENTS": 1000000000},
     "workflow.approval_queue": {"_HIDDEN_SECONDS": 10, "_MOST_BATCHES": 20},
-    "workflow.attempts": {"REPORT_SECONDS": 300, "_APPLIED_SECONDS": 15, "_KEPT_SECONDS": 604800},
+    "workflow.attempts": {"REPORT_SECONDS": 300, "_KEPT_SECONDS": 604800},
     "workflow.audit_export": {"_SETTLED_SECONDS": 600, "_MOST_DAYS": 7, "_KEPT_SECONDS": 34560000},
     "workflow.changes": {"_READ_BACK_TRIES": 8, "_PAUSE_SECONDS": 1.0, "_RESERVE_SECONDS": 25.0},
     "workflow.check_allowlist": {"_NEW_DAYS": 7},

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ir_router.cases import lasting_changes
+from ir_router.cases.after_containment import ALWAYS_ALLOWED, APPLIED_SECONDS
 from ir_router.cases.lasting_changes import Lasting
 from ir_router.cases.trail_calls import Result, TrailCall
 
@@ -61,6 +62,15 @@ class Activity:
     def after(self, result: Result) -> list[TrailCall]:
         """Return the calls after the containment with this result."""
         return [call for call in self.calls if call.result == result and self.is_after(call)]
+
+    @property
+    def escaped(self) -> list[TrailCall]:
+        """Return the calls that succeeded although the containment was in effect."""
+        return [
+            call
+            for call in self.after("succeeded")
+            if call.at > self.scope.contained_at[call.of] + APPLIED_SECONDS and call.name not in ALWAYS_ALLOWED
+        ]
 
     @property
     def lasting(self) -> list[Lasting]:

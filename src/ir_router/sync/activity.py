@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ir_router import clock
+from ir_router import clock, paging
 from ir_router.cases import activity as numbers
 from ir_router.cases import comments, structured_fields, trail_calls
 from ir_router.cases.activity import Activity, Scope
@@ -149,6 +149,7 @@ def _publish(sync: CaseSync, row: Row, progress: Progress, account: str, *, comp
     shown_as = digest([[call.event_id for call in found.calls], list(found.scope.limited)])
     if not is_requested and (shown_as == row.get("shown_as") or not (found.calls or is_last)):
         return
+    _page(sync.case_id, found)
     number = int(row.get("published") or 0) + 1
     csv_name = f"{_NAME}-{number}.csv"
     steps: list[Callable[[], object]] = [
@@ -206,6 +207,24 @@ def _activity(case_id: str, row: Row, progress: Progress, account: str, *, compl
         limited=[*progress.limited, *elsewhere],
     )
     return Activity(numbers.merged(calls), scope)
+
+
+def _page(case_id: str, found: Activity) -> None:
+    """Page once for a case if a call succeeded although the containment was in effect."""
+    escaped = found.escaped
+    if not escaped:
+        return
+    newest = max(escaped, key=lambda call: call.at)
+    headline = f"Calls of contained credentials succeeded in case {case_id}. You must act by hand now."
+    text = "\n".join(
+        [
+            headline,
+            f"Calls so far: {len(escaped)}.",
+            f"The newest: {newest.service} {newest.name} in {newest.region} by {newest.caller}.",
+            "The channel of the case has the list and the commands that undo lasting effects.",
+        ]
+    )
+    paging.page(f"{case_id}/escaped-calls", headline, text)
 
 
 def _keys(credentials: list[Mapping[str, Any]]) -> list[str]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from ir_router import clock
+from ir_router.cases.after_containment import ALWAYS_ALLOWED, APPLIED_SECONDS
 from ir_router.errors import RefusedError
 from ir_router.ledger import approvals, contained_names, containments, groups, keys, table
 from ir_router.ledger.table import ConditionFailedError, Row, TransactionFailedError
@@ -22,13 +23,8 @@ if TYPE_CHECKING:
 Kind = Literal["denied", "succeeded", "unrelated"]
 
 REPORT_SECONDS = 300
-# IAM needs some seconds to apply the deny policy.
-_APPLIED_SECONDS = 15
 _KEPT_SECONDS = 7 * 86_400
 _DENIED = "denied_call"
-# These need no permission, so they succeed in spite of a deny policy:
-# https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
-_ALWAYS_ALLOWED = frozenset({"GetCallerIdentity"})
 
 
 def handle(incident: Incident, context: Any) -> bool:
@@ -59,7 +55,7 @@ def kind_of(incident: Incident, row: Row | None) -> Kind:
         return "unrelated"
     if _DENIED in incident["detections"]:
         return "denied"
-    late = moment > float(row["contained_at"]) + _APPLIED_SECONDS
+    late = moment > float(row["contained_at"]) + APPLIED_SECONDS
     return "succeeded" if late and not incident["error_code"] else "unrelated"
 
 
@@ -137,7 +133,7 @@ def _count(incident: Incident, arn: str, row: Row) -> bool:
 def _report_success(incident: Incident, arn: str, row: Row, context: Any) -> None:
     """Send an alert about the first successful call of an hour, and verify the containment."""
     execution = incident["execution"]
-    if incident["event_name"] in _ALWAYS_ALLOWED:
+    if incident["event_name"] in ALWAYS_ALLOWED:
         return
     if groups.enter(groups.name_of("succeeded", arn), execution["id"])["execution"] != execution["id"]:
         return
