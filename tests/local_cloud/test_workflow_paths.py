@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import pytest
 import urllib3
 
+from ir_router.ledger import approvals
 from ir_sandbox import cloud_trail
 from ir_sandbox.cloud.launcher import LocalCloud
 from tests.support.waiting import wait_for
@@ -293,7 +294,8 @@ def test_given_no_decision_when_the_deadline_passes_then_the_containment_stays(a
     assert (account.keys(user), account.denied(user)) == ({key: "Inactive"}, True)
     assert wait_for(lambda: account.alert("No decision within 24 hours", user))
     assert "approval_timed_out" in account.audited(execution)
-    assert account.decide(user, "approve")["status"] == "too_late"
+    late = {"approval_id": approvals.id_of(execution, "remediate"), "decision": "approve", "analyst": "your-name"}
+    assert account.invoke("approval-handler", late)["status"] == "too_late"
     arn = f"arn:aws:iam::{ACCOUNT}:user/{user}"
     released = account.invoke("workflow", {"task": "release", "principal": arn, "released_by": "J", "reason": "test"})
     assert released["status"] == "released"

@@ -263,9 +263,9 @@ def command_in(text: str) -> list[str]:
 def run_command(world: World, words: list[str]) -> dict[str, Any]:
     """Run the command with the analyst and reason filled in."""
     assert words[:3] == ["aws", "lambda", "invoke"]
-    assert words[words.index("--function-name") + 1] == "security-incident-workflow"
+    assert words[words.index("--function-name") + 1] == "security-incident-approval-handler"
     payload = json.loads(words[words.index("--payload") + 1])
-    return dict(world.invoke("workflow", payload | {"released_by": "Jane", "reason": "checked"}))
+    return dict(world.invoke("approval-handler", payload | {"analyst": "Jane", "notes": "checked"}))
 
 
 def test_given_no_answer_when_reported_then_the_alert_holds_the_command_that_releases(
@@ -277,7 +277,8 @@ def test_given_no_answer_when_reported_then_the_alert_holds_the_command_that_rel
 
     come_to("time-out", world, machine)
 
-    assert run_command(world, command_in(final_alert(world)))["status"] == "released"
+    assert run_command(world, command_in(final_alert(world)))["status"] == "release_started"
+    world.settle()
     assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
 
 
@@ -296,7 +297,8 @@ def test_given_a_late_decision_when_answered_then_it_holds_the_command_that_rele
 
     assert answer["status"] == "too_late"
     assert "The containment stays until you release it" in answer["message"]
-    assert run_command(world, command_in(answer["message"]))["status"] == "released"
+    assert run_command(world, command_in(answer["message"]))["status"] == "release_started"
+    world.settle()
     assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
 
 
