@@ -47,10 +47,6 @@ _ERROR_BRANCH = re.compile(
     r"execution-\d+ .*(Failed|Report |Case Not Opened|Keep Containment)"
     r"|alert: [^:]* only PARTLY contained"
 )
-# The reminder of an open request is due meanwhile, and is no effect of the fault.
-_REMINDED = re.compile(
-    r"messages: 1 too many: .*Still waiting for a decision: .*The request was made 10 min ago", re.DOTALL
-)
 # The workflow contained without the ledger (docs/containment.md, "Without the ledger"): an alert of its own, and the
 # texts about the event show all that this path changed.
 _WITHOUT_LEDGER = re.compile(r"workflow: 1 too many: execution-\d+ .*Contain With Ledger")
@@ -260,7 +256,7 @@ def _watch(
         world.poll()
         world.verify_containments()
         world.settle(patience=_POLL_SECONDS - 1)
-        wrong, told = _judged(scenario.look(world, there).with_names(_EXPECTED_NOTES).differences(expected))
+        wrong, told = _judged(scenario.look(world, there).with_names(_EXPECTED_NOTES).effects(expected))
         if (
             done_again or "answers" in told
         ):  # the failure notice is the answer; the repeated command answers "nothing to change"
@@ -283,8 +279,6 @@ def _judged(differences: Sequence[str]) -> tuple[list[str], dict[str, int]]:
         place, _, rest = line.partition(": ")
         if line.startswith(_GIVEN_UP):
             continue  # Lambda gave up a hint; the poll finds the case, or another line shows the failure
-        if _REMINDED.match(line):
-            continue
         if " too many: " in line and _ERROR_BRANCH.search(rest):
             told["workflow"] = 1  # the execution's own alert or failed end, with everything that belongs to it
         if " too many: " in line and _ERROR_NOTICE in line:

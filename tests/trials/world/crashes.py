@@ -101,7 +101,7 @@ def crash(scenario: Scenario, worlds: Worlds, point: Point, expected: Picture) -
         died = world.wire.died_at is not None
         world.wire.spare()
         recover(world)
-        return Outcome(scenario.name, point, died, tuple(scenario.look(world, prepared).differences(expected)))
+        return Outcome(scenario.name, point, died, tuple(scenario.look(world, prepared).effects(expected)))
 
 
 def matrix(scenario: Scenario, worlds: Worlds) -> Iterator[Outcome]:

@@ -34,6 +34,8 @@ _VOLATILE = (
 
 
 # ir-router names reads that failed in the list of possible leftovers. Nothing else is missing then.
+_REMINDER = "Still waiting for a decision: "
+_DUE = re.compile(rf"messages: 1 too many: .*{_REMINDER}.*The request was made 10 min ago", re.DOTALL)
 _UNREAD = re.compile(r"(?:(?:\\n|\n)- |; |(?:\\n|\n)May be left behind - [^:]*: )?NOT read: .*?Check this by hand")
 
 _NOT_AN_END = (
@@ -94,6 +96,12 @@ class Picture:
             elif mine != theirs:
                 lines.append(f"{item.name}: {mine} instead of {theirs}")
         return lines
+
+    def effects(self, other: Picture) -> list[str]:
+        """Return the differences, without the first reminder of a request if `other` ended before it was due."""
+        if any(_REMINDER in message for message in other.messages):
+            return self.differences(other)
+        return [line for line in self.differences(other) if not _DUE.match(line)]
 
 
 def take(world: World) -> Picture:
