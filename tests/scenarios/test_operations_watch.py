@@ -80,7 +80,7 @@ def test_given_a_subscription_removed_by_its_link_when_watched_then_the_report_s
     hook = "after-call.sns.ListSubscriptionsByTopic"
     boto3.DEFAULT_SESSION.events.register(hook, removed)  # type: ignore[union-attr]
 
-    assert watch(world) == ["alarm topic", "alert topic"]
+    assert watch(world) == ["alarm topic", "alert topic", "page topic"]
     (report,) = reports(world, deployed)
     assert "a subscription was removed" in report
 
