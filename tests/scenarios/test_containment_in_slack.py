@@ -344,3 +344,18 @@ def test_given_an_outage_of_ten_minutes_when_decided_then_the_messages_and_the_c
     (case,) = world.security_ir.snapshot()["cases"].values()
     assert case["status"] == "Post-incident Activities"
     assert approvals.open_ids() == []
+
+
+def test_given_messages_that_slack_never_updates_when_decided_then_the_poll_stops_after_a_day(
+    world: World, machine: StateMachine, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    world.unexpected.allow(*RAISED_WHEN_SERVICES_FAIL)
+    with struck_by(world, Outage("slack", "chat.update", "server error", 200_000.0)):
+        decide(world, asked(world)[-1]["taskToken"], "deny")
+        machine.advance()
+        world.live(5)
+        assert len(approvals.open_ids()) == 1
+        world.advance(86_401)
+        world.live(1)
+
+        assert approvals.open_ids() == []

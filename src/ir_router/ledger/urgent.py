@@ -48,11 +48,11 @@ def note(approval_id: str, name: str, text: str) -> bool:
 
 
 def keep(approval_id: str) -> None:
-    """Keep a request in the poller's index until its messages are shown, because Slack or a case failed."""
+    """Keep a request in the poller's index until its messages are shown, for at most a day."""
     try:
         index = approvals.index_of(approvals.get(approval_id) or {"approval_id": approval_id})
-        expression = "SET unshown = :true, index_pk = :index_pk, index_sk = :index_sk"
-        table.update(keys.approval(approval_id), expression, "attribute_exists(PK)", true=True, **index)
+        expression = "SET unshown = if_not_exists(unshown, :now), index_pk = :index_pk, index_sk = :index_sk"
+        table.update(keys.approval(approval_id), expression, "attribute_exists(PK)", now=clock.now(), **index)
     except ConditionFailedError:
         return
 
@@ -60,6 +60,11 @@ def keep(approval_id: str) -> None:
 def is_kept(row: Row) -> bool:
     """Whether the poller looks at the request although it is closed."""
     return "urgent" in row or "unshown" in row
+
+
+def is_unshown(row: Row) -> bool:
+    """Whether the poller still shows the request. A channel that is gone must not fail each poll for ever."""
+    return "unshown" in row and clock.now() < float(row["unshown"]) + _URGENT_SECONDS
 
 
 def end(row: Row) -> None:

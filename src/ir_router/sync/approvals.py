@@ -127,7 +127,7 @@ def poll(open_ids: Sequence[str], channels: Mapping[str, str], shows: str, deadl
                 _remind_others(row, deadline)
             case_channel = channels.get(str(row.get("case_id") or ""), "")
             is_shown = row.get("shown_as") == _shown_as(row, [case_channel, shows])
-            if not is_shown and (approvals.is_open(row) or urgent.current(row) or "unshown" in row):
+            if not is_shown and (approvals.is_open(row) or urgent.current(row) or urgent.is_unshown(row)):
                 show(approval_id, deadline)
             elif not approvals.is_open(row) and urgent.is_kept(row):
                 urgent.end(row)
