@@ -14,16 +14,17 @@ from ir_sandbox.cloud.launcher import ERRORS, LocalCloud
 from ir_sandbox.demo import page, quirks
 from ir_sandbox.demo.case_job import CaseJob
 from ir_sandbox.demo.containment_job import ContainmentJob
+from ir_sandbox.demo.member_job import VARIABLES, MemberJob
 from ir_sandbox.demo.report import Report
 
 FOLDER = Path("build") / "demo"
 
 
 def main(environment: Mapping[str, str] = os.environ) -> int:
-    """Start the local cloud, run both jobs, write the results, and stop the local cloud."""
+    """Start the local cloud, run the jobs, write the results, and stop the local cloud."""
     report = Report()
     try:
-        with LocalCloud(enforce_iam=True) as cloud:
+        with LocalCloud(enforce_iam=True, variables=VARIABLES) as cloud:
             if environment.get("QUIRKS"):
                 _turn_on_quirks(cloud)
             cases = CaseJob(cloud, report)
@@ -31,6 +32,9 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
             try:
                 cases.run()
                 containment.run()
+                member = MemberJob(cloud, report)
+                member.executions, member.snapshots = containment.executions, containment.snapshots
+                member.run()
                 report.title("The Terraform deployment")
                 report.check("a second plan shows no changes", lambda: not cloud.pending_changes(), within=0)
             finally:

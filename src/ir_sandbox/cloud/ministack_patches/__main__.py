@@ -21,7 +21,9 @@ from ir_sandbox.cloud.ministack_patches import (
     event_buses,
     events,
     functions,
+    organization,
     requests,
+    templates,
     workflows,
 )
 from ir_sandbox.cloud.ministack_patches.originals import module
@@ -40,6 +42,8 @@ def main() -> None:
         event_buses,
         alarms,
         requests,
+        organization,
+        templates,
         authorization,
         encryption,
         connections,
