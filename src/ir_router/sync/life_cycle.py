@@ -22,7 +22,7 @@ from ir_router.slack.text import quoted
 from ir_router.sync import posting, report, system_comments
 from ir_router.sync.case_sync import CaseSync
 
-# The action id of the button "Close this case", which `commands/close.py` serves.
+# The action id of the button "Close this case", which `commands.close` serves.
 CLOSE_OFFER = "close_offer"
 _HOUR = 3_600
 _LINE_LENGTH = 400
