@@ -39,7 +39,9 @@ locals {
       Alerts       = { rows = "DEDUP#*", actions = ["DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"] }
       Approvals    = { rows = "APPROVAL#*", actions = ["BatchGetItem", "GetItem", "PutItem", "UpdateItem"] }
       Tokens       = { rows = "TOKEN#*", actions = ["PutItem"] }
-      Audit        = { rows = "AUDIT#*", actions = ["GetItem", "PutItem", "Query"] }
+      # The row with the security channel's id, for the links in e-mails. No row of a case has this key.
+      SecurityChannel = { rows = "CASE#poller", actions = ["GetItem"] }
+      Audit           = { rows = "AUDIT#*", actions = ["GetItem", "PutItem", "Query"] }
     }
     "approval-handler" = {
       Approvals = { rows = "APPROVAL#*", actions = ["BatchGetItem", "GetItem", "UpdateItem"] }

@@ -145,7 +145,7 @@ def test_given_calls_after_the_containment_when_read_later_then_the_message_stat
     assert "1 call SUCCEEDED, the last one iam CreateUser" in second
     assert "1 call denied or failed" in second
     assert "SUCCEEDED" not in first
-    (page,) = [one for one in incidents.pages(world) if "without an owner" not in one["Message"]]
+    (page,) = [one for one in incidents.pages(world) if "without an assignee" not in one["Message"]]
     assert f"Calls of contained credentials succeeded in case {case_of(world)}" in page["Message"]
     (comment,) = comments(world)  # the same comment, with the newest numbers
     assert "- 1 call succeeded" in comment

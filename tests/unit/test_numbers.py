@@ -60,6 +60,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     },
     "cases.quotas": {"_DAY": 86400},
     "commands.approvals": {"_SHOWN": 20, "_LINE_LENGTH": 300},
+    "commands.linking": {"_LONGEST": 12_000},
     "commands.list": {"_PAGES": 10, "_SHOWN": 20, "_TITLE_LENGTH": 150},
     "commands.approval_buttons": {"_NAMED": 10},
     "commands.close": {"_TITLE_LENGTH": 200},

@@ -12,10 +12,11 @@ from typing import Any
 
 from ir_router import observability
 from ir_router.cases.models import Case
-from ir_router.commands import execution, people
+from ir_router.commands import execution, linking, people
 from ir_router.commands.command import Answer, Command, NotPermittedError, case_of, of_interaction
 from ir_router.errors import InvalidInputError
 from ir_router.ledger import keys, table
+from ir_router.settings import settings
 from ir_router.slack.messages import plain
 
 
@@ -43,7 +44,8 @@ class Confirmation:
         """Return a text with the two buttons, for the user of the command."""
         command.first(self.asked, {"case_id": case.case_id, "user_id": command.user_id})
         buttons = [_button(*self.confirm, command.id) | {"style": "danger"}, _button(*self.keep, command.id)]
-        return [plain(text), {"type": "actions", "elements": buttons}]
+        shown = linking.blocks(text, case.case_id, settings().region) or [plain(text)]
+        return [*shown, {"type": "actions", "elements": buttons}]
 
     def handle(self, payload: Mapping[str, Any], context: Any, change: Callable[[Command], Answer]) -> None:
         """Handle a pressed button. Two presses make the change once.

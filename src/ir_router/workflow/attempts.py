@@ -10,6 +10,7 @@ from ir_router import clock
 from ir_router.cases.after_containment import ALWAYS_ALLOWED, APPLIED_SECONDS
 from ir_router.errors import RefusedError
 from ir_router.ledger import approvals, contained_names, containments, groups, keys, table
+from ir_router.ledger.alerts import Alert
 from ir_router.ledger.table import ConditionFailedError, Row, TransactionFailedError
 from ir_router.observability import logger
 from ir_router.workflow import invocation, notices, reapplication, scopes, wording
@@ -149,7 +150,8 @@ def _report_success(incident: Incident, arn: str, row: Row, context: Any) -> Non
         *wording.ids(incident),
     )
     name = f"{execution['name']}/succeeded"
-    notices.alert(name, "HIGH", headline, text)
+    subject = f"ACT by hand now: {who}, its call {incident['event_name']} succeeded despite the containment"
+    notices.mail(Alert(name, "HIGH", subject, text))
     notices.mention_approvers(approvals.id_of(str(row["incident"]), "remediate"), name, text)
     with containments.locked(arn, invocation.lock_until(context)) as lock:
         if lock.row.get("incident") == row["incident"] and phase_of(lock.row) is Phase.AWAITED:

@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ir_router import clock
 from ir_router.errors import IrRouterError
 from ir_router.ledger import unavailable
+from ir_router.ledger.alerts import Alert
 from ir_router.ledger.unavailable import LedgerUnavailableError
 from ir_router.observability import logger, measure
 from ir_router.workflow import (
@@ -27,8 +28,8 @@ from ir_router.workflow import (
     notices,
     report_failure,
     roles,
-    wording,
     wording_ledger,
+    wording_subjects,
 )
 from ir_router.workflow.changes import ChangeFailedError, State
 from ir_router.workflow.incident import ContainmentResult, EarlierState, Incident, Principal, PrincipalResult
@@ -73,12 +74,9 @@ def alert(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     containment: ContainmentResult | None = task["containment"]
     principals = [part["principal"] for part in before["principals"]]
     states = [(part["principal"], part["state"]) for part in before["principals"] if "state" in part]
-    notices.alert_without_key(
-        f"{incident['execution']['name']}/ledger",
-        incident["severity"],
-        f"Ledger unavailable - {wording.alert_subject(incident, principals)}",
-        wording_ledger.contained(incident, states, containment, report_failure.error_of(task["failure"])[1]),
-    )
+    text = wording_ledger.contained(incident, states, containment, report_failure.error_of(task["failure"])[1])
+    subject = wording_subjects.without_ledger(incident, principals)
+    notices.alert_without_key(Alert(f"{incident['execution']['name']}/ledger", incident["severity"], subject, text))
     return {"done": True, "step": "Alert Without Ledger"}
 
 
