@@ -54,6 +54,7 @@ from ir_router.sync import (
     report,
     retention,
     system_comments,
+    workflow_case,
 )
 from ir_router.sync.case_sync import NEW_CASE_SLICE_SECONDS, SLICE_SECONDS, CaseSync, ClaimHeldError, begin
 from ir_router.sync.channel import ChannelUnavailableError
@@ -281,7 +282,7 @@ def _notice(sync: CaseSync) -> None:
     # The notice shows the case as it was when the notice was claimed. Later changes are announced after it.
     shown = (claim.row if claim is not None else sync.rows[key.sk])["fields"]
     if claim is not None:
-        case = followed_fields.with_values(sync.case, shown)
+        case = workflow_case.for_notice(followed_fields.with_values(sync.case, shown), sync.tags)
         message = messages.notice(case, shown[followed_fields.SEVERITY.attribute], settings().region)
         posting.post(sync.slack, sync.channel_id, claim, message)
     fields.remember(sync, shown)

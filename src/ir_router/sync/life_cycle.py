@@ -19,15 +19,13 @@ from ir_router.security_ir import gateway as security_ir
 from ir_router.settings import settings
 from ir_router.slack.messages import Message, sections
 from ir_router.slack.text import linked, quoted
-from ir_router.sync import approval_message, posting, report, system_comments
+from ir_router.sync import approval_message, posting, report, system_comments, workflow_case
 from ir_router.sync.case_sync import CaseSync
 
 # The action id of the button "Close this case", which `commands.close` serves.
 CLOSE_OFFER = "close_offer"
 _HOUR = 3_600
 _LINE_LENGTH = 400
-# The workflow sets this tag when it opens a case.
-_OPENED_BY_WORKFLOW = "execution"
 _NAME = "ir-router"
 _SUBMITTED = ("Submitted", "Acknowledged")
 _STATUS_OF: Mapping[Phase, str] = {
@@ -48,7 +46,7 @@ def synchronise(sync: CaseSync) -> None:
     """Set the status, offer to close the case after the end, and close it after the time of the setting."""
     row = sync.row(keys.incident(sync.case_id))
     phase = incidents.phase(row) if row else None
-    if row is None or phase is None or sync.case.is_closed or _OPENED_BY_WORKFLOW not in sync.tags:
+    if row is None or phase is None or sync.case.is_closed or workflow_case.OPENED_BY_WORKFLOW not in sync.tags:
         return
     if sync.case.resolver_type == "Self":
         _follow(sync, row, _STATUS_OF[phase])

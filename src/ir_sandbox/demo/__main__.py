@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ir_sandbox.cloud.launcher import ERRORS, LocalCloud
-from ir_sandbox.demo import page, quirks
+from ir_sandbox.demo import page, people_job, quirks
 from ir_sandbox.demo.case_job import CaseJob
 from ir_sandbox.demo.containment_job import ContainmentJob
+from ir_sandbox.demo.people_job import PeopleJob
 from ir_sandbox.demo.report import Report
 
 FOLDER = Path("build") / "demo"
@@ -23,14 +24,17 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     """Start the local cloud, run both jobs, write the results, and stop the local cloud."""
     report = Report()
     try:
-        with LocalCloud(enforce_iam=True) as cloud:
+        with LocalCloud(variables=people_job.VARIABLES, enforce_iam=True) as cloud:
             if environment.get("QUIRKS"):
                 _turn_on_quirks(cloud)
             cases = CaseJob(cloud, report)
             containment = ContainmentJob(cloud, report)
+            people = PeopleJob(cloud, report)
             try:
+                people.start()
                 cases.run()
                 containment.run()
+                people.run()
                 report.title("The Terraform deployment")
                 report.check("a second plan shows no changes", lambda: not cloud.pending_changes(), within=0)
             finally:
