@@ -239,5 +239,5 @@ def test_given_break_glass_when_used_with_its_permission_then_one_decides_and_ev
     assert "production is down" in alert["Message"]
     assert alert["MessageAttributes"]["severity"]["Value"] == "CRITICAL"
     said = [one["text"] for one in world.workspace.channel_messages(security_channel)]
-    assert any("BREAK-GLASS: Bob" in text for text in said)
+    assert any("BREAK-GLASS, Bob decides alone: deny - user backdoor" in text for text in said)
     assert "break-glass, without a second person" in message(world, security_channel)["text"]

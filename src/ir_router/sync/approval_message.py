@@ -93,8 +93,8 @@ def has_outcome(row: Row) -> bool:
 def outcome(row: Row, link: str) -> Message:
     """Return the new message about the end of a request. An edited message alone marks no channel as unread."""
     text = f"{_head(row)}."
-    shown = _linked(text, row) + (f" <{link}|Open the request>" if link else "")
-    return Message(text=text, blocks=[section(shown)])
+    where = f" <{link}|Open the request>" if link else ""
+    return Message(text=f"{text}{where}", blocks=[section(f"{_linked(text, row)}{where}")])
 
 
 def decided_by(row: Row) -> str:
@@ -153,7 +153,8 @@ def overdue(row: Row, link: str) -> Message:
 def _pointing(text: str, row: Row, link: str) -> Message:
     """Return a message about a pending request that points to the request with its buttons."""
     where = f"<{link}|Open the request>" if link else "Its buttons are earlier in this channel."
-    return Message(text=text, blocks=[section(f"{_linked(text, row)} {where}"), context(_small_print(row))])
+    blocks = [section(f"{_linked(text, row)} {where}"), context(_small_print(row))]
+    return Message(text=f"{text} {where}", blocks=blocks)
 
 
 def approve_form(origin: str, row: Row) -> dict[str, Any]:

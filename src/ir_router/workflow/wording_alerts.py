@@ -57,7 +57,7 @@ def alert_count(incident: Incident, count: int, callers: Sequence[str] = (), *, 
     first = "the first one when it arrived" if needed == 1 else f"them after {needed} events"
     return wording.lines(
         f"{wording_subjects.counted(incident, count)}.",
-        f"ir-router sent an alert about {first}.",
+        f"There were {count} events within the hour. ir-router sent an alert about {first}.",
         f"Callers: {', '.join(wording.cut(name) for name in callers)}" if len(callers) > 1 else "",
         "",
         *wording.facts(incident),

@@ -40,8 +40,8 @@ class Incidents:
         self._iam.create_user(UserName=user)
         return Key(user, self._iam.create_access_key(UserName=user)["AccessKey"]["AccessKeyId"])
 
-    def _created(self, key: Key, actor: str = "bert-jan") -> Json:
-        by = cloud_trail.user_identity(ACCOUNT, actor, "AKIAEXAMPLEEXAMPLE00")
+    def _created(self, key: Key, actor: str = "bert-jan", actor_key: str = "AKIAEXAMPLEEXAMPLE00") -> Json:
+        by = cloud_trail.user_identity(ACCOUNT, actor, actor_key)
         return cloud_trail.key_created(datetime.now(UTC), key.user, key.id, by=by)
 
     def _happens(self, detail: Json) -> str:

@@ -46,7 +46,7 @@ class PeopleJob(Incidents):
         """Let the incident happen. No approver reacts to its request yet."""
         self._report.title("A compromised access key at night")
         self._key = self._new_key("night-user")
-        self._execution = self._happens(self._created(self._key))
+        self._execution = self._happens(self._created(self._key, "night-admin", "AKIAEXAMPLEEXAMPLE01"))
         check = self._report.check
         check("CreateAccessKey: the key is inactive", lambda: self._keys(self._key.user) == {self._key.id: "Inactive"})
         self._channel, self._ts = check(
