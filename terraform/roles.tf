@@ -39,7 +39,8 @@ locals {
       Alerts       = { rows = "DEDUP#*", actions = ["DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"] }
       Approvals    = { rows = "APPROVAL#*", actions = ["BatchGetItem", "GetItem", "PutItem", "UpdateItem"] }
       Tokens       = { rows = "TOKEN#*", actions = ["PutItem"] }
-      # The row with the security channel's id, for the links in e-mails. No row of a case has this key.
+      # The row of the security channel, for the links in e-mails. The rows with this key name users who may decide, as
+      # approval requests do. No row of a case has this key.
       SecurityChannel = { rows = "CASE#poller", actions = ["GetItem"] }
       Audit           = { rows = "AUDIT#*", actions = ["GetItem", "PutItem", "Query"] }
     }

@@ -75,7 +75,8 @@ def _page(cloud: LocalCloud, report: Report, containment: ContainmentJob) -> str
         for channel in store.channels.values()
         if channel.name
     ]
-    names = {user.id: user.real_name for user in store.users.values()}
+    names = {channel.id: channel.name for channel in store.channels.values()}
+    names |= {user.id: user.real_name for user in store.users.values()}
     ephemerals = cloud.slack.ephemerals()
     return page.render(report.checks, [*containment.snapshots, *channels], ephemerals, containment.executions, names)
 

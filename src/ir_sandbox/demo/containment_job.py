@@ -46,7 +46,8 @@ class ContainmentJob(Incidents):
         request = check("the approval request is in the channel of the case", lambda: self._request(key))
         if request is not None:
             self._scenes.request(*request)
-        message = check("aws sqs receive-message shows the approval request and its task token", self._approval_message)
+        name = "aws sqs receive-message shows the approval request and its task token"
+        message = check(name, lambda: self._approval_message(key))
         if message is None:
             return
         decision = {"task_token": message["taskToken"], "decision": "approve", "analyst": "your-name"}
@@ -158,9 +159,9 @@ class ContainmentJob(Incidents):
         ]
         self.executions.append({"name": name, "status": self._status(execution), "states": entered})
 
-    def _approval_message(self) -> Json | None:
+    def _approval_message(self, key: Key) -> Json | None:
         bodies = self._command_line.received(self._cloud.outputs["queue_urls"]["approval"])
-        return next((body for body in bodies if body.get("taskToken")), None)
+        return next((body for body in bodies if body.get("taskToken") and key.user in json.dumps(body)), None)
 
     def _decide(self, payload: Json, alias: str = "") -> Json:
         function = "security-incident-approval-handler" + (f":{alias}" if alias else "")

@@ -96,7 +96,8 @@ class Scenes:
         return f'<b>{html.escape(block["label"]["text"])}</b><div class="input muted">{hint}</div>'
 
     def _names(self) -> dict[str, str]:
-        return {user.id: user.real_name for user in self._slack.store.users.values()}
+        channels = {channel.id: channel.name for channel in self._slack.store.channels.values()}
+        return channels | {user.id: user.real_name for user in self._slack.store.users.values()}
 
 
 def _write(name: str, content: str, width: int = PHONE) -> None:
