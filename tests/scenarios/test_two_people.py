@@ -218,6 +218,8 @@ def test_given_a_containment_in_place_when_one_releases_then_it_stays_until_anot
             assert "*Release*  1 of 2 people: Jane Smith" in shown(world, security_channel)
     assert not iam_state(world, "backdoor").denied
     assert {"release_requested_by_one", "release_decided", "released"} <= set(audit_actions())
+    assert message(world, security_channel)["text"].startswith("Released by Jane Smith")
+    assert " and Ann" in message(world, security_channel)["text"].partition("Before:")[0]
 
 
 def test_given_break_glass_when_used_with_its_permission_then_one_decides_and_everyone_is_alerted(
