@@ -47,7 +47,7 @@ def message(row: Row) -> Message:
     lines += [*_joined(row), *creator_offers.lines(row)]
     blocks: list[dict[str, Any]] = []
     if _is_open(row) and row.get("owners") == []:
-        lines.append("*Barred*  owner unknown: no user is barred from deciding")
+        lines.append("*Barred*  no user, because the owner of the credentials is unknown")
     if _is_open(row) and row.get("last_approvers"):
         who = _line(", ".join(row["last_approvers"]))
         lines.append(f"*Barred*  every approver owns credentials of this incident; the last may decide: {who}")

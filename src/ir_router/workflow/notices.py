@@ -29,7 +29,8 @@ _COMMENTS = uuid.UUID("5b0e7c1c-93f5-4f0a-9d43-3a1f0f2f8f5e")
 
 def mail(alert: Alert) -> None:
     """Publish an alert to the alert topic, at least once. If SNS cannot use the topic's key, use the alarm topic."""
-    text = f"{alert.text}{_slack_line()}"
+    first, rest = alert.text.partition("\n")[::2]
+    text = "\n".join(filter(None, (first, _slack_line(), rest)))
     if alert.allow:
         text = f"{text}\n\nIf you expect such calls, add the caller to the allowlist:\n{alert.allow}"
     try:
@@ -99,7 +100,7 @@ def _slack_line() -> str:
     except (BotoCoreError, ClientError) as error:
         logger.warning("alert.no_slack_link", extra={"error": type(error).__name__})
         return ""
-    return f"\nSlack: {links.slack_channel(channel_id)}" if channel_id else ""
+    return f"Slack: {links.slack_channel(channel_id)}" if channel_id else ""
 
 
 def _subject(text: str) -> str:

@@ -20,6 +20,7 @@ def run_task(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
         containment,
         task["case"]["case_id"],
         wording_decisions.decision_lines(containment, approvals.id_of(incident["execution"]["id"], "remediate")),
+        effects=wording_decisions.effects(containment),
         no_case=task["case"].get("for_readers", ""),
     )
     subject = wording_subjects.contained(incident, containment)

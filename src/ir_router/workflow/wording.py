@@ -194,6 +194,7 @@ def containment(
     case_id: str | None,
     decision_lines: Sequence[str] = (),
     *,
+    effects: Sequence[str] = (),
     no_case: str = "",
 ) -> str:
     """Return the text of the alert about a HIGH event.
@@ -202,15 +203,17 @@ def containment(
         incident: The incident.
         result: The result of its containment.
         case_id: The incident's case, if there is one.
-        decision_lines: Lines about the decision that is needed.
+        decision_lines: Lines about the decision that is needed, after the facts.
+        effects: Lines about the effects of each decision, before the facts.
         no_case: Sentences about a missing case.
     """
     return lines(
         containment_headline(result),
+        *effects,
         "",
         alert_subject(incident, principals_of(result)),
         *_event_and_containment(incident, result),
-        *decision_lines,
+        *(["", *decision_lines] if decision_lines else []),
         case_line(case_id) or no_case,
         *ids(incident),
     )

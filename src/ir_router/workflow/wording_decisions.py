@@ -215,11 +215,17 @@ def asked(containment: ContainmentResult, case_id: str | None) -> str:
     return f"{wording.containment_headline(containment)} A separate approval request is open.{case}"
 
 
-def decision_lines(containment: ContainmentResult, approval_id: str) -> list[str]:
-    """Return the lines about approving and denying for the alert."""
+def effects(containment: ContainmentResult) -> list[str]:
+    """Return the lines about the effects of approving and denying for the alert."""
     return [
         f"Approve: {_approve_does(contained_parts(containment))}",
         f"Deny: {deny_does(contained_parts(containment))}",
+    ]
+
+
+def decision_lines(containment: ContainmentResult, approval_id: str) -> list[str]:
+    """Return the lines about deciding for the alert."""
+    return [
         "Decide with the buttons in Slack, or on the command line.",
         f"To approve, run: {command_lines.decide(approval_id, 'approve')}",
         f"To deny, run: {command_lines.decide(approval_id, 'deny')}",

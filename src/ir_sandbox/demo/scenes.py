@@ -36,9 +36,9 @@ class Scenes:
         self._slack = cloud.slack
 
     def request(self, channel_id: str, ts: str) -> None:
-        """Write the channel of a new incident as `channel-contained`, its approval request as `approval-request`."""
-        messages = [message["ts"] for message in self._slack.channel_messages(channel_id)]
-        self._channel("channel-contained", channel_id, messages)
+        """Write the notice of a new incident as `channel-contained`, its approval request as `approval-request`."""
+        notice = next(message for message in self._slack.channel_messages(channel_id) if not message.get("subtype"))
+        self._channel("channel-contained", channel_id, [notice["ts"]])
         self.message("approval-request", channel_id, ts)
 
     def message(self, name: str, channel_id: str, ts: str) -> None:
