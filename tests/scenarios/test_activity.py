@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import urllib.request
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from ir_sandbox import cloud_trail
 from ir_sandbox.slack.people import Person
 from tests.support.approvals import case_channel
 from tests.support.commands import answers
+from tests.support.sync import attachment_contents
 from tests.support.world import World
 from tests.trials.world import ACCOUNT, incidents
 from tests.trials.world.state_machine import Execution, StateMachine
@@ -72,16 +73,16 @@ def comments(world: World) -> list[str]:
 
 
 def attachments(world: World) -> dict[str, list[dict[str, str]]]:
-    """Return the rows of each CSV on the case by its name."""
-    case_id, found = case_of(world), {}
-    for one in world.security_ir.call("GetCase", {"caseId": case_id})["caseAttachments"]:
-        ids = {"caseId": case_id, "attachmentId": one["attachmentId"]}
-        url = world.security_ir.call(
-            "GetCaseAttachmentDownloadUrl", ids, base_url=world.environment["AWS_ENDPOINT_URL_SECURITY_IR"]
-        )["attachmentPresignedUrl"]
-        with urllib.request.urlopen(url) as response:
-            found[one["fileName"]] = list(csv.DictReader(io.StringIO(response.read().decode())))
-    return found
+    """Return the rows of each CSV on the case by its name. Each CSV has a page next to it."""
+    files = attached(world)
+    tables = {name: content for name, content in files.items() if name.endswith(".csv")}
+    assert {*files} - {*tables} == {name.replace(".csv", ".html") for name in tables}
+    return {name: list(csv.DictReader(io.StringIO(content))) for name, content in tables.items()}
+
+
+def attached(world: World) -> dict[str, str]:
+    """Return the attachments of the case by name."""
+    return {name: content.decode() for name, content in attachment_contents(world, case_of(world)).items()}
 
 
 def test_given_a_contained_key_when_two_minutes_pass_then_case_and_channel_show_what_it_did(
@@ -95,7 +96,8 @@ def test_given_a_contained_key_when_two_minutes_pass_then_case_and_channel_show_
         call(world, key, "CreateAccessKey", ago=70, requestParameters=user,
              responseElements={"accessKey": {"accessKeyId": "AKIAEVE0000000000001", "userName": "eve"}}),
         call(world, key, "DeleteUser", ago=65, requestParameters={"userName": "gone"}),
-        call(world, key, "GetSecretValue", service="secretsmanager", requestParameters={"secretId": "prod/db"}),
+        call(world, key, "GetSecretValue", service="secretsmanager", requestParameters={"secretId": "prod/db"},
+             userAgent="<script>alert(1)</script>"),
         call(world, key, "ListUsers", errorCode="AccessDenied", userAgent="=cmd()", sourceIPAddress="203.0.113.7"),
         assumed(world, key, "ASIASESSION000000001"),
         by_session(world, "ASIASESSION000000001", "UpdateAssumeRolePolicy", requestParameters={"roleName": "admin"}),
@@ -117,10 +119,15 @@ def test_given_a_contained_key_when_two_minutes_pass_then_case_and_channel_show_
     (rows,) = attachments(world).values()
     assert len(rows) == 8
     assert [row["user agent"] for row in rows if row["action"] == "ListUsers"] == ["'=cmd()"]
+    page = attached(world)["activity-1.html"]
+    assert page.count("<tr><td") == 8 + 3  # the calls, and the services
+    assert all(row["event id"] in page for row in rows)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert not re.search(r"<script|(?:src|href)=", page)
     case = world.security_ir.call("GetCase", {"caseId": case_of(world)})
     assert {one["ipAddress"] for one in case["threatActorIpAddresses"]} == {"198.51.100.7"}
     world.live(2)
-    assert "activity-1.csv" in [file["name"] for file in _files(world)]
+    assert {"activity-1.csv", "activity-1.html"} <= {file["name"] for file in _files(world)}
 
 
 def _files(world: World) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from ir_router.ledger import activity as stored
 from ir_router.ledger import keys, leases
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
+from ir_router.report import activity_page
 from ir_router.security_ir import gateway as security_ir
 from ir_router.sync import activity_message, activity_search, failures, own_attachments, posting, system_comments
 from ir_router.sync.activity_search import Progress
@@ -151,11 +152,15 @@ def _publish(sync: CaseSync, row: Row, progress: Progress, account: str, *, comp
         return
     _page(sync.case_id, found)
     number = int(row.get("published") or 0) + 1
-    csv_name = f"{_NAME}-{number}.csv"
+    contents = {
+        f"{_NAME}-{number}.csv": numbers.csv_text(found),
+        f"{_NAME}-{number}.html": activity_page.render(sync.case_id, found),
+    }
+    files = " and ".join(contents)
     steps: list[Callable[[], object]] = [
-        lambda: _post(sync, number, found, csv_name),
-        lambda: _comment(sync, found, csv_name),
-        lambda: _attach(sync, found, csv_name),
+        lambda: _post(sync, number, found, files),
+        lambda: _comment(sync, found, files),
+        lambda: _attach(sync, found, contents),
         lambda: _update_fields(sync.case, row, found),
     ]
     for step in steps:
@@ -231,26 +236,27 @@ def _keys(credentials: list[Mapping[str, Any]]) -> list[str]:
     return [f"key {key}" for one in credentials for key in one["keys"]]
 
 
-def _post(sync: CaseSync, number: int, found: Activity, csv_name: str) -> None:
+def _post(sync: CaseSync, number: int, found: Activity, files: str) -> None:
     # After a crash, the first slice and the complete reading can have the same number.
     name = f"{_NAME}-{number}" if found.scope.complete else f"{_NAME}-{number}-incomplete"
     claim = sync.claim(keys.note(sync.case_id, name))
     if claim is not None:
-        posting.post(sync.slack, sync.channel_id, claim, activity_message.message(found, csv_name))
+        posting.post(sync.slack, sync.channel_id, claim, activity_message.message(found, files))
 
 
-def _comment(sync: CaseSync, found: Activity, csv_name: str) -> None:
+def _comment(sync: CaseSync, found: Activity, files: str) -> None:
     """Write the case's only comment about the activity, or replace its text."""
-    text = comments.at_most(comments.part_length(), numbers.comment(found, csv_name))
+    text = comments.at_most(comments.part_length(), numbers.comment(found, files))
     system_comments.write(sync.case_id, _NAME, text)
     system_comments.rewrite(sync.case_id, _NAME, text)
 
 
-def _attach(sync: CaseSync, found: Activity, csv_name: str) -> None:
-    """Attach every call. The synchronisation of attachments then shares the file in the channel."""
+def _attach(sync: CaseSync, found: Activity, contents: Mapping[str, str]) -> None:
+    """Attach every call. The synchronisation of attachments then shares the files in the channel."""
     if not found.calls or not found.scope.complete:
         return
-    own_attachments.attach(sync, csv_name, numbers.csv_text(found).encode("utf-8", "replace"))
+    for name, content in contents.items():
+        own_attachments.attach(sync, name, content.encode("utf-8", "replace"))
 
 
 def _update_fields(case: Case, row: Row, found: Activity) -> None:
