@@ -39,7 +39,9 @@ locals {
       Alerts       = { rows = "DEDUP#*", actions = ["DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"] }
       Approvals    = { rows = "APPROVAL#*", actions = ["BatchGetItem", "GetItem", "PutItem", "UpdateItem"] }
       Tokens       = { rows = "TOKEN#*", actions = ["PutItem"] }
-      Audit        = { rows = "AUDIT#*", actions = ["GetItem", "PutItem", "Query"] }
+      # The calls of contained credentials in member accounts, which -sync reads
+      Activity = { rows = "CASE#*#activity", actions = ["PutItem"] }
+      Audit    = { rows = "AUDIT#*", actions = ["GetItem", "PutItem", "Query"] }
     }
     "approval-handler" = {
       Approvals = { rows = "APPROVAL#*", actions = ["BatchGetItem", "GetItem", "UpdateItem"] }

@@ -41,8 +41,13 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
         "_NEEDED_SECONDS": 15,
         "_RETRIED_SECONDS": 60,
         "_MOST_ADDRESSES": 200,
+        "_MEMBERS_AGAIN_SECONDS": 20,
+        "_LONGEST_WAIT_FOR_MEMBERS_SECONDS": 900,
     },
-    "sync.activity_search": {
+    "sync.bookmarks": {"_FIRST_RETRY_SECONDS": 60, "_LONGEST_PAUSE_SECONDS": 86400},
+    "ledger.member_activity": {"_KEPT_SECONDS": 2592000},
+    "workflow.member_activity": {"_RESERVE_SECONDS": 15, "_SLICE_SECONDS": 30},
+    "trail_search": {
         "BEFORE_SECONDS": 86400,
         "LATE_SECONDS": 1200,
         "MOST_PAGES": 100,

@@ -137,6 +137,7 @@ def take(world: World) -> Picture:
                 channel.is_private,
                 channel.is_archived,
                 channel.topic["value"],
+                tuple(f"{one['title']}: {number_cases(steady(one['link']), cases)}" for one in channel.bookmarks),
                 tuple(sorted(world.workspace.store.users[user].name for user in channel.members)),
             )
         )
