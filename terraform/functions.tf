@@ -129,6 +129,7 @@ locals {
       IR_AUDIT_RETENTION_DAYS = tostring(var.audit_retention_days)
       IR_AUDIT_EXPORT_BUCKET  = var.audit_export_bucket == null ? "" : var.audit_export_bucket
       IR_OWNER_TAG            = var.owner_tag
+      IR_SECURITY_CHANNEL_ID  = var.security_channel_id
     }
 
     "approval-handler" = {

@@ -289,7 +289,7 @@ variable "reminder_minutes" {
 
 variable "page_after_minutes" {
   type        = number
-  description = "Minutes after which an approval request without an owner pages (the SNS topic <name_prefix>-page). An analyst becomes the owner with the button \"I'm on it\"."
+  description = "Minutes after which an approval request without an assignee pages (the SNS topic <name_prefix>-page). An analyst becomes the assignee with the button \"I'm on it\"."
   default     = 10
 
   validation {

@@ -125,7 +125,7 @@ def test_given_entries_of_deleted_principals_when_a_day_passes_then_one_alert_na
     for alert in alerts(world):
         subjects.add(alert["Subject"])
         messages.add(alert["Message"])
-    assert subjects == {"MEDIUM: 6 entries of the allowlist without a principal in IAM"}
+    assert subjects == {"REMOVE 6 entries of the allowlist: no principal in IAM has their names"}
     (message,) = messages
     assert all(f"\n{value}\n" in message for value in gone)
 
@@ -136,5 +136,5 @@ def test_given_entries_of_deleted_principals_when_a_day_passes_then_one_alert_na
     world.advance(86_400)
     assert role in world.invoke("workflow", task)["missing"]
     (alert,) = alerts(world)
-    assert alert["Subject"] == "MEDIUM: 6 entries of the allowlist without a principal in IAM"
+    assert alert["Subject"] == "REMOVE 6 entries of the allowlist: no principal in IAM has their names"
     assert gone[0] not in alert["Message"].splitlines()

@@ -112,7 +112,7 @@ def test_given_no_known_owner_when_asked_then_the_request_says_that_nobody_is_ba
 ) -> None:
     (message,) = approvals_in(world, security_channel)
 
-    assert "owner unknown: no user is barred" in json.dumps(message["blocks"])
+    assert "no user, because the owner of the credentials is unknown" in json.dumps(message["blocks"])
 
 
 def test_given_a_changed_response_team_when_it_is_compared_then_audit_and_security_channel_name_the_change_once(

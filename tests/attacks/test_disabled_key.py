@@ -62,7 +62,7 @@ def test_given_the_disabled_key_when_a_grave_event_arrives_then_it_is_contained_
     assert (seen["contained"], seen["undone"].denied, seen["kept"]) == (contained, False, contained)
     (alert,) = sent
     assert alert["TopicArn"].endswith(":security-incident-alarms")
-    assert alert["Subject"].startswith("Ledger unavailable - HIGH:")
+    assert alert["Subject"].startswith("FIX the ledger now: user ")
     assert "user backdoor contained." in alert["Message"]
     assert "KMS key access denied error" in alert["Message"]
     state = f"{old} inactive, {new} active, the deny policy was not attached."
@@ -113,12 +113,13 @@ def test_given_the_disabled_key_when_root_and_an_expected_caller_act_then_root_i
     machine.start(support.root_call(world, "ListUsers"))
 
     without, regular = alerts(world)
-    subject = "CRITICAL: Root user active - root of account 123456789012"
+    title = "root of account 123456789012 - CRITICAL: Root user active"
+    subject = f"ACT now: {title}"
     assert (without["TopicArn"].rpartition(":")[2], regular["TopicArn"].rpartition(":")[2]) == (
         "security-incident-alarms",
         "security-incident-alerts",
     )
-    assert (without["Subject"], regular["Subject"]) == (f"Ledger unavailable - {subject}", subject)
+    assert (without["Subject"], regular["Subject"]) == (f"FIX the ledger now: {title}", subject)
     assert world.now() > began + 2 * HOUR
     (page,) = pages(world)  # the page topic uses the key too, so it waited
     assert subject in page["Subject"]
@@ -175,5 +176,5 @@ def test_given_the_disabled_key_when_a_failed_step_is_reported_then_it_is_alerte
 
         assert (execution.status, execution.error) == ("FAILED", "NotLogged")
         (alert,) = alerts(world)
-        assert alert["Subject"].startswith("FAILED: Log & Exit")
+        assert alert["Subject"].startswith("ACT by hand now: ")
         assert support.audit_actions() == recorded

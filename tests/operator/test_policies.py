@@ -136,6 +136,7 @@ def test_given_people_when_they_act_then_each_role_has_its_documented_commands_a
         "operations": f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:acme-operations",
         "workflow": f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:acme-workflow",
         "decide": f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:acme-approval-handler",
+        "alone": f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:acme-approval-handler:break-glass",
     }
     invokes = {
         role: {name for name, arn in arns.items() if allows(statements(role), "lambda:InvokeFunction", arn)}
@@ -146,6 +147,7 @@ def test_given_people_when_they_act_then_each_role_has_its_documented_commands_a
 
     assert invokes["oncall"] == {"operations"}
     assert invokes["analyst"] == {"workflow", "decide"}
+    assert invokes["break-glass"] == {"alone"}
     assert invokes["auditor"] == invokes["organization"] == set()
     assert allows(statements("auditor"), "lambda:GetFunctionConfiguration", arns["workflow"])
     for action in ("sqs:GetQueueUrl", "sqs:ReceiveMessage"):

@@ -42,7 +42,7 @@ def test_given_root_at_work_when_alerted_then_the_security_channel_shows_it_once
     world.settle()
 
     (message,) = shown(world, security_channel)
-    assert message["text"] == f"<@{jane.id}> 🚨 CRITICAL: Root user active - root of account {ACCOUNT}"
+    assert message["text"] == f"<@{jane.id}> 🚨 ACT now: root of account {ACCOUNT} - CRITICAL: Root user active"
     (text,) = texts(world, security_channel)
     assert "Root cannot be contained. Check now whether this was intended." in text
     assert "Open a case ..." in text
@@ -169,7 +169,7 @@ def test_given_a_failed_step_when_reported_then_the_security_channel_states_what
 
     assert execution.status == "FAILED"
     (text,) = texts(world, security_channel)
-    assert "FAILED: Immediate Containment" in text
+    assert "Immediate Containment FAILED" in text
     assert "attach the deny policy by hand now" in text
 
 
@@ -186,7 +186,8 @@ def test_given_a_containment_when_released_then_the_security_channel_states_who_
     world.settle()
 
     _end, text = texts(world, security_channel)
-    assert "Released by Jane Smith: user backdoor" in text
+    link = "<https://console.aws.amazon.com/iam/home#/users/details/backdoor|user backdoor>"
+    assert f"DONE: released by Jane Smith: {link}" in text
     assert "Reason given: rotated" in text
 
 

@@ -51,7 +51,7 @@ def test_given_a_field_that_aws_rejects_when_it_is_set_then_the_user_reads_which
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case_id, jane = case_with_channel(world)
-    reason = "title: Member must satisfy regular expression"
+    reason = "title: Member has characters or a form that AWS does not accept"
     refusing_titles(monkeypatch, RefusedError("AWS", "UpdateCase", "ValidationException", reason), lambda: None)
     (answer,) = type_command(world, jane, case_id, "update-title New title")
 

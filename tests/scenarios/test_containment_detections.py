@@ -52,7 +52,7 @@ def test_given_detections_of_its_own_when_evaluated_and_verified_then_they_are_a
     denied = machine.start(event(call(world, "PutUser", errorCode="AccessDenied")))
     lowered = machine.start(event(call(world, "ListUsers")))
 
-    assert [alert["Subject"] for alert in alerts(world)] == ["MEDIUM: Policy of a bucket changed - user mallory"]
+    assert [alert["Subject"] for alert in alerts(world)] == ["CHECK: user mallory - MEDIUM: Policy of a bucket changed"]
     assert (denied.path[-1], lowered.path[-1]) == ("Logged", "Logged")
     with deployed_in(world) as deployed:
         lines = {line["name"]: line["detail"] for line in deployed.verify()["checks"]}
@@ -74,7 +74,7 @@ def test_given_a_lowered_detection_when_a_key_is_created_then_it_only_alerts(
     machine.start(key_created(world, "backdoor", key))
 
     assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
-    assert [alert["Subject"] for alert in alerts(world)] == ["MEDIUM: Access key created - user backdoor"]
+    assert [alert["Subject"] for alert in alerts(world)] == ["CHECK: user backdoor - MEDIUM: Access key created"]
 
 
 @pytest.mark.parametrize("service", ["guardduty", "health"])
@@ -86,7 +86,7 @@ def test_given_a_denied_call_to_a_service_of_findings_when_started_then_it_is_al
     execution = machine.start(event(record, source=f"aws.{service}"))
 
     assert execution.status != "FAILED"
-    assert "API call denied - user mallory" in alerts(world)[0]["Subject"]
+    assert ": user mallory" in alerts(world)[0]["Subject"]
 
 
 def test_given_the_users_password_set_by_another_when_started_then_nobody_is_contained_and_the_alert_names_both(
@@ -130,8 +130,8 @@ def test_given_root_when_signing_in_fails_or_succeeds_then_only_success_is_criti
     machine.start(sign_in(world, "Success", ROOT))
 
     failed, succeeded = alerts(world)
-    assert failed["Subject"].startswith("MEDIUM: Root sign-in failed")
-    assert succeeded["Subject"].startswith("CRITICAL: Root user active")
+    assert failed["Subject"].endswith(" - MEDIUM: Root sign-in failed")
+    assert succeeded["Subject"].endswith(" - CRITICAL: Root user active")
     assert "MFA was NOT used" in succeeded["Message"]
 
 
@@ -172,4 +172,4 @@ def test_given_an_event_that_aws_closed_when_started_then_nothing_is_contained(
     machine.start(closed)
 
     assert iam_state(world, "backdoor") == IamState({key: "Active"}, denied=False)
-    assert alerts(world)[0]["Subject"].startswith("LOW: Closed by AWS")
+    assert alerts(world)[0]["Subject"].startswith("NO ACTION: ")

@@ -170,7 +170,7 @@ def test_given_a_release_that_dies_anywhere_when_run_again_then_who_and_why_are_
         records = [row for row in audit_rows() if f'checked {number}"' in row["details"]]
         assert [row["action"] for row in records] == ["release_requested", "released"], number
         assert {row["actor"] for row in records} == {"Jane"}
-        assert any(alert["Subject"].startswith("Released by Jane") for alert in alerts(world)), number
+        assert any(alert["Subject"].startswith("DONE: released by Jane") for alert in alerts(world)), number
     assert deaths > 10
 
 

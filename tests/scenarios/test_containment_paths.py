@@ -195,7 +195,8 @@ def test_given_reconnaissance_when_it_repeats_then_one_alert_and_the_count_after
         later = machine.start(event(call(world, "GetCallerIdentity", service="sts"), source="aws.sts"))
         assert not later.path  # the intake counts it
     (alert,) = alerts(world)
-    assert alert["Subject"].startswith("MEDIUM: Reconnaissance")
+    assert alert["Subject"].startswith("CHECK: ")
+    assert " - MEDIUM: Reconnaissance" in alert["Subject"]
     assert first.status == "RUNNING"
 
     world.advance(3_601)
@@ -246,7 +247,7 @@ def test_given_a_denied_call_by_a_role_when_started_then_people_are_alerted(
     machine.start(event(record | {"userIdentity": support.role_identity("app")}, source="aws.ec2"))
 
     (alert,) = alerts(world)
-    assert "API call denied - role app" in alert["Subject"]
+    assert alert["Subject"] == "CHECK: role app - MEDIUM: API call denied"
 
 
 def test_given_root_at_work_when_it_changes_things_then_every_change_is_alerted_and_reading_is_grouped(
@@ -259,7 +260,8 @@ def test_given_root_at_work_when_it_changes_things_then_every_change_is_alerted_
 
     told = alerts(world)
     assert len(told) == 3
-    assert all(alert["Subject"].startswith("CRITICAL: Root user active") for alert in told)
+    assert all(alert["Subject"].startswith("ACT now: root of account") for alert in told)
+    assert all(alert["Subject"].endswith(" - CRITICAL: Root user active") for alert in told)
     assert "Root cannot be contained" in told[0]["Message"]
 
 

@@ -96,3 +96,26 @@ def test_given_the_hourly_limit_when_reached_then_the_subject_asks_for_a_decisio
     (alert,) = alerts(world)
     assert alert["Subject"] == f"DECIDE now: user second NOT contained yet - {TITLE}"
     assert execution.status == "RUNNING"
+
+
+def test_given_the_security_channel_when_alerted_then_the_body_links_it_and_the_principals(
+    world: World, machine: StateMachine, security_channel: str
+) -> None:
+    support.contain(world, machine)
+    (alert,) = alerts(world)
+    lines = alert["Message"].splitlines()
+    assert f"Slack: https://slack.com/app_redirect?channel={security_channel}" in lines
+    assert "IAM: user backdoor https://console.aws.amazon.com/iam/home#/users/details/backdoor" in lines
+
+
+def test_given_the_channel_that_ir_router_made_when_alerted_then_the_body_links_it(
+    world: World, machine: StateMachine
+) -> None:
+    jane = world.workspace.create_user("jane.smith", email="jane.smith@example.com", real_name="Jane Smith")
+    world.environment["IR_APPROVERS"] = json.dumps([jane.id])
+    support.contain(world, machine)
+    assert "Slack: " not in alerts(world)[0]["Message"]  # there is no channel yet
+    world.settle()
+    support.contain(world, machine, "second")
+    (channel,) = [one.id for one in world.workspace.store.channels.values() if one.name.endswith("-security")]
+    assert f"\nSlack: https://slack.com/app_redirect?channel={channel}\n" in alerts(world)[-1]["Message"]

@@ -123,7 +123,7 @@ def test_given_no_owner_when_ten_minutes_pass_then_one_page_rings_and_none_after
     let_pass(world, 2)
     (page,) = pages(world)
     alarm = alarm_of(page)
-    assert alarm["AlarmName"].startswith("Approval request without an owner for 10 min: user backdoor contained (")
+    assert alarm["AlarmName"].startswith("Approval request without an assignee for 10 min: user backdoor contained (")
     assert "I'm on it" in alarm["AlarmDescription"]
 
     press(world, machine, jane, security_channel, "approval_approve")

@@ -33,7 +33,7 @@ def send(machine: StateMachine, *events: Any) -> list[str]:
 
 
 def summaries(world: World) -> list[str]:
-    return [alert["Subject"] for alert in alerts(world) if "within the hour" in alert["Subject"]]
+    return [alert["Subject"] for alert in alerts(world) if "times in an hour" in alert["Subject"]]
 
 
 def allowlisted(world: World) -> list[Any]:
@@ -64,7 +64,7 @@ def test_given_many_repeated_and_allowlisted_events_when_they_arrive_then_one_ex
     alerts(world)
     world.advance(3661)
     machine.advance(started)
-    assert summaries(world) == ["130 times within the hour: MEDIUM: API call denied - user mallory"]
+    assert summaries(world) == ["CHECK: user mallory, 130 times in an hour - MEDIUM: API call denied"]
     (record,) = allowlisted(world)
     assert (record["entry"], record["events"], record["callers"]) == (EXPECTED, 70, ["deploy"])
     assert record["ids_digest"] == allowlisted_hours.digest(reversed(expected))
@@ -97,7 +97,7 @@ def test_given_a_batch_that_dies_at_any_call_when_it_is_delivered_again_then_eac
     machine.advance()
     told = summaries(world)
     wanted = [
-        f"2 times within the hour: MEDIUM: API call denied - user {kind}-{number}"
+        f"CHECK: user {kind}-{number}, 2 times in an hour - MEDIUM: API call denied"
         for kind in ("old", "new")
         for number in range(1, batches + 1)
     ]

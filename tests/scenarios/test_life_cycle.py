@@ -85,7 +85,9 @@ def test_given_a_decision_when_carried_out_then_one_message_has_the_outcome_and_
     approve(world, machine, jane)
     world.live(3)
     (offer,) = offers(world)
+    assert "Approved by Jane Smith: user backdoor" in offer["text"]
     assert "deleted (verified)" in offer["text"]
+    assert "iam/home#/users/details/backdoor|user backdoor>" in str(offer["blocks"])
 
     jane.press(case_channel(world), offer["ts"], "close_offer")
     world.settle()

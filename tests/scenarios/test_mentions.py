@@ -114,7 +114,7 @@ def test_given_root_at_work_when_alerted_then_the_alert_mentions_and_its_hourly_
     texts: list[Any] = [one["text"] for one in world.workspace.channel_messages(security_channel) if one.get("bot_id")]
     assert len(texts) == 2
     (mentioned,) = mentioning(world, security_channel)
-    assert mentioned.startswith(f"<@{jane.id}> 🚨 CRITICAL: Root user active")
+    assert mentioned.startswith(f"<@{jane.id}> 🚨 ACT now: root of account ")
 
 
 def test_given_a_medium_alert_when_posted_then_no_phone_rings(

@@ -72,7 +72,7 @@ def test_given_an_approval_when_released_by_the_button_then_access_is_back_and_e
         assert "Before: Approved by Jane Smith" in message["text"]
         assert "Release: restore access" not in shown(message)
     said = [one["text"] for one in world.workspace.channel_messages(security_channel)]
-    assert any("Released by Jane Smith" in text and text.startswith("⚠️") for text in said)
+    assert any("DONE: released by Jane Smith" in text and text.startswith("⚠️") for text in said)
     assert {"release_decided", "release_requested", "released"} <= set(audit_actions())
     (decided,) = [row for row in audit_rows() if row["action"] == "release_decided"]
     assert json.loads(decided["details"])["slack_user_id"] == jane.id
@@ -168,7 +168,7 @@ def test_given_a_release_that_is_repeated_when_invoked_then_the_second_has_no_ef
 
     assert answer["status"] == "released"
     said = [one["text"] for one in world.workspace.channel_messages(security_channel)]
-    assert not any("NOT released" in text for text in said)
+    assert not any("RELEASE by hand" in text for text in said)
 
 
 def test_given_a_newer_incident_of_the_user_when_the_old_request_is_released_then_it_is_refused_and_alerted(
@@ -185,5 +185,5 @@ def test_given_a_newer_incident_of_the_user_when_the_old_request_is_released_the
 
     assert iam_state(world, "backdoor").denied
     said = [one["text"] for one in world.workspace.channel_messages(security_channel)]
-    assert any("NOT released: user backdoor" in text for text in said)
+    assert any("RELEASE by hand: user backdoor" in text for text in said)
     assert newer.status == "RUNNING"

@@ -218,6 +218,8 @@ def test_given_a_containment_in_place_when_one_releases_then_it_stays_until_anot
             assert "*Release*  1 of 2 people: Jane Smith" in shown(world, security_channel)
     assert not iam_state(world, "backdoor").denied
     assert {"release_requested_by_one", "release_decided", "released"} <= set(audit_actions())
+    assert message(world, security_channel)["text"].startswith("Released by Jane Smith")
+    assert " and Ann" in message(world, security_channel)["text"].partition("Before:")[0]
 
 
 def test_given_break_glass_when_used_with_its_permission_then_one_decides_and_everyone_is_alerted(
@@ -239,5 +241,5 @@ def test_given_break_glass_when_used_with_its_permission_then_one_decides_and_ev
     assert "production is down" in alert["Message"]
     assert alert["MessageAttributes"]["severity"]["Value"] == "CRITICAL"
     said = [one["text"] for one in world.workspace.channel_messages(security_channel)]
-    assert any("BREAK-GLASS: Bob" in text for text in said)
+    assert any("BREAK-GLASS, Bob decides alone: deny - user backdoor" in text for text in said)
     assert "break-glass, without a second person" in message(world, security_channel)["text"]

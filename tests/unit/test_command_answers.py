@@ -150,7 +150,7 @@ def test_given_an_open_form_when_it_is_refused_then_it_shows_why_and_a_closed_on
 
 def test_given_the_confirmation_when_shown_then_its_buttons_name_the_command() -> None:
     case: Any = SimpleNamespace(case_id=CASE)
-    text, actions = close.confirmation_blocks(command(), case, "Close?")
+    text, actions = close.CONFIRMATION.blocks(command(), case, "Close?")
     assert text["text"]["text"] == "Close?"
     assert actions["type"] == "actions"
     assert [(one["action_id"], one["text"]["text"], one["value"], one.get("style")) for one in actions["elements"]] == [

@@ -77,7 +77,7 @@ def test_given_the_newest_hash_of_the_audit_when_a_day_begins_then_it_is_sent_on
     monkeypatch.setattr(clock, "now", lambda: 1_768_480_259.0)
     monkeypatch.setattr(table, "get", rows.get)
     monkeypatch.setattr(table, "put", lambda key, row: written.append((key, row)))
-    monkeypatch.setattr(notices, "alert", lambda *alert: alerts.append(alert))
+    monkeypatch.setattr(notices, "mail", alerts.append)
 
     assert witness_audit.run_task({}, None) == {"sent": "h2" if is_sent else None, "exported": []}
 
@@ -85,9 +85,10 @@ def test_given_the_newest_hash_of_the_audit_when_a_day_begins_then_it_is_sent_on
         assert written == alerts == []
         return
     assert written == [(MARK, {"day": "2026-01-15", "hash": "h2", "expires_at": 1_768_480_259 + 34_560_000})]
-    ((alert_id, grade, subject, text),) = alerts
-    assert (alert_id, grade, subject) == ("audit-2026-01-7", "LOW", "Audit of ir-router on 2026-01-15")
-    assert text.splitlines()[2:4] == ["h2", "(2026-01, record 7)"]
+    (alert,) = alerts
+    subject = "KEEP this e-mail: audit of ir-router on 2026-01-15"
+    assert (alert.id, alert.severity, alert.subject) == ("audit-2026-01-7", "LOW", subject)
+    assert alert.text.splitlines()[2:4] == ["h2", "(2026-01, record 7)"]
 
 
 def test_given_an_outcome_without_a_case_when_the_case_is_opened_then_the_reason_is_returned() -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from ir_router.cases.models import Person
 from ir_router.errors import RefusedError
+from ir_router.ledger import security_channel
 from ir_router.ops import approver_checks
 from ir_router.settings import settings
-from ir_router.sync import security_channel
 from tests.support.answers import SlackAnswers
 
 MEMBERS = ["U-a@x", "U-b@x", "U-c@x"]

@@ -9,10 +9,10 @@ import pytest
 
 from ir_router import clock
 from ir_router.errors import UncertainError
-from ir_router.ledger import claims, keys, table
+from ir_router.ledger import claims, keys, security_channel, table
 from ir_router.ops import watch
 from ir_router.ops.checks import Check
-from ir_router.sync import posting, security_channel
+from ir_router.sync import posting
 
 HOUR = 3_600.0
 

@@ -187,6 +187,19 @@ def test_given_a_long_reason_when_explained_then_500_characters_of_it_are_kept(
     assert error.value.detail == "x" * 500
 
 
+def test_given_a_rejected_form_when_explained_then_no_regular_expression_is_shown(
+    answering: Callable[..., Client],
+) -> None:
+    why = "1 validation error detected: Value 'a\"b' at 'title' failed to satisfy constraint: Member must satisfy "
+    answering(rejection("ValidationException", 400, why + r"regular expression pattern: ^[\w'\"]+$"))
+    with pytest.raises(RefusedError) as error:
+        gateway.close_case("1")
+    assert error.value.detail == (
+        "1 validation error detected: Value ... at 'title' failed to satisfy constraint: Member has characters or a "
+        "form that AWS does not accept"
+    )
+
+
 @pytest.mark.parametrize("listed", [["new", "old"], ["old", "new"]], ids=str)
 def test_given_lists_in_any_order_when_read_then_the_oldest_is_first(
     answering: Callable[..., Client], listed: list[str]

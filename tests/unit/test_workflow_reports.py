@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from ir_router import aws
 from ir_router.errors import UncertainError
 from ir_router.ledger import audit, groups
+from ir_router.ledger.alerts import Alert
 from ir_router.settings import settings
 from ir_router.workflow import event_claims, notices, report_failure
 from tests.support.texts import facts
@@ -20,14 +21,15 @@ def test_given_an_alert_when_sent_then_subject_attributes_and_id_are_there(monke
     sent: list[dict[str, Any]] = []
     monkeypatch.setattr(aws, "client", {"sns": SimpleNamespace(publish=lambda **message: sent.append(message))}.get)
     monkeypatch.setenv("IR_ALERT_TOPIC_ARN", "arn:topic")
+    monkeypatch.setenv("IR_SECURITY_CHANNEL_ID", "C1")
     settings.cache_clear()
-    notices.alert("x/alert", "HIGH", " é\nb ", "text")
+    notices.mail(Alert("x/alert", "HIGH", " é\nb ", "text"))
     settings.cache_clear()
     assert sent == [
         {
             "TopicArn": "arn:topic",
             "Subject": "e b",
-            "Message": "text\n\nAlert id: x/alert",
+            "Message": "text\nSlack: https://slack.com/app_redirect?channel=C1\n\nAlert id: x/alert",
             "MessageAttributes": {
                 "severity": {"DataType": "String", "StringValue": "HIGH"},
                 "alert_id": {"DataType": "String", "StringValue": "x/alert"},
@@ -78,20 +80,20 @@ def test_given_two_events_with_one_id_when_reported_then_once_with_both_executio
     records: list[Any] = []
     opener = ["arn:execution:1"]
     monkeypatch.setattr(groups, "enter", lambda *_: {"execution": opener[0]})
-    monkeypatch.setattr(notices, "alert_everywhere", lambda *alert, **_: alerts.append(alert))
+    monkeypatch.setattr(notices, "alert_everywhere", alerts.append)
     monkeypatch.setattr(audit, "append", lambda *record, **once: records.append((record, once)))
 
     event_claims.report_conflict(facts.INCIDENT, "name", "arn:execution:2")
     opener[0] = "arn:execution:0"
     event_claims.report_conflict(facts.INCIDENT, "name", "arn:execution:2")
 
-    ((alert_id, grade, subject, text),) = alerts
-    assert (alert_id, grade, subject) == (
+    (alert,) = alerts
+    assert (alert.id, alert.severity, alert.subject) == (
         "1/conflict",
         "HIGH",
-        "HIGH: Two events have the same id and different content",
+        "FIND the sender of a forged event: two events have the same id and different content",
     )
-    assert "Execution of the other event: arn:execution:2" in text
+    assert "Execution of the other event: arn:execution:2" in alert.text
     (((action, actor, details), once),) = records
     assert (action, actor, details["other"], details["event_id"]) == (
         "event_conflict",

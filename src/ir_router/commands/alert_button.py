@@ -20,13 +20,18 @@ def handle_interaction(payload: Mapping[str, Any], context: Any) -> None:
     execution.execute(command, lambda command: _open(command, name), attempted="open")
 
 
+def _title(subject: str) -> str:
+    """Return the subject without the action that it begins with: a case has its own status."""
+    return subject.partition(": ")[2] or subject
+
+
 def _open(command: Command, name: str) -> None:
     row = alerts.get(name)
     if row is None:
         raise InvalidInputError("This alert is no longer stored. To open an empty form, type /security-ir create")
     severity = str(row["severity"]).capitalize()
     form = CaseForm(
-        title=str(row["subject"]),
+        title=_title(str(row["subject"])),
         description=str(row["text"]),
         kind=forms.KINDS[0],
         severity=severity if severity in forms.SEVERITIES else forms.NO_SEVERITY,

@@ -114,7 +114,8 @@ def require_posted(command: Command, row: Row, message_ts: str) -> None:
     }
     audit.append("decision_refused", command.identity, details, once=f"command/{command.id}")
     approval_tampering.publish(str(row["approval_id"]), command.channel_id, message_ts)
-    where = f"in the channel of case {row['case_id']}" if row.get("case_id") else "in the security channel"
+    command.case_id = str(row.get("case_id") or "")
+    where = f"in the channel of case {command.case_id}" if command.case_id else "in the security channel"
     raise NotPermittedError(
         "Decision not recorded: ir-router does not know this message as an approval request. Use the approval request "
         f"{where}. If it appeared seconds ago, press the button again in a minute."

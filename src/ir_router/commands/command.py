@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ir_router import deadline as deadlines
+from ir_router.commands import linking
 from ir_router.deadline import Deadline, LambdaContext
 from ir_router.errors import InvalidInputError, IrRouterError, RefusedError, UncertainError
 from ir_router.ledger import claims, keys, table
 from ir_router.ledger.claims import Claim
 from ir_router.observability import logger
+from ir_router.settings import settings
 from ir_router.slack import response_url
 from ir_router.slack.gateway import Names, Slack
 from ir_router.slack.messages import plain
@@ -131,15 +133,20 @@ class Command:
             body = {"delete_original": True}
         elif answer.replaces:
             body["replace_original"] = True
-        if answer.blocks is not None:
-            body["blocks"] = answer.blocks
+        blocks = answer.blocks if answer.blocks is not None else self._linking(answer.text)
+        if blocks is not None and not answer.removes:
+            body["blocks"] = blocks
         try:
             response_url.post(self.response_url, body)
         except (RefusedError, UncertainError) as error:
             details = {"error": str(error), "command": self.name}
             logger.warning("slack.response_url_rejected: an ephemeral message is sent instead", extra=details)
             if not answer.removes:
-                self._whisper(text, answer.blocks)
+                self._whisper(text, blocks)
+
+    def _linking(self, text: str) -> list[dict[str, Any]] | None:
+        """Return blocks with the id of the case as a link, if the answer names it."""
+        return linking.blocks(shorten(text, MESSAGE_LENGTH), self.case_id, settings().region)
 
     def _whisper(self, text: str, blocks: list[dict[str, Any]] | None) -> None:
         try:

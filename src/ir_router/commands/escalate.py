@@ -1,26 +1,28 @@
-"""`/security-ir escalate`: ask for confirmation, and then hand a self-managed case over to AWS.
-
-The buttons of the confirmation follow the rules of `close`: only the user whose command asked can use them.
-"""
+"""`/security-ir escalate`: ask for confirmation, and then hand a self-managed case over to AWS."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from ir_router import observability
 from ir_router.cases.models import Case
-from ir_router.commands import changing, close, execution
-from ir_router.commands.command import Answer, Command, case_of, of_interaction
+from ir_router.commands import changing
+from ir_router.commands.command import Answer, Command
+from ir_router.commands.confirmation import Confirmation
 from ir_router.errors import InvalidInputError, RefusedError
 from ir_router.security_ir import gateway as security_ir
-from ir_router.slack.messages import plain
 from ir_router.slack.text import shorten
 
-CONFIRM, KEEP = "escalate_confirm", "escalate_keep"
+CONFIRMATION = Confirmation(
+    name="escalate",
+    confirm=("escalate_confirm", "Hand over to AWS"),
+    keep=("escalate_keep", "Keep it self-managed"),
+    kept_name="keep-self-managed",
+    done="escalated",
+    asked="asked_to_escalate",
+)
 _AWS = "AWS"
 _TITLE_LENGTH = 200
-_ASKED = "asked_to_escalate"
 # AWS has fewer places for supported cases than for self-managed ones.
 _FULL = "ServiceQuotaExceededException"
 
@@ -30,36 +32,16 @@ def execute_command(command: Command) -> Answer:
     case = changing.open_case_to_change(command, as_watcher=False)
     if case.resolver_type == _AWS:
         return Answer("AWS already handles this case.")
-    command.first(_ASKED, {"case_id": case.case_id, "user_id": command.user_id})
     question = _question(case)
-    buttons = [
-        close.button(CONFIRM, "Hand over to AWS", command.id) | {"style": "danger"},
-        close.button(KEEP, "Keep it self-managed", command.id),
-    ]
-    return Answer(question, [plain(question), {"type": "actions", "elements": buttons}])
+    return Answer(question, CONFIRMATION.blocks(command, case, question))
 
 
 def handle_interaction(payload: Mapping[str, Any], context: Any) -> None:
     """Handle a pressed button of the confirmation. Two presses escalate the case once."""
-    action = payload["actions"][0]
-    action_id, asked_by = str(action["action_id"]), str(action.get("value") or "")
-    container = payload.get("container") or {}
-    pressed = f"{action_id}:{container.get('channel_id', '')}:{container.get('message_ts', '')}"
-    command = of_interaction(payload, "escalate" if action_id == CONFIRM else "keep-self-managed", pressed, context)
-    command.replaces = True
-    command.case_id = case_of(command.channel_id)
-    if command.case_id:
-        observability.correlate(command.case_id)
-    if action_id == CONFIRM:
-        execution.execute(command, lambda command: _escalate(command, asked_by), attempted="update")
-    else:
-        execution.execute(command, lambda _: Answer("", removes=True), attempted="update")
+    CONFIRMATION.handle(payload, context, _escalate)
 
 
-def _escalate(command: Command, asked_by: str) -> Answer:
-    if not command.case_id:
-        raise InvalidInputError("This channel no longer belongs to a case, so nothing was escalated")
-    close.require_asked(command, asked_by, _ASKED, "Case not escalated", "/security-ir escalate")
+def _escalate(command: Command) -> Answer:
     case = changing.open_case_to_change(command, as_watcher=False)
     if case.resolver_type == _AWS and not command.is_repeated:
         return Answer("AWS already handles this case.", replaces=True)

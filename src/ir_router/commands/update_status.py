@@ -28,9 +28,8 @@ def execute_command(command: Command) -> Answer:
     if before == wanted:
         return Answer(rendering.unchanged("status", shown))
     if case.resolver_type != "Self":
-        return Answer(
-            f"❌ {rendering.aws_supported()}", close.confirmation_blocks(command, case, rendering.aws_supported())
-        )
+        text = rendering.aws_supported()
+        return Answer(f"❌ {text}", close.CONFIRMATION.blocks(command, case, text))
     command.changes = True
     if case.case_status != wanted:
         _move(command, case, wanted)

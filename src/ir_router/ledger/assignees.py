@@ -1,4 +1,4 @@
-"""The owner of an approval request: the user who pressed "I'm on it"."""
+"""The assignee of an approval request: the user who pressed "I'm on it"."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ir_router.ledger.table import ConditionFailedError
 
 
 def assign(approval_id: str, analyst: Mapping[str, Any]) -> bool:
-    """Make an analyst the owner of a pending request. A later one takes over. Return whether anything changed."""
+    """Make an analyst the assignee of a pending request. A later one takes over. Return whether anything changed."""
     known = {name: analyst[name] for name in ("name", "slack_user_id", "via") if analyst.get(name)}
     try:
         table.update(

@@ -61,7 +61,14 @@ def phase(row: Row) -> Phase | None:
 
 def results(row: Row) -> list[str]:
     """Return the results of the decisions, as texts."""
-    return sorted({str(part["result"]) for part in _current(row) if part["result"]})
+    return sorted(set(results_by_request(row).values()))
+
+
+def results_by_request(row: Row) -> dict[str, str]:
+    """Return the results of the decisions by the ids of their requests."""
+    current = _current(row)
+    found = {name.removeprefix(_APPROVAL): part for name, part in row.items() if name.startswith(_APPROVAL)}
+    return {name: str(part["result"]) for name, part in found.items() if part in current and part["result"]}
 
 
 def save(case_id: str, **values: Any) -> None:

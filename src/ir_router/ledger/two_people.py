@@ -137,6 +137,14 @@ def release(row: Row, principals: Sequence[str], analyst: Mapping[str, Any], rea
     return []
 
 
+def with_first_release(row: Row, principal: str, analyst: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the analyst whose release takes effect, with the person who released the principal before, if any."""
+    if required(row, "release") < 2 or analyst.get("break_glass"):
+        return dict(analyst)
+    votes = [one for one in row.get("release_votes") or () if principal in one["principals"]]
+    return _together([one for one in votes if not is_same_person(one["analyst"], analyst)][:1], analyst)
+
+
 def is_released_by_enough(row: Mapping[str, Any], principal: str) -> bool:
     """Whether enough people, or a break-glass release, have released the principal."""
     votes = [one for one in row.get("release_votes") or () if principal in one["principals"]]

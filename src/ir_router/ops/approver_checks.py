@@ -8,11 +8,11 @@ from typing import Any
 
 from ir_router.cases.models import Person
 from ir_router.errors import RefusedError
+from ir_router.ledger import security_channel
 from ir_router.ops.checks import Check, failed, ok, run_checks, waiting, warning
 from ir_router.settings import settings
 from ir_router.slack import error_codes
 from ir_router.slack.gateway import Slack
-from ir_router.sync import security_channel
 
 _MOST_NAMED = 10
 

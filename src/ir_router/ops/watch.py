@@ -13,14 +13,14 @@ from ir_router import clock
 from ir_router.cases.models import Person
 from ir_router.deadline import Deadline, LambdaContext, of_invocation
 from ir_router.errors import IrRouterError
-from ir_router.ledger import claims, keys, table
+from ir_router.ledger import claims, keys, security_channel, table
 from ir_router.observability import logger, measure
 from ir_router.ops import credentials, members, membership, resources, rules, trails, watching
 from ir_router.ops.checks import Check, count, run_checks
 from ir_router.slack.gateway import Slack
 from ir_router.slack.messages import Message, context, sections
 from ir_router.slack.text import escape, shorten
-from ir_router.sync import posting, security_channel
+from ir_router.sync import posting
 
 _RESERVE_SECONDS = 20
 # The schedule starts the task every 15 minutes (terraform/events.tf). The first run of each hour verifies.

@@ -36,6 +36,8 @@ _TRIES = 4
 _LONGEST_WAIT_SECONDS = 20.0
 # A value of the request in a message of AWS. The name of a field follows "at".
 _VALUE = re.compile(r"(?<!\bat )(?:\"[^\"]*\"|'[^']*')")
+# People cannot read a regular expression, which may contain quotation marks itself.
+_EXPRESSION = re.compile(r"must satisfy regular expression pattern.*", re.IGNORECASE)
 _DETAIL_LENGTH = 500
 # Codes of any service (https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html). The request had no
 # effect, and a request with another time or with new credentials can succeed.
@@ -98,7 +100,7 @@ def _cause(code: str, answer: Any) -> str:
 
 
 def _without_values(text: str) -> str:
-    return _VALUE.sub("...", text)
+    return _VALUE.sub("...", _EXPRESSION.sub("has characters or a form that AWS does not accept", text))
 
 
 def _retry_after(answer: Any) -> float:

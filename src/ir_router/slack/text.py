@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 MESSAGE_LENGTH = 4_000
@@ -21,6 +21,8 @@ _NOT_CHARACTERS = re.compile("[\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 # Embeddings, overrides and isolates (https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters). An
 # unclosed one reverses the text after it, ir-router's own text included. No script needs them to be readable.
 _BIDI_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+# Characters of names in IAM, except `.` and `,`, which may also end a sentence or separate names.
+_IN_NAMES = r"\w+=@\-"
 
 
 def escape(text: str) -> str:
@@ -30,6 +32,21 @@ def escape(text: str) -> str:
     """
     shown = remove_bidi_controls(clean(text))
     return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def linked(escaped: str, urls: Mapping[str, str]) -> str:
+    """Make names in an escaped text links, unless the text becomes too long for a section.
+
+    Args:
+        escaped: Text of `escape`, without markup.
+        urls: The URL of each name. Names have the characters of names in IAM, and a space.
+    """
+    if not urls:
+        return escaped
+    names = "|".join(re.escape(name) for name in sorted(urls, key=len, reverse=True))
+    found = re.compile(rf"(?<![{_IN_NAMES}.,])(?:{names})(?![{_IN_NAMES}]|[.,][{_IN_NAMES}])")
+    text = found.sub(lambda name: f"<{escape(urls[name[0]])}|{name[0]}>", escaped)
+    return text if length_of(text) <= SECTION_LENGTH else escaped
 
 
 def clean(text: str) -> str:

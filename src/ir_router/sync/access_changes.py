@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from ir_router import aws
-from ir_router.ledger import claims, keys
+from ir_router.ledger import claims, keys, security_channel
 from ir_router.settings import settings
 from ir_router.slack.gateway import Slack
 from ir_router.slack.messages import Message, sections
-from ir_router.sync import posting, security_channel
+from ir_router.sync import posting
 
 TASK = "record_access_change"
 Action = Literal["approvers_changed", "last_approvers", "watchers_outside"]

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from ir_router import links
 from ir_router.settings import settings
 from ir_router.slack.messages import Message, console_link, context, section, sections
-from ir_router.slack.text import escape, shorten
+from ir_router.slack.text import escape, linked, shorten
 
 OPEN_CASE = "alert_open_case"
 
+_URL = re.compile(r"[!-;=?-{}~]{1,500}", re.ASCII)
 _LINE_LENGTH = 400
 _COMMAND_LENGTH = 2_500
 # The lines that end each text of an alert. The small print has a link instead.
-_IDS = ("Event: ", "Execution: ", "Workflow: ", "Case: ")
+_FINDING = "Console: "
+_IDS = ("Event: ", "Execution: ", "Workflow: ", "Case: ", "IAM: ", _FINDING)
 
 
 def message(name: str, row: Mapping[str, Any], case_channel: str) -> Message:
@@ -28,7 +31,8 @@ def message(name: str, row: Mapping[str, Any], case_channel: str) -> Message:
     """
     emoji = "🚨" if row["severity"] == "CRITICAL" else "⚠️"
     head = f"{emoji} {_line(str(row['subject']))}"
-    blocks = sections([f"*{head}*", *(_line(line) for line in body(row))])
+    urls = links.principals(row.get("principals") or ())
+    blocks = sections([f"*{linked(head, urls)}*", *(linked(_line(line), urls) for line in body(row))])
     allow = str(row.get("allow") or "")
     if 0 < len(allow) <= _COMMAND_LENGTH:  # a command that is cut would mislead
         blocks.append(section(f"If you expect such calls, add the caller to the allowlist:\n```{escape(allow)}```"))
@@ -56,7 +60,14 @@ def _small_print(row: Mapping[str, Any], case_channel: str) -> str:
         parts += [f"<#{case_channel}>"] if case_channel else []
     if url := links.execution(str(row.get("execution") or "")):
         parts.append(f"<{escape(url)}|Workflow>")
+    parts += [f"<{escape(url)}|Finding>" for url in _finding(str(row["text"]))]
     return " · ".join(parts)
+
+
+def _finding(text: str) -> list[str]:
+    """Return the URL of a finding of GuardDuty, from the line that the workflow wrote."""
+    urls = [line.removeprefix(_FINDING) for line in text.splitlines() if line.startswith(f"{_FINDING}https://")]
+    return [url for url in urls if _URL.fullmatch(url)][:1]
 
 
 def _line(text: str) -> str:

@@ -7,11 +7,11 @@ from typing import Any
 
 from ir_router import clock, observability
 from ir_router.deadline import LambdaContext, of_invocation
-from ir_router.ledger import alerts, claims, keys, table
+from ir_router.ledger import alerts, claims, keys, security_channel, table
 from ir_router.observability import logger
 from ir_router.slack.gateway import Slack
 from ir_router.slack.messages import mentioning
-from ir_router.sync import alert_message, approvers, posting, security_channel, security_channel_made
+from ir_router.sync import alert_message, approvers, posting, security_channel_made
 from ir_router.sync.case_sync import ClaimHeldError
 
 _RESERVE_SECONDS = 10

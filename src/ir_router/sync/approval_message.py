@@ -12,10 +12,10 @@ from typing import Any
 
 from ir_router import command_lines, links
 from ir_router.ledger import releases, two_people
-from ir_router.ledger.approvals import DECIDED, DELIVERED, EXPIRED, STATED, principals_of
+from ir_router.ledger.approvals import DECIDED, DELIVERED, EXPIRED, principals_of
 from ir_router.settings import settings
 from ir_router.slack.messages import Message, context, section, sections
-from ir_router.slack.text import escape, shorten, slack_date
+from ir_router.slack.text import escape, linked, shorten, slack_date
 from ir_router.sync import creator_offers, request_people
 
 APPROVE, DENY = "approval_approve", "approval_deny"
@@ -47,7 +47,7 @@ def message(row: Row) -> Message:
     lines += [*_joined(row), *creator_offers.lines(row)]
     blocks: list[dict[str, Any]] = []
     if _is_open(row) and row.get("owners") == []:
-        lines.append("*Barred*  owner unknown: no user is barred from deciding")
+        lines.append("*Barred*  no user, because the owner of the credentials is unknown")
     if _is_open(row) and row.get("last_approvers"):
         who = _line(", ".join(row["last_approvers"]))
         lines.append(f"*Barred*  every approver owns credentials of this incident; the last may decide: {who}")
@@ -64,6 +64,7 @@ def message(row: Row) -> Message:
     if row.get("no_case") and not row.get("case_id"):
         lines.append(f"*Case*  {_line(row['no_case'])}")
     lines += _listed(row)
+    lines = [_linked(line, row) for line in lines]
     text = f"{head.removesuffix('.')}. {_line(row['what'])}"
     if _is_open(row):
         text += f" Approve {_line(row['approve_does'])} Deny {_line(row['deny_does'])}"
@@ -91,8 +92,26 @@ def has_outcome(row: Row) -> bool:
 
 def outcome(row: Row, link: str) -> Message:
     """Return the new message about the end of a request. An edited message alone marks no channel as unread."""
-    text = f"{_head(row)}." + (f" <{link}|Open the request>" if link else "")
-    return Message(text=text, blocks=[section(text)])
+    text = f"{_head(row)}."
+    where = f" <{link}|Open the request>" if link else ""
+    return Message(text=f"{text}{where}", blocks=[section(f"{_linked(text, row)}{where}")])
+
+
+def decided_by(row: Row) -> str:
+    """Return the decision about an ended request and its analysts, as plain text; empty without a decision."""
+    return f"{_PAST[row['decision']]} by {_analysts(row)}" if row["state"] == DELIVERED else ""
+
+
+def _linked(line: str, row: Row) -> str:
+    """Make the users and roles in an escaped line links, unless it is a command or has links of its own."""
+    if line.startswith("```") or "<http" in line:
+        return line
+    return linked(line, urls(row))
+
+
+def urls(row: Row) -> dict[str, str]:
+    """Return the URLs of the users and roles that the texts of a request name, by their names."""
+    return links.principals([*(row.get("named") or ()), *principals_of(row)])
 
 
 def is_permission(row: Row) -> bool:
@@ -116,22 +135,26 @@ def reminder(row: Row, waited: str, link: str) -> Message:
     )
     separator = " " if is_permission(row) else ". "  # the headline of a request for permission is a question
     text = (
-        f"Still waiting for a decision: {_line(row['headline'])}{separator}{without} "
-        f"The request was made {waited} ago. "
+        f"Still waiting for a decision: {_line(row['headline'])}{separator}{without} The request was made {waited} ago."
     )
-    text += f"<{link}|Open the request>" if link else "Its buttons are earlier in this channel."
-    return Message(text=text, blocks=[section(text), context(_small_print(row))])
+    return _pointing(text, row, link)
 
 
 def overdue(row: Row, link: str) -> Message:
-    """Return the message for the other approvers: the owner of the request has not decided."""
-    owner = row["assignee"]
+    """Return the message for the other approvers: the assignee of the request has not decided."""
+    assignee = row["assignee"]
     text = (
-        f"No decision yet: {_line(row['headline'])}. {request_people.name_of(owner)} is on it since "
-        f"{_at(owner['at'])}. Check with this user, or approve or deny by {_at(row['decide_by'])}. "
+        f"No decision yet: {_line(row['headline'])}. {request_people.name_of(assignee)} is on it since "
+        f"{_at(assignee['at'])}. Check with this user, or approve or deny by {_at(row['decide_by'])}."
     )
-    text += f"<{link}|Open the request>" if link else "Its buttons are earlier in this channel."
-    return Message(text=text, blocks=[section(text), context(_small_print(row))])
+    return _pointing(text, row, link)
+
+
+def _pointing(text: str, row: Row, link: str) -> Message:
+    """Return a message about a pending request that points to the request with its buttons."""
+    where = f"<{link}|Open the request>" if link else "Its buttons are earlier in this channel."
+    blocks = [section(f"{_linked(text, row)} {where}"), context(_small_print(row))]
+    return Message(text=f"{text} {where}", blocks=blocks)
 
 
 def approve_form(origin: str, row: Row) -> dict[str, Any]:
@@ -201,6 +224,7 @@ def _option(text: str, value: str) -> dict[str, Any]:
 def _facts(row: Row, effect: str) -> list[dict[str, Any]]:
     """Return the facts of the ledger. The message with the button may show others, if its text was changed."""
     lines = [f"*{_line(row['headline'])}*", f"*What*  {_line(row['what'])}", *_joined(row), effect, *_listed(row)]
+    lines = [_linked(line, row) for line in lines]
     return [*sections(lines), context(_small_print(row))]
 
 
@@ -287,11 +311,15 @@ def _is_open(row: Row) -> bool:
 
 
 def _who(row: Row) -> str:
+    return escape(_analysts(row))
+
+
+def _analysts(row: Row) -> str:
+    """Return who decided, as plain text."""
     analyst = row.get("analyst") or {}
     alone = " (break-glass, without a second person)" if analyst.get("break_glass") else ""
-    first = f"{request_people.name_of(analyst['first'])} and " if analyst.get("first") else ""
-    name = _line(str(analyst.get("name", "an unnamed analyst")))
-    return f"{first}{name}{STATED.get(str(analyst.get('via')), '')}{alone}"
+    people = [*([analyst["first"]] if analyst.get("first") else []), analyst]
+    return f"{' and '.join(map(request_people.plain_name_of, people))}{alone}"
 
 
 def _small_print(row: Row) -> str:
@@ -301,6 +329,8 @@ def _small_print(row: Row) -> str:
         parts.append(f"<{escape(url)}|case {escape(str(row['case_id']))}>")
     if url := links.execution(str(row.get("execution", ""))):
         parts.append(f"<{escape(url)}|workflow>")
+    if url := str(row.get("finding") or ""):
+        parts.append(f"<{escape(url)}|finding>")
     return " · ".join([*parts, f"event {escape(str(row['event_id']))}", f"approval {row['approval_id']}"])
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ir_router.ledger import keys, table
+from ir_router.ledger import keys, security_channel, table
 from ir_router.ledger.keys import Key
 from ir_router.ledger.table import Row
-from ir_router.sync import security_channel
 
 _VERSIONS_KEPT = 10
 
@@ -33,7 +32,7 @@ class Place:
         return Key(self.key.pk, f"{self.key.sk}#REMINDER{number}")
 
     def overdue(self, assigned_at: float) -> Key:
-        """Return the key of the message that the owner of the request, since this time, has not decided."""
+        """Return the key of the message that the assignee of the request, since this time, has not decided."""
         return Key(self.key.pk, f"{self.key.sk}#OVERDUE{assigned_at:.0f}")
 
     def urgent(self, name: str) -> Key:

@@ -14,14 +14,14 @@ from ir_router import bus
 from ir_router.cases.changes import digest
 from ir_router.deadline import Deadline
 from ir_router.errors import IrRouterError, RefusedError
-from ir_router.ledger import approvals, claims, keys, table
+from ir_router.ledger import approvals, claims, keys, security_channel, table
 from ir_router.ledger.table import Row
 from ir_router.observability import logger, measure
 from ir_router.slack import inbound
 from ir_router.slack.gateway import Slack
 from ir_router.slack.messages import Message, sections
 from ir_router.slack.text import escape, shorten
-from ir_router.sync import approval_places, hints, posting, security_channel, system_comments
+from ir_router.sync import approval_places, hints, posting, system_comments
 from ir_router.sync.approval_places import Place
 from ir_router.sync.case_sync import ClaimHeldError
 

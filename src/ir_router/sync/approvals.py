@@ -16,7 +16,7 @@ from ir_router import aws, clock, observability, paging
 from ir_router.cases.changes import digest
 from ir_router.deadline import Deadline, LambdaContext, of_invocation
 from ir_router.errors import IrRouterError, RefusedError, error_id
-from ir_router.ledger import approvals, claims, keys, mentions, table, urgent
+from ir_router.ledger import approvals, claims, keys, mentions, security_channel, table, urgent
 from ir_router.ledger.keys import Key
 from ir_router.ledger.table import Row
 from ir_router.observability import logger, measure
@@ -35,7 +35,6 @@ from ir_router.sync import (
     life_cycle,
     posting,
     request_people,
-    security_channel,
     security_channel_made,
     urgent_messages,
 )
@@ -48,7 +47,7 @@ _SLICE_SECONDS = 120
 _ROUNDS = 5
 # A decision that has not reached the workflow after this time is delivered again.
 _REDELIVERED_SECONDS = 60
-# If the owner of a request has not decided after this time, the other approvers are notified.
+# If the assignee of a request has not decided after this time, the other approvers are notified.
 _OWNER_SECONDS = 1_800
 # Errors of one approval or one channel, which must not stop the others. botocore's come from the ledger or Lambda.
 _ERRORS = (IrRouterError, ClientError, BotoCoreError)
@@ -266,16 +265,16 @@ def _freeze_mentions(slack: Slack, row: Row) -> None:
         logger.warning("approval.mentions_unknown: the next update retries", extra={"reason": str(error)})
 
 
-def _mentioning(place: Place, row: Row, message: Message, owner: Sequence[str] = ()) -> Message:
+def _mentioning(place: Place, row: Row, message: Message, assignee: Sequence[str] = ()) -> Message:
     """Add the mentions to a message about an open request, in one of the channels that show it.
 
-    A reminder mentions the `owner` of the request instead of the approvers.
+    A reminder mentions the `assignee` of the request instead of the approvers.
 
     Users are in several of these channels, and their phones should ring once: for the security channel, which exists
     before that of the case.
     """
     mentioned: Sequence[str] = row.get("mentions") or ()
-    shown = owner if owner and mentioned else mentioned
+    shown = assignee if assignee and mentioned else mentioned
     if not shown or row["state"] != approvals.PENDING:
         return message
     rings = not place.is_of_case or bool(row.get("mentions_in_case")) or not security_channel.known_id()
@@ -324,15 +323,15 @@ def _remind(row: Row, deadline: Deadline) -> None:
         if isinstance(taken, claims.Claim):
             message = approval_message.reminder(row, ago, _permalink(slack, place))
             current = approvals.get(str(row["approval_id"])) or row
-            owner = request_people.mentions_of_owner(current)
-            posting.post(slack, place.channel_id, taken, _mentioning(place, current, message, owner))
+            assignee = request_people.mentions_of_assignee(current)
+            posting.post(slack, place.channel_id, taken, _mentioning(place, current, message, assignee))
 
     _each(_security_first(approval_places.of(row)), post, row, deadline)
     table.update(keys.approval(str(row["approval_id"])), "SET reminders_sent = :due", due=due)
 
 
 def _remind_others(row: Row, deadline: Deadline) -> None:
-    """Notify the other approvers once if the owner of a request has not decided in time."""
+    """Notify the other approvers once if the assignee of a request has not decided in time."""
     assigned_at = float((row.get("assignee") or {}).get("at") or clock.now())
     if clock.now() < assigned_at + _OWNER_SECONDS or float(row.get("others_told_for") or 0) == assigned_at:
         return
@@ -349,11 +348,11 @@ def _remind_others(row: Row, deadline: Deadline) -> None:
 
 
 def _page_without_owner(row: Row) -> None:
-    """Page once if no approver has become the owner of a request in time."""
+    """Page once if no approver has become the assignee of a request in time."""
     minutes = settings().page_after_minutes
     if "assignee" in row or "paged" in row or clock.now() < float(row["created_at"]) + 60 * minutes:
         return
-    headline = f"Approval request without an owner for {minutes:g} min: {row['headline']}"
+    headline = f"Approval request without an assignee for {minutes:g} min: {row['headline']}"
     decide = 'Approve or deny it in Slack, or press "I\'m on it".'
     text = "\n".join([f"{headline}.", str(row["what"]), decide, f"Approval: {row['approval_id']}"])
     paging.page(f"{row['approval_id']}/no-owner", headline, text)

@@ -40,6 +40,7 @@ from ir_router.sync import (
     attachments,
     awaited,
     back_off,
+    bookmarks,
     catch_up,
     channel,
     comment_reading,
@@ -54,6 +55,7 @@ from ir_router.sync import (
     report,
     retention,
     system_comments,
+    workflow_case,
 )
 from ir_router.sync.case_sync import NEW_CASE_SLICE_SECONDS, SLICE_SECONDS, CaseSync, ClaimHeldError, begin
 from ir_router.sync.channel import ChannelUnavailableError
@@ -257,6 +259,7 @@ def _reconcile(sync: CaseSync) -> None:
         lambda: life_cycle.synchronise(sync),
         lambda: activity.synchronise(sync),
         lambda: report.synchronise(sync),
+        lambda: bookmarks.synchronise(sync),
         lambda: archiving.synchronise(sync),
     ]
     problems: list[Exception] = []
@@ -281,7 +284,7 @@ def _notice(sync: CaseSync) -> None:
     # The notice shows the case as it was when the notice was claimed. Later changes are announced after it.
     shown = (claim.row if claim is not None else sync.rows[key.sk])["fields"]
     if claim is not None:
-        case = followed_fields.with_values(sync.case, shown)
+        case = workflow_case.for_notice(followed_fields.with_values(sync.case, shown), sync.tags)
         message = messages.notice(case, shown[followed_fields.SEVERITY.attribute], settings().region)
         posting.post(sync.slack, sync.channel_id, claim, message)
     fields.remember(sync, shown)

@@ -8,14 +8,14 @@ from ir_router import clock
 from ir_router.cases.changes import digest
 from ir_router.deadline import Deadline
 from ir_router.errors import IrRouterError
-from ir_router.ledger import claims, keys, table
+from ir_router.ledger import claims, keys, security_channel, table
 from ir_router.ledger.table import ConditionFailedError
 from ir_router.observability import logger
 from ir_router.settings import settings
 from ir_router.slack.gateway import Slack
 from ir_router.slack.messages import Message, console_link, context, sections
 from ir_router.slack.text import escape, shorten
-from ir_router.sync import posting, security_channel
+from ir_router.sync import posting
 from ir_router.sync.failures import Failure
 
 _HOUR = 3_600

@@ -11,23 +11,21 @@ from ir_router import clock
 from ir_router.cases import followed_fields, status
 from ir_router.cases.changes import digest
 from ir_router.errors import RefusedError
-from ir_router.ledger import incidents, keys, leases, table
+from ir_router.ledger import approvals, incidents, keys, leases, table
 from ir_router.ledger.incidents import ASKED, CONTAINED, ENDED, KEPT, Phase
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.security_ir import gateway as security_ir
 from ir_router.settings import settings
 from ir_router.slack.messages import Message, sections
-from ir_router.slack.text import quoted
-from ir_router.sync import posting, report, system_comments
+from ir_router.slack.text import linked, quoted
+from ir_router.sync import approval_message, posting, report, system_comments, workflow_case
 from ir_router.sync.case_sync import CaseSync
 
-# The action id of the button "Close this case", which `commands/close.py` serves.
+# The action id of the button "Close this case", which `commands.close` serves.
 CLOSE_OFFER = "close_offer"
 _HOUR = 3_600
 _LINE_LENGTH = 400
-# The workflow sets this tag when it opens a case.
-_OPENED_BY_WORKFLOW = "execution"
 _NAME = "ir-router"
 _SUBMITTED = ("Submitted", "Acknowledged")
 _STATUS_OF: Mapping[Phase, str] = {
@@ -48,7 +46,7 @@ def synchronise(sync: CaseSync) -> None:
     """Set the status, offer to close the case after the end, and close it after the time of the setting."""
     row = sync.row(keys.incident(sync.case_id))
     phase = incidents.phase(row) if row else None
-    if row is None or phase is None or sync.case.is_closed or _OPENED_BY_WORKFLOW not in sync.tags:
+    if row is None or phase is None or sync.case.is_closed or workflow_case.OPENED_BY_WORKFLOW not in sync.tags:
         return
     if sync.case.resolver_type == "Self":
         _follow(sync, row, _STATUS_OF[phase])
@@ -95,11 +93,22 @@ def _offer(sync: CaseSync, row: Row) -> None:
     results = incidents.results(row)
     claim = sync.claim(keys.note(sync.case_id, f"offer-to-close-{digest(results)}"))
     if claim is not None:
-        posting.post(sync.slack, sync.channel_id, claim, _message(results))
+        requests = [approvals.get(approval_id) or {} for approval_id in incidents.results_by_request(row)]
+        urls = {name: url for one in requests for name, url in approval_message.urls(one).items()}
+        posting.post(sync.slack, sync.channel_id, claim, _message(_outcomes(row), urls))
 
 
-def _message(results: list[str]) -> Message:
-    lines = ["*The incident of this case has ended*", *(quoted(one, _LINE_LENGTH) for one in results)]
+def _outcomes(row: Row) -> list[str]:
+    """Return the results of the decisions with the analysts, as texts. The names stay in the requests' rows."""
+    found = set()
+    for approval_id, result in incidents.results_by_request(row).items():
+        by = approval_message.decided_by(approvals.get(approval_id) or {"state": ""})
+        found.add(f"{by}: {result}" if by else result)
+    return sorted(found)
+
+
+def _message(results: list[str], urls: Mapping[str, str]) -> Message:
+    lines = ["*The incident of this case has ended*", *(linked(quoted(one, _LINE_LENGTH), urls) for one in results)]
     hours = settings().close_decided_cases_after_hours
     after = f" ir-router closes it by itself after {hours:g} hours without activity." if hours else ""
     lines.append(f"Close this case when your work on it is done.{after} A closed case cannot be reopened.")
@@ -110,7 +119,8 @@ def _message(results: list[str]) -> Message:
         "value": "close",
     }
     blocks = [*sections(lines), {"type": "actions", "elements": [button]}]
-    return Message(text=" ".join(lines).replace("*", ""), blocks=blocks)
+    text = " ".join([lines[0].strip("*"), *(quoted(one, _LINE_LENGTH) for one in results), lines[-1]])
+    return Message(text=text, blocks=blocks)
 
 
 def _close(sync: CaseSync, row: Row) -> None:
@@ -127,7 +137,7 @@ def _close(sync: CaseSync, row: Row) -> None:
     report.before_closing(sync)
     text = (
         f"ir-router closes this case, because its incident has ended and there was no activity for {hours:g} hours. "
-        f"{' '.join(incidents.results(row))}"
+        f"{' '.join(_outcomes(row))}"
     )
     system_comments.write(sync.case_id, "closed-after-end", text)
     _record(sync, "Closed")

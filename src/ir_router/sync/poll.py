@@ -23,7 +23,7 @@ from ir_router.cases.imports import is_ours
 from ir_router.cases.models import CaseRow
 from ir_router.deadline import Deadline, LambdaContext, of_invocation
 from ir_router.errors import IrRouterError, NotConfiguredError, RefusedError, RetryLaterError, UncertainError
-from ir_router.ledger import keys, leases, table
+from ir_router.ledger import keys, leases, security_channel, table
 from ir_router.ledger.approvals import open_ids
 from ir_router.ledger.table import Row
 from ir_router.observability import logger, measure
@@ -31,16 +31,7 @@ from ir_router.security_ir import gateway as security_ir
 from ir_router.settings import settings
 from ir_router.slack import credentials, messages
 from ir_router.slack.gateway import Slack
-from ir_router.sync import (
-    approvals,
-    approver_watch,
-    availability,
-    channel_pace,
-    hints,
-    members,
-    security_channel,
-    security_channel_made,
-)
+from ir_router.sync import approvals, approver_watch, availability, channel_pace, hints, members, security_channel_made
 from ir_router.sync.availability import Problem
 from ir_router.sync.hints import DetailType, Hint
 

@@ -1,4 +1,4 @@
-"""The people of an approval request in its Slack message: its owner, and the first of two who decide. Pure."""
+"""The people of an approval request in its Slack message: its assignee, and the first of two who decide. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from ir_router.ledger import two_people
 from ir_router.ledger.approvals import DECIDED, DELIVERED, EXPIRED, PENDING, STATED
-from ir_router.slack.text import escape, shorten, slack_date
+from ir_router.slack.text import escape, one_line, shorten, slack_date
 
 ASSIGN, WITHDRAW = "request_assign", "request_withdraw"
 
@@ -40,7 +40,7 @@ def lines(row: Row) -> list[str]:
 
 
 def buttons(row: Row) -> list[dict[str, Any]]:
-    """Return the button of the owner, and the one that withdraws the first of two decisions."""
+    """Return the button of the assignee, and the one that withdraws the first of two decisions."""
     found = []
     if row["state"] not in (DECIDED, DELIVERED, EXPIRED):
         found.append(_button(row, ASSIGN, "Take over" if row.get("assignee") else "I'm on it"))
@@ -51,15 +51,20 @@ def buttons(row: Row) -> list[dict[str, Any]]:
     return found
 
 
-def mentions_of_owner(row: Row) -> list[str]:
-    """Return the mention of the request's owner; none without one, or if the owner has no known Slack account."""
+def mentions_of_assignee(row: Row) -> list[str]:
+    """Return the mention of the request's assignee; none without one, or without a known Slack account."""
     user_id = (row.get("assignee") or {}).get("slack_user_id")
     return [f"<@{user_id}>"] if user_id else []
 
 
 def name_of(analyst: Mapping[str, Any]) -> str:
     """Return the name of an analyst, for the message."""
-    name = escape(shorten(" ".join(str(analyst.get("name", "")).split()), _NAME_LENGTH))
+    return escape(plain_name_of(analyst))
+
+
+def plain_name_of(analyst: Mapping[str, Any]) -> str:
+    """Return the name of an analyst as plain text. A name that nothing verifies states its source."""
+    name = shorten(one_line(str(analyst.get("name", "an unnamed analyst"))), _NAME_LENGTH)
     return f"{name}{STATED.get(str(analyst.get('via')), '')}"
 
 

@@ -13,12 +13,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ir_router.deadline import Deadline
 from ir_router.errors import IrRouterError, OutOfTimeError, RefusedError, RetryLaterError, UncertainError
-from ir_router.ledger import claims, keys, table
+from ir_router.ledger import claims, keys, security_channel, table
 from ir_router.ledger.claims import Claim
 from ir_router.observability import logger
 from ir_router.settings import settings
 from ir_router.slack.gateway import Slack
-from ir_router.sync import approvers, channel, members, security_channel
+from ir_router.sync import approvers, channel, members
 
 _ERRORS = (IrRouterError, ClientError, BotoCoreError)
 _PURPOSE = "ir-router posts approval requests and alerts here. Its members are the approvers and the response team."

@@ -6,7 +6,7 @@ someone undid, and a call that succeeded in spite of a containment.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from ir_router.cases.changes import digest
@@ -19,11 +19,12 @@ from ir_router.settings import settings
 from ir_router.slack import error_codes
 from ir_router.slack.gateway import Slack
 from ir_router.slack.messages import Message, sections
-from ir_router.slack.text import escape, shorten
-from ir_router.sync import approvers, posting
+from ir_router.slack.text import escape, linked, shorten
+from ir_router.sync import approval_message, approvers, posting
 from ir_router.sync.approval_places import Place
 
 _LINE_LENGTH = 400
+_LINKS = "IAM: "
 
 Take = Callable[[Key], claims.Claim | claims.Done]
 
@@ -44,11 +45,18 @@ def names(row: Row) -> list[str]:
     return [str(one["name"]) for one in urgent.current(row)]
 
 
-def message(text: str, mentions: str) -> Message:
-    """Return an urgent message with its mentions. The first line of `text` states what happened."""
-    first, *rest = [escape(shorten(line, _LINE_LENGTH, "in the audit")) for line in text.splitlines() if line.strip()]
+def message(text: str, mentions: str, urls: Mapping[str, str]) -> Message:
+    """Return an urgent message with its mentions. The first line of `text` states what happened.
+
+    The names in `urls` become links, and the lines with only the URL of a user or role are left out.
+    """
+    first, *rest = [
+        escape(shorten(line, _LINE_LENGTH, "in the audit"))
+        for line in text.splitlines()
+        if line.strip() and not line.startswith(_LINKS)
+    ]
     lines = [f"{mentions} ⚠️ *{first}*".lstrip(), *rest]
-    return Message(text=f"{mentions} {first}".lstrip(), blocks=sections(lines))
+    return Message(text=f"{mentions} {first}".lstrip(), blocks=sections([linked(line, urls) for line in lines]))
 
 
 def _in_their_place() -> list[str]:
@@ -63,7 +71,9 @@ def _post(place: Place, *, slack: Slack, row: Row, take: Take) -> None:
             continue
         mentions = " ".join(approvers.mentions(slack, row) or _in_their_place())
         try:
-            posting.post(slack, place.channel_id, claim, message(str(one["text"]), mentions))
+            posting.post(
+                slack, place.channel_id, claim, message(str(one["text"]), mentions, approval_message.urls(row))
+            )
         except RefusedError as error:
             # After the incident, the channel of its case may be archived. The alert has the same text.
             if row["state"] in (approvals.PENDING, approvals.DECIDED) or error.code not in error_codes.UNAVAILABLE:

@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 
 from ir_router.errors import RefusedError
 from ir_router.ledger import audit, groups, unavailable
+from ir_router.ledger.alerts import Alert
 from ir_router.observability import logger
 from ir_router.workflow import (
     attempts,
@@ -21,6 +22,8 @@ from ir_router.workflow import (
     wording,
     wording_alerts,
     wording_ledger,
+    wording_links,
+    wording_subjects,
 )
 from ir_router.workflow.incident import Incident
 
@@ -49,15 +52,12 @@ def run_task(task: Mapping[str, Any], context: Any) -> AlertAnswer:
 def without_ledger(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     """State "Alert Only Without Ledger": publish the event at once, to the topic that needs no encryption key."""
     incident: Incident = task["incident"]
-    notices.alert_without_key(
-        f"{incident['execution']['name']}/ledger",
-        incident["severity"],
-        f"Ledger unavailable - {wording.alert_subject(incident)}",
-        wording_ledger.alerted(incident, report_failure.error_of(task["failure"])[1]),
-    )
+    text = wording_ledger.alerted(incident, report_failure.error_of(task["failure"])[1])
+    subject = wording_subjects.without_ledger(incident)
+    notices.alert_without_key(Alert(f"{incident['execution']['name']}/ledger", incident["severity"], subject, text))
     if incident["severity"] == "CRITICAL":
         # The alert with the ledger, which follows, has the same reason and headline.
-        headline = wording.alert_subject(incident)
+        headline = wording_subjects.to_check(incident)
         notices.page_without_ledger(f"{incident['execution']['name']}/alert", headline, headline)
     return {"done": True, "step": "Alert Only Without Ledger"}
 
@@ -76,13 +76,16 @@ def _alert(incident: Incident, context: Any) -> AlertAnswer:
         logger.info("alert.counted", extra={"event_id": incident["event_id"], "group": group})
         return {"alerted": False, "group_opened": first}
     notices.alert_everywhere(
-        f"{incident['execution']['name']}/alert",
-        incident["severity"],
-        wording.alert_subject(incident),
-        wording_alerts.alert_only(incident, grouped=group is not None, count=counted),
-        execution=execution,
-        allow=check_allowlist.command_to_allow(incident),
-        mention=incident["severity"] == "CRITICAL",
+        Alert(
+            f"{incident['execution']['name']}/alert",
+            incident["severity"],
+            wording_subjects.to_check(incident),
+            wording_alerts.alert_only(incident, grouped=group is not None, count=counted),
+            execution=execution,
+            principals=wording_links.named_in(incident),
+            allow=check_allowlist.command_to_allow(incident),
+            mention=incident["severity"] == "CRITICAL",
+        )
     )
     audit.append("alerted", wording.AUDIT_ACTOR, wording.record(incident), once=f"{execution}/alert_only")
     logger.info("alert.sent", extra={"severity": incident["severity"], "event_id": incident["event_id"]})
@@ -107,13 +110,16 @@ def count(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
         if "case_id" in row:
             text = wording.lines(text, "", _NOT_CONTAINED, wording.case_line(row["case_id"]))
         notices.alert_everywhere(
-            f"{incident['execution']['name']}/count",
-            incident["severity"],
-            f"{counted} times within the hour: {wording.alert_subject(incident)}",
-            text,
-            case_id=row.get("case_id"),
-            execution=execution,
-            allow="" if row.get("case_id") else check_allowlist.command_to_allow(incident),
+            Alert(
+                f"{incident['execution']['name']}/count",
+                incident["severity"],
+                wording_subjects.counted(incident, counted),
+                text,
+                case_id=row.get("case_id"),
+                execution=execution,
+                principals=wording_links.named_in(incident),
+                allow="" if row.get("case_id") else check_allowlist.command_to_allow(incident),
+            )
         )
         details = {**wording.record(incident), "count": counted}
         audit.append("alerted_count", wording.AUDIT_ACTOR, details, once=f"{execution}/alert_count")

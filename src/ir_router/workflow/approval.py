@@ -8,7 +8,7 @@ came from Slack (`via`). With `joined_events` a decision counts only if no furth
 
 The decision `contain_creator` decides nothing about the request. It contains the creator of the key. With
 several creators, `creator` names one. The decision `withdraw` withdraws the first approval or denial of two, and
-`assign` makes the analyst the request's owner. The decision `release` lifts the containment of a request that has
+`assign` makes the analyst the request's assignee. The decision `release` lifts the containment of a request that has
 ended; `principal` names one of several principals.
 
 Every response is `{"status", "message", ...}`; docs/containment.md lists the statuses.
@@ -165,7 +165,7 @@ def handle(event: Mapping[str, Any], context: Any) -> Answer | dict[str, Any] | 
 
 
 def _change_request(row: Row, change: str, analyst: Analyst, until: object) -> Answer:
-    """Withdraw the analyst's approval or denial, or make the analyst the owner of the request."""
+    """Withdraw the analyst's approval or denial, or make the analyst the assignee of the request."""
     if change == _ASSIGN:
         if row["state"] != approvals.PENDING:
             return _current_answer(row, None)

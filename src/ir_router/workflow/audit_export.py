@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ir_router import aws, clock
 from ir_router.ledger import audit, keys, table
+from ir_router.ledger.alerts import Alert
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.settings import settings
@@ -136,5 +137,5 @@ def _report(bucket: str, day: date, error: Exception, mark: Row) -> None:
         "minutes. The records stay in the ledger.\n\nCheck that the bucket exists, that Object Lock is enabled, and "
         "that its policy allows the role of the workflow function."
     )
-    notices.alert_everywhere(f"audit-export-{today}", "MEDIUM", subject, text)
+    notices.alert_everywhere(Alert(f"audit-export-{today}", "MEDIUM", subject, text))
     table.put(_MARK, {**mark, "failed_on": today, "expires_at": int(clock.now()) + _KEPT_SECONDS})

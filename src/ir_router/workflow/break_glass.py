@@ -7,10 +7,11 @@ from typing import Any
 
 from ir_router import aws
 from ir_router.ledger import approvals, audit, releases
+from ir_router.ledger.alerts import Alert
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.settings import settings
-from ir_router.workflow import invocation, notices, wording, wording_decisions
+from ir_router.workflow import invocation, notices, wording, wording_decisions, wording_subjects
 from ir_router.workflow.incident import Analyst
 
 ALIAS = "break-glass"
@@ -75,13 +76,16 @@ def report(task: Mapping[str, Any], _context: Any) -> None:
         wording.case_line(row.get("case_id")),
     )
     notices.alert_everywhere(
-        f"{row.get('execution_name', '')}/break-glass/{task['request_id']}",
-        "CRITICAL",
-        headline,
-        text,
-        case_id=row.get("case_id"),
-        execution=str(row.get("execution") or ""),
-        mention=True,
+        Alert(
+            f"{row.get('execution_name', '')}/break-glass/{task['request_id']}",
+            "CRITICAL",
+            wording_subjects.alone(task["analyst"], str(task["decision"]), str(row.get("who", "an unknown request"))),
+            text,
+            case_id=row.get("case_id"),
+            execution=str(row.get("execution") or ""),
+            principals=approvals.principals_of(row),
+            mention=True,
+        )
     )
 
 

@@ -14,9 +14,10 @@ from typing import Any
 from ir_router import clock
 from ir_router.errors import RefusedError
 from ir_router.ledger import joined_events, keys, table
+from ir_router.ledger.alerts import Alert
 from ir_router.ledger.table import ConditionFailedError, Row
 from ir_router.observability import logger
-from ir_router.workflow import notices, wording, wording_decisions
+from ir_router.workflow import notices, wording, wording_decisions, wording_links
 from ir_router.workflow.incident import Incident
 from ir_router.workflow.principals import mapping
 
@@ -61,12 +62,15 @@ def report(incident: Incident, event: Mapping[str, Any], name: str, handled: Row
         *wording.ids(incident),
     )
     notices.alert_everywhere(
-        f"{execution['name']}/continued",
-        "HIGH",
-        headline,
-        text,
-        case_id=approval.get("case_id"),
-        execution=execution["id"],
+        Alert(
+            f"{execution['name']}/continued",
+            "HIGH",
+            f"CHECK the denial: {approval['who']}, its finding continues",
+            text,
+            case_id=approval.get("case_id"),
+            execution=execution["id"],
+            principals=wording_links.named_in(incident),
+        )
     )
     logger.info("finding.continued", extra={"event_id": incident["event_id"]})
     if approval.get("case_id"):

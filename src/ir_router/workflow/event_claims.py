@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ir_router import aws, clock
 from ir_router.errors import IrRouterError
 from ir_router.ledger import approvals, audit, groups, joined_events, keys, table
+from ir_router.ledger.alerts import Alert
 from ir_router.ledger.table import ConditionFailedError, Row
 from ir_router.observability import logger
 from ir_router.settings import settings
@@ -143,8 +144,9 @@ def report_conflict(incident: Incident, name: str, other: str) -> None:
     try:
         if groups.enter(groups.name_of("conflict", name), execution["id"])["execution"] != execution["id"]:
             return
+        subject = f"FIND the sender of a forged event: {_CONFLICT[0].lower()}{_CONFLICT[1:]}"
         notices.alert_everywhere(
-            f"{execution['name']}/conflict", "HIGH", f"HIGH: {_CONFLICT}", text, execution=execution["id"]
+            Alert(f"{execution['name']}/conflict", "HIGH", subject, text, execution=execution["id"])
         )
         details = wording.record(incident) | {"other": other}
         audit.append("event_conflict", wording.AUDIT_ACTOR, details, once=f"{execution['id']}/conflict")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from ir_router.ledger import audit, groups
+from ir_router.ledger.alerts import Alert
 from ir_router.workflow import invocation, notices, origin, reading, wording
 from ir_router.workflow.details import harmless
 from ir_router.workflow.incident import Incident
@@ -36,6 +37,7 @@ def run_task(task: Mapping[str, Any], context: Any) -> dict[str, bool]:
             *wording.facts(incident),
             *wording.ids(incident),
         )
-        subject = f"HIGH: Event not believed - account {source} about account {about}"
-        notices.alert_everywhere(f"{execution['name']}/not_believed", "HIGH", subject, text, execution=execution["id"])
+        subject = f"CHECK account {source}: ir-router does not believe its event about account {about}"
+        alert = Alert(f"{execution['name']}/not_believed", "HIGH", subject, text, execution=execution["id"])
+        notices.alert_everywhere(alert)
     return {"alerted": first}

@@ -10,6 +10,7 @@ from typing import Any
 
 from ir_router.errors import RefusedError
 from ir_router.ledger import approvals, audit, containments
+from ir_router.ledger.alerts import Alert
 from ir_router.ledger.approvals import ApprovalKind
 from ir_router.observability import logger
 from ir_router.workflow import (
@@ -21,6 +22,7 @@ from ir_router.workflow import (
     owners,
     wording,
     wording_decisions,
+    wording_links,
     wording_subjects,
 )
 from ir_router.workflow.incident import CaseResult, ContainmentResult, Decision, Incident, PrincipalResult
@@ -54,19 +56,23 @@ def run_task(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     if done:
         details |= {"remediation": wording.record_actions(done["actions"]), "notes": done["notes"]}
     audit.append("ended", wording.AUDIT_ACTOR, details, once=f"{incident['execution']['id']}/final")
-    alert_id, subject = (
-        f"{incident['execution']['name']}/final",
-        wording_subjects.final(incident, containment, decision, done, missing),
-    )
     text = wording_decisions.final(
         incident, containment, decision, done, case_id, missing, no_case=case.get("for_readers", "")
     )
-    notices.alert(alert_id, incident["severity"], subject, text)
+    alert = Alert(
+        f"{incident['execution']['name']}/final",
+        incident["severity"],
+        wording_subjects.final(incident, containment, decision, done, missing),
+        text,
+        case_id=case_id,
+        execution=incident["execution"]["id"],
+        principals=wording_links.named_in(incident, wording.principals_of(containment)),
+    )
+    notices.mail(alert)
     consequences = OUTCOMES[containment["outcome"]]
     # Otherwise an approval request shows the outcome: the own one, or that of the incident that the event joined.
     if missing or (consequences.approval is None and not consequences.contained):
-        execution = incident["execution"]["id"]
-        notices.alert_in_slack(alert_id, incident["severity"], subject, text, case_id=case_id, execution=execution)
+        notices.alert_in_slack(alert)
     creators.report(incident, "final", wording_decisions.outcome(containment, decision, done, missing))
     shown_by = _report_to_approval(state, containment, decision, done)
     # An event that joined at once has already commented on the case, in the state "Open Case".

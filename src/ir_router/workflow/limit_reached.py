@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ir_router.ledger import audit
+from ir_router.ledger.alerts import Alert
 from ir_router.workflow import notices, wording, wording_subjects
 from ir_router.workflow.incident import Incident
 
@@ -23,10 +24,7 @@ def run_task(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     once = f"{incident['execution']['id']}/limit_reached"
     reason = "containment_limit_reached" if containment["outcome"] == "limit_reached" else "containment_needs_approval"
     audit.append(reason, wording.AUDIT_ACTOR, details, once=once)
-    notices.alert(
-        f"{incident['execution']['name']}/limit",
-        incident["severity"],
-        wording_subjects.permission(incident, containment),
-        wording.containment(incident, containment, case_id, (_LATER,), no_case=task["case"].get("for_readers", "")),
-    )
+    text = wording.containment(incident, containment, case_id, (_LATER,), no_case=task["case"].get("for_readers", ""))
+    subject = wording_subjects.permission(incident, containment)
+    notices.mail(Alert(f"{incident['execution']['name']}/limit", incident["severity"], subject, text))
     return {"done": True, "step": "Page: Limit Reached"}

@@ -7,18 +7,18 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router import aws, bus, paging
+from ir_router import aws, bus, links, paging
 from ir_router.cases import comments
 from ir_router.cases.limits import COMMENT_LIMIT
 from ir_router.errors import UncertainError
-from ir_router.ledger import alerts, approvals, urgent
+from ir_router.ledger import alerts, approvals, security_channel, urgent
+from ir_router.ledger.alerts import Alert
 from ir_router.ledger.approvals import Answer
 from ir_router.observability import logger
 from ir_router.security_ir import gateway
 from ir_router.settings import settings
-from ir_router.workflow.incident import Severity
 
 SOURCE = "security-ir"
 _SUBJECT_LENGTH = 100
@@ -27,54 +27,27 @@ _KEY_ERRORS = frozenset({"KMSAccessDenied", "KMSDisabled", "KMSInvalidState", "K
 _COMMENTS = uuid.UUID("5b0e7c1c-93f5-4f0a-9d43-3a1f0f2f8f5e")
 
 
-def alert(alert_id: str, severity: Severity, subject: str, text: str) -> None:
-    """Publish an alert to the alert topic, at least once. If SNS cannot use the topic's key, use the alarm topic.
-
-    Args:
-        alert_id: A stable id at the end of the text, by which a reader recognises a repeated alert.
-        severity: The value of the message attribute `severity`, for subscription filters.
-        subject: The subject of the e-mail, reduced to the characters that SNS accepts.
-        text: The body.
-    """
+def mail(alert: Alert) -> None:
+    """Publish an alert to the alert topic, at least once. If SNS cannot use the topic's key, use the alarm topic."""
+    first, rest = alert.text.partition("\n")[::2]
+    text = "\n".join(filter(None, (first, _slack_line(), rest)))
+    if alert.allow:
+        text = f"{text}\n\nIf you expect such calls, add the caller to the allowlist:\n{alert.allow}"
     try:
-        _send(settings().require("alert_topic_arn"), alert_id, severity, subject, text)
+        _send(settings().require("alert_topic_arn"), alert, text)
     except ClientError as error:
         if error.response["Error"]["Code"] not in _KEY_ERRORS:
             raise
-        logger.error("alert.key_unavailable: the alarm topic gets the alert", extra={"alert_id": alert_id})
-        alert_without_key(alert_id, severity, subject, text)
+        logger.error("alert.key_unavailable: the alarm topic gets the alert", extra={"alert_id": alert.id})
+        _send(settings().require("alarm_topic_arn"), alert, text)
 
 
-def alert_everywhere(
-    alert_id: str,
-    severity: Severity,
-    subject: str,
-    text: str,
-    *,
-    case_id: str | None = None,
-    execution: str = "",
-    allow: str = "",
-    mention: bool = False,
-) -> None:
-    """Publish an alert as `alert` does, and post it in the security channel once. CRITICAL ones page once too.
-
-    Args:
-        alert_id: As in `alert`.
-        severity: As in `alert`.
-        subject: As in `alert`.
-        text: As in `alert`.
-        case_id: The case of the incident. Without one the message in Slack offers to open a case.
-        execution: The ARN of the execution, for a link.
-        allow: The command that adds the caller to the allowlist; empty if an entry would not help.
-        mention: Whether the message in Slack mentions users (`slack_mention`).
-    """
-    body = f"{text}\n\nIf you expect such calls, add the caller to the allowlist:\n{allow}" if allow else text
-    alert(alert_id, severity, subject, body)
-    alert_in_slack(
-        alert_id, severity, subject, text, case_id=case_id, execution=execution, allow=allow, mention=mention
-    )
-    if severity == "CRITICAL":
-        page(alert_id, subject, text)
+def alert_everywhere(alert: Alert) -> None:
+    """Publish an alert as `mail` does, and post it in the security channel once. CRITICAL ones page once too."""
+    mail(alert)
+    alert_in_slack(alert)
+    if alert.severity == "CRITICAL":
+        page(alert.id, alert.subject, alert.text)
 
 
 def page(reason: str, headline: str, text: str) -> None:
@@ -85,7 +58,7 @@ def page(reason: str, headline: str, text: str) -> None:
         if error.response["Error"]["Code"] not in _KEY_ERRORS:
             raise
         logger.error("page.key_unavailable: the alarm topic gets the page", extra={"reason": reason})
-        alert_without_key(reason, "CRITICAL", headline, text)
+        alert_without_key(Alert(reason, "CRITICAL", headline, text))
 
 
 def page_without_ledger(reason: str, headline: str, text: str) -> None:
@@ -98,39 +71,36 @@ def page_without_ledger(reason: str, headline: str, text: str) -> None:
         logger.error("page.key_unavailable: nothing pages", extra={"reason": reason})
 
 
-def alert_in_slack(
-    alert_id: str,
-    severity: Severity,
-    subject: str,
-    text: str,
-    *,
-    case_id: str | None = None,
-    execution: str = "",
-    allow: str = "",
-    mention: bool = False,
-) -> None:
-    """Post an alert in the security channel once. The arguments are those of `alert_everywhere`."""
-    name = alerts.note(
-        alert_id, severity, subject, text, case_id=case_id, execution=execution, allow=allow, mention=mention
-    )
-    publish("AlertRaised", {"alert": name})
+def alert_in_slack(alert: Alert) -> None:
+    """Post an alert in the security channel once."""
+    publish("AlertRaised", {"alert": alerts.note(alert)})
 
 
-def alert_without_key(alert_id: str, severity: Severity, subject: str, text: str) -> None:
-    """Publish an alert as `alert` does, to the topic that needs no encryption key."""
-    _send(settings().require("alarm_topic_arn"), alert_id, severity, subject, text)
+def alert_without_key(alert: Alert) -> None:
+    """Publish an alert as `mail` does, to the topic that needs no encryption key, and without the ledger."""
+    _send(settings().require("alarm_topic_arn"), alert, alert.text)
 
 
-def _send(topic: str, alert_id: str, severity: Severity, subject: str, text: str) -> None:
+def _send(topic: str, alert: Alert, text: str) -> None:
     aws.client("sns").publish(
         TopicArn=topic,
-        Subject=_subject(subject),
-        Message=f"{text}\n\nAlert id: {alert_id}",
+        Subject=_subject(alert.subject),
+        Message=f"{text}\n\nAlert id: {alert.id}",
         MessageAttributes={
-            "severity": {"DataType": "String", "StringValue": severity},
-            "alert_id": {"DataType": "String", "StringValue": alert_id},
+            "severity": {"DataType": "String", "StringValue": alert.severity},
+            "alert_id": {"DataType": "String", "StringValue": alert.id},
         },
     )
+
+
+def _slack_line() -> str:
+    """Return the line with the link to the security channel; empty without one, or if the ledger cannot be read."""
+    try:
+        channel_id = security_channel.known_id()
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("alert.no_slack_link", extra={"error": type(error).__name__})
+        return ""
+    return f"Slack: {links.slack_channel(channel_id)}" if channel_id else ""
 
 
 def _subject(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from ir_router import clock
 from ir_router.errors import RefusedError
 from ir_router.ledger import approvals, audit, containments
+from ir_router.ledger.alerts import Alert
 from ir_router.ledger.containments import Lock
 from ir_router.observability import logger, measure
 from ir_router.settings import settings
@@ -152,14 +153,11 @@ def _report(lock: Lock, undone: Mapping[str, Any], actions: list[ActionTaken]) -
     is_pending = row["phase"] == containments.OPEN
     verified = all(action["verified"] for action in actions)
     who = wording.name_of(row["principal"])
+    completed = bool(undone["was_refused"] or undone.get("were_unknown"))
     headline = wording_gaps.contained_again(who, undone, verified=verified)
     text = wording.lines(
         headline,
-        ""
-        if undone["was_refused"] or undone.get("were_unknown")
-        else wording_gaps.FIND_WHO_UNDID_IT
-        if verified
-        else wording_gaps.ACT_BY_HAND,
+        "" if completed else wording_gaps.FIND_WHO_UNDID_IT if verified else wording_gaps.ACT_BY_HAND,
         wording_gaps.PENDING if is_pending else wording_gaps.UNTIL_RELEASE,
         "",
         f"Done: {' · '.join(wording.action(taken) for taken in actions)}",
@@ -175,7 +173,9 @@ def _report(lock: Lock, undone: Mapping[str, Any], actions: list[ActionTaken]) -
         details | {"actions": wording.record_actions(actions), "case_id": case_id},
         once=f"{execution}/undone/{lock.principal}/{number}",
     )
-    notices.alert(name, "HIGH", headline, text)
+    subject = headline if verified else f"ACT by hand now: {headline}"
+    subject = f"FIND who undid it: {headline}" if verified and not completed else subject
+    notices.mail(Alert(name, "HIGH", subject, text))
     logger.warning("containment.reapplied", extra={"incident": execution, "verified": verified})
     approval_id = approvals.id_of(execution, "remediate")
     if is_pending:

@@ -14,6 +14,7 @@ from typing import Any
 from ir_router import command_lines
 from ir_router.errors import InvalidInputError, IrRouterError
 from ir_router.ledger import approvals, audit, contained_names, containments, releases, two_people
+from ir_router.ledger.alerts import Alert
 from ir_router.ledger.containments import ContainmentBusyError, Lock
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
@@ -67,14 +68,16 @@ def run_task(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
 
 def _alert_failure(task: Mapping[str, Any], approval: Row, why: str) -> None:
     """Alert once that a release from an approval request failed: no caller waits for its answer."""
-    headline = f"NOT released: {approval.get('who', task['principal'])}, as {task['released_by']} requested"
     text = wording.lines(
-        f"{headline}.",
         why,
         f"To release it on the command line, run: {command_lines.release(str(task['principal']))}",
     )
     name = f"{approval.get('execution_name', '')}/not-released/{task['principal']}"
-    notices.alert_everywhere(name, "HIGH", headline, text, case_id=approval.get("case_id"))
+    subject = (
+        f"RELEASE by hand: {approval.get('who', task['principal'])} NOT released, as {task['released_by']} requested"
+    )
+    alert = Alert(name, "HIGH", subject, text, approval.get("case_id"), principals=[str(task["principal"])])
+    notices.alert_everywhere(alert)
 
 
 def _release(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -149,13 +152,14 @@ def _report(row: Row, once: str, released_by: str, reason: str, actions: list[Ac
     """Send the alert and comment on the case. Returns False if the comment failed; the release itself is recorded."""
     case_id = row.get("case_id")
     changed = " · ".join(wording.action(taken) for taken in actions) or "nothing to restore"
-    headline = f"Released by {released_by}: {wording.name_of(row['principal'])} - {changed}"
-    given = f"Reason given: {wording.cut(reason)}"
-    text = wording.lines(headline, stays, given, wording.case_line(case_id))
-    notices.alert_everywhere(f"{once.partition(':execution:')[2]}/released", "HIGH", headline, text, case_id=case_id)
+    what = f"by {released_by}: {wording.name_of(row['principal'])} - {changed}"
+    details = (stays, f"Reason given: {wording.cut(reason)}", wording.case_line(case_id))
+    name, subject = f"{once.partition(':execution:')[2]}/released", f"DONE: released {what}"
+    named = [row["principal"]["arn"]]
+    notices.alert_everywhere(Alert(name, "HIGH", subject, wording.lines(subject, *details), case_id, principals=named))
     if case_id:
         try:
-            notices.comment(str(case_id), f"released-{once}", text)
+            notices.comment(str(case_id), f"released-{once}", wording.lines(f"Released {what}", *details))
         except IrRouterError as error:
             logger.error(
                 "case.comment_failed: the case has no comment about the release", extra={"error": type(error).__name__}

@@ -51,11 +51,12 @@ def carry_out(row: Row, principal: str, analyst: Analyst, reason: str, request_i
     audit.append(
         "release_decided", approvals.actor(analyst), details, once=f"{row['approval_id']}/release/{request_id}"
     )
+    current = approvals.get(str(row["approval_id"])) or row
     for arn in wanted:
         task = {
             "task": "release",
             "principal": arn,
-            "released_by": wording_decisions.decider(analyst),
+            "released_by": wording_decisions.decider(two_people.with_first_release(current, arn, analyst)),
             "reason": reason,
             "approval_id": row["approval_id"],
         }

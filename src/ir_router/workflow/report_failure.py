@@ -11,9 +11,20 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ir_router import clock, command_lines
 from ir_router.errors import IrRouterError, UncertainError
 from ir_router.ledger import approvals, audit, containments
+from ir_router.ledger.alerts import Alert
 from ir_router.ledger.approvals import ApprovalKind
 from ir_router.observability import logger
-from ir_router.workflow import actor_incidents, creators, identity, not_contained, notices, wording, wording_many
+from ir_router.workflow import (
+    actor_incidents,
+    creators,
+    identity,
+    not_contained,
+    notices,
+    wording,
+    wording_links,
+    wording_many,
+    wording_subjects,
+)
 from ir_router.workflow import principals as iam_principals
 from ir_router.workflow.incident import Decision, Incident, Principal
 
@@ -83,12 +94,14 @@ def run_task(task: Mapping[str, Any], context: Any) -> Decision:
         details = wording.record(incident) | {"principals": arns} | details
     alert_id = f"{execution.rpartition(':')[2]}/failed/{step}"
     severity = incident.get("severity", "HIGH") if incident else "HIGH"
-    subject = f"FAILED: {step} - {wording.alert_subject(incident, principals) if incident else 'event not readable'}"
+    subject = wording_subjects.failed(step, incident, principals)
     text = _text(step, error, cause, incident, execution, principals)
     case_id = (task.get("case") or {}).get("case_id")
-    unsent = _failing(lambda: notices.alert(alert_id, severity, subject, text))
+    named = wording_links.named_in(incident, principals) if incident else ()
+    alert = Alert(alert_id, severity, subject, text, case_id=case_id, execution=execution, principals=named)
+    unsent = _failing(lambda: notices.mail(alert))
     unrecorded = _failing(
-        lambda: notices.alert_in_slack(alert_id, severity, subject, text, case_id=case_id, execution=execution),
+        lambda: notices.alert_in_slack(alert),
         lambda: _mark(task, step, execution, principals),
         lambda: _report_to_creator(incident, step),
         lambda: audit.append("step_failed", wording.AUDIT_ACTOR, details, once=f"{execution}/failed/{step}"),
@@ -119,10 +132,12 @@ def note_failed_branch(task: Mapping[str, Any], _context: Any) -> dict[str, Any]
         audit.append("step_failed", wording.AUDIT_ACTOR, details, once=f"{execution}/failed/{step}")
     else:
         alert_id, severity = f"{incident['execution']['name']}/failed/{step}", incident["severity"]
-        subject = f"FAILED: {step} - {wording.alert_subject(incident)}"
+        subject = wording_subjects.failed(step, incident, ())
         text = _text(step, error, cause, incident, execution)
-        notices.alert(alert_id, severity, subject, text)
-        _failing(lambda: notices.alert_in_slack(alert_id, severity, subject, text, execution=execution))
+        named = wording_links.named_in(incident)
+        alert = Alert(alert_id, severity, subject, text, execution=execution, principals=named)
+        notices.mail(alert)
+        _failing(lambda: notices.alert_in_slack(alert))
     logger.error("workflow.branch_failed", extra={"step": step, "error": error})
     return {"done": False, "step": step}
 

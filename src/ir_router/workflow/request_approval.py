@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ir_router.errors import IrRouterError
 from ir_router.ledger import approvals, audit, containments
 from ir_router.ledger import creators as offers
+from ir_router.ledger.alerts import Alert
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.settings import settings
@@ -165,7 +166,8 @@ def record_decision(task: Mapping[str, Any], context: Any) -> Decision:
         parts = not_contained.with_joined(execution, task["containment"])["principals"]
         kept, incidents = new_keys.enable_again(execution, parts, context)
         if stays := ". ".join(kept):
-            notices.alert(f"{incident['execution']['name']}/held", "HIGH", f"Denied: {stays}", stays)
+            held = Alert(f"{incident['execution']['name']}/held", "HIGH", f"CHECK after the denial: {stays}", stays)
+            notices.mail(held)
         for other in (approvals.id_of(one, "remediate") for one in incidents):
             if refresh(other) is not None:
                 notices.publish("ApprovalRequested", {"approval_id": other, "joined": True})

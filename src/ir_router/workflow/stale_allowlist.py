@@ -12,6 +12,7 @@ from typing import Any
 
 from ir_router import clock
 from ir_router.ledger import allowlisted_hours, keys, table
+from ir_router.ledger.alerts import Alert
 from ir_router.observability import logger
 from ir_router.workflow import allowlist, check_allowlist, iam, invocation, notices, principals, wording
 from ir_router.workflow.allowlist import Entry
@@ -106,6 +107,5 @@ def _alert(new: list[str]) -> None:
     )
     digest = hashlib.sha256("\n".join(new).encode()).hexdigest()[:12]
     count = f"{len(new)} {'entry' if len(new) == 1 else 'entries'}"
-    notices.alert_everywhere(
-        f"allowlist-{digest}", "MEDIUM", f"MEDIUM: {count} of the allowlist without a principal in IAM", text
-    )
+    subject = f"REMOVE {count} of the allowlist: no principal in IAM has their names"
+    notices.alert_everywhere(Alert(f"allowlist-{digest}", "MEDIUM", subject, text))

@@ -15,20 +15,22 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ir_router import clock
 from ir_router.errors import IrRouterError
 from ir_router.ledger import unavailable
+from ir_router.ledger.alerts import Alert
 from ir_router.ledger.unavailable import LedgerUnavailableError
 from ir_router.observability import logger, measure
 from ir_router.workflow import (
     changes,
     deployed_lists,
     enforcement,
+    examination,
     identity,
     immediate_containment,
     invocation,
     notices,
     report_failure,
     roles,
-    wording,
     wording_ledger,
+    wording_subjects,
 )
 from ir_router.workflow.changes import ChangeFailedError, State
 from ir_router.workflow.incident import ContainmentResult, EarlierState, Incident, Principal, PrincipalResult
@@ -73,12 +75,9 @@ def alert(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     containment: ContainmentResult | None = task["containment"]
     principals = [part["principal"] for part in before["principals"]]
     states = [(part["principal"], part["state"]) for part in before["principals"] if "state" in part]
-    notices.alert_without_key(
-        f"{incident['execution']['name']}/ledger",
-        incident["severity"],
-        f"Ledger unavailable - {wording.alert_subject(incident, principals)}",
-        wording_ledger.contained(incident, states, containment, report_failure.error_of(task["failure"])[1]),
-    )
+    text = wording_ledger.contained(incident, states, containment, report_failure.error_of(task["failure"])[1])
+    subject = wording_subjects.without_ledger(incident, principals)
+    notices.alert_without_key(Alert(f"{incident['execution']['name']}/ledger", incident["severity"], subject, text))
     return {"done": True, "step": "Alert Without Ledger"}
 
 
@@ -93,9 +92,7 @@ def record(task: Mapping[str, Any], context: Any) -> ContainmentResult:
     before: Before = task["before"]
     contained: ContainmentResult | None = task["containment"]
     earlier = {
-        immediate_containment.name_of(part["principal"]): part["state"]
-        for part in before["principals"]
-        if "state" in part
+        examination.name_of(part["principal"]): part["state"] for part in before["principals"] if "state" in part
     }
     try:
         given = {"incident": incident, "earlier": earlier, "contained": contained}
@@ -107,11 +104,11 @@ def record(task: Mapping[str, Any], context: Any) -> ContainmentResult:
 
 def _read(incident: Incident, target: identity.Target, context: Any) -> Part:
     account = invocation.contained_account(incident, context)
-    found, spared = immediate_containment.examine(incident, target, account, _protected)
-    only_key = immediate_containment.only_key_of(incident, target.named_key, {})
+    found, spared = examination.examine(incident, target, account, _protected)
+    only_key = examination.only_key_of(incident, target.named_key, {})
     part: Part = {"principal": found, "key": target.named_key, "only_key": only_key}
     if spared is None and not only_key and (why := roles.why_ask(incident, found)):
-        spared = immediate_containment.result_of(found, "ask_first", why)
+        spared = examination.result_of(found, "ask_first", why)
     if spared is not None:
         return {**part, "spared": spared}
     state, unlisted = changes.read_as_permitted(found)
@@ -141,7 +138,7 @@ def _contain(incident: Incident, part: Part, context: Any) -> PrincipalResult:
     if "spared" in part:
         return part["spared"]
     wanted = _wanted(part)
-    result = immediate_containment.result_of(part["principal"], "contained", "")
+    result = examination.result_of(part["principal"], "contained", "")
     try:
         result["actions"] = changes.make(part["principal"], wanted, until=_retry_until(context))
     except ChangeFailedError as failure:
@@ -160,7 +157,7 @@ def _contain(incident: Incident, part: Part, context: Any) -> PrincipalResult:
 
 def _wanted(part: Part) -> list[changes.Change]:
     state = State(part["state"]["keys"], part["state"]["denied"])
-    return immediate_containment.changes_for(part["principal"], part["key"], state, only_key=part["only_key"])
+    return examination.changes_for(part["principal"], part["key"], state, only_key=part["only_key"])
 
 
 def _retry_until(context: Any) -> float:

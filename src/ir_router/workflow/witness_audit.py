@@ -11,6 +11,7 @@ from typing import Any
 
 from ir_router import clock
 from ir_router.ledger import audit, keys, table
+from ir_router.ledger.alerts import Alert
 from ir_router.workflow import audit_export, notices
 
 _KEPT_SECONDS = 400 * 86_400
@@ -42,7 +43,8 @@ def _send() -> str | None:
         "verifies the records up to this one."
     )
     # A crash between the two sends the e-mail again, with the same alert id.
-    notices.alert(f"audit-{head['month']}-{head['sequence']}", "LOW", f"Audit of ir-router on {day}", text)
+    subject = f"KEEP this e-mail: audit of ir-router on {day}"
+    notices.mail(Alert(f"audit-{head['month']}-{head['sequence']}", "LOW", subject, text))
     row = {"day": day, "hash": found, "expires_at": int(clock.now()) + _KEPT_SECONDS}
     table.put(keys.deduplication("AUDIT-WITNESS"), row)
     return str(found)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ir_router import links
 from ir_router.settings import settings
-from ir_router.workflow import rejections, scopes, wording_many
+from ir_router.workflow import rejections, scopes, wording_links, wording_many
 from ir_router.workflow.details import harmless, origin
 from ir_router.workflow.incident import (
     ActionTaken,
@@ -115,9 +115,14 @@ def alert_subject(incident: Incident, principals: Sequence[Principal] = ()) -> s
         incident: The incident to alert about.
         principals: The affected principals as IAM shows them. Without them the event's own names are used.
     """
-    in_event = incident["subject"] if incident["subject"]["name"] else incident["actor"]
-    who = wording_many.names([name_of(principal) for principal in principals if principal["name"]]) or name_of(in_event)
+    named = wording_many.names([name_of(principal) for principal in principals if principal["name"]])
+    who = named or in_event(incident)
     return f"{incident.get('severity', 'UNKNOWN')}: {incident.get('title', incident['event_name'])} - {who}"
+
+
+def in_event(incident: Incident) -> str:
+    """Return the name of the principal that the event is about."""
+    return name_of(incident["subject"] if incident["subject"]["name"] else incident["actor"])
 
 
 def principals_of(containment: ContainmentResult) -> list[Principal]:
@@ -189,6 +194,7 @@ def containment(
     case_id: str | None,
     decision_lines: Sequence[str] = (),
     *,
+    effects: Sequence[str] = (),
     no_case: str = "",
 ) -> str:
     """Return the text of the alert about a HIGH event.
@@ -197,15 +203,17 @@ def containment(
         incident: The incident.
         result: The result of its containment.
         case_id: The incident's case, if there is one.
-        decision_lines: Lines about the decision that is needed.
+        decision_lines: Lines about the decision that is needed, after the facts.
+        effects: Lines about the effects of each decision, before the facts.
         no_case: Sentences about a missing case.
     """
     return lines(
         containment_headline(result),
+        *effects,
         "",
         alert_subject(incident, principals_of(result)),
         *_event_and_containment(incident, result),
-        *decision_lines,
+        *(["", *decision_lines] if decision_lines else []),
         case_line(case_id) or no_case,
         *ids(incident),
     )
@@ -282,11 +290,12 @@ def _allowlist(answer: AllowlistAnswer) -> list[str]:
 
 
 def ids(incident: Incident) -> list[str]:
-    """Return the ids that end each text, with a link to the execution."""
+    """Return the lines that end each text: links to the principals and the execution, then the ids."""
     execution = incident["execution"]["id"]
-    url = links.execution(execution)
-    found = ["", f"Event: {incident['event_id']}", f"Execution: {execution}"]
-    return [*found, f"Workflow: {url}"] if url else found
+    found = ["", *(f"IAM: {name} {url}" for name, url in links.principals(wording_links.named_in(incident)).items())]
+    if url := links.execution(execution):
+        found.append(f"Workflow: {url}")
+    return [*found, f"Event: {incident['event_id']}", f"Execution: {execution}"]
 
 
 def case_line(case_id: str | None) -> str:

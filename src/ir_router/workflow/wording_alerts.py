@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ir_router.workflow import wording
+from ir_router.workflow import wording, wording_subjects
 from ir_router.workflow.incident import Incident
 
 
@@ -19,7 +19,7 @@ def alert_only(incident: Incident, *, grouped: bool, count: int = 1) -> str:
     so_far = f"{count} events of this kind arrived within the hour so far." if count > 1 else ""
     later = "Further events of this kind by this principal are summarised in one hour." if grouped else ""
     return wording.lines(
-        f"{wording.alert_subject(incident)}.",
+        f"{wording_subjects.to_check(incident)}.",
         _required(incident),
         so_far,
         "",
@@ -56,7 +56,8 @@ def alert_count(incident: Incident, count: int, callers: Sequence[str] = (), *, 
     """
     first = "the first one when it arrived" if needed == 1 else f"them after {needed} events"
     return wording.lines(
-        f"{wording.alert_subject(incident)}: {count} events within the hour. ir-router sent an alert about {first}.",
+        f"{wording_subjects.counted(incident, count)}.",
+        f"There were {count} events within the hour. ir-router sent an alert about {first}.",
         f"Callers: {', '.join(wording.cut(name) for name in callers)}" if len(callers) > 1 else "",
         "",
         *wording.facts(incident),

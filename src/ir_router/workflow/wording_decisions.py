@@ -13,7 +13,7 @@ from typing import Any, Literal
 from ir_router import command_lines
 from ir_router.ledger import approvals
 from ir_router.ledger.approvals import ApprovalKind
-from ir_router.workflow import changes, new_keys, scopes, wording, wording_gaps, wording_many
+from ir_router.workflow import changes, new_keys, scopes, wording, wording_gaps, wording_links, wording_many
 from ir_router.workflow.incident import ActionTaken, ContainmentResult, Decision, Incident, Principal, PrincipalResult
 from ir_router.workflow.outcomes import OUTCOMES
 from ir_router.workflow.remediation import RemediationResult
@@ -71,6 +71,8 @@ def approval_facts(
         "principal": containment["principals"][0]["principal"]["arn"],
         "disabled_keys": (new_keys.disabled_in(containment["principals"]) or None) if contain else None,
         "owners": containment["owners"],
+        "named": wording_links.named_in(incident, [part["principal"] for part in containment["principals"]]) or None,
+        "finding": wording_links.finding_url(incident) or None,
         "event_id": incident["event_id"],
         "event_time": incident["event_time"],
         "seconds_from_event": containment["seconds_from_event"],
@@ -213,11 +215,17 @@ def asked(containment: ContainmentResult, case_id: str | None) -> str:
     return f"{wording.containment_headline(containment)} A separate approval request is open.{case}"
 
 
-def decision_lines(containment: ContainmentResult, approval_id: str) -> list[str]:
-    """Return the lines about approving and denying for the alert."""
+def effects(containment: ContainmentResult) -> list[str]:
+    """Return the lines about the effects of approving and denying for the alert."""
     return [
         f"Approve: {_approve_does(contained_parts(containment))}",
         f"Deny: {deny_does(contained_parts(containment))}",
+    ]
+
+
+def decision_lines(containment: ContainmentResult, approval_id: str) -> list[str]:
+    """Return the lines about deciding for the alert."""
+    return [
         "Decide with the buttons in Slack, or on the command line.",
         f"To approve, run: {command_lines.decide(approval_id, 'approve')}",
         f"To deny, run: {command_lines.decide(approval_id, 'deny')}",
@@ -280,13 +288,10 @@ def _kept(
     changed = _changes_and_notes(done)
     parts = contained_parts(containment)
     stays, it = ("stay contained", "them") if len(parts) > 1 else ("stays contained", "it")
-    stays += "" if changed else f" until you release {it}"
+    stays += f" until you release {it}"
     if done is not None and not all(done.get("denied", {}).values()):
         stays = f"{'are' if len(parts) > 1 else 'is'} only PARTLY contained"
-    return (
-        f"{why}{_undone(others)}{_who(parts)} {stays}{f' - {changed}' if changed else ''}. "
-        f"Review the incident. To restore access, release {'each' if len(parts) > 1 else 'the'} principal."
-    )
+    return f"{why}{_undone(others)}{_who(parts)} {stays}{f' - {changed}' if changed else ''}. Review the incident."
 
 
 def _undone(missing: Sequence[str]) -> str:

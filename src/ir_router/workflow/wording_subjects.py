@@ -5,21 +5,66 @@ SNS cuts a subject at 100 characters. Names are therefore shortened, and the tit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from ir_router.workflow import wording, wording_decisions
-from ir_router.workflow.incident import ContainmentResult, Decision, Incident
+from ir_router.workflow import wording, wording_many
+from ir_router.workflow.incident import Analyst, ContainmentResult, Decision, Incident, Principal
 from ir_router.workflow.outcomes import OUTCOMES
 from ir_router.workflow.remediation import RemediationResult
 
 _NAMES_LENGTH = 45
 _ANALYST_LENGTH = 20
+_WITHOUT_REQUEST: Mapping[str, str] = {
+    "limit_reached": "ACT by hand now: {who} NOT contained, the hourly limit is reached",
+    "ask_first": "ACT by hand now: {who} NOT contained, no approval",
+    "refused": "ACT by hand now: {who} NOT contained",
+    "joined": "DECIDE: {who} already contained, a further event joined",
+    "dry_run": "NO ACTION: dry run, {who} not contained",
+    "off": "ACT by hand: {who} not contained, containment is off",
+    "gone": "NO ACTION: {who} no longer exists",
+    "closed": "NO ACTION: {who} not contained, its account is closed",
+}
+
+
+def to_check(incident: Incident) -> str:
+    """Return the subject of an alert about an event that is not contained."""
+    who = _short(wording.in_event(incident), _NAMES_LENGTH)
+    if "quiet" in incident:
+        return f"NO ACTION: {who} - {_title(incident)}"
+    critical = incident.get("severity") == "CRITICAL"
+    return f"{'ACT now' if critical else 'CHECK'}: {who} - {_title(incident)}"
+
+
+def counted(incident: Incident, count: int) -> str:
+    """Return the subject of the hourly summary of alike events."""
+    return f"CHECK: {_short(wording.in_event(incident), _NAMES_LENGTH)}, {count} times in an hour - {_title(incident)}"
+
+
+def failed(step: str, incident: Incident | None, principals: Sequence[Principal]) -> str:
+    """Return the subject of the alert about a failed step of the workflow."""
+    if incident is None:
+        return f"CHECK the execution: {step} FAILED, event not readable"
+    who = wording_many.names([wording.name_of(principal) for principal in principals if principal["name"]])
+    who = _short(who or wording.in_event(incident), _NAMES_LENGTH)
+    return f"ACT by hand now: {who}, {step} FAILED - {_title(incident)}"
+
+
+def without_ledger(incident: Incident, principals: Sequence[Principal] = ()) -> str:
+    """Return the subject of an alert while the ledger is unavailable."""
+    who = wording_many.names([wording.name_of(principal) for principal in principals if principal["name"]])
+    return f"FIX the ledger now: {_short(who or wording.in_event(incident), _NAMES_LENGTH)} - {_title(incident)}"
+
+
+def alone(analyst: Analyst, decision: str, who: str) -> str:
+    """Return the subject of the alert about a decision by one person instead of two."""
+    name = _short(str(analyst["name"]), _ANALYST_LENGTH)
+    return f"CHECK now: BREAK-GLASS, {name} decides alone: {decision} - {_short(who, _NAMES_LENGTH)}"
 
 
 def contained(incident: Incident, containment: ContainmentResult) -> str:
     """Return the subject of the alert about a contained principal, about which an analyst must decide."""
     if OUTCOMES[containment["outcome"]].approval != "remediate":
-        return wording.alert_subject(incident, wording.principals_of(containment))
+        return _without_request(incident, containment)
     in_part = any(part["why"] for part in containment["principals"])
     state = "PARTLY contained, act by hand now" if in_part else "contained"
     return f"DECIDE within 24 h: {_names(containment)} {state} - {_title(incident)}"
@@ -37,10 +82,10 @@ def final(
     done: RemediationResult | None,
     missing: Sequence[str],
 ) -> str:
-    """Return the subject of the final alert. Without a decision it is the outcome itself."""
+    """Return the subject of the final alert."""
     consequences = OUTCOMES[containment["outcome"]]
     if decision is None or consequences.approval is None:
-        return wording_decisions.outcome(containment, decision, done, missing)
+        return _without_request(incident, containment)
     who, title = _names(containment), _title(incident)
     if consequences.approval == "contain":
         result = f"{who} NOT contained"
@@ -57,6 +102,14 @@ def final(
             return f"DONE: denied by {_analyst(decision)}, {who} {restored} - {title}"
         case _:
             return f"REVIEW: no decision, {who} stays contained until you release it - {title}"
+
+
+def _without_request(incident: Incident, containment: ContainmentResult) -> str:
+    """Return the subject of an alert about an outcome that needs no decision of its own."""
+    who = _names(containment)
+    if containment["outcome"] == "contained":
+        return f"CHECK: {who} contained, without a decision - {_title(incident)}"
+    return f"{_WITHOUT_REQUEST[containment['outcome']].format(who=who)} - {_title(incident)}"
 
 
 def _names(containment: ContainmentResult) -> str:

@@ -19,7 +19,7 @@ def first_recorded(row: Mapping[str, Any], decision: str) -> str:
 
 
 def so_far(row: Mapping[str, Any]) -> list[str]:
-    """Return the owner of a pending request and, for each decision that needs two people, who made it so far."""
+    """Return the assignee of a pending request and, for each decision that needs two people, who made it so far."""
     assignee = row.get("assignee")
     found = [f"{wording_decisions.decider(assignee)} is on it"] if assignee else []
     for decision, past in wording_decisions.PAST.items():

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ir_sandbox.cloud.launcher import ERRORS, LocalCloud
-from ir_sandbox.demo import page, quirks
+from ir_sandbox.demo import member_job, page, people_job, quirks
 from ir_sandbox.demo.case_job import CaseJob
 from ir_sandbox.demo.containment_job import ContainmentJob
-from ir_sandbox.demo.member_job import VARIABLES, MemberJob
+from ir_sandbox.demo.member_job import MemberJob
+from ir_sandbox.demo.people_job import PeopleJob
 from ir_sandbox.demo.report import Report
 
 FOLDER = Path("build") / "demo"
@@ -24,14 +25,17 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     """Start the local cloud, run the jobs, write the results, and stop the local cloud."""
     report = Report()
     try:
-        with LocalCloud(enforce_iam=True, variables=VARIABLES) as cloud:
+        with LocalCloud(variables={**people_job.VARIABLES, **member_job.VARIABLES}, enforce_iam=True) as cloud:
             if environment.get("QUIRKS"):
                 _turn_on_quirks(cloud)
             cases = CaseJob(cloud, report)
             containment = ContainmentJob(cloud, report)
+            people = PeopleJob(cloud, report)
             try:
+                people.start()
                 cases.run()
                 containment.run()
+                people.run()
                 member = MemberJob(cloud, report)
                 member.executions, member.snapshots = containment.executions, containment.snapshots
                 member.run()
@@ -75,7 +79,8 @@ def _page(cloud: LocalCloud, report: Report, containment: ContainmentJob) -> str
         for channel in store.channels.values()
         if channel.name
     ]
-    names = {user.id: user.real_name for user in store.users.values()}
+    names = {channel.id: channel.name for channel in store.channels.values()}
+    names |= {user.id: user.real_name for user in store.users.values()}
     ephemerals = cloud.slack.ephemerals()
     return page.render(report.checks, [*containment.snapshots, *channels], ephemerals, containment.executions, names)
 

@@ -1,4 +1,4 @@
-"""The third job: a user of another account is contained there, from a finding in another region, and restored."""
+"""The fourth job: a user of another account is contained there, from a finding in another region, and restored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 from ir_sandbox.cloud.accounts import ACCOUNTS, HUB, ORGANIZATION_ID
 from ir_sandbox.cloud.launcher import LocalCloud
 from ir_sandbox.cloud.member import Member
-from ir_sandbox.demo.containment_job import ContainmentJob, Key
+from ir_sandbox.demo.containment_job import ContainmentJob
+from ir_sandbox.demo.incidents import Key
 from ir_sandbox.demo.report import Report
 from ir_sandbox.slack.model import Json
 
@@ -45,7 +46,7 @@ class MemberJob(ContainmentJob):
         jane = self._cloud.slack.person("jane.smith")
         key, namesake = self._new_keys("carol")
         shown = f"{ACCOUNTS[self._member.account]} ({self._member.account})"
-        execution = self._happens(key)
+        execution = self._found_by_guardduty(key)
         check("the execution's input has the member and its region", lambda: self._came_from_member(execution))
         check("the key is inactive in the member", lambda: self._keys(key.user) == {key.id: "Inactive"})
         check("the member's deny policy is attached", lambda: self._policies(key.user) == [self._deny_policy()])
@@ -77,7 +78,7 @@ class MemberJob(ContainmentJob):
         self._hub_iam.create_user(UserName=key.user)
         return key, Key(key.user, self._hub_iam.create_access_key(UserName=key.user)["AccessKey"]["AccessKeyId"])
 
-    def _happens(self, key: Key) -> str:  # type: ignore[override]
+    def _found_by_guardduty(self, key: Key) -> str:
         """Put a finding on the member's default bus as GuardDuty does; return the ARN of its execution."""
         before = set(self._executions())
         entry = {

@@ -26,7 +26,9 @@ h1{margin:.2rem 0}h2{margin:2.2rem 0 .6rem}p{max-width:44rem}.muted{opacity:.7}
 .button{display:inline-block;border:1px solid var(--line);border-radius:4px;padding:.15rem .7rem;margin-right:.4rem}
 .primary{background:#007a5a;border-color:#007a5a;color:#fff}.danger{background:#e01e5a;border-color:#e01e5a;color:#fff}
 .file{border:1px solid var(--line);border-radius:6px;padding:.4rem .7rem;display:inline-block;margin-top:.2rem}
-.text{white-space:pre-wrap;overflow-wrap:anywhere}
+.text{white-space:pre-wrap;overflow-wrap:anywhere}.text a,.context a{color:var(--accent)}
+.text pre{white-space:pre-wrap;background:var(--soft);border-radius:4px}
+.text pre{padding:.3rem .5rem;font-size:.8rem;margin:.2rem 0}
 .diagram{width:100%;height:auto;margin:.4rem 0 1.2rem}.diagram path{fill:none}
 .diagram text{font-size:11px;text-anchor:middle;dominant-baseline:central}
 .way,.box rect{stroke:var(--line)}.box rect{fill:Canvas}.box text{fill:currentColor;opacity:.6}
@@ -99,7 +101,7 @@ def _message(message: Json, names: Mapping[str, str], *, only: bool = False) -> 
     name = names.get(user, "ir-router")
     when = datetime.fromtimestamp(float(message.get("ts") or 0), UTC)
     kind = "bot" if message.get("bot_id") or only else ""
-    blocks = [block(item, names) for item in message.get("blocks") or [] if item.get("type") != "rich_text"]
+    blocks = [block(item, names) for item in message.get("blocks") or []]
     content = "\n".join(blocks) or f'<div class="text">{_text(str(message.get("text", "")), names)}</div>'
     files = "".join(
         f'<div class="file">📄 {html.escape(str(file.get("name") or file.get("id")))}</div>'
@@ -121,12 +123,26 @@ def block(block: Json, names: Mapping[str, str]) -> str:
         text = f'<div class="text">{_text(block["text"]["text"], names)}</div>' if "text" in block else ""
         fields = "".join(f"<div class='text'>{_text(item['text'], names)}</div>" for item in block.get("fields") or [])
         return text + (f'<div class="fields">{fields}</div>' if fields else "")
+    if kind == "rich_text":
+        found = [part for section in block["elements"] for part in section.get("elements") or []]
+        return f'<div class="text">{"".join(_rich(part, names) for part in found)}</div>'
     if kind == "context":
         parts = " ".join(_text(str(item.get("text", "")), names) for item in block["elements"])
         return f'<div class="context">{parts}</div>'
     if kind == "actions":
         return "".join(_button(item) for item in block["elements"])
     return "<hr>" if kind == "divider" else ""
+
+
+def _rich(part: Json, names: Mapping[str, str]) -> str:
+    """Return an element of a rich text; those that neither users nor the system send become nothing."""
+    text = html.escape(str(part.get("text", "")))
+    if part.get("type") == "link":
+        return f'<a href="{html.escape(part["url"], quote=True)}">{text or html.escape(part["url"])}</a>'
+    if part.get("type") == "user":
+        return f"<b>@{html.escape(names.get(part['user_id'], part['user_id']))}</b>"
+    style = part.get("style") or {}
+    return f"<b>{text}</b>" if style.get("bold") else f"<i>{text}</i>" if style.get("italic") else text
 
 
 def _button(element: Mapping[str, Any]) -> str:
@@ -146,12 +162,17 @@ def _text(text: str, names: Mapping[str, str]) -> str:
         if target.startswith("!date^"):
             moment = datetime.fromtimestamp(int(target.split("^")[1]), UTC)
             return f"{moment:%d %b %H:%M}"
+        if target.startswith("#"):
+            return f"<b>#{html.escape(names.get(target[1:], target[1:]))}</b>"
+        if target.startswith("!"):
+            return f"<b>@{html.escape(label or target[1:])}</b>"
         if target.startswith("@"):
             return f"<b>@{html.escape(names.get(target[1:], target[1:]))}</b>"
         return f'<a href="{html.escape(target, quote=True)}">{label or html.escape(target)}</a>'
 
     # Text in angle brackets is markup; its author has escaped all other text.
     safe = re.sub(r"<([^<>]*)>", replace, text)
+    safe = re.sub(r"```(.+?)```", r"<pre>\1</pre>", safe, flags=re.DOTALL)
     safe = re.sub(r"(?<![\w*])\*([^*\n]+)\*(?!\w)", r"<b>\1</b>", safe)
     return re.sub(r"`([^`\n]+)`", r"<code>\1</code>", safe)
 

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ir_sandbox.demo.scenes import FOLDER, WIDTH
+from ir_sandbox.demo.scenes import FOLDER, PHONE
 
 IMAGES = Path("docs") / "images"
 
@@ -43,20 +43,23 @@ def make(scene: Path, picture: Path, browser: str) -> None:
     """Render one scene.
 
     Args:
-        scene: an HTML file that sets `data-height` on its root element to the height of its content in CSS pixels.
+        scene: an HTML file that sets `data-height` on its root element to the height of its content in CSS pixels,
+            and `data-width` to its width.
         picture: the PNG file to write.
         browser: the path of a Chromium.
 
     Raises:
         PictureError: the browser failed, or the scene did not set its height.
     """
+    wanted = re.search(r'data-width="(\d+)"', scene.read_text("utf-8"))
+    width = wanted[1] if wanted else str(PHONE)
     found = re.search(
-        r'data-height="(\d+)"', _run(browser, f"--window-size={WIDTH},200", "--dump-dom", _address(scene))
+        r'data-height="(\d+)"', _run(browser, f"--window-size={width},200", "--dump-dom", _address(scene))
     )
     if found is None:
         raise PictureError(f"{scene} does not set its height. Run `make demo` again, then `make pictures`.")
     picture.parent.mkdir(parents=True, exist_ok=True)
-    _run(browser, f"--window-size={WIDTH},{found[1]}", f"--screenshot={picture.resolve()}", _address(scene))
+    _run(browser, f"--window-size={width},{found[1]}", f"--screenshot={picture.resolve()}", _address(scene))
     if not picture.is_file():
         raise PictureError(f"{browser} wrote no picture for {scene}.")
 

@@ -12,8 +12,8 @@ from ir_sandbox.demo import page
 from ir_sandbox.slack.model import Json, View
 
 FOLDER = Path("build") / "demo" / "scenes"
-WIDTH = 760
-"""The width of every picture in CSS pixels, a little less than the column in which GitHub shows a README."""
+WIDE, PHONE = 760, 400
+"""The widths of pictures in CSS pixels: a little less than the column in which GitHub shows a README, and a phone."""
 
 _STYLE = """
 :root{color-scheme:light}body{max-width:none;margin:0;padding:14px;background:#fff}
@@ -21,7 +21,7 @@ _STYLE = """
 .mail pre{white-space:pre-wrap;margin:.6rem 0 0}
 .modal{max-width:34rem;margin:auto;box-shadow:0 4px 24px #0003}.modal h3{margin:0 0 .6rem}
 .modal .input{border:1px solid var(--line);border-radius:4px;padding:.4rem .6rem;margin:.2rem 0 .8rem}
-.modal footer{text-align:right}
+.modal footer{text-align:right}.button{margin:.15rem .4rem .15rem 0}
 .terminal{background:#1e1e1e;color:#e6e6e6;border-radius:8px;padding:.8rem 1rem}
 .terminal{font:13px/1.5 ui-monospace,monospace;white-space:pre-wrap;overflow-wrap:anywhere}
 """
@@ -36,14 +36,19 @@ class Scenes:
         self._slack = cloud.slack
 
     def request(self, channel_id: str, ts: str) -> None:
-        """Write the channel of a new incident as `channel-contained`, its approval request as `approval-request`."""
-        messages = [message["ts"] for message in self._slack.channel_messages(channel_id)]
-        self._channel("channel-contained", channel_id, messages)
+        """Write the notice of a new incident as `channel-contained`, its approval request as `approval-request`."""
+        notice = next(message for message in self._slack.channel_messages(channel_id) if not message.get("subtype"))
+        self._channel("channel-contained", channel_id, [notice["ts"]])
         self.message("approval-request", channel_id, ts)
 
     def message(self, name: str, channel_id: str, ts: str) -> None:
         """Write one message of a channel."""
         self._channel(name, channel_id, [ts])
+
+    def channel(self, name: str, channel_id: str, text: str) -> None:
+        """Write the messages of a channel that contain a text."""
+        messages = self._slack.channel_messages(channel_id)
+        self._channel(name, channel_id, [one["ts"] for one in messages if text in str(one)])
 
     def form(self, view: View) -> None:
         """Write the form that asks for the reason of a denial as `deny-form`, as a person sees it before typing."""
@@ -62,7 +67,7 @@ class Scenes:
             f"    --cli-binary-format raw-in-base64-out --payload '{shown}' response.json"
         )
         text = html.escape(f"$ {command}\n$ cat response.json\n{json.dumps(answer, indent=2)}")
-        _write("decision-command", f'<div class="terminal">{text}</div>')
+        _write("decision-command", f'<div class="terminal">{text}</div>', WIDE)
 
     def mails(self, mails: Sequence[Json]) -> None:
         """Write the first and the last e-mail about an incident as `alert-mail` and `report-mail`.
@@ -75,7 +80,7 @@ class Scenes:
 
     def path(self, execution: Json) -> None:
         """Write the path of an execution through the workflow's diagram as `workflow-approved`."""
-        _write("workflow-approved", page.drawing(execution))
+        _write("workflow-approved", page.drawing(execution), WIDE)
 
     def _channel(self, name: str, channel_id: str, shown: Sequence[str]) -> None:
         channel = self._slack.store.channels[channel_id]
@@ -91,13 +96,14 @@ class Scenes:
         return f'<b>{html.escape(block["label"]["text"])}</b><div class="input muted">{hint}</div>'
 
     def _names(self) -> dict[str, str]:
-        return {user.id: user.real_name for user in self._slack.store.users.values()}
+        channels = {channel.id: channel.name for channel in self._slack.store.channels.values()}
+        return channels | {user.id: user.real_name for user in self._slack.store.users.values()}
 
 
-def _write(name: str, content: str) -> None:
+def _write(name: str, content: str, width: int = PHONE) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     document = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{name}</title>'
+        f'<!doctype html><html lang="en" data-width="{width}"><head><meta charset="utf-8"><title>{name}</title>'
         f"<style>{page.STYLE}{_STYLE}</style></head><body>{content}<script>{_MEASURE}</script></body></html>\n"
     )
     (FOLDER / f"{name}.html").write_text(document, encoding="utf-8")

@@ -94,7 +94,7 @@ def texts() -> dict[str, Any]:
             view = form("origin", _row(changes | {"joined_events": 1, "listed": ["user mallory"]}))
             found[f"{form.__name__} of a {name}"] = json.dumps(view, indent=1, ensure_ascii=False)
     text = "user mallory <x> contained again: key AKIA2 was active again.\n\nFind the caller in CloudTrail."
-    found["urgent message"] = shown(urgent_messages.message(text, "<@U1> <!subteam^S1>"))
+    found["urgent message"] = shown(urgent_messages.message(text, "<@U1> <!subteam^S1>", {"user mallory": "https://x"}))
     values = ("abc/12", "abc", "abc/x", "abc/", "abc/1234567890", "abc/123456789", "abc/١")
     found["values of buttons"] = "\n".join(f"{value}: {approval_message.parse_button_value(value)}" for value in values)
     return found

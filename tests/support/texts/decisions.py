@@ -58,7 +58,10 @@ def _requests() -> dict[str, Any]:
             wording.asked(facts.result(CONTAINED), case_id) for case_id in ("1234567890", None)
         ),
         "lines of the alert": "\n".join(
-            wording.decision_lines(facts.result(CONTAINED, creators=_CREATORS), "0123456789abcdef0123")
+            [
+                *wording.effects(facts.result(CONTAINED)),
+                *wording.decision_lines(facts.result(CONTAINED, creators=_CREATORS), "0123456789abcdef0123"),
+            ]
         ),
     }
 

@@ -1,0 +1,25 @@
+"""The users, roles and findings that a text names, for links. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ir_router import links
+from ir_router.workflow import wording_many
+from ir_router.workflow.incident import Incident, Principal
+
+# The line of a finding with its URL, among the details.
+_FINDING = "Console: "
+
+
+def named_in(incident: Incident, principals: Sequence[Principal] = ()) -> list[str]:
+    """Return the ARNs of the users and roles that a text about the incident names."""
+    own = [incident["subject"], incident["actor"]]
+    arns = dict.fromkeys(one["arn"] for one in [*own, *principals[: wording_many.MOST_NAMED]])
+    return [arn for arn in arns if links.principal(arn)]
+
+
+def finding_url(incident: Incident) -> str:
+    """Return the URL of the finding of GuardDuty; empty for another event."""
+    lines = [line.removeprefix(_FINDING) for line in incident.get("details", []) if line.startswith(_FINDING)]
+    return lines[0] if lines and "finding" in incident else ""
