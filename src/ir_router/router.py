@@ -51,6 +51,8 @@ CLIENTS: Mapping[str, tuple[str, ...]] = {
     "intake": ("dynamodb", "stepfunctions"),
     "approval": ("dynamodb", "stepfunctions", "events"),
 }
+# Containment makes up to three calls to IAM at the same time.
+_CONNECTIONS = {"iam": 3}
 
 # Task -> route. Every other task belongs to the workflow.
 _TASK_ROUTES: Mapping[str, str] = {
@@ -123,7 +125,7 @@ def load(served: frozenset[str]) -> None:
     services = sorted({service for route in served for service in CLIENTS.get(route, ())})
     for service in services:
         aws.create(service)  # botocore creates one client at a time
-    _at_once([partial(aws.connect, service) for service in services])
+    _at_once([partial(aws.connect, service) for service in services for _ in range(_CONNECTIONS.get(service, 1))])
     _at_once([module.prepare for module in modules if hasattr(module, "prepare")])
 
 

@@ -1,4 +1,4 @@
-"""Run independent reads at the same time: IAM takes 40 to 90 ms for each."""
+"""Run independent calls at the same time: IAM takes 40 to 90 ms for each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _Second = TypeVar("_Second")
 def both(first: Callable[[], _First], second: Callable[[], _Second]) -> tuple[_First, _Second]:
     """Run two functions at the same time, the second one in a thread, and return both results.
 
-    Both must only read. Raises the error of `first`, else that of `second`; each has ended by then.
+    The order of their calls must not matter. Raises the error of `first`, else that of `second`. Both have ended then.
     """
     later = started(second)
     try:

@@ -179,16 +179,19 @@ def time_for_retries(lock_until: float) -> float:
 
 
 def make(
-    principal: Principal, wanted: Sequence[Change], *, until: float, altered: bool | None = None
+    principal: Principal, wanted: Sequence[Change], *, until: float, altered: Callable[[], bool] | None = None
 ) -> list[ActionTaken]:
-    """Make the changes in order and read them back.
+    """Make the changes and read them back.
+
+    The deny policy is attached while the keys are disabled. All other changes are made in order.
 
     Args:
         principal: The principal to change.
         wanted: The changes.
         until: Until when to retry changes that IAM rejected for a moment: it is busy, or a new permission of the role
             does not apply everywhere yet (`retry_until`).
-        altered: Whether the deny policy no longer denies everything; read now if it is not given and needed.
+        altered: Returns whether the deny policy no longer denies everything, from a read that was started before. If it
+            is not given and needed, it is read now.
 
     Returns:
         The changes, all verified.
@@ -198,8 +201,9 @@ def make(
         ClientError, BotoCoreError: IAM did not respond, or failed with a server error, so the effect is unknown.
     """
     denies = any(change.what == DENY for change in wanted)
-    altered = denies and (deny_policy.is_altered(principal["account"]) if altered is None else altered)
-    rejected = {number: rejection for number, change in enumerate(wanted) if (rejection := _try(change))}
+    if denies and altered is None:
+        altered = together.started(partial(deny_policy.is_altered, principal["account"]))
+    rejected = _try_all(wanted)
     while clock.now() + _PAUSE_SECONDS < until and (waiting := _worth_a_retry(principal, wanted, rejected)):
         clock.sleep(_PAUSE_SECONDS)
         for number in waiting:
@@ -212,7 +216,7 @@ def make(
         why = {"code": rejection["error"], "reason": rejection["reason"]}
         logger.error("iam.change_rejected", extra={"change": wanted[number].what, **why})
     actions = _read_back(principal, wanted, rejected)
-    if altered:
+    if denies and altered is not None and altered():
         actions = [_not_denied(action) if action["what"] == DENY else action for action in actions]
     if not all(action["verified"] for action in actions):
         raise failed(actions)
@@ -221,6 +225,19 @@ def make(
 
 def _not_denied(action: ActionTaken) -> ActionTaken:
     return action if action.get("error") else {**action, "verified": False, "error": ALTERED, "retry": "never"}
+
+
+def _try_all(wanted: Sequence[Change]) -> dict[int, Rejection]:
+    """Make all changes. Returns the rejected ones by number."""
+    changes = list(enumerate(wanted))
+    if wanted and wanted[0].what == DENY:
+        denied, others = together.both(partial(_try, wanted[0]), partial(_try_in_order, changes[1:]))
+        return {0: denied, **others} if denied else others
+    return _try_in_order(changes)
+
+
+def _try_in_order(changes: Sequence[tuple[int, Change]]) -> dict[int, Rejection]:
+    return {number: rejection for number, change in changes if (rejection := _try(change))}
 
 
 def _try(change: Change) -> Rejection | None:

@@ -1,9 +1,9 @@
 """State "Immediate Containment": stop the principal within seconds, store its state as found, verify every change.
 
-For a user the deny policy comes first. That one call stops every key, console session and temporary credential of the
-user, and the user cannot undo it. (Sessions of roles that the user assumed earlier belong to the roles.) The key that
-the event names is disabled next, then, by variable, the user's other active keys. They stay disabled if the policy is
-detached later.
+For a user the deny policy is attached while the keys are disabled: the key that the event names and then, by variable,
+the user's other active keys. The policy stops every key, console session and temporary credential of the user, and the
+user cannot undo it. (Sessions of roles that the user assumed earlier belong to the roles.) The keys stay disabled if
+the policy is detached later.
 """
 
 from __future__ import annotations
@@ -176,12 +176,14 @@ def _is_short_of_time(context: Any) -> bool:
 
 def _contain(incident: Incident, target: identity.Target, permission: Permission, context: Any) -> PrincipalResult:
     account = invocation.contained_account(incident, context)
+    altered = None
+    if target.principal["account"] == account:  # else it is refused, and its account gets no call
+        altered = together.started(partial(deny_policy.is_altered, account))
     found, spared = examination.examine(
         incident, target, account, lambda: deployed_lists.current().protected_principals
     )
     if spared is not None:
         return spared
-    altered = together.started(partial(deny_policy.is_altered, found["account"]))
     together.started(partial(sessions.open_ahead, found))
     with contained_names.locked(found["arn"], found.get("id"), invocation.lock_until(context)) as lock:
         principal: Principal = {**found, "arn": lock.principal}
@@ -194,12 +196,13 @@ def _under_lock(
     principal: Principal,
     key: str | None,
     permission: Permission,
-    altered: Callable[[], bool],
+    altered: Callable[[], bool] | None,
     context: Any,
 ) -> PrincipalResult:
     execution = incident["execution"]["id"]
     row = lock.row
     joins = joining.joins(row, execution, principal)
+    reading = None if joins else together.started(partial(changes.read_as_permitted, principal))
     leader = Leader(str(row["incident"]), first=False) if joins else actor_incidents.leader(incident, principal)
     incident_of = leader.execution
     only_key, limited = examination.only_key_of(incident, key, row), False
@@ -216,7 +219,7 @@ def _under_lock(
         only_key = limited
     if joins:  # the event may be the call that undid the containment
         reapplication.reapply(lock, key, earlier)
-    found, unlisted = changes.read_as_permitted(principal)
+    found, unlisted = reading() if reading else changes.read_as_permitted(principal)
     state = found_state.active_before(found, permission.disabled)
     if earlier is not None:
         state = State({**state.keys, **earlier["keys"]}, earlier["denied"], earlier["policies"])
@@ -230,7 +233,7 @@ def _under_lock(
     new_keys.hand_over(lock, permission.disabled)
     why = ""
     try:
-        actions = changes.make(principal, wanted, until=changes.retry_until(lock), altered=altered())
+        actions = changes.make(principal, wanted, until=changes.retry_until(lock), altered=altered)
         if unlisted is not None:
             raise changes.failed([*actions, unlisted])
     except ChangeFailedError as failure:

@@ -59,9 +59,13 @@ def begin_task(execution: str) -> None:
 
 
 def prepare() -> None:
-    """Open the session that reads in this account. If that fails, its first use reports the error."""
+    """Open the session that reads in this account, and create the client that changes the first principal.
+
+    If that fails, the first use reports the error.
+    """
     try:
         reader("")
+        aws.prepare_iam_of_session()
     except (IrRouterError, BotoCoreError, ClientError):
         return
 

@@ -1,7 +1,7 @@
-"""Reads that a function makes at the same time, one after the other in an order that is drawn.
+"""Calls that a function makes at the same time, one after the other in an order that is drawn.
 
-The wire counts calls and ends functions in one thread. Reads do not affect each other, so each order of two of them is
-one of the two things that can happen.
+The wire counts calls and ends functions in one thread. The calls do not affect each other, so each order of two of them
+is one of the two things that can happen.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _Second = TypeVar("_Second")
 
 @contextmanager
 def in_order(seed: int = 1) -> Iterator[None]:
-    """Draw the order of each pair of reads. The same seed gives the same orders."""
+    """Draw the order of each pair. The same seed gives the same orders."""
     orders = random.Random(seed)
 
     def both(first: Callable[[], _First], second: Callable[[], _Second]) -> tuple[_First, _Second]:
