@@ -11,7 +11,7 @@ from tests.trials.world import incidents, organisation
 from tests.trials.world.crashes import Scenario
 from tests.trials.world.organisation import SHOP, moved
 from tests.trials.world.picture import Picture
-from tests.trials.world.scenarios.containment import USER, Incident, acting, invoking, look, read_in_time, watched
+from tests.trials.world.scenarios.containment import USER, Incident, acting, invoking, look, watched
 from tests.trials.world.world import World
 
 
@@ -49,6 +49,10 @@ def _contained_with_calls(world: World) -> Incident:
     return there
 
 
+def _calls_are_read(world: World, _there: Incident) -> None:
+    world.live(3)
+
+
 def _look(world: World, there: object) -> Picture:
     """Return the state of both sides with the IAM of the member."""
     assert isinstance(there, Incident)
@@ -61,6 +65,6 @@ def _look(world: World, there: object) -> Picture:
 
 ORGANISATION = (
     Scenario("containment: a user of a member is contained", _founded, acting(_event), _look),
-    Scenario("containment: calls in a member are read", _contained_with_calls, acting(read_in_time), _look),
+    Scenario("containment: calls in a member are read", _contained_with_calls, acting(_calls_are_read), _look),
     Scenario("containment: a user of a member, denied", _contained, acting(invoking("deny")), _look, by_person=True),
 )
