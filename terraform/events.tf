@@ -201,6 +201,25 @@ resource "aws_cloudwatch_event_target" "verify_containments" {
   }
 }
 
+# An invocation of its own, so that no verification waits for the calls of contained principals in member accounts.
+resource "aws_cloudwatch_event_target" "read_member_activity" {
+  count = var.organization_id == null ? 0 : 1
+
+  rule      = aws_cloudwatch_event_rule.poll.name
+  target_id = "read-member-activity"
+  arn       = aws_lambda_function.this["workflow"].arn
+  input     = jsonencode({ task = "read_member_activity" })
+
+  retry_policy {
+    maximum_event_age_in_seconds = 60
+    maximum_retry_attempts       = 1
+  }
+
+  dead_letter_config {
+    arn = aws_sqs_queue.failures.arn
+  }
+}
+
 resource "aws_lambda_permission" "upkeep" {
   statement_id  = "Upkeep"
   action        = "lambda:InvokeFunction"

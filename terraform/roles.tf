@@ -42,7 +42,9 @@ locals {
       # The row of the security channel, for the links in e-mails. The rows with this key name users who may decide, as
       # approval requests do. No row of a case has this key.
       SecurityChannel = { rows = "CASE#poller", actions = ["GetItem"] }
-      Audit           = { rows = "AUDIT#*", actions = ["GetItem", "PutItem", "Query"] }
+      # The calls of contained credentials in member accounts, which -sync reads
+      Activity = { rows = "CASE#*#activity", actions = ["PutItem"] }
+      Audit    = { rows = "AUDIT#*", actions = ["GetItem", "PutItem", "Query"] }
     }
     "approval-handler" = {
       Approvals = { rows = "APPROVAL#*", actions = ["BatchGetItem", "GetItem", "UpdateItem"] }

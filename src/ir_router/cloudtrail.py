@@ -8,15 +8,19 @@ has the management events of 90 days, some minutes after the call.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ir_router import aws, denials
 from ir_router.errors import RefusedError, RetryLaterError, UncertainError
 from ir_router.observability import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudtrail import CloudTrailClient
 
 Attribute = Literal["AccessKeyId", "ResourceName", "Username"]
 
@@ -26,7 +30,7 @@ PAGE_SIZE = 50
 # Between two requests to a Region.
 PAUSE_SECONDS = 0.55
 TOKEN_INVALID = "InvalidNextTokenException"  # noqa: S105 - an error code
-_SERVICE, _OPERATION = "CloudTrail", "LookupEvents"
+_SERVICE = "CloudTrail"
 _FOR_NOW = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "Throttling", "ThrottlingException"})
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 
@@ -38,43 +42,71 @@ class Page(NamedTuple):
     token: str | None
 
 
-def look_up(region: str, attribute: Attribute, value: str, start: float, end: float, token: str | None) -> Page:
-    """Return one page of the events with this attribute.
+def _own_client(region: str) -> CloudTrailClient:
+    return aws.client_of_region("cloudtrail", region)
 
-    Args:
-        region: The Region of the history.
-        attribute: The only attribute of the request.
-        value: Its value.
-        start: Time of the oldest events, in seconds since the epoch.
-        end: Time of the newest events.
-        token: The token of the page before, with the same other arguments. None: the first page.
 
-    Raises:
-        RefusedError: AWS rejected the request. The code is TOKEN_INVALID if the token has expired.
-        RetryLaterError: AWS throttled the request.
-        UncertainError: There was no answer.
+class EventHistory:
+    """The event history of one account: the management events of 90 days.
+
+    Attributes:
+        pause: Seconds between two requests to a Region.
+        page_size: The largest number of calls in a page.
     """
+
+    pause = PAUSE_SECONDS
+    page_size = PAGE_SIZE
+
+    def __init__(self, client_of: Callable[[str], CloudTrailClient] = _own_client) -> None:
+        """`client_of` returns the account's client of a Region. Default: this account."""
+        self._client_of = client_of
+
+    def look_up(
+        self, region: str, attribute: Attribute, value: str, start: float, end: float, token: str | None
+    ) -> Page:
+        """Return one page of the events with this attribute.
+
+        Args:
+            region: The Region of the history.
+            attribute: The only attribute of the request.
+            value: Its value.
+            start: Time of the oldest events, in seconds since the epoch.
+            end: Time of the newest events.
+            token: The token of the page before, with the same other arguments. None: the first page.
+
+        Raises:
+            RefusedError: AWS rejected the request. The code is TOKEN_INVALID if the token has expired.
+            RetryLaterError: AWS throttled the request.
+            UncertainError: There was no answer.
+        """
+        with translated("LookupEvents"):
+            answer = self._client_of(region).lookup_events(
+                LookupAttributes=[{"AttributeKey": attribute, "AttributeValue": value}],
+                StartTime=datetime.fromtimestamp(start, UTC),
+                EndTime=datetime.fromtimestamp(end, UTC),
+                MaxResults=PAGE_SIZE,
+                **({"NextToken": token} if token else {}),  # type: ignore[arg-type]
+            )
+        return Page([_record(event, region) for event in answer.get("Events", [])], answer.get("NextToken") or None)
+
+
+@contextmanager
+def translated(operation: str) -> Iterator[None]:
+    """Raise botocore's errors as those of `EventHistory.look_up`."""
     try:
-        answer = aws.client_of_region("cloudtrail", region).lookup_events(
-            LookupAttributes=[{"AttributeKey": attribute, "AttributeValue": value}],
-            StartTime=datetime.fromtimestamp(start, UTC),
-            EndTime=datetime.fromtimestamp(end, UTC),
-            MaxResults=PAGE_SIZE,
-            **({"NextToken": token} if token else {}),  # type: ignore[arg-type]
-        )
+        yield
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", "Unknown"))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if code in _FOR_NOW or status == 429:
-            raise RetryLaterError(_SERVICE, _OPERATION, code, 1.0) from error
+            raise RetryLaterError(_SERVICE, operation, code, 1.0) from error
         if status >= 500:
-            raise UncertainError(_SERVICE, _OPERATION, code) from error
+            raise UncertainError(_SERVICE, operation, code) from error
         message = str(error.response.get("Error", {}).get("Message", ""))
         why = denials.read(message).why if code in _DENIED else ""
-        raise RefusedError(_SERVICE, _OPERATION, code, why) from error
+        raise RefusedError(_SERVICE, operation, code, why) from error
     except BotoCoreError as error:
-        raise UncertainError(_SERVICE, _OPERATION, type(error).__name__) from error
-    return Page([_record(event, region) for event in answer.get("Events", [])], answer.get("NextToken") or None)
+        raise UncertainError(_SERVICE, operation, type(error).__name__) from error
 
 
 def _record(event: Mapping[str, Any], region: str) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ _TYPES = {"string": str, "number": int | float, "boolean": bool}
 _DOCUMENTED = {"is_frozen", "parent_conversation", "revoked"}
 # Of every answer (https://docs.slack.dev/apis/web-api#responses).
 _OF_EVERY_ANSWER = {"ok", "warning", "response_metadata"}
-_METHOD = re.compile(r'"((?:auth|chat|conversations|files|usergroups|users|views)\.[a-z][A-Za-z.]+)"')
+_METHOD = re.compile(r'"((?:auth|bookmarks|chat|conversations|files|usergroups|users|views)\.[a-z][A-Za-z.]+)"')
 _NO_METHODS = {"files.fifo", "files.slack.com"}
 MODAL = {
     "type": "modal",
@@ -74,6 +74,11 @@ def answers(slack: LocalSlack, client: WebClient, channel: str, jane: Person) ->
     yield call("conversations.members", channel=channel)
     yield call("conversations.setTopic", channel=channel, topic="a topic")
     yield call("conversations.setPurpose", channel=channel, purpose="Approvals")
+    added = call("bookmarks.add", channel_id=channel, title="Case", type="link", link="https://example.com")
+    yield added
+    yield call("bookmarks.edit", channel_id=channel, bookmark_id=added[1]["bookmark"]["id"], link="https://example.org")
+    yield call("bookmarks.list", channel_id=channel)
+    yield call("bookmarks.remove", channel_id=channel, bookmark_id=added[1]["bookmark"]["id"])
     yield call("conversations.kick", channel=channel, user=bob.id)
     posted = call("chat.postMessage", channel=channel, text="hello")
     ts = posted[1]["ts"]

@@ -118,8 +118,15 @@ def recording(calls: list[tuple[str, dict[str, Any]]]) -> Any:
 # One incident
 
 
-def incident(world: World, machine: StateMachine, caplog: pytest.LogCaptureFixture) -> str:
-    """Contain and approve, and store the functions' log lines as Lambda does. Return the case."""
+@pytest.fixture
+def case(
+    deployed: Deployed,
+    world: World,
+    machine: StateMachine,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> str:
+    """Contain and approve, store the functions' log lines as Lambda does, and drop the output. Return the case."""
     contain(world, machine)
     asked_for = asked(world)
     contain(world, machine, "another")
@@ -127,6 +134,7 @@ def incident(world: World, machine: StateMachine, caplog: pytest.LogCaptureFixtu
     machine.advance()
     (case,) = {row["case_id"] for row in map(details, audit_rows()) if about(row, "user/backdoor")}
     keep_logs(caplog.records)
+    capsys.readouterr()
     return str(case)
 
 
@@ -159,14 +167,8 @@ def keep_logs(records: Iterable[logging.LogRecord]) -> None:
 
 
 def test_given_an_incident_when_audited_by_case_execution_or_principal_then_its_records_are_shown_and_verified(
-    deployed: Deployed,
-    world: World,
-    machine: StateMachine,
-    capsys: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture,
+    case: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    case = incident(world, machine, caplog)
-    capsys.readouterr()
     expected = ["contained", "decision_asked", "decision_recorded", "decision_received", "ended"]
     arn = f"arn:aws:iam::{ACCOUNT}:user/backdoor"
     execution = next(details(row)["execution"] for row in audit_rows() if arn in row["details"])
@@ -194,15 +196,9 @@ def test_given_an_incident_when_audited_by_case_execution_or_principal_then_its_
 
 
 def test_given_a_rewritten_table_when_an_incident_is_audited_then_record_and_log_differ(
-    deployed: Deployed,
-    world: World,
-    machine: StateMachine,
-    capsys: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture,
+    case: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The attacker computes each hash from the decision on anew, so the chain is complete. The log has the others."""
-    case = incident(world, machine, caplog)
-    capsys.readouterr()
     table = boto3.resource("dynamodb").Table("ledger")
     before: str | None = None
     for row in audit_rows():
@@ -222,14 +218,8 @@ def test_given_a_rewritten_table_when_an_incident_is_audited_then_record_and_log
 
 
 def test_given_a_changed_record_or_expired_logs_when_an_incident_is_audited_then_each_record_shows_it(
-    deployed: Deployed,
-    world: World,
-    machine: StateMachine,
-    capsys: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture,
+    case: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    case = incident(world, machine, caplog)
-    capsys.readouterr()
     boto3.client("logs").delete_log_group(logGroupName="/aws/lambda/security-incident-workflow")
     row = next(row for row in audit_rows() if row["action"] == "decision_recorded")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import urllib.request
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,8 +15,11 @@ from ir_sandbox import cloud_trail
 from ir_sandbox.slack.people import Person
 from tests.support.approvals import case_channel
 from tests.support.commands import answers
+from tests.support.sync import attachment_contents
 from tests.support.world import World
-from tests.trials.world import ACCOUNT, incidents
+from tests.trials.world import ACCOUNT, incidents, organisation
+from tests.trials.world.deployment import CONTAINMENT_ROLE
+from tests.trials.world.organisation import SCP, SHOP, Guard, iam_of, moved
 from tests.trials.world.state_machine import Execution, StateMachine
 from tests.trials.world.wire import Side
 
@@ -72,16 +75,16 @@ def comments(world: World) -> list[str]:
 
 
 def attachments(world: World) -> dict[str, list[dict[str, str]]]:
-    """Return the rows of each CSV on the case by its name."""
-    case_id, found = case_of(world), {}
-    for one in world.security_ir.call("GetCase", {"caseId": case_id})["caseAttachments"]:
-        ids = {"caseId": case_id, "attachmentId": one["attachmentId"]}
-        url = world.security_ir.call(
-            "GetCaseAttachmentDownloadUrl", ids, base_url=world.environment["AWS_ENDPOINT_URL_SECURITY_IR"]
-        )["attachmentPresignedUrl"]
-        with urllib.request.urlopen(url) as response:
-            found[one["fileName"]] = list(csv.DictReader(io.StringIO(response.read().decode())))
-    return found
+    """Return the rows of each CSV on the case by its name. Each CSV has a page next to it."""
+    files = attached(world)
+    tables = {name: content for name, content in files.items() if name.endswith(".csv")}
+    assert {*files} - {*tables} == {name.replace(".csv", ".html") for name in tables}
+    return {name: list(csv.DictReader(io.StringIO(content))) for name, content in tables.items()}
+
+
+def attached(world: World) -> dict[str, str]:
+    """Return the attachments of the case by name."""
+    return {name: content.decode() for name, content in attachment_contents(world, case_of(world)).items()}
 
 
 def test_given_a_contained_key_when_two_minutes_pass_then_case_and_channel_show_what_it_did(
@@ -95,7 +98,8 @@ def test_given_a_contained_key_when_two_minutes_pass_then_case_and_channel_show_
         call(world, key, "CreateAccessKey", ago=70, requestParameters=user,
              responseElements={"accessKey": {"accessKeyId": "AKIAEVE0000000000001", "userName": "eve"}}),
         call(world, key, "DeleteUser", ago=65, requestParameters={"userName": "gone"}),
-        call(world, key, "GetSecretValue", service="secretsmanager", requestParameters={"secretId": "prod/db"}),
+        call(world, key, "GetSecretValue", service="secretsmanager", requestParameters={"secretId": "prod/db"},
+             userAgent="<script>alert(1)</script>"),
         call(world, key, "ListUsers", errorCode="AccessDenied", userAgent="=cmd()", sourceIPAddress="203.0.113.7"),
         assumed(world, key, "ASIASESSION000000001"),
         by_session(world, "ASIASESSION000000001", "UpdateAssumeRolePolicy", requestParameters={"roleName": "admin"}),
@@ -117,10 +121,15 @@ def test_given_a_contained_key_when_two_minutes_pass_then_case_and_channel_show_
     (rows,) = attachments(world).values()
     assert len(rows) == 8
     assert [row["user agent"] for row in rows if row["action"] == "ListUsers"] == ["'=cmd()"]
+    page = attached(world)["activity-1.html"]
+    assert page.count("<tr><td") == 8 + 3  # the calls, and the services
+    assert all(row["event id"] in page for row in rows)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert not re.search(r"<script|(?:src|href)=", page)
     case = world.security_ir.call("GetCase", {"caseId": case_of(world)})
     assert {one["ipAddress"] for one in case["threatActorIpAddresses"]} == {"198.51.100.7"}
     world.live(2)
-    assert "activity-1.csv" in [file["name"] for file in _files(world)]
+    assert {"activity-1.csv", "activity-1.html"} <= {file["name"] for file in _files(world)}
 
 
 def _files(world: World) -> list[dict[str, Any]]:
@@ -310,3 +319,94 @@ def test_given_an_upload_that_died_when_its_url_has_expired_then_the_csv_is_atta
     world.advance(3_600)
     world.live(6)
     assert [len(rows) for rows in attachments(world).values()] == [1]
+
+
+# Member accounts of the organisation
+
+
+def contained_in_member(world: World, machine: StateMachine, name: str = "carol") -> str:
+    """Contain a user of a member, whose name a user of the hub has too. Return the key."""
+    organisation.found(world)
+    for account in (ACCOUNT, SHOP):
+        incidents.user(name, 1, account)
+    key = iam_of(SHOP).create_access_key(UserName=name)["AccessKey"]["AccessKeyId"]
+    by = cloud_trail.user_identity(SHOP, "mallory", "AKIAMALLORY000000001")
+    machine.start(moved(incidents.key_created(world, name, key, userIdentity=by), SHOP))
+    world.settle()
+    return str(key)
+
+
+def in_account(record: dict[str, Any], account: str) -> dict[str, Any]:
+    return dict(json.loads(json.dumps(record).replace(ACCOUNT, account)))
+
+
+def test_given_a_contained_user_of_a_member_when_two_minutes_pass_then_its_calls_there_are_shown(
+    world: World, machine: StateMachine, jane: Person, security_channel: str
+) -> None:
+    key = contained_in_member(world, machine)
+    session = "ASIASESSION000000001"
+    world.trail.add(
+        call(world, "AKIAHUB0000000000001", "ListUsers", userIdentity=incidents.user_identity("carol", "AKIAHUB")),
+        *(
+            in_account(one, SHOP)
+            for one in (
+                call(world, key, "CreateUser", requestParameters={"userName": "eve"}),
+                assumed(world, key, session),
+                by_session(world, session, "DeleteTrail"),
+            )
+        ),
+    )
+    world.live(2)
+
+    (message,) = shown(world)
+    assert "made 3 calls" in message
+    assert "Not complete" not in message
+    (rows,) = attachments(world).values()
+    assert [row["action"] for row in rows] == ["CreateUser", "AssumeRole", "DeleteTrail"]
+    read = len(world.trail.requests)
+    world.trail.add(in_account(call(world, key, "CreateRole", ago=0, errorCode="AccessDenied"), SHOP), after=60)
+    world.live(15)
+    assert "made 4 calls" in shown(world)[-1]
+    assert len(world.trail.requests) > read
+    world.live(60)
+    before = len(world.trail.requests)
+    world.advance(3_600)
+    world.live(2)
+    assert len(world.trail.requests) == before
+
+
+@pytest.mark.parametrize("denied", ["cloudtrail:LookupEvents", "sts:AssumeRole"])
+def test_given_a_member_that_denies_the_reading_when_read_then_the_result_names_the_account(
+    world: World, machine: StateMachine, jane: Person, security_channel: str, denied: str
+) -> None:
+    contained_in_member(world, machine)
+    if denied.startswith("sts"):
+        statement = {"Effect": "Deny", "Action": denied, "Resource": "*"}
+        world.organisation.accounts[SHOP].guards.append(Guard(SCP, [statement]))
+    else:
+        policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iam:*", "Resource": "*"}]}
+        iam_of(SHOP).put_role_policy(
+            RoleName=CONTAINMENT_ROLE, PolicyName="containment", PolicyDocument=json.dumps(policy)
+        )
+    world.live(65)
+    (message,) = shown(world)
+    assert f"Not complete: the calls in account {SHOP} were not read" in message
+    assert "apply terraform/modules/account" in message
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+@pytest.mark.parametrize(
+    ("service", "operation"), [("cloudtrail", "LookupEvents"), ("events", "PutEvents"), ("dynamodb", "UpdateItem")]
+)
+def test_given_a_crash_of_the_reading_in_a_member_when_continued_then_each_result_appears_once(
+    world: World, machine: StateMachine, jane: Person, security_channel: str, service: str, operation: str, side: Side
+) -> None:
+    key = contained_in_member(world, machine)
+    world.trail.add(*(in_account(call(world, key, "ListUsers", ago=number / 4), SHOP) for number in range(120)))
+    world.wire.kill_on(service, operation, side)
+    world.try_invoke("workflow", {"task": "read_member_activity"})
+    assert world.wire.died_at is not None
+    world.live(12)
+    assert len([one for one in shown(world) if "made 120 calls" in one]) == 1
+    assert len(comments(world)) == 1
+    assert [len(rows) for rows in attachments(world).values()] == [120]

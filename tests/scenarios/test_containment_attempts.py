@@ -8,6 +8,7 @@ import boto3
 import pytest
 
 from tests.support.world import World
+from tests.trials.world import FunctionDiedError
 from tests.trials.world import incidents as support
 from tests.trials.world.incidents import alerts, call, contain, event, iam_state, user_identity
 from tests.trials.world.state_machine import Execution, StateMachine
@@ -50,6 +51,31 @@ def test_given_a_contained_user_when_its_calls_are_denied_then_they_are_counted_
 
     assert len(comments(world)) == 2
     assert "20 denied calls since the containment" in comments(world)[-1]
+
+
+def test_given_a_run_that_dies_at_any_call_when_time_passes_then_the_case_has_the_number_of_denied_calls_once(
+    world: World, machine: StateMachine, contained: Any
+) -> None:
+    _execution, key = contained
+    world.unexpected.allow(FunctionDiedError)
+    world.carriers.append(machine.carry)
+    rounds, died = 0, True
+    while died:
+        rounds += 1
+        world.wire.kill_at(rounds, "before")
+        denied(world, machine, key)
+        world.run_intake()
+        died = world.wire.died_at is not None
+        world.wire.spare()
+        world.settle(patience=900)
+        world.advance(301)
+        world.verify_containments()
+        world.settle()
+        world.advance(301)
+        told = comments(world)
+        assert f"{rounds} denied {'call' if rounds == 1 else 'calls'} since the containment" in told[-1]
+    assert rounds > 8
+    assert len(told) == len(set(told)) == rounds
 
 
 def test_given_a_call_from_before_the_containment_when_denied_then_it_is_alerted(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,9 +13,11 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from moto.iam.models import iam_backends
 
+from ir_router.workflow import left_behind
 from tests.support.world import ACCOUNT, World
 from tests.trials.world import incidents as support
 from tests.trials.world.incidents import alerts, asked, contain, decide
+from tests.trials.world.outages import Outage, struck_by
 from tests.trials.world.state_machine import StateMachine
 
 DOCUMENT = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
@@ -92,6 +95,37 @@ def test_given_things_that_were_left_after_the_containment_when_decided_then_the
     assert all(kind.replace("123456789012", ACCOUNT) in told for kind in KINDS), told
     assert "inline policy hidden: added since the containment" in told
     assert "policy/everything: attached since the containment" in told
+
+
+@pytest.mark.parametrize("operation", ["GetUser", "GetPolicy", "ListAttachedUserPolicies"])
+def test_given_a_read_that_fails_when_decided_then_the_result_names_the_checks_to_make_by_hand(
+    world: World, machine: StateMachine, operation: str
+) -> None:
+    execution, _key = contain(world, machine)
+    leave_everything("backdoor")
+    reading = left_behind.read
+
+    def read(row: Any, context: Any) -> Any:
+        with struck_by(world, Outage("iam", operation, "throttling", 600.0)):
+            return reading(row, context)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(left_behind, "read", read)
+        decide(world, asked(world)[0]["taskToken"], "deny")
+        machine.advance()
+
+    assert execution.status == "SUCCEEDED"
+    told = str(alerts(world)[-1]["Message"])
+    (unread,) = re.findall(r"NOT read: (.*?)\. Check this by hand", told)
+    assert (
+        unread
+        == {
+            "GetUser": "all credentials and policies (ClientError)",
+            "GetPolicy": "document of a policy (Throttling)",
+            "ListAttachedUserPolicies": "attached policy (Throttling), document of a policy (Throttling)",
+        }[operation]
+    )
+    assert ("policy/everything: attached since the containment" in told) is (operation == "GetPolicy")
 
 
 def test_given_a_kept_containment_when_released_then_the_answer_and_the_case_list_what_may_be_left(

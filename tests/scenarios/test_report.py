@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import urllib.request
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from ir_sandbox.slack.people import Person
 from tests.scenarios.test_activity import call
 from tests.support.approvals import case_channel, make_approver, press
 from tests.support.commands import answers
+from tests.support.sync import attachment_contents
 from tests.support.world import World
 from tests.trials.world.incidents import audit_rows
 from tests.trials.world.state_machine import Execution, StateMachine
@@ -34,17 +34,8 @@ def case_of(world: World) -> str:
 
 def attached(world: World) -> dict[str, bytes]:
     """Return the reports on the case by name."""
-    case_id, found = case_of(world), {}
-    for one in world.security_ir.call("GetCase", {"caseId": case_id})["caseAttachments"]:
-        if one["fileName"].startswith("report-"):
-            ids = {"caseId": case_id, "attachmentId": one["attachmentId"]}
-            url = world.security_ir.call(
-                "GetCaseAttachmentDownloadUrl", ids, base_url=world.environment["AWS_ENDPOINT_URL_SECURITY_IR"]
-            )["attachmentPresignedUrl"]
-            with urllib.request.urlopen(url) as response:
-                assert one["fileName"] not in found
-                found[one["fileName"]] = response.read()
-    return found
+    found = attachment_contents(world, case_of(world))
+    return {name: content for name, content in found.items() if name.startswith("report-")}
 
 
 def messages(world: World) -> list[str]:

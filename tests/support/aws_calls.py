@@ -36,7 +36,7 @@ _ACTIONS = {
 }
 
 # -workflow calls these with the role of a member only.
-_IN_MEMBERS = frozenset({"GetQueueAttributes", "GetQueueUrl", "ListRuleNamesByTarget", "ListRules"})
+_IN_MEMBERS = frozenset({"GetQueueAttributes", "GetQueueUrl", "ListRuleNamesByTarget", "ListRules", "LookupEvents"})
 
 # The action that authorises each part of a transaction (DynamoDB developer guide, "IAM for transactions").
 _PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import os
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -58,6 +59,21 @@ def system_comments(world: World, case_id: str) -> list[str]:
 def attachments(world: World, case_id: str) -> list[dict[str, Any]]:
     """Return the case's attachments as AWS lists them."""
     return list(world.security_ir.call("GetCase", {"caseId": case_id})["caseAttachments"])
+
+
+def attachment_contents(world: World, case_id: str) -> dict[str, bytes]:
+    """Return the content of the case's attachments by name. Each name occurs once."""
+    found: dict[str, bytes] = {}
+    for one in attachments(world, case_id):
+        url = world.security_ir.call(
+            "GetCaseAttachmentDownloadUrl",
+            {"caseId": case_id, "attachmentId": one["attachmentId"]},
+            base_url=world.environment["AWS_ENDPOINT_URL_SECURITY_IR"],
+        )["attachmentPresignedUrl"]
+        assert one["fileName"] not in found
+        with urllib.request.urlopen(url) as response:
+            found[one["fileName"]] = response.read()
+    return found
 
 
 def shared_files(world: World, case_id: str) -> list[dict[str, Any]]:

@@ -87,6 +87,7 @@ SCENARIOS = (
     "given_findings_of_aws_when_ten_minutes_pass_then_each_appears_once_and_its_rating_reaches_aws",
     "given_a_self_managed_case_when_escalated_then_aws_handles_it_after_a_confirmation",
     "given_a_role_when_contained_then_the_calls_of_its_sessions_are_shown",
+    "given_a_contained_user_of_a_member_when_two_minutes_pass_then_its_calls_there_are_shown",
     "given_a_contained_key_when_two_minutes_pass_then_case_and_channel_show_what_it_did",
     "given_a_decided_case_when_no_activity_follows_for_the_hours_then_it_is_closed_with_the_reason",
     "given_a_closed_case_when_two_weeks_pass_then_its_channel_is_archived_with_a_last_message",

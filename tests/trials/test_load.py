@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
 
 from tests.support.world import World
 from tests.trials.proof import load
-from tests.trials.proof.load import cases, messages, webhook
+from tests.trials.proof.load import cases, flood, messages, webhook
 from tests.trials.proof.load.order import Deliveries, compare
+from tests.trials.world.state_machine import StateMachine
 
 
 @pytest.mark.parametrize(
@@ -117,3 +119,26 @@ def test_given_figures_beyond_a_bound_when_judged_then_the_bound_is_named_with_w
     (line,) = load.broken(FIGURES | change)
     assert "PARTS=load" in line
     assert all(row[1] for row in load.rows(FIGURES | change))
+
+
+def test_given_a_flood_when_batches_die_and_events_come_twice_then_each_counts_once_and_a_key_is_contained() -> None:
+    figures = flood.measure_load(flood.Amount(seconds=5, a_second=30, callers=4))
+
+    assert figures.arrived == Deliveries(sent=150)
+    assert figures.contained
+    assert figures.executions == 4
+    assert (figures.twice > 0, figures.died > 0, figures.leaks) == (True, True, [])
+
+
+def test_given_claims_that_forget_an_event_when_a_flood_repeats_events_then_the_figures_show_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def again(event: Any) -> Any:
+        return event | {"detail": event["detail"] | {"eventID": str(uuid.uuid4())}, "id": str(uuid.uuid4())}
+
+    send = StateMachine.send_to_intake
+    monkeypatch.setattr(StateMachine, "send_to_intake", lambda machine, event: send(machine, again(event)))
+
+    figures = flood.measure_load(flood.Amount(seconds=2, a_second=30, callers=2))
+
+    assert figures.arrived.doubled == figures.twice > 0

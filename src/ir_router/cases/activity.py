@@ -120,14 +120,14 @@ def calls_of(number: int) -> str:
     return f"{number} call" if number == 1 else f"{number:,} calls"
 
 
-def comment(activity: Activity, csv_name: str) -> str:
-    """Return the comment on the case."""
+def comment(activity: Activity, files: str) -> str:
+    """Return the comment on the case. `files` names the attachments with every call."""
     calls, scope = activity.calls, activity.scope
     lines = [f"Activity of the contained credentials: {calls_of(len(calls))}.", *_completeness(scope)]
     if calls:
         lines.append(f"First seen {utc(calls[0].at)} UTC, last seen {utc(calls[-1].at)} UTC.")
         lines += ["", "After the containment:", *_after(activity)]
-        lines += _listed("Effects that the containment does not undo", [_undo(one) for one in activity.lasting])
+        lines += _listed("Effects that the containment does not undo", [undo(one) for one in activity.lasting])
         lines += _listed("Secrets and parameters that were read", activity.read)
         lines += _listed(
             "Calls by service, Region and result",
@@ -136,7 +136,7 @@ def comment(activity: Activity, csv_name: str) -> str:
         lines += _listed("Source addresses", _numbers(activity.addresses()))
         lines += _listed("User agents", _numbers(activity.agents()))
         if scope.complete:
-            lines += ["", f"The attachment {csv_name} has every call."]
+            lines += ["", f"The attachments {files} have every call."]
     lines += ["", _extent(scope)]
     return "\n".join(lines)
 
@@ -155,7 +155,8 @@ def _after(activity: Activity) -> list[str]:
     return lines or ["- no calls"]
 
 
-def _undo(one: Lasting) -> str:
+def undo(one: Lasting) -> str:
+    """Return an effect with the command that undoes it."""
     return f"{one.name}. To undo: {one.undo}"
 
 

@@ -112,6 +112,11 @@ def activity_page(case_id: str, name: str = "") -> Key:
     return Key(f"CASE#{case_id}#activity", name)
 
 
+def member_activity(case_id: str) -> Key:
+    """The reading of the calls in member accounts. -workflow queries the partition, and -sync reads and writes rows."""
+    return Key("DEDUP#ACTIVITY", case_id)
+
+
 def report(case_id: str) -> Key:
     """The report about a case: who requested it, its versions, and the version in progress."""
     return Key(f"CASE#{case_id}", "REPORT")

@@ -100,6 +100,15 @@ def update(key: Key, expression: str, condition: str | None = None, **values: An
     return _row(answer["Attributes"])
 
 
+def assign(key: Key, **values: Any) -> None:
+    """Set attributes of a row, which need not exist; None removes one."""
+    assigned = {name: value for name, value in values.items() if value is not None}
+    removed = [f"#{name}" for name, value in values.items() if value is None]
+    parts = ["SET " + ", ".join(f"#{name} = :{name}" for name in assigned)] if assigned else []
+    parts += ["REMOVE " + ", ".join(removed)] if removed else []
+    update(key, " ".join(parts), **assigned)
+
+
 def delete(key: Key, condition: str | None = None, **values: Any) -> None:
     """Delete a row. Raises ConditionFailedError when `condition` does not hold."""
     _conditional("delete_item", {"Key": _key(key)}, condition, values)

@@ -5,51 +5,13 @@ Every text is escaped. The page ends without its closing tags: `sealing.seal` ad
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
 from ir_router import links
+from ir_router.report.document import head, listed, pairs, section, table
 
-_STYLE = """
-:root { color-scheme: light; }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 60rem; padding: 1rem; color: #1b1f24; background: #fff;
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .25rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; padding-bottom: .25rem; border-bottom: 2px solid #1b1f24; }
-h3 { font-size: 1rem; margin: 1.25rem 0 .25rem; }
-p, ul, dl { margin: .25rem 0 .75rem; }
-li { margin: .2rem 0; overflow-wrap: anywhere; }
-dl { display: grid; grid-template-columns: minmax(7rem, max-content) 1fr; gap: .25rem 1rem; }
-dt { color: #57606a; }
-dd { margin: 0; overflow-wrap: anywhere; white-space: pre-line; }
-table { width: 100%; border-collapse: collapse; margin: .25rem 0 1rem; }
-th, td { text-align: left; vertical-align: top; padding: .35rem .5rem .35rem 0; border-bottom: 1px solid #d0d7de;
-  overflow-wrap: anywhere; }
-th { color: #57606a; font-weight: 600; }
-td.at, td.kind { white-space: nowrap; }
-code { font: .8rem/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
-.small { color: #57606a; font-size: .875rem; }
-@media (max-width: 40rem) {
-  thead { display: none; }
-  tr { display: block; padding: .5rem 0; border-bottom: 1px solid #d0d7de; }
-  td { display: block; border: 0; padding: 0; }
-  td:empty { display: none; }
-  td[data-label]::before { content: attr(data-label) " "; color: #57606a; }
-  dl { grid-template-columns: 1fr; gap: 0; }
-  dd { margin-bottom: .5rem; }
-}
-@page { size: A4; margin: 18mm 15mm; }
-@media print {
-  body { max-width: none; padding: 0; font-size: 10pt; }
-  h2, h3 { break-after: avoid; }
-  tr, li { break-inside: avoid; }
-  thead { display: table-header-group; }
-  a { color: inherit; text-decoration: none; }
-}
-"""
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _TIMES = {
     "contain": "Event to containment",
     "ask": "Containment to approval request",
@@ -73,32 +35,22 @@ def render(report: Mapping[str, Any]) -> str:
         f"<h1>{escape(str(case['title']))}</h1>",
         f'<p class="small">{escape(title)}, {origin}</p>',
         _facts(case),
-        _section("Times", _table(("time", "duration", "from", "to"), _durations(report["durations"]))),
-        _section("Open follow-ups", _list(report["follow_ups"], "None.")),
-        _section("Decisions", *(_decision(one) for one in report["decisions"])),
-        _section("Activity of the contained credentials", _activity(report["activity"])),
-        _section("Timeline", _table(("time (UTC)", "kind", "what", "by"), _timeline(report["timeline"]))),
-        _section("Evidence", _table(("file", "added", "by", "scan", "SHA-256"), _evidence(report["evidence"]))),
-        _section("Audit records", _audit(report["audit"])),
-        _section("Limits of this report", _list(report["limits"], "None known.")),
-        _section(
+        section("Times", table(("time", "duration", "from", "to"), _durations(report["durations"]))),
+        section("Open follow-ups", listed(report["follow_ups"], "None.")),
+        section("Decisions", *(_decision(one) for one in report["decisions"])),
+        section("Activity of the contained credentials", _activity(report["activity"])),
+        section("Timeline", table(("time (UTC)", "kind", "what", "by"), _timeline(report["timeline"]))),
+        section("Evidence", table(("file", "added", "by", "scan", "SHA-256"), _evidence(report["evidence"]))),
+        section("Audit records", _audit(report["audit"])),
+        section("Limits of this report", listed(report["limits"], "None known.")),
+        section(
             "Proof",
             "<p>This file ends with the audit record of the report, which has the SHA-256 of the rest of the file. "
             "<code>ir-router report verify FILE</code> checks both, and fails if one byte was changed. "
             "The page docs/report.md of ir-router describes the limits of this proof.</p>",
         ),
     ]
-    head = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>"
-    )
-    return "\n".join([head, *parts, ""])
-
-
-def _section(title: str, *parts: str) -> str:
-    return f"<h2>{escape(title)}</h2>\n" + ("\n".join(parts) or "<p>None.</p>")
+    return "\n".join([head(title), *parts, ""])
 
 
 def _at(text: object) -> str:
@@ -124,34 +76,7 @@ def _facts(case: Mapping[str, Any]) -> str:
         ("Addresses", escape(", ".join(case["addresses"]))),
         ("Watchers", escape(", ".join(case["watchers"]))),
     ]
-    return _pairs(lines)
-
-
-def _pairs(lines: Iterable[tuple[str, str]]) -> str:
-    return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{shown}</dd>" for name, shown in lines if shown) + "</dl>"
-
-
-def _list(lines: Sequence[str], nothing: str) -> str:
-    if not lines:
-        return f"<p>{nothing}</p>"
-    return "<ul>" + "".join(f"<li>{escape(str(line))}</li>" for line in lines) + "</ul>"
-
-
-def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table. The cells are escaped already; a phone shows their names except those of the first three."""
-    if not rows:
-        return "<p>None.</p>"
-    head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    body = "".join(
-        "<tr>" + "".join(_cell(names[index], index, cell) for index, cell in enumerate(row)) + "</tr>" for row in rows
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _cell(name: str, index: int, cell: str) -> str:
-    kind = {"time (UTC)": ' class="at"', "kind": ' class="kind"'}.get(name, "")
-    label = f' data-label="{escape(name)}"' if index > 0 and name not in ("what", "kind") else ""
-    return f"<td{kind}{label}>{cell}</td>"
+    return pairs(lines)
 
 
 def _durations(found: Iterable[Mapping[str, Any]]) -> list[list[str]]:
@@ -189,7 +114,7 @@ def _decision(one: Mapping[str, Any]) -> str:
         ("Principals", escape("\n".join(map(str, saw.get("principals") or [])))),
         ("Result", escape(str(one["result"] or ""))),
     ]
-    return f"<h3>{escape(f'{title}{by}')}: {escape(str(saw.get('headline') or one['kind']))}</h3>{_pairs(lines)}"
+    return f"<h3>{escape(f'{title}{by}')}: {escape(str(saw.get('headline') or one['kind']))}</h3>{pairs(lines)}"
 
 
 def _activity(found: Mapping[str, Any] | None) -> str:
@@ -212,9 +137,9 @@ def _activity(found: Mapping[str, Any] | None) -> str:
         + [str(one.get(name, 0)) for name in ("succeeded", "denied", "failed")]
         for one in found["services"]
     ]
-    table = _table(("service", "region", "succeeded", "denied", "failed"), rows)
+    services = table(("service", "region", "succeeded", "denied", "failed"), rows)
     undone = [f"{one['what']}. To undo: {one['undo']}" for one in found["not_undone"]]
-    return f"{_pairs(facts)}{table}<h3>Not undone by the containment</h3>{_list(undone, 'None known.')}"
+    return f"{pairs(facts)}{services}<h3>Not undone by the containment</h3>{listed(undone, 'None known.')}"
 
 
 def _timeline(found: Iterable[Mapping[str, Any]]) -> list[list[str]]:
@@ -259,7 +184,7 @@ def _audit(found: Mapping[str, Any]) -> str:
         for one in found["chains"]
     ]
     return (
-        _table(("time (UTC)", "action", "by", "record", "hash"), rows)
+        table(("time (UTC)", "action", "by", "record", "hash"), rows)
         + "<h3>Chains that were checked when the report was made</h3>"
-        + _list(checked, "None.")
+        + listed(checked, "None.")
     )

@@ -1,15 +1,16 @@
 """Show the calls of contained credentials on the case and in its channel, from CloudTrail.
 
 A step of the case's synchronisation, so that the lease of the case makes each result appear once. A containment does
-not wait for it. A run reads one slice, and the poll starts the run with the next slice.
+not wait for it. A run reads one slice, and the poll starts the run with the next slice. -workflow reads the histories
+of member accounts (`workflow/member_activity.py`) and stores the calls with those of this account.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ir_router import clock, paging
+from ir_router import clock, cloudtrail, paging, trail_search
 from ir_router.cases import activity as numbers
 from ir_router.cases import comments, structured_fields, trail_calls
 from ir_router.cases.activity import Activity, Scope
@@ -17,13 +18,14 @@ from ir_router.cases.changes import digest
 from ir_router.cases.models import Case
 from ir_router.errors import RefusedError, RetryLaterError, UncertainError, error_id
 from ir_router.ledger import activity as stored
-from ir_router.ledger import keys, leases
+from ir_router.ledger import keys, leases, member_activity
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
+from ir_router.report import activity_page
 from ir_router.security_ir import gateway as security_ir
-from ir_router.sync import activity_message, activity_search, failures, own_attachments, posting, system_comments
-from ir_router.sync.activity_search import Progress
+from ir_router.sync import activity_message, failures, own_attachments, posting, system_comments
 from ir_router.sync.case_sync import CaseSync
+from ir_router.trail_search import Progress
 
 # After the newest containment. The first result must be there within two minutes; the poll runs once a minute.
 # CloudTrail shows a call up to 15 minutes late, and an attacker goes on.
@@ -32,6 +34,9 @@ _SLICE_SECONDS = 20
 # A run that has less time left leaves the slice to the next run.
 _NEEDED_SECONDS = 15
 _RETRIED_SECONDS = 60
+# -workflow reads once a minute, and then publishes a hint.
+_MEMBERS_AGAIN_SECONDS = 20
+_LONGEST_WAIT_FOR_MEMBERS_SECONDS = 900
 _NAME = "activity"
 # Of the API (botocore's model, `ThreatActorIpList`).
 _MOST_ADDRESSES = 200
@@ -40,8 +45,17 @@ _MOST_ADDRESSES = 200
 def watch(approval: Row) -> None:
     """Begin to read the calls of the credentials that an approval request is about, unless it has begun."""
     case_id = str(approval.get("case_id") or "")
-    if case_id and approval.get("credentials") and stored.watch(case_id, approval["credentials"]):
-        leases.add_hint(case_id)  # the next poll starts the run
+    if not case_id or not approval.get("credentials") or not stored.watch(case_id, approval["credentials"]):
+        return
+    # Before the first run, so that the first result has these calls too.
+    if elsewhere := _elsewhere((stored.get(case_id) or {})["credentials"], str(approval["execution"]).split(":")[4]):
+        member_activity.want(case_id, elsewhere, clock.now())
+    leases.add_hint(case_id)  # the next poll starts the run
+
+
+def _elsewhere(credentials: Iterable[Mapping[str, Any]], account: str) -> list[Mapping[str, Any]]:
+    """Return the credentials of other accounts than this one."""
+    return [one for one in credentials if one["account"] != account]
 
 
 def synchronise(sync: CaseSync) -> None:
@@ -77,16 +91,10 @@ def _newest(row: Row) -> float:
 
 def _read(sync: CaseSync, row: Row) -> None:
     account = sync.case.case_arn.split(":")[4]
-    if "progress" in row:
-        progress = Progress.from_row(row["progress"])
-    else:
-        progress = activity_search.begin(
-            row["credentials"], account, row.get("read_to") or {}, row.get("sessions") or {}
-        )
-        stored.save(sync.case_id, progress=progress.to_row())
+    progress = Progress.from_row(row["progress"]) if "progress" in row else _begin(sync, row, account)
     until = clock.now() + min(_SLICE_SECONDS, sync.deadline.remaining() - _NEEDED_SECONDS / 2)
     try:
-        finished = activity_search.read(sync.case_id, progress, until)
+        finished = trail_search.read(sync.case_id, progress, until, _history, _saved(sync.case_id))
     except (RetryLaterError, UncertainError) as error:
         logger.warning("activity.retried: the poll continues", extra={"reason": str(error)})
         sync.revisit(clock.now() + _RETRIED_SECONDS)
@@ -95,13 +103,48 @@ def _read(sync: CaseSync, row: Row) -> None:
         _report(sync, row, error)
         _finish(sync, row, progress)
         return
-    if not finished:
+    if finished and not _members_are_done(row, progress, account):
+        finished = False
+        sync.revisit(clock.now() + _MEMBERS_AGAIN_SECONDS)
+    elif not finished:
         sync.revisit(clock.now())
-        if row.get("published"):
-            return
+    if not finished and row.get("published"):
+        return
     _publish(sync, row, progress, account, complete=finished)
     if finished:
         _finish(sync, row, progress)
+
+
+def _begin(sync: CaseSync, row: Row, account: str) -> Progress:
+    """Return a new pass, after the reading in member accounts was requested."""
+    elsewhere = _elsewhere(row["credentials"], account)
+    own = [one for one in row["credentials"] if one["account"] == account]
+    progress = trail_search.begin(own, row.get("read_to") or {}, row.get("sessions") or {})
+    if elsewhere:
+        # The request of `watch` is for the first pass.
+        wanted_at = float(member_activity.get(sync.case_id).get("wanted_at") or 0)
+        if "readings_of" in row or wanted_at < _newest(row):
+            member_activity.want(sync.case_id, elsewhere, progress.end)
+    stored.save(sync.case_id, progress=progress.to_row())
+    return progress
+
+
+def _saved(case_id: str) -> Callable[[Progress], None]:
+    return lambda progress: stored.save(case_id, progress=progress.to_row())
+
+
+def _history(_account: str) -> cloudtrail.EventHistory:
+    return cloudtrail.EventHistory()
+
+
+def _members_are_done(row: Row, progress: Progress, account: str) -> bool:
+    """Return whether the members' part of the pass is there, or does not arrive any more."""
+    if not _elsewhere(row["credentials"], account):
+        return True
+    member = member_activity.get(str(row["PK"]).partition("#")[2])
+    if member_activity.is_done(member, float(member.get("wanted_at") or 0)):
+        return True
+    return clock.now() - progress.end > _LONGEST_WAIT_FOR_MEMBERS_SECONDS
 
 
 def _report(sync: CaseSync, row: Row, error: RefusedError) -> None:
@@ -151,11 +194,15 @@ def _publish(sync: CaseSync, row: Row, progress: Progress, account: str, *, comp
         return
     _page(sync.case_id, found)
     number = int(row.get("published") or 0) + 1
-    csv_name = f"{_NAME}-{number}.csv"
+    contents = {
+        f"{_NAME}-{number}.csv": numbers.csv_text(found),
+        f"{_NAME}-{number}.html": activity_page.render(sync.case_id, found),
+    }
+    files = " and ".join(contents)
     steps: list[Callable[[], object]] = [
-        lambda: _post(sync, number, found, csv_name),
-        lambda: _comment(sync, found, csv_name),
-        lambda: _attach(sync, found, csv_name),
+        lambda: _post(sync, number, found, files),
+        lambda: _comment(sync, found, files),
+        lambda: _attach(sync, found, contents),
         lambda: _update_fields(sync.case, row, found),
     ]
     for step in steps:
@@ -178,7 +225,7 @@ def stored_activity(sync: CaseSync) -> Activity | None:
     account = sync.case.case_arn.split(":")[4]
     progress = Progress(
         end=max(map(float, (row.get("read_to") or {}).values()), default=clock.now()),
-        since=min(float(one["since"]) for one in row["credentials"]) - activity_search.BEFORE_SECONDS,
+        since=min(float(one["since"]) for one in row["credentials"]) - trail_search.BEFORE_SECONDS,
         pending=[],
         sessions=row.get("sessions") or {},
     )
@@ -189,22 +236,23 @@ def stored_activity(sync: CaseSync) -> Activity | None:
 def _activity(case_id: str, row: Row, progress: Progress, account: str, *, complete: bool) -> Activity:
     calls = [trail_calls.from_row(one) for one in stored.calls(case_id)]
     credentials = row["credentials"]
-    own = [one for one in credentials if one["account"] == account]
-    elsewhere = [
-        f"{one['arn']} belongs to another account, whose CloudTrail ir-router does not read"
-        for one in credentials
-        if one["account"] != account
-    ]
-    looked_up = [*(f"{one['kind']} {one['name']}" for one in own if one["whole"]), *_keys(own)]
-    looked_up += [f"{len(progress.sessions)} sessions that they opened"] if progress.sessions else []
+    elsewhere = _elsewhere(credentials, account)
+    member = member_activity.get(case_id) if elsewhere else {}
+    sessions = len(progress.sessions) + len(member.get("sessions") or {})
+    unread = [] if member.get("done_at") else sorted({str(one["account"]) for one in elsewhere})
+    limited = [*progress.limited, *(member.get("limited") or [])]
+    if complete:
+        limited += [f"the calls in account {one} were not read yet" for one in unread]
+    looked_up = [*(f"{one['kind']} {one['name']}" for one in credentials if one["whole"]), *_keys(credentials)]
+    looked_up += [f"{sessions} sessions that they opened"] if sessions else []
     scope = Scope(
         contained_at={str(one["arn"]): float(one["contained_at"]) for one in credentials},
-        since=progress.since,
+        since=min(float(one["since"]) for one in credentials) - trail_search.BEFORE_SECONDS,
         read_at=progress.end,
-        regions=activity_search.regions(),
+        regions=trail_search.regions(),
         keys=looked_up,
         complete=complete,
-        limited=[*progress.limited, *elsewhere],
+        limited=limited,
     )
     return Activity(numbers.merged(calls), scope)
 
@@ -231,26 +279,27 @@ def _keys(credentials: list[Mapping[str, Any]]) -> list[str]:
     return [f"key {key}" for one in credentials for key in one["keys"]]
 
 
-def _post(sync: CaseSync, number: int, found: Activity, csv_name: str) -> None:
+def _post(sync: CaseSync, number: int, found: Activity, files: str) -> None:
     # After a crash, the first slice and the complete reading can have the same number.
     name = f"{_NAME}-{number}" if found.scope.complete else f"{_NAME}-{number}-incomplete"
     claim = sync.claim(keys.note(sync.case_id, name))
     if claim is not None:
-        posting.post(sync.slack, sync.channel_id, claim, activity_message.message(found, csv_name))
+        posting.post(sync.slack, sync.channel_id, claim, activity_message.message(found, files))
 
 
-def _comment(sync: CaseSync, found: Activity, csv_name: str) -> None:
+def _comment(sync: CaseSync, found: Activity, files: str) -> None:
     """Write the case's only comment about the activity, or replace its text."""
-    text = comments.at_most(comments.part_length(), numbers.comment(found, csv_name))
+    text = comments.at_most(comments.part_length(), numbers.comment(found, files))
     system_comments.write(sync.case_id, _NAME, text)
     system_comments.rewrite(sync.case_id, _NAME, text)
 
 
-def _attach(sync: CaseSync, found: Activity, csv_name: str) -> None:
-    """Attach every call. The synchronisation of attachments then shares the file in the channel."""
+def _attach(sync: CaseSync, found: Activity, contents: Mapping[str, str]) -> None:
+    """Attach every call. The synchronisation of attachments then shares the files in the channel."""
     if not found.calls or not found.scope.complete:
         return
-    own_attachments.attach(sync, csv_name, numbers.csv_text(found).encode("utf-8", "replace"))
+    for name, content in contents.items():
+        own_attachments.attach(sync, name, content.encode("utf-8", "replace"))
 
 
 def _update_fields(case: Case, row: Row, found: Activity) -> None:

@@ -16,12 +16,12 @@ _MOST_ADDRESSES = 5
 _LINE_LENGTH = 400
 
 
-def message(activity: Activity, csv_name: str) -> Message:
-    """Return the message. `csv_name` is the attachment of the case with every call."""
+def message(activity: Activity, files: str) -> Message:
+    """Return the message. `files` names the attachments of the case with every call."""
     head = _head(activity)
     lines = [f"*{head}*", *_after(activity), *_lasting(activity), *_read(activity)]
     lines += [quoted(f"Not complete: {one}.", _LINE_LENGTH) for one in activity.scope.limited]
-    blocks = [*sections(lines), *_table(activity), context(_small_print(activity, csv_name))]
+    blocks = [*sections(lines), *_table(activity), context(_small_print(activity, files))]
     text = " ".join([f"{head}.", *_after(activity)]).replace("*", "")
     return Message(text=text, blocks=blocks)
 
@@ -91,10 +91,10 @@ def _table(activity: Activity) -> list[dict[str, object]]:
     return [section("\n".join(["*Calls*", *lines, f"*From*  {named}{others}"]))]
 
 
-def _small_print(activity: Activity, csv_name: str) -> str:
+def _small_print(activity: Activity, files: str) -> str:
     scope = activity.scope
     places: Sequence[str] = (
-        [f"Every call: attachment {csv_name} of the case"] if activity.calls and scope.complete else []
+        [f"Every call: attachments {files} of the case"] if activity.calls and scope.complete else []
     )
     read = (
         f"Read {_at(scope.read_at)} from CloudTrail in {', '.join(scope.regions)}, since {_at(scope.since)}. "

@@ -40,6 +40,7 @@ from ir_router.sync import (
     attachments,
     awaited,
     back_off,
+    bookmarks,
     catch_up,
     channel,
     comment_reading,
@@ -258,6 +259,7 @@ def _reconcile(sync: CaseSync) -> None:
         lambda: life_cycle.synchronise(sync),
         lambda: activity.synchronise(sync),
         lambda: report.synchronise(sync),
+        lambda: bookmarks.synchronise(sync),
         lambda: archiving.synchronise(sync),
     ]
     problems: list[Exception] = []

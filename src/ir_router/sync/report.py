@@ -115,6 +115,7 @@ def _publish(sync: CaseSync, row: Row, pending: Row) -> None:
         waits=None,
     )
     reports.erase(sync.case_id)
+    sync.revisit(clock.now())  # for the bookmark
     logger.info("report.published", extra={"version": version})
 
 

@@ -80,24 +80,16 @@ def counting(incidents: Sequence[Incident], arn: str, row: Row) -> TransactWrite
 
 
 def report(arn: str) -> None:
-    """Write the number of denied calls to the case, at most every five minutes."""
+    """Write the number of denied calls to the case, at most every five minutes.
+
+    A run that dies before the comment leaves the number unreported, and the next verification reports it.
+    """
     row = containments.get(arn) or {}
     attempts, now = int(row.get("attempts", 0)), clock.now()
     if attempts == int(row.get("attempts_reported", 0)) or not row.get("case_id"):
         return
-    if now < float(row.get("attempts_reported_at", 0)) + REPORT_SECONDS:
+    if now < float(row.get("attempts_reported_at", 0)) + REPORT_SECONDS or not _is_ours(arn, row, now):
         return
-    try:
-        table.update(
-            keys.containment(arn),
-            "SET attempts_reported = :attempts, attempts_reported_at = :now",
-            "incident = :incident AND (attribute_not_exists(attempts_reported) OR attempts_reported < :attempts)",
-            attempts=attempts,
-            now=now,
-            incident=row["incident"],
-        )
-    except ConditionFailedError:
-        return  # another run reports it
     last = row["last_attempt"]
     text = (
         f"{wording.name_of(row['principal'])}: {attempts} denied {'call' if attempts == 1 else 'calls'} since the "
@@ -108,6 +100,23 @@ def report(arn: str) -> None:
     except RefusedError as error:
         # A retry cannot help: a closed case accepts no comments.
         logger.warning("case.comment_rejected: the case has no count", extra={"code": error.code})
+    containments.annotate(arn, str(row["incident"]), attempts_reported=attempts)
+
+
+def _is_ours(arn: str, row: Row, now: float) -> bool:
+    """Return whether this run reports the number, and no other run that saw the same row."""
+    try:
+        table.update(
+            keys.containment(arn),
+            "SET attempts_reported_at = :now",
+            "incident = :incident AND (attribute_not_exists(attempts_reported_at) OR attempts_reported_at = :before)",
+            now=now,
+            before=row.get("attempts_reported_at", 0),
+            incident=row["incident"],
+        )
+    except ConditionFailedError:
+        return False
+    return True
 
 
 def _moment(incident: Incident) -> float:

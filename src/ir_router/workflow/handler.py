@@ -49,6 +49,7 @@ TASKS: Mapping[str, tuple[str, str]] = {
     "verify_audit": ("operator_tasks", "verify_audit"),
     "check_allowlist_entries": ("stale_allowlist", "run_task"),
     "check_members": ("members", "run_task"),
+    "read_member_activity": ("member_activity", "run_task"),
     "witness_audit": ("witness_audit", "run_task"),
 }
 

@@ -8,8 +8,7 @@ detached later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -21,29 +20,26 @@ from ir_router.observability import logger, measure
 from ir_router.settings import settings
 from ir_router.workflow import (
     actor_incidents,
-    by_hand,
     changes,
     creators,
     deny_policy,
     deployed_lists,
     enforcement,
     event_claims,
+    examination,
     found_state,
     iam,
     identity,
     invocation,
     joining,
-    modes,
     new_keys,
     not_contained,
     outcomes,
     owners,
-    protection,
     reapplication,
     roles,
     scopes,
     sessions,
-    wording,
 )
 from ir_router.workflow.actor_incidents import Leader
 from ir_router.workflow.changes import ChangeFailedError, State
@@ -55,12 +51,10 @@ from ir_router.workflow.incident import (
     Principal,
     PrincipalResult,
 )
-from ir_router.workflow.outcomes import OUTCOMES, ContainmentOutcome
+from ir_router.workflow.outcomes import OUTCOMES
 
 # A changed permission of the workflow's role applies everywhere within a minute: IAM is eventually consistent.
 _PERMISSIONS_APPLY_SECONDS = 60
-# A role that was created a moment ago. The retries of the state take longer.
-_ROLE_APPLIES_SECONDS = 10
 # For the containment of one principal.
 _RESERVE_SECONDS = 12.0
 # The detection of a call that detaches the deny policy.
@@ -71,7 +65,7 @@ class Permission(NamedTuple):
     """The events before this containment.
 
     `given`: an analyst permitted it. `disabled`: the keys that ir-router disabled before. `earlier`: the states of
-    principals that were contained without the ledger, by `name_of`.
+    principals that were contained without the ledger, by `examination.name_of`.
     """
 
     given: bool
@@ -147,14 +141,9 @@ def summary(
         "principals": results,
         "owners": [],
         "contained_at": clock.utc_now().isoformat().replace("+00:00", "Z") if contained else None,
-        "seconds_from_event": _seconds_since(incident["event_time"]) if contained else None,
-        "seconds_from_arrival": _seconds_since(incident["execution"]["started_at"]) if contained else None,
+        "seconds_from_event": examination.seconds_since(incident["event_time"]) if contained else None,
+        "seconds_from_arrival": examination.seconds_since(incident["execution"]["started_at"]) if contained else None,
     }
-
-
-def name_of(principal: Principal) -> str:
-    """Return IAM's unique id of the principal, or its ARN if the id is unknown."""
-    return principal.get("id") or principal["arn"]
 
 
 def _creators(incident: Incident, results: list[PrincipalResult], context: Any) -> dict[str, Offer]:
@@ -170,7 +159,7 @@ def _contain_joined(incident: Incident, part: PrincipalResult, permission: Permi
     row = containments.get(part["principal"]["arn"]) or {}
     complete = row.get("phase") == containments.OPEN and not row.get("deny_refused") and not row.get("keys_unknown")
     if row.get("incident") == incident["execution"]["id"] and complete:
-        result = result_of(row["principal"], "contained", "")
+        result = examination.result_of(row["principal"], "contained", "")
         made = [(changes.DENY, ""), *((changes.DISABLED, key) for key in row.get("disabled_keys", ()))]
         arn = row["principal"]["arn"]
         result["actions"] = [{"what": what, "target": key, "verified": True, "principal": arn} for what, key in made]
@@ -187,7 +176,9 @@ def _is_short_of_time(context: Any) -> bool:
 
 def _contain(incident: Incident, target: identity.Target, permission: Permission, context: Any) -> PrincipalResult:
     account = invocation.contained_account(incident, context)
-    found, spared = examine(incident, target, account, lambda: deployed_lists.current().protected_principals)
+    found, spared = examination.examine(
+        incident, target, account, lambda: deployed_lists.current().protected_principals
+    )
     if spared is not None:
         return spared
     altered = together.started(partial(deny_policy.is_altered, found["account"]))
@@ -195,59 +186,6 @@ def _contain(incident: Incident, target: identity.Target, permission: Permission
     with contained_names.locked(found["arn"], found.get("id"), invocation.lock_until(context)) as lock:
         principal: Principal = {**found, "arn": lock.principal}
         return _under_lock(lock, incident, principal, target.named_key, permission, altered, context)
-
-
-def examine(
-    incident: Incident, target: identity.Target, account: str, protected: Callable[[], Sequence[str]]
-) -> tuple[Principal, PrincipalResult | None]:
-    """Return the target as IAM shows it, and the result if ir-router does not contain it.
-
-    Args:
-        incident: The incident.
-        target: The principal that the event concerns.
-        account: The account in which the event can cause a containment.
-        protected: Returns the ARNs of the protected principals.
-    """
-    principal = target.principal
-    # The variable protected_principals is checked below, against the name in IAM and not the name in the event.
-    refused = protection.refusal(principal, account, (), event_account=incident["account"])
-    if refused and target.unreachable is None:
-        return principal, result_of(principal, "refused", refused)
-    try:
-        found = identity.resolve(target)
-        mode = modes.of(principal["account"])
-    except sessions.AccountClosedError as error:
-        return principal, result_of(principal, "closed", str(error))
-    except sessions.NoRoleError as error:
-        if (_seconds_since(incident["execution"]["started_at"]) or 0.0) < _ROLE_APPLIES_SECONDS:
-            raise  # the state is retried: IAM may not show a new role everywhere yet
-        by_hand_now = by_hand.containment(principal, target.named_key)
-        return principal, result_of(principal, "refused", f"{error} {by_hand_now}")
-    if found is None:
-        return principal, _not_found(principal)
-    refused = protection.refusal(found, account, protected())
-    if refused:
-        return found, result_of(found, "refused", refused)
-    if mode.name == "off":
-        return found, result_of(
-            found, "off", f"ir-router changed nothing, because containment_mode is off{mode.whose}."
-        )
-    if mode.name != "enforce":
-        return found, _dry_run(incident, found, target.named_key, mode.whose)
-    return found, None
-
-
-def _not_found(principal: Principal) -> PrincipalResult:
-    """Return the result for a name that no longer exists in IAM, or that belongs to another user now."""
-    who = wording.name_of(principal)
-    if "id" not in principal:
-        return result_of(principal, "gone", f"IAM no longer has the {who}.")
-    why = (
-        f"IAM no longer has the {who} (id {principal['id']}): the user was deleted or renamed. Search IAM for "
-        f"the id (aws iam list-users --query \"Users[?UserId=='{principal['id']}']\"). If the user exists, contain "
-        "it by hand."
-    )
-    return result_of(principal, "refused", why)
 
 
 def _under_lock(
@@ -264,11 +202,11 @@ def _under_lock(
     joins = joining.joins(row, execution, principal)
     leader = Leader(str(row["incident"]), first=False) if joins else actor_incidents.leader(incident, principal)
     incident_of = leader.execution
-    only_key, limited = only_key_of(incident, key, row), False
-    earlier = permission.earlier.get(name_of(principal))
+    only_key, limited = examination.only_key_of(incident, key, row), False
+    earlier = permission.earlier.get(examination.name_of(principal))
     is_new = ("incident" not in row or scopes.is_key_only(row)) and not only_key
     if is_new and not permission.given and earlier is None and (why := roles.why_ask(incident, principal)):
-        return result_of(principal, "ask_first", why)
+        return examination.result_of(principal, "ask_first", why)
     if is_new and not permission.given:
         account_limit = settings().max_containments_per_hour_per_account if settings().organization_id else None
         limit = containments.admit(principal["arn"], settings().max_containments_per_hour, account_limit)
@@ -284,7 +222,7 @@ def _under_lock(
         state = State({**state.keys, **earlier["keys"]}, earlier["denied"], earlier["policies"])
     if row.get("incident") == incident_of and not joins:
         state = found_state.as_found(state, row)
-    wanted = changes_for(principal, key, state, only_key=only_key)
+    wanted = examination.changes_for(principal, key, state, only_key=only_key)
     disabling = [change.target for change in wanted if state.keys.get(change.target) == iam.ACTIVE]
     since = found_state.suspicious_since(incident)
     at = earlier["at"] if earlier is not None else None
@@ -306,7 +244,7 @@ def _under_lock(
     lacking = {"deny_refused": bool(why and unlisted is None) or None, "keys_unknown": unlisted is not None or None}
     if not joins and not added:
         lock.save(contained_at=clock.now(), phase=containments.OPEN, **lacking)
-    result = result_of(principal, "contained" if incident_of == execution else "joined", why)
+    result = examination.result_of(principal, "contained" if incident_of == execution else "joined", why)
     result["actions"] = [*actions, *(_not_disabled(key, state) if unlisted is None else ())]
     if unlisted is not None:
         result["keys_unknown"] = True
@@ -337,30 +275,12 @@ def _why_in_part(
     rejected = unlisted or enforcement.refusal_of_policy(failure)
     if rejected is None or not any(action["verified"] for action in failure.actions):
         return ""
-    running = _seconds_since(incident["execution"]["started_at"]) or 0.0
+    running = examination.seconds_since(incident["execution"]["started_at"]) or 0.0
     if rejected.get("retry") == "soon" and running < _PERMISSIONS_APPLY_SECONDS:
         return ""
     if unlisted is not None:
         return f"{enforcement.without_keys(principal, unlisted)}."
     return f"{enforcement.not_attached(principal, rejected, 'Only the access keys are disabled.')}."
-
-
-def only_key_of(incident: Incident, key: str | None, row: Mapping[str, Any]) -> bool:
-    """Return whether only the key of the event is disabled. A principal that is contained completely stays so."""
-    wanted = settings().containment_scope == "key" and creators.creates_key_of_another(incident) and key is not None
-    return wanted and ("incident" not in row or row.get("scope") == "key")
-
-
-def changes_for(principal: Principal, key: str | None, state: State, *, only_key: bool) -> list[changes.Change]:
-    """Return the changes that contain a principal in this state."""
-    wanted = [] if only_key else [changes.deny(principal)]
-    # An expired key does not work, and a denial could not restore its status.
-    if key and state.keys.get(key) in (iam.ACTIVE, iam.INACTIVE):
-        wanted.append(changes.disable(principal, key))
-    if settings().contain_other_keys and not only_key:
-        others = sorted(name for name, status in state.keys.items() if name != key and status == iam.ACTIVE)
-        wanted += [changes.disable(principal, other) for other in others]
-    return wanted
 
 
 def _not_disabled(key: str | None, state: State) -> list[ActionTaken]:
@@ -371,37 +291,8 @@ def _not_disabled(key: str | None, state: State) -> list[ActionTaken]:
     return [{"what": what, "target": key, "verified": True}]
 
 
-def _dry_run(incident: Incident, principal: Principal, key: str | None, whose: str) -> PrincipalResult:
-    state = changes.read(principal)
-    only_key = only_key_of(incident, key, {})
-    wanted = changes_for(principal, key, state, only_key=only_key)
-    planned = [change.what.format(target=change.target) for change in wanted]
-    result = f"With containment_mode enforce{whose}, the result would be: {', '.join(planned)}."
-    if not only_key and (why := roles.why_ask(incident, principal)):
-        result = f"With containment_mode enforce{whose}, ir-router would request an approval first. {why} {result}"
-    return result_of(principal, "dry_run", result)
-
-
-def _seconds_since(moment: str | None) -> float | None:
-    if moment is None:
-        return None
-    return round(clock.now() - datetime.fromisoformat(moment).timestamp(), 1)
-
-
 def _measure(answer: ContainmentResult) -> None:
     if answer["seconds_from_event"] is not None:
         measure("ContainmentSeconds", answer["seconds_from_event"], "Seconds")
     if answer["seconds_from_arrival"] is not None:
         measure("ContainmentReactionSeconds", answer["seconds_from_arrival"], "Seconds")
-
-
-def result_of(principal: Principal, outcome: ContainmentOutcome, why: str) -> PrincipalResult:
-    """Return a result without changes."""
-    return {
-        "principal": principal,
-        "outcome": outcome,
-        "why": why,
-        "actions": [],
-        "named_keys": [],
-        "recorded": {},
-    }

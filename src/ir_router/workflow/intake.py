@@ -287,7 +287,7 @@ def _denied(row: Row) -> _Counting:
         try:
             attempts.report(arn)
         except (IrRouterError, BotoCoreError, ClientError) as error:
-            # The events are counted. The next denied call reports them.
+            # The events are counted. The next denied call or verification reports them.
             logger.warning("containment.attempts_not_reported", extra={"error": type(error).__name__})
 
     return _Counting(lambda events: attempts.counting([one.incident for one in events], arn, row), report)

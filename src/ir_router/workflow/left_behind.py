@@ -76,7 +76,7 @@ def before_release(row: Row, context: Any) -> list[str]:
     try:
         return read(row, context).lines
     except (IrRouterError, ClientError, BotoCoreError) as error:
-        return [f"could not be read ({type(error).__name__})"]
+        return [_not_read([f"all credentials and policies ({type(error).__name__})"])]
 
 
 class Listing(NamedTuple):
@@ -125,8 +125,12 @@ def read(row: Mapping[str, Any], context: Any) -> Listing:
             unread.append(f"{what} ({type(error).__name__})")
     if len(lines) > _MOST:
         lines = [*lines[:_MOST], f"{len(lines) - _MOST} more"]
-    lines += [f"NOT read: {', '.join(unread)}. Check this by hand"] if unread else []
+    lines += [_not_read(unread)] if unread else []
     return Listing(lines, sorted(inline), incomplete)
+
+
+def _not_read(what: list[str]) -> str:
+    return f"NOT read: {', '.join(what)}. Check this by hand"
 
 
 def _line(found: Found, row: Mapping[str, Any], since: float) -> list[str]:
@@ -157,6 +161,7 @@ def _reads(principal: Principal) -> Iterator[tuple[str, Callable[[], Iterator[Fo
         yield "service-specific credential", partial(_service_credentials, principal)
         yield _CONSOLE, partial(_login_profile, principal)
     yield _ATTACHED, partial(_attached, principal)
+    yield "document of a policy", partial(_documents, principal)
     yield _INLINE, partial(_inline, principal)
 
 
@@ -198,19 +203,24 @@ def _login_profile(user: Principal) -> Iterator[Found]:
 
 
 def _attached(principal: Principal) -> Iterator[Found]:
-    """Yield the attached policies, and those whose document a customer changed with the date of the change."""
+    """Yield the attached policies except the deny policy."""
     client: Any = sessions.reader(principal["account"])
     kind, argument = ("user", "UserName") if principal["kind"] == "user" else ("role", "RoleName")
     pages = client.get_paginator(f"list_attached_{kind}_policies").paginate(**{argument: principal["name"]})
     for page in pages:
         for policy in page["AttachedPolicies"]:
             arn = str(policy["PolicyArn"])
-            if arn == sessions.deny_policy_arn(principal["account"]):
-                continue
-            yield _ATTACHED, arn, None
-            if ":aws:policy/" not in arn:  # AWS changes its own policies
-                changed = client.get_policy(PolicyArn=arn)["Policy"]["UpdateDate"].timestamp()
-                yield "document of policy", arn, changed
+            if arn != sessions.deny_policy_arn(principal["account"]):
+                yield _ATTACHED, arn, None
+
+
+def _documents(principal: Principal) -> Iterator[Found]:
+    """Yield the attached policies of the customer with the date of their latest document. AWS changes its own."""
+    client: Any = sessions.reader(principal["account"])
+    for _what, arn, _date in _attached(principal):
+        if ":aws:policy/" not in arn:
+            changed = client.get_policy(PolicyArn=arn)["Policy"]["UpdateDate"].timestamp()
+            yield "document of policy", arn, changed
 
 
 def _inline(principal: Principal) -> Iterator[Found]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +97,16 @@ def inspector(account: str) -> Callable[[str, str], Any]:
     reads = [{"Effect": "Allow", "Action": [*_READS, *_READS_OF_RULES], "Resource": "*"}]
     credentials = _assume(role_arn(account), "ir-verify", _policy(reads))
     return partial(_client_of_session, credentials)
+
+
+def trails(account: str) -> Callable[[str], Any]:
+    """Return a function that returns a client by region, which reads the event history of an account.
+
+    Raises NoRoleError.
+    """
+    reads = [{"Effect": "Allow", "Action": ["cloudtrail:LookupEvents"], "Resource": "*"}]
+    credentials = _assume(role_arn(account), "ir-activity", _policy(reads))
+    return cache(partial(_client_of_session, credentials, "cloudtrail"))
 
 
 def _client_of_session(credentials: Mapping[str, Any], service: str, region: str) -> Any:

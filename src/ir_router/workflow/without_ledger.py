@@ -22,6 +22,7 @@ from ir_router.workflow import (
     changes,
     deployed_lists,
     enforcement,
+    examination,
     identity,
     immediate_containment,
     invocation,
@@ -91,9 +92,7 @@ def record(task: Mapping[str, Any], context: Any) -> ContainmentResult:
     before: Before = task["before"]
     contained: ContainmentResult | None = task["containment"]
     earlier = {
-        immediate_containment.name_of(part["principal"]): part["state"]
-        for part in before["principals"]
-        if "state" in part
+        examination.name_of(part["principal"]): part["state"] for part in before["principals"] if "state" in part
     }
     try:
         given = {"incident": incident, "earlier": earlier, "contained": contained}
@@ -105,11 +104,11 @@ def record(task: Mapping[str, Any], context: Any) -> ContainmentResult:
 
 def _read(incident: Incident, target: identity.Target, context: Any) -> Part:
     account = invocation.contained_account(incident, context)
-    found, spared = immediate_containment.examine(incident, target, account, _protected)
-    only_key = immediate_containment.only_key_of(incident, target.named_key, {})
+    found, spared = examination.examine(incident, target, account, _protected)
+    only_key = examination.only_key_of(incident, target.named_key, {})
     part: Part = {"principal": found, "key": target.named_key, "only_key": only_key}
     if spared is None and not only_key and (why := roles.why_ask(incident, found)):
-        spared = immediate_containment.result_of(found, "ask_first", why)
+        spared = examination.result_of(found, "ask_first", why)
     if spared is not None:
         return {**part, "spared": spared}
     state, unlisted = changes.read_as_permitted(found)
@@ -139,7 +138,7 @@ def _contain(incident: Incident, part: Part, context: Any) -> PrincipalResult:
     if "spared" in part:
         return part["spared"]
     wanted = _wanted(part)
-    result = immediate_containment.result_of(part["principal"], "contained", "")
+    result = examination.result_of(part["principal"], "contained", "")
     try:
         result["actions"] = changes.make(part["principal"], wanted, until=_retry_until(context))
     except ChangeFailedError as failure:
@@ -158,7 +157,7 @@ def _contain(incident: Incident, part: Part, context: Any) -> PrincipalResult:
 
 def _wanted(part: Part) -> list[changes.Change]:
     state = State(part["state"]["keys"], part["state"]["denied"])
-    return immediate_containment.changes_for(part["principal"], part["key"], state, only_key=part["only_key"])
+    return examination.changes_for(part["principal"], part["key"], state, only_key=part["only_key"])
 
 
 def _retry_until(context: Any) -> float:

@@ -18,6 +18,8 @@ Deliver = Callable[[Mapping[str, str], bytes], tuple[int, Mapping[str, str], byt
 
 ALL_SCOPES = frozenset(
     {
+        "bookmarks:read",
+        "bookmarks:write",
         "channels:history",
         "channels:join",
         "channels:manage",
@@ -137,6 +139,7 @@ class Channel:
     previous_names: list[str] = field(default_factory=list)
     messages: dict[str, Message] = field(default_factory=dict)
     last_microseconds: int = 0
+    bookmarks: list[Json] = field(default_factory=list)
 
     @property
     def is_private(self) -> bool:

@@ -122,6 +122,13 @@ locals {
         Action   = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
         Resource = "arn:${local.partition}:sqs:*:${local.account}:${var.name_prefix}-forwarding-failures"
       },
+      # The calls of contained credentials. The action has no resource type that a policy can name.
+      {
+        Sid      = "ReadActivity"
+        Effect   = "Allow"
+        Action   = ["cloudtrail:LookupEvents"]
+        Resource = "*"
+      },
       # If the mode changes while a containment is in place, the workflow must still be able to restore.
       {
         Sid      = "RestoreKeys"

@@ -111,6 +111,7 @@ def containment_role(client: IAMClient, *, organization_id: str | None = None, m
     )["Role"]
     changes = {"Effect": "Allow", "Action": "iam:UpdateAccessKey", "Resource": "*"}
     listed = ["events:ListRuleNamesByTarget", "events:ListRules", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
+    listed.append("cloudtrail:LookupEvents")
     reads = {"Effect": "Allow", "Action": listed, "Resource": "*"}
     permissions = json.dumps({"Version": "2012-10-17", "Statement": [changes, reads]})
     client.put_role_policy(RoleName=CONTAINMENT_ROLE, PolicyName="containment", PolicyDocument=permissions)

@@ -50,6 +50,11 @@ class RoleSessions:
         hooks.register("before-call.iam", self._authorize)
         hooks.register("before-call.events", self._authorize_in_member)
         hooks.register("before-call.sqs", self._authorize_in_member)
+        hooks.register("before-call.cloudtrail.LookupEvents", self._authorize_in_member)
+
+    def account_of(self, access_key: str) -> str:
+        """Return the account whose resources a call with this key can use: the hub's without a session."""
+        return self.sessions[access_key].account if access_key in self.sessions else ACCOUNT
 
     def _assume(self, params: Mapping[str, Any], context: dict[str, Any], **_: Any) -> Any:
         if not self._wire.is_invoking:

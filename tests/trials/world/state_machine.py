@@ -19,7 +19,7 @@ import boto3
 from ir_operator.project import PROJECT_ROOT
 from ir_router.ops import names
 from ir_router.workflow import patterns
-from tests.trials.world import ACCOUNT, REGION, FunctionDiedError, HttpAnswer, World
+from tests.trials.world import ACCOUNT, REGION, FunctionDiedError, HttpAnswer, World, paths
 
 DEFINITION = PROJECT_ROOT / "state-machine.asl.json"
 LARGEST_PAYLOAD = 262_144
@@ -253,7 +253,7 @@ class StateMachine:
             if kind == "Succeed":
                 return data
             if kind == "Choice":
-                name = next((rule["Next"] for rule in state["Choices"] if _chosen(rule, data)), state["Default"])
+                name = next((rule["Next"] for rule in state["Choices"] if paths.chosen(rule, data)), state["Default"])
                 continue
             if kind == "Wait":
                 until = self.world.now() + state["Seconds"]
@@ -283,13 +283,13 @@ class StateMachine:
                     if _names(catcher["ErrorEquals"], failure.error):
                         error = {"Error": failure.error, "Cause": failure.cause}
                         raise _CaughtError(
-                            _put(data, catcher.get("ResultPath", "$"), error), catcher["Next"]
+                            paths.put(data, catcher.get("ResultPath", "$"), error), catcher["Next"]
                         ) from failure
                 raise
             if "ResultSelector" in state:
-                result = _filled(state["ResultSelector"], result, context)
-            data = _put(data, state.get("ResultPath", "$"), result)
-            return _path(state.get("OutputPath", "$"), data, context)
+                result = paths.filled(state["ResultSelector"], result, context)
+            data = paths.put(data, state.get("ResultPath", "$"), result)
+            return paths.value_at(state.get("OutputPath", "$"), data, context)
 
     def _retries(self, state: Mapping[str, Any], failure: StateFailedError, used: list[int]) -> bool:
         for number, retrier in enumerate(state.get("Retry", [])):
@@ -307,7 +307,9 @@ class StateMachine:
 
     def _once(self, state: Mapping[str, Any], data: Any, context: dict[str, Any], execution: Execution) -> Running:
         if state["Type"] == "Pass":
-            return _filled(state["Parameters"], data, context) if "Parameters" in state else state.get("Result", data)
+            return (
+                paths.filled(state["Parameters"], data, context) if "Parameters" in state else state.get("Result", data)
+            )
         if state["Type"] == "Parallel":
             return (yield from self._parallel(state, data, execution))
         if state["Type"] != "Task":
@@ -317,7 +319,7 @@ class StateMachine:
         if waits:
             context = {**context, "Task": {"Token": token}}
             self.tokens[token] = _Token(execution)
-        parameters = _filled(state["Parameters"], data, context)
+        parameters = paths.filled(state["Parameters"], data, context)
         if len(json.dumps(parameters, ensure_ascii=False).encode()) > LARGEST_PAYLOAD:
             raise StateFailedError(_TOO_LARGE)
         try:
@@ -388,42 +390,3 @@ def _names(errors: list[str], error: str) -> bool:
     if error in errors or "States.ALL" in errors:
         return True
     return "States.TaskFailed" in errors and error != "States.Timeout"
-
-
-def _chosen(rule: Mapping[str, Any], data: Any) -> bool:
-    value = _path(rule["Variable"], data, {})
-    if "BooleanEquals" in rule:
-        return bool(value is rule["BooleanEquals"])
-    return bool(value == rule["StringEquals"])
-
-
-def _path(path: str, data: Any, context: Mapping[str, Any]) -> Any:
-    value: Any = data
-    if path.startswith("$$"):
-        value, path = context, path[1:]
-    for step in path[1:].replace("[", ".[").split("."):
-        if not step:
-            continue
-        value = value[int(step[1:-1])] if step.startswith("[") else value[step]
-    return value
-
-
-def _filled(template: Any, data: Any, context: Mapping[str, Any]) -> Any:
-    if not isinstance(template, Mapping):
-        return template
-    return {
-        name.removesuffix(".$"): (_path(value, data, context) if name.endswith(".$") else _filled(value, data, context))
-        for name, value in template.items()
-    }
-
-
-def _put(data: Any, path: str, value: Any) -> Any:
-    if path == "$":
-        return value
-    copy = json.loads(json.dumps(data))
-    target = copy
-    *steps, last = path[2:].split(".")
-    for step in steps:
-        target = target.setdefault(step, {})
-    target[last] = value
-    return copy

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from tests.trials.world.deployment import ACCOUNT
 from tests.trials.world.invocations import HttpAnswer
 from tests.trials.world.wire import Wire
 
@@ -32,11 +33,14 @@ class _Delivered(NamedTuple):
 
 
 class Trail:
-    """The event histories of one account, by Region. `requests` has the time and the parameters of each lookup."""
+    """The event histories by account and Region. `requests` has the place, the time and the parameters of each lookup.
 
-    def __init__(self, wire: Wire, now: Callable[[], float]) -> None:
-        """Start without records."""
-        self._wire, self._now = wire, now
+    The place is the Region, for a member of the organisation with its account: `222222222222/us-east-1`.
+    """
+
+    def __init__(self, wire: Wire, now: Callable[[], float], account_of: Callable[[str], str]) -> None:
+        """Start without records. `account_of` returns the account of an access key."""
+        self._wire, self._now, self._account_of = wire, now, account_of
         self._delivered: list[_Delivered] = []
         self._tokens: dict[str, tuple[dict[str, Any], list[Record]]] = {}
         self.requests: list[tuple[str, float, dict[str, Any]]] = []
@@ -54,19 +58,21 @@ class Trail:
         """Forget the tokens of all pages."""
         self._tokens.clear()
 
-    def _answer(self, params: Mapping[str, Any], context: Mapping[str, Any], **_: Any) -> Any:
+    def _answer(self, params: Mapping[str, Any], context: Mapping[str, Any], request_signer: Any, **_: Any) -> Any:
+        account = self._account_of(request_signer._credentials.access_key)
         with self._wire.call("cloudtrail", "LookupEvents"):
             request = json.loads(params["body"])
             region = str(context["client_region"])
-            recent = [at for where, at, _ in self.requests if where == region and at > self._now() - 1]
+            place = region if account == ACCOUNT else f"{account}/{region}"
+            recent = [at for where, at, _ in self.requests if where == place and at > self._now() - 1]
             if len(recent) >= _PER_SECOND:
                 return _error("ThrottlingException", "Rate exceeded")
-            self.requests.append((region, self._now(), request))
+            self.requests.append((place, self._now(), request))
             if self.refuse_with:
                 return _error(self.refuse_with, "refused on demand")
-            return self._look_up(region, request)
+            return self._look_up(account, region, request)
 
-    def _look_up(self, region: str, request: dict[str, Any]) -> Any:
+    def _look_up(self, account: str, region: str, request: dict[str, Any]) -> Any:
         attributes = request.get("LookupAttributes", [])
         size, token = int(request.get("MaxResults", _MOST_RESULTS)), request.get("NextToken")
         start, end = float(request.get("StartTime", 0)), float(request.get("EndTime", self._now()))
@@ -82,18 +88,24 @@ class Trail:
                 return _error("InvalidNextTokenException", "The token is not valid.")
             found = self._tokens[token][1]
         else:
-            found = sorted(self._shown(region, attributes, start, end), key=_time, reverse=True)
+            found = sorted(self._shown(account, region, attributes, start, end), key=_time, reverse=True)
         answer: dict[str, Any] = {"Events": [_event(record) for record in found[:size]]}
         if found[size:]:
             answer["NextToken"] = f"token-{len(self._tokens)}-{len(self.requests)}"
             self._tokens[answer["NextToken"]] = (asked, found[size:])
         return HttpAnswer(200), {**answer, "ResponseMetadata": {"HTTPStatusCode": 200}}
 
-    def _shown(self, region: str, attributes: list[dict[str, str]], start: float, end: float) -> Iterator[Record]:
+    def _shown(
+        self, account: str, region: str, attributes: list[dict[str, str]], start: float, end: float
+    ) -> Iterator[Record]:
         oldest = self._now() - _KEPT.total_seconds()
         for record, at in self._delivered:
             seconds = _time(record).timestamp()
-            if record["awsRegion"] != region or at > self._now() or not max(start, oldest) <= seconds <= end:
+            if (
+                (record["recipientAccountId"], record["awsRegion"]) != (account, region)
+                or at > self._now()
+                or not max(start, oldest) <= seconds <= end
+            ):
                 continue
             if all(one["AttributeValue"] in _values(record, one["AttributeKey"]) for one in attributes):
                 yield record

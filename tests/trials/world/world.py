@@ -49,7 +49,7 @@ class World:
         self.unexpected = Unexpected()
         self.organisation = Organisation(self.wire)
         self.role_sessions = RoleSessions(self.wire, lambda: self.current, self.now, self.organisation)
-        self.trail = Trail(self.wire, self.now)
+        self.trail = Trail(self.wire, self.now, self.role_sessions.account_of)
         self.invocations: list[Answer] = []
         self.hints: list[dict[str, Any]] = []
         self.bus: list[dict[str, Any]] = []
@@ -256,6 +256,8 @@ class World:
             before = self.now()
             self.poll()
             self.verify_containments()
+            if len(self.organisation.accounts) > 1:
+                self.try_invoke("workflow", {"task": "read_member_activity"})
             self.settle(patience=max(0.0, before + 59 - self.now()))
             self.advance(max(1.0, before + 60 - self.now()))
 

@@ -1,8 +1,8 @@
 """The load: nothing is lost, duplicated or out of order within a channel, and the webhook stays fast.
 
-There are three jobs: messages with repeated deliveries (`messages`), many cases at once (`cases`), and requests that
-arrive faster than one sandbox can take them (`webhook`). The first two run in parallel. The job `webhook` is measured
-in real time and runs alone.
+There are four jobs: messages with repeated deliveries (`messages`), many cases at once (`cases`), a flood of denied and
+allowlisted calls (`flood`), and requests that arrive faster than one sandbox can take them (`webhook`). The first three
+run in parallel. The job `webhook` is measured in real time and runs alone.
 
     PARTS=load ONLY=webhook python -m tests.trials.proof
 """
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.trials.proof.load import cases, messages, webhook
+from tests.trials.proof.load import cases, flood, messages, webhook
 from tests.trials.proof.load.order import Deliveries
 from tests.trials.proof.part import Row, Run, Size
 
@@ -29,6 +29,10 @@ CASES: dict[Size, cases.Amount] = {
     "short": cases.Amount(cases=6, each=10),
     "full": cases.Amount(cases=500, each=40),
 }
+FLOOD: dict[Size, flood.Amount] = {
+    "short": flood.Amount(seconds=4, a_second=50, callers=5),
+    "full": flood.Amount(seconds=100, a_second=100, callers=40),
+}
 WEBHOOK: dict[Size, webhook.Amount] = {
     "short": webhook.Amount(requests=90, a_second=45, channels=5, sandboxes=24),
     "full": webhook.Amount(requests=2_000, a_second=200, channels=100, sandboxes=120),
@@ -37,7 +41,7 @@ WEBHOOK: dict[Size, webhook.Amount] = {
 
 @dataclass(frozen=True)
 class Job:
-    """One of the three jobs, by name."""
+    """One of the four jobs, by name."""
 
     name: str
     size: Size
@@ -50,6 +54,7 @@ class Job:
 _TRIES: dict[str, Callable[[Size], Any]] = {
     "messages": lambda size: messages.measure_load(MESSAGES[size]),
     "cases": lambda size: cases.measure_load(CASES[size]),
+    "flood": lambda size: flood.measure_load(FLOOD[size]),
     "webhook": lambda size: webhook.measure_load(WEBHOOK[size]),
 }
 
@@ -60,9 +65,9 @@ def work(job: Job) -> Any:
 
 
 def measure(run: Run) -> dict[str, Any]:
-    """Return the figures of all three jobs, and the sums for `build/proof.json`."""
+    """Return the figures of all four jobs, and the sums for `build/proof.json`."""
     found: dict[str, Any] = {}
-    for together in (("cases", "messages"), ("webhook",)):
+    for together in (("cases", "messages", "flood"), ("webhook",)):
         jobs = [Job(name, run.size) for name in together if run.wants(name)]
         found |= {job.name: result for job, result in run.each(SECTION, work, jobs)} if jobs else {}
     total = sum((result.arrived for result in found.values()), Deliveries())
@@ -78,6 +83,15 @@ def measure(run: Run) -> dict[str, Any]:
     if "cases" in found:
         brought: cases.Figures = found["cases"]
         figures |= {"cases": brought.channels, "comments": brought.arrived.sent}
+    if "flood" in found:
+        flooded: flood.Figures = found["flood"]
+        figures |= {
+            "flood_events": flooded.arrived.sent,
+            "flood_twice": flooded.twice,
+            "flood_batches_died": flooded.died,
+            "flood_executions": flooded.executions,
+            "flood_not_contained": int(not flooded.contained),
+        }
     if "webhook" in found:
         rush: webhook.Figures = found["webhook"]
         figures |= {
@@ -98,9 +112,10 @@ def broken(figures: dict[str, Any]) -> list[str]:
     lines = [
         f"load: {what}: {figures[name]}; {again}"
         for name, what in (
-            ("lost", "lost messages, comments or commands"),
-            ("doubled", "messages, comments or commands that arrived twice"),
+            ("lost", "lost messages, comments, commands or events"),
+            ("doubled", "messages, comments, commands or events that arrived twice"),
             ("out_of_order", "messages or comments out of order within a channel"),
+            ("flood_not_contained", "containments that the flood prevented"),
             ("forged_let_in", "forged requests with a status other than 401"),
             ("failed", "requests to the webhook without a valid response"),
         )
@@ -121,6 +136,13 @@ def rows(figures: dict[str, Any]) -> list[Row]:
         shown.append(("load: messages in Slack", delivered, ""))
     if "comments" in figures:
         shown.append(("load: comments on cases", f"{figures['comments']:,} on {figures['cases']:,}", ""))
+    if "flood_events" in figures:
+        flooded = f"{figures['flood_events']:,} + {figures['flood_twice']:,} repeated"
+        shown += [
+            ("load: denied and allowlisted calls in a flood", flooded, ""),
+            ("load: batches of the flood that died", f"{figures['flood_batches_died']:,}", ""),
+            ("load: executions for the flood", f"{figures['flood_executions']:,}", ""),
+        ]
     if "requests" in figures:
         forged = f"{figures['forged_refused']:,} of {figures['forged']:,}"
         shown += [

@@ -6,9 +6,19 @@ from tests.trials.world.crashes import Scenario
 from tests.trials.world.scenarios.cases import CASES
 from tests.trials.world.scenarios.commands import COMMANDS
 from tests.trials.world.scenarios.containment import CONTAINMENT
+from tests.trials.world.scenarios.intake import INTAKE
 from tests.trials.world.scenarios.organisation import ORGANISATION
 from tests.trials.world.scenarios.people import PEOPLE
 from tests.trials.world.scenarios.tampering import TAMPERING
 from tests.trials.world.scenarios.upkeep import UPKEEP
 
-SCENARIOS: tuple[Scenario, ...] = (*CASES, *COMMANDS, *CONTAINMENT, *ORGANISATION, *PEOPLE, *TAMPERING, *UPKEEP)
+SCENARIOS: tuple[Scenario, ...] = (
+    *CASES,
+    *COMMANDS,
+    *CONTAINMENT,
+    *INTAKE,
+    *ORGANISATION,
+    *PEOPLE,
+    *TAMPERING,
+    *UPKEEP,
+)

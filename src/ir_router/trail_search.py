@@ -1,14 +1,16 @@
 """Read the calls of contained credentials from CloudTrail, in slices that survive a crash.
 
-A pass is a list of lookups: each access key, the users, and the sessions that they opened, in each Region. For each
-page the ledger first stores the calls and then the position, so that a crash repeats one page, under the same name.
+-sync reads the history of the deployment's own account (`sync/activity.py`), and -workflow those of members of the
+organisation (`workflow/member_activity.py`). A pass is a list of lookups: each access key, the users, and the sessions
+that they opened, in each Region. For each page the ledger first stores the calls and then the position, so that a
+crash repeats one page, under the same name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from ir_router import clock, cloudtrail
 from ir_router.cases import trail_calls
@@ -30,6 +32,23 @@ MOST_SESSIONS = 25
 _THROTTLED_TRIES = 3
 
 
+class History(Protocol):
+    """The history of one account in which a pass looks calls up.
+
+    Attributes:
+        pause: Seconds between two requests.
+        page_size: The largest number of calls in a page.
+    """
+
+    pause: float
+    page_size: int
+
+    def look_up(
+        self, region: str, attribute: Attribute, value: str, start: float, end: float, token: str | None
+    ) -> cloudtrail.Page:
+        """Return one page, newest calls first. Raises as `cloudtrail.EventHistory.look_up`."""
+
+
 class Lookup(NamedTuple):
     """A lookup: the Region, the attribute with its value, and the ARN of the contained principal."""
 
@@ -39,9 +58,14 @@ class Lookup(NamedTuple):
     of: str
 
     @property
+    def account(self) -> str:
+        """Return the account whose history has the calls: that of the contained principal."""
+        return self.of.split(":")[4]
+
+    @property
     def id(self) -> str:
         """Return the name by which the progress knows the lookup."""
-        return f"{self.region}/{self.attribute}/{self.value}"
+        return f"{self.account}/{self.region}/{self.attribute}/{self.value}"
 
 
 @dataclass
@@ -83,21 +107,19 @@ def regions() -> list[str]:
 
 
 def begin(
-    credentials: Iterable[Mapping[str, Any]], account: str, read_to: Mapping[str, float], sessions: Mapping[str, str]
+    credentials: Sequence[Mapping[str, Any]], read_to: Mapping[str, float], sessions: Mapping[str, str]
 ) -> Progress:
     """Return a new pass.
 
     Args:
         credentials: As in `ledger.activity.watch`.
-        account: The account whose history the functions read.
         read_to: The end of the last pass by lookup.
         sessions: The sessions that earlier passes found.
     """
     now = clock.now()
-    own = [one for one in credentials if one["account"] == account]
-    since = min([float(one["since"]) for one in own], default=now) - BEFORE_SECONDS
+    since = min([float(one["since"]) for one in credentials], default=now) - BEFORE_SECONDS
     progress = Progress(end=now, since=since, pending=[], read_to=dict(read_to), sessions=dict(sessions))
-    for one in own:
+    for one in credentials:
         _add(progress, [("AccessKeyId", str(key)) for key in one["keys"]], one["arn"])
         if one["whole"] and one["kind"] == "user":
             _add(progress, [("Username", one["name"])], one["arn"])
@@ -112,13 +134,21 @@ def _add(progress: Progress, values: Iterable[tuple[Attribute, str]], arn: str) 
     progress.pending += [Lookup(region, name, value, arn) for name, value in values for region in regions()]
 
 
-def read(case_id: str, progress: Progress, until: float) -> bool:
+def read(
+    case_id: str,
+    progress: Progress,
+    until: float,
+    history: Callable[[str], History],
+    save: Callable[[Progress], None],
+) -> bool:
     """Read pages until the pass is finished or the time is over. Return whether it is finished.
 
     Args:
         case_id: The case.
-        progress: The pass, which is updated and stored after each page.
+        progress: The pass, which is updated and saved after each page.
         until: When this slice ends, in seconds since the epoch.
+        history: Returns the history of an account.
+        save: Stores the pass.
 
     Raises:
         RefusedError: AWS rejected a lookup.
@@ -129,9 +159,10 @@ def read(case_id: str, progress: Progress, until: float) -> bool:
         if clock.now() >= until:
             return False
         lookup = progress.pending[0]
+        source = history(lookup.account)
         start = max(progress.since, progress.read_to.get(lookup.id, 0.0) - LATE_SECONDS)
         try:
-            page = _patiently(lookup, start, progress)
+            page = _patiently(source, lookup, start, progress)
         except RefusedError as error:
             if error.code != cloudtrail.TOKEN_INVALID or progress.token is None:
                 raise
@@ -141,25 +172,23 @@ def read(case_id: str, progress: Progress, until: float) -> bool:
         _store(case_id, progress, lookup, page.records)
         progress.token, progress.page = page.token, progress.page + 1
         if page.token is not None and progress.page >= MOST_PAGES:
-            number = MOST_PAGES * cloudtrail.PAGE_SIZE
-            _limit(progress, f"only the newest {number:,} calls of {lookup.value} in {lookup.region} were read")
+            number = MOST_PAGES * source.page_size
+            limit(progress, f"only the newest {number:,} calls of {lookup.value} in {lookup.region} were read")
             page = page._replace(token=None)
         if page.token is None:
             progress.read_to[lookup.id] = progress.end
             progress.pending.pop(0)
             progress.token, progress.page = None, 0
-        stored.save(case_id, progress=progress.to_row())
-        clock.sleep(cloudtrail.PAUSE_SECONDS)
+        save(progress)
+        clock.sleep(source.pause)
     return True
 
 
-def _patiently(lookup: Lookup, start: float, progress: Progress) -> cloudtrail.Page:
+def _patiently(history: History, lookup: Lookup, start: float, progress: Progress) -> cloudtrail.Page:
     """Return the next page. AWS counts the requests of the complete account, so others may use up the rate."""
     for attempt in range(1, _THROTTLED_TRIES + 1):
         try:
-            return cloudtrail.look_up(
-                lookup.region, lookup.attribute, lookup.value, start, progress.end, progress.token
-            )
+            return history.look_up(lookup.region, lookup.attribute, lookup.value, start, progress.end, progress.token)
         except RetryLaterError as error:
             if attempt == _THROTTLED_TRIES:
                 raise
@@ -167,7 +196,8 @@ def _patiently(lookup: Lookup, start: float, progress: Progress) -> cloudtrail.P
     raise AssertionError("unreachable")
 
 
-def _limit(progress: Progress, what: str) -> None:
+def limit(progress: Progress, what: str) -> None:
+    """Note a missing part, once."""
     if what not in progress.limited:
         progress.limited.append(what)
 
@@ -191,7 +221,7 @@ def _store(case_id: str, progress: Progress, lookup: Lookup, records: Iterable[M
 def _follow(progress: Progress, key: str, of: str) -> None:
     """Look up the calls of a session too, as those of the principal that opened it."""
     if len(progress.sessions) >= MOST_SESSIONS:
-        _limit(progress, f"the calls of the newest {MOST_SESSIONS} sessions were read, and further sessions exist")
+        limit(progress, f"the calls of the newest {MOST_SESSIONS} sessions were read, and further sessions exist")
         return
     progress.sessions[key] = of
     _add(progress, [("AccessKeyId", key)], of)

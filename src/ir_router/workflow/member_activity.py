@@ -1,0 +1,102 @@
+"""Read the calls of contained principals in member accounts from CloudTrail: the task of every minute.
+
+Only -workflow can assume the role of a member. -sync requests a reading (`ledger/member_activity.py`) and publishes
+the result. This task is an invocation of its own, so that no containment waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from ir_router import bus, clock, trail_search
+from ir_router.cloudtrail import EventHistory
+from ir_router.deadline import LambdaContext, of_invocation
+from ir_router.errors import RefusedError, RetryLaterError, UncertainError
+from ir_router.ledger import member_activity
+from ir_router.ledger.table import Row
+from ir_router.observability import logger
+from ir_router.trail_search import Progress
+from ir_router.workflow import sessions
+from ir_router.workflow.sessions import NoRoleError
+
+_RESERVE_SECONDS = 15
+_SLICE_SECONDS = 30
+_HINT_SOURCE, _HINT = "security-ir", "CaseUpdated"
+
+
+def run_task(_task: Mapping[str, Any], context: LambdaContext) -> dict[str, int]:
+    """Read a slice of the requested calls (`{"task": "read_member_activity"}`). The next minute continues.
+
+    Returns:
+        `{"finished", "pending"}`: the number of cases.
+    """
+    deadline = of_invocation(context, reserve=_RESERVE_SECONDS, at_most=_SLICE_SECONDS)
+    rows = member_activity.wanted()
+    finished = 0
+    for row in rows:
+        if deadline.remaining() <= 0:
+            break
+        try:
+            finished += _read(row, clock.now() + deadline.remaining())
+        except (RetryLaterError, UncertainError) as error:
+            logger.warning("activity.retried: the next minute continues", extra={"reason": str(error)})
+    return {"finished": finished, "pending": len(rows) - finished}
+
+
+def _read(row: Row, until: float) -> bool:
+    """Read a slice of one case. Return whether the reading is finished."""
+    case_id = str(row["SK"])
+    credentials = row["credentials"]
+    if "progress" in row:
+        progress = Progress.from_row(row["progress"])
+    else:
+        progress = trail_search.begin(credentials, row.get("read_to") or {}, row.get("sessions") or {})
+        member_activity.save(case_id, reads_for=row["wanted_at"], progress=progress.to_row())
+        row = {**row, "reads_for": row["wanted_at"]}
+    histories: dict[str, EventHistory] = {}
+    finished = False
+    while not finished:
+        try:
+            finished = trail_search.read(
+                case_id,
+                progress,
+                until,
+                partial(_history, histories),
+                lambda done: member_activity.save(case_id, progress=done.to_row()),
+            )
+        except (NoRoleError, RefusedError) as error:
+            _skip(progress, error)
+            continue
+        if not finished:
+            return False
+    member_activity.save(
+        case_id,
+        done_at=row["reads_for"],
+        read_to=progress.read_to,
+        sessions=progress.sessions,
+        limited=progress.limited,
+        progress=None,
+    )
+    # The run of -sync publishes the result. Without the hint, it looks for the result by itself.
+    bus.put([bus.Event(_HINT_SOURCE, _HINT, {"caseId": case_id})])
+    logger.info("activity.members_read", extra={"case_id": case_id})
+    return True
+
+
+def _history(known: dict[str, EventHistory], account: str) -> EventHistory:
+    if account not in known:
+        known[account] = EventHistory(sessions.trails(account))
+    return known[account]
+
+
+def _skip(progress: Progress, error: NoRoleError | RefusedError) -> None:
+    """Leave out the account of the lookup that failed. The result names it."""
+    account = progress.pending[0].account
+    logger.warning("activity.account_skipped", extra={"account": account, "reason": str(error)})
+    progress.pending = [one for one in progress.pending if one.account != account]
+    progress.token, progress.page = None, 0
+    denied = "the permission cloudtrail:LookupEvents is missing" if isinstance(error, RefusedError) else "no access"
+    fix = f"the calls in account {account} were not read ({denied}: apply terraform/modules/account in that account)"
+    trail_search.limit(progress, fix)
