@@ -26,7 +26,7 @@ $(VENV)/.ready: uv.lock pyproject.toml
 
 setup: $(VENV)/.ready ## Make .venv with the locked packages (the other targets do this automatically)
 
-demo: setup ## Run both main jobs on the local cloud and prove each from the other side (QUIRKS=1: with quirks of Slack)
+demo: setup ## Run the main jobs on the local cloud and prove each from the other side (QUIRKS=1: with quirks of Slack)
 	@QUIRKS="$(QUIRKS)" $(BIN)/python -m ir_sandbox.demo
 
 up: setup ## Start the local cloud, leave it running and print its addresses

@@ -21,7 +21,7 @@ FOLDER = Path("build") / "demo"
 
 
 def main(environment: Mapping[str, str] = os.environ) -> int:
-    """Start the local cloud, run both jobs, write the results, and stop the local cloud."""
+    """Start the local cloud, run the jobs, write the results, and stop the local cloud."""
     report = Report()
     try:
         with LocalCloud(variables=people_job.VARIABLES, enforce_iam=True) as cloud:
