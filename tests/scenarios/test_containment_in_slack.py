@@ -110,7 +110,7 @@ def test_given_a_decision_when_it_is_carried_out_then_the_case_says_it_and_the_c
     world.settle()
 
     said = [json.dumps(message, ensure_ascii=False) for message in world.workspace.channel_messages(channel)]
-    assert sum("Approved by Jane Smith" in message for message in said) == 1
+    assert sum("Approved by Jane Smith" in message for message in said) == 2  # the request, and the incident's end
     assert sum("Denied by Jane Smith" in message for message in said) == 1  # another user's message
     jane.command(channel, "/security-ir", "incident-details")
     world.settle()
