@@ -37,8 +37,9 @@ resource "aws_cloudwatch_event_bus_policy" "detections" {
       Resource  = local.detections_bus_arn
       Condition = {
         StringEquals = { "aws:PrincipalOrgID" = var.organization_id }
-        ArnLike      = { "aws:PrincipalArn" = "arn:${local.partition}:iam::*:role/${var.name_prefix}-forwarding" }
-        Bool         = { "events:eventBusInvocation" = "true" }
+        # modules/organization creates one role for each region.
+        ArnLike = { "aws:PrincipalArn" = [for name in ["forwarding", "forwarding-*"] : "arn:${local.partition}:iam::*:role/${var.name_prefix}-${name}"] }
+        Bool    = { "events:eventBusInvocation" = "true" }
       }
     }]
   })

@@ -12,7 +12,7 @@ from ir_router import __version__
 ARCHITECTURES = ("arm64", "x86_64")
 """Lambda's processor architectures."""
 
-POLICY_ROLES = ("deployer", "oncall", "analyst", "break-glass", "auditor")
+POLICY_ROLES = ("deployer", "oncall", "analyst", "break-glass", "auditor", "organization")
 """The roles of `ir_operator.policies.rendering`."""
 
 _REPLAY_LIMIT = 100

@@ -234,7 +234,7 @@ run "given_an_organisation_when_planned_then_only_rules_of_its_accounts_fill_the
       Resource  = "arn:aws:events:eu-central-1:123456789012:event-bus/security-incident-detections"
       Condition = {
         StringEquals = { "aws:PrincipalOrgID" = "o-a1b2c3d4e5" }
-        ArnLike      = { "aws:PrincipalArn" = "arn:aws:iam::*:role/security-incident-forwarding" }
+        ArnLike      = { "aws:PrincipalArn" = ["arn:aws:iam::*:role/security-incident-forwarding", "arn:aws:iam::*:role/security-incident-forwarding-*"] }
         Bool         = { "events:eventBusInvocation" = "true" }
       }
     }]

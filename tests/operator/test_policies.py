@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from ir_operator import __main__ as command
 from ir_operator import parser
 from ir_operator.errors import CommandError
 from ir_operator.policies.rendering import MOST_CHARACTERS, ROLES, Role, policies, size
+from ir_operator.project import PROJECT_ROOT
 from tests.terraform.iam import allows, strings
 
 ACCOUNT = "123456789012"
@@ -108,6 +110,27 @@ def test_given_another_home_region_when_rendered_then_the_deployer_may_forward_f
         assert allows(deployer, "lambda:CreateFunction", function) is (region == "eu-central-1")
 
 
+def test_given_the_members_of_an_organisation_when_applied_then_only_their_stack_set_and_its_kinds_of_resources() -> (
+    None
+):
+    own = statements("organization")
+    stack_set = f"arn:aws:cloudformation:eu-central-1:{ACCOUNT}:stackset/acme-members:0123abcd"
+    template = (PROJECT_ROOT / "terraform/modules/organization/template.tf").read_text("utf-8")
+    kinds = set(re.findall(r'"(AWS::\w+::\w+)"', template)) | {"AWS::CloudFormation::WaitConditionHandle"}
+
+    for action in ("UpdateStackSet", "CreateStackInstances", "DescribeStackSetOperation"):
+        assert allows(own, f"cloudformation:{action}", stack_set), action
+        assert not allows(own, f"cloudformation:{action}", stack_set.replace("acme", "other")), action
+    for kind in kinds:
+        resource = f"arn:aws:cloudformation:eu-central-1::type/resource/{kind.replace('::', '-')}"
+        assert allows(own, "cloudformation:CreateStackInstances", resource), kind
+    assert len(kinds) == 6
+    user = "arn:aws:cloudformation:eu-central-1::type/resource/AWS-IAM-User"
+    assert not allows(own, "cloudformation:CreateStackInstances", user)
+    for action in ("iam:CreateRole", "organizations:MoveAccount", "cloudformation:ActivateOrganizationsAccess"):
+        assert not allows(own, action, "*"), action
+
+
 def test_given_people_when_they_act_then_each_role_has_its_documented_commands_and_not_those_of_others() -> None:
     arns = {
         "operations": f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:acme-operations",
@@ -125,7 +148,7 @@ def test_given_people_when_they_act_then_each_role_has_its_documented_commands_a
     assert invokes["oncall"] == {"operations"}
     assert invokes["analyst"] == {"workflow", "decide"}
     assert invokes["break-glass"] == {"alone"}
-    assert invokes["auditor"] == set()
+    assert invokes["auditor"] == invokes["organization"] == set()
     assert allows(statements("auditor"), "lambda:GetFunctionConfiguration", arns["workflow"])
     for action in ("sqs:GetQueueUrl", "sqs:ReceiveMessage"):
         assert [role for role in ROLES if allows(statements(role), action, queue)] == (

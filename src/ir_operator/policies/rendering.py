@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from ir_operator.errors import CommandError
 
-Role = Literal["deployer", "oncall", "analyst", "break-glass", "auditor"]
+Role = Literal["deployer", "oncall", "analyst", "break-glass", "auditor", "organization"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 MOST_CHARACTERS = 6144

@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ir_sandbox.cloud.launcher import ERRORS, LocalCloud
-from ir_sandbox.demo import page, people_job, quirks
+from ir_sandbox.demo import member_job, page, people_job, quirks
 from ir_sandbox.demo.case_job import CaseJob
 from ir_sandbox.demo.containment_job import ContainmentJob
+from ir_sandbox.demo.member_job import MemberJob
 from ir_sandbox.demo.people_job import PeopleJob
 from ir_sandbox.demo.report import Report
+from ir_sandbox.demo.story_job import StoryJob
 
 FOLDER = Path("build") / "demo"
 
@@ -24,7 +26,7 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     """Start the local cloud, run the jobs, write the results, and stop the local cloud."""
     report = Report()
     try:
-        with LocalCloud(variables=people_job.VARIABLES, enforce_iam=True) as cloud:
+        with LocalCloud(variables={**people_job.VARIABLES, **member_job.VARIABLES}, enforce_iam=True) as cloud:
             if environment.get("QUIRKS"):
                 _turn_on_quirks(cloud)
             cases = CaseJob(cloud, report)
@@ -35,6 +37,10 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
                 cases.run()
                 containment.run()
                 people.run()
+                member = MemberJob(cloud, report)
+                member.executions, member.snapshots = containment.executions, containment.snapshots
+                member.run()
+                StoryJob(cloud, report).run()
                 report.title("The Terraform deployment")
                 report.check("a second plan shows no changes", lambda: not cloud.pending_changes(), within=0)
             finally:

@@ -1,27 +1,18 @@
-# A hub, and one member with two watched regions. Events of IAM appear in us-east-1. In practice each member has a state
-# of its own (docs/organisation.md); one state shows how the outputs and inputs fit together.
+# A hub, and the accounts of two organisational units as its members. In practice the members have a state of their own
+# (docs/organisation.md); one state shows how the outputs and inputs fit together.
 
-variable "member_role_arn" {
+variable "deployment_role_arn" {
   type        = string
-  description = "ARN of the role that applies the modules in the member."
+  description = "ARN of a role in the management account, or in a delegated administrator of StackSets other than the hub."
   default     = "arn:aws:iam::222222222222:role/ir-router-deployment"
 }
 
 provider "aws" {
-  alias  = "member_us_east_1"
-  region = "us-east-1"
-
-  assume_role {
-    role_arn = var.member_role_arn
-  }
-}
-
-provider "aws" {
-  alias  = "member_eu_west_1"
+  alias  = "organisation"
   region = "eu-west-1"
 
   assume_role {
-    role_arn = var.member_role_arn
+    role_arn = var.deployment_role_arn
   }
 }
 
@@ -34,29 +25,18 @@ module "hub" {
   package_path    = "${path.module}/../../../build/ir_router.zip"
 }
 
-module "member" {
-  source    = "../../modules/account"
-  providers = { aws = aws.member_us_east_1 }
+module "members" {
+  source    = "../../modules/organization"
+  providers = { aws = aws.organisation }
 
-  workflow_role_arn  = module.hub.workflow_role_arn
   organization_id    = "o-a1b2c3d4e5"
-  containment_mode   = "dry_run"
+  workflow_role_arn  = module.hub.workflow_role_arn
   detections_bus_arn = module.hub.detections_bus_arn
   watched_regions    = ["us-east-1", "eu-west-1"]
-}
 
-module "member_us_east_1" {
-  source    = "../../modules/region"
-  providers = { aws = aws.member_us_east_1 }
-
-  bus_arn  = module.hub.detections_bus_arn
-  role_arn = module.member.forwarding_role_arn
-}
-
-module "member_eu_west_1" {
-  source    = "../../modules/region"
-  providers = { aws = aws.member_eu_west_1 }
-
-  bus_arn  = module.hub.detections_bus_arn
-  role_arn = module.member.forwarding_role_arn
+  member_ous = {
+    ou-ab12-11111111 = "dry_run"
+    ou-ab12-22222222 = "off"
+  }
+  protected_principals = ["arn:aws:iam::*:role/break-glass"]
 }

@@ -9,15 +9,8 @@ locals {
   account   = data.aws_caller_identity.current.account_id
   partition = data.aws_partition.current.partition
 
-  hub           = split(":", var.workflow_role_arn)[4]
-  workflow_role = reverse(split("/", var.workflow_role_arn))[0]
-
   role_name       = "${var.name_prefix}-containment"
   forwarding_role = "${var.name_prefix}-forwarding"
-  # The role never changes itself or the other roles of ir-router, even if an event names them.
-  own_role_arns = [
-    for role in distinct(concat(var.own_roles, [local.role_name], aws_iam_role.forwarding[*].name)) : "arn:${local.partition}:iam::${local.account}:role/${role}"
-  ]
 
   # Exact ARNs for each entry. Later, a user or role whose name matches an entry with `*` is not protected: otherwise a user
   # who can create one could give it such a name. Names are unique in an account across all paths.
@@ -43,159 +36,32 @@ locals {
     length(local.protected_entries[entry]) > 0 || strcontains(entry, "*") ? local.protected_entries[entry] : [entry]
   ]))
 
-  changes_of_principals = [
-    "iam:AttachRolePolicy",
-    "iam:AttachUserPolicy",
-    "iam:DeleteAccessKey",
-    "iam:DetachRolePolicy",
-    "iam:DetachUserPolicy",
-    "iam:UpdateAccessKey",
-  ]
+  containment_policy = jsonencode(module.documents.containment_role.policy)
+  trust_policy       = jsonencode(module.documents.containment_role.trust)
 
   # 25 ARNs of 200 characters fit into a managed policy (6,144 characters), and 8 policies below the quota of a role (10).
   protected_parts = { for index, arns in chunklist(local.protected_arns, 25) : tostring(index + 1) => arns }
+}
 
-  deny_policy_arn = "arn:${local.partition}:iam::${local.account}:policy/${var.name_prefix}-containment-deny"
+module "documents" {
+  source = "./documents"
 
-  users = "arn:${local.partition}:iam::${local.account}:user/*"
-  roles = "arn:${local.partition}:iam::${local.account}:role/*"
-
-  only_the_deny_policy = { ArnEquals = { "iam:PolicyARN" = local.deny_policy_arn } }
-
-  containment_statements = concat(
-    [
-      {
-        Sid    = "ReadUsers"
-        Effect = "Allow"
-        Action = [
-          "iam:GetAccessKeyLastUsed",
-          "iam:GetLoginProfile",
-          "iam:GetUser",
-          "iam:ListAccessKeys",
-          "iam:ListAttachedUserPolicies",
-          "iam:ListMFADevices",
-          "iam:ListServiceSpecificCredentials",
-          "iam:ListSigningCertificates",
-          "iam:ListSSHPublicKeys",
-          "iam:ListUserPolicies",
-          "iam:ListUserTags",
-        ]
-        Resource = local.users
-      },
-      # Before the policy is attached: anyone who may write IAM policies can replace its document.
-      {
-        Sid      = "ReadDenyPolicy"
-        Effect   = "Allow"
-        Action   = ["iam:GetPolicyVersion"]
-        Resource = local.deny_policy_arn
-      },
-      # The deny policy, and the dates of the policies that are attached to a contained principal.
-      {
-        Sid      = "ReadPolicyDates"
-        Effect   = "Allow"
-        Action   = ["iam:GetPolicy"]
-        Resource = "arn:${local.partition}:iam::${local.account}:policy/*"
-      },
-      {
-        Sid      = "ReadRoles"
-        Effect   = "Allow"
-        Action   = ["iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole", "iam:ListRolePolicies", "iam:ListRoleTags"]
-        Resource = local.roles
-      },
-      # To find entries of the allowlist with a * that match no principal. IAM accepts no resource for these actions.
-      {
-        Sid      = "ListPrincipals"
-        Effect   = "Allow"
-        Action   = ["iam:ListRoles", "iam:ListUsers"]
-        Resource = "*"
-      },
-      # The hourly verification of members. EventBridge accepts no resource for these actions.
-      {
-        Sid      = "ReadForwardingRules"
-        Effect   = "Allow"
-        Action   = ["events:ListRuleNamesByTarget", "events:ListRules"]
-        Resource = "*"
-      },
-      {
-        Sid      = "ReadForwardingFailures"
-        Effect   = "Allow"
-        Action   = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
-        Resource = "arn:${local.partition}:sqs:*:${local.account}:${var.name_prefix}-forwarding-failures"
-      },
-      # The calls of contained credentials. The action has no resource type that a policy can name.
-      {
-        Sid      = "ReadActivity"
-        Effect   = "Allow"
-        Action   = ["cloudtrail:LookupEvents"]
-        Resource = "*"
-      },
-      # If the mode changes while a containment is in place, the workflow must still be able to restore.
-      {
-        Sid      = "RestoreKeys"
-        Effect   = "Allow"
-        Action   = ["iam:UpdateAccessKey"]
-        Resource = local.users
-      },
-    ],
-    [for kind, principals in { User = local.users, Role = local.roles } : {
-      Sid                           = "LiftDenyPolicyFrom${kind}"
-      Effect                        = "Allow"
-      Action                        = ["iam:Detach${kind}Policy"]
-      Resource                      = principals
-      Condition                     = local.only_the_deny_policy
-    }],
-    [for kind, principals in { User = local.users, Role = local.roles } : {
-      Sid                           = "AttachDenyPolicyTo${kind}"
-      Effect                        = "Allow"
-      Action                        = ["iam:Attach${kind}Policy"]
-      Resource                      = principals
-      Condition                     = local.only_the_deny_policy
-    } if var.containment_mode == "enforce"],
-    [for statement in [{
-      Sid      = "DeleteKeys"
-      Effect   = "Allow"
-      Action   = ["iam:DeleteAccessKey"]
-      Resource = local.users
-    }] : statement if var.containment_mode == "enforce"],
-    [
-      {
-        Sid      = "NeverTouchOwnRoles"
-        Effect   = "Deny"
-        Action   = local.changes_of_principals
-        Resource = local.own_role_arns
-      },
-    ],
-  )
-  containment_policy = jsonencode({ Version = "2012-10-17", Statement = local.containment_statements })
-
-  trust_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect = "Allow"
-      # A role as the principal would be stored by its unique id, which changes if the role is created again.
-      Principal = { AWS = "arn:${local.partition}:iam::${local.hub}:root" }
-      Action    = "sts:AssumeRole"
-      Condition = merge(
-        { ArnEquals = { "aws:PrincipalArn" = var.workflow_role_arn } },
-        { for operator in ["StringEquals"] : operator => { "aws:PrincipalOrgID" = var.organization_id } if var.organization_id != null },
-      )
-    }]
-  })
+  name_prefix        = var.name_prefix
+  account            = local.account
+  workflow_role_arn  = var.workflow_role_arn
+  organization_id    = var.organization_id
+  containment_mode   = var.containment_mode
+  own_roles          = concat(var.own_roles, [local.role_name], [for name in [local.forwarding_role] : name if var.detections_bus_arn != null])
+  detections_bus_arn = var.detections_bus_arn
+  watched_regions    = var.watched_regions
 }
 
 # `-workflow` assumes this role with a session policy that leaves one principal to change (workflow/sessions.py).
 resource "aws_iam_role" "containment" {
-  name        = local.role_name
-  description = "ir-router: reads and contains users and roles of this account, for ${local.workflow_role}"
-
+  name               = module.documents.containment_role.name
+  description        = module.documents.containment_role.description
   assume_role_policy = local.trust_policy
-
-  # The hub changes a principal only if this mode and its own are enforce (workflow/modes.py). It verifies the rules of
-  # these regions every hour (workflow/member_checks.py).
-  tags = merge(
-    { ir-router-mode = var.containment_mode },
-    { for key in ["ir-router-regions"] : key => join(" ", sort(var.watched_regions)) if var.detections_bus_arn != null },
-  )
+  tags               = module.documents.containment_role.tags
 }
 
 resource "aws_iam_role_policy" "containment" {
@@ -208,35 +74,17 @@ resource "aws_iam_role_policy" "containment" {
 resource "aws_iam_role" "forwarding" {
   count = var.detections_bus_arn == null ? 0 : 1
 
-  name        = local.forwarding_role
-  description = "ir-router: forwards security events to the account ${local.hub}"
-
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { Service = "events.amazonaws.com" }
-      Action    = "sts:AssumeRole"
-      Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
-    }]
-  })
+  name               = local.forwarding_role
+  description        = module.documents.forwarding_role.description
+  assume_role_policy = jsonencode(module.documents.forwarding_role.trust)
 }
 
 resource "aws_iam_role_policy" "forwarding" {
   count = length(aws_iam_role.forwarding)
 
-  name = "forwarding"
-  role = aws_iam_role.forwarding[0].name
-
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Sid      = "ForwardToHub"
-      Effect   = "Allow"
-      Action   = ["events:PutEvents"]
-      Resource = var.detections_bus_arn
-    }]
-  })
+  name   = "forwarding"
+  role   = aws_iam_role.forwarding[0].name
+  policy = jsonencode(module.documents.forwarding_role.policy)
 }
 
 # If attached to a principal, this policy denies every action of the principal and of its sessions. It is the only
@@ -244,18 +92,9 @@ resource "aws_iam_role_policy" "forwarding" {
 # Do not change the description: Terraform would replace the policy, and AWS refuses to delete a policy that is
 # attached.
 resource "aws_iam_policy" "containment_deny" {
-  name        = "${var.name_prefix}-containment-deny"
-  description = "Attached by ir-router to a contained principal: denies everything. Detach it only through the release task, which records who did."
-
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Sid      = "ContainedByIrRouter"
-      Effect   = "Deny"
-      Action   = "*"
-      Resource = "*"
-    }]
-  })
+  name        = module.documents.deny_policy.name
+  description = module.documents.deny_policy.description
+  policy      = jsonencode(module.documents.deny_policy.document)
 }
 
 data "aws_iam_users" "all" {
@@ -270,17 +109,12 @@ data "aws_iam_roles" "all" {
 resource "aws_iam_policy" "protected" {
   for_each = local.protected_parts
 
-  name        = "${var.name_prefix}-protected-${each.key}"
-  description = "ir-router: principals that it never changes"
+  name        = "${module.documents.protection.name}-${each.key}"
+  description = module.documents.protection.description
 
   policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Sid      = "NeverTouchProtectedPrincipals"
-      Effect   = "Deny"
-      Action   = local.changes_of_principals
-      Resource = each.value
-    }]
+    Version   = "2012-10-17"
+    Statement = [merge(module.documents.protection.statement, { Resource = each.value })]
   })
 
   lifecycle {

@@ -5,7 +5,7 @@ output "containment_role_arn" {
 
 output "deny_policy_arn" {
   description = "ARN of the deny policy, which the role attaches to contained principals."
-  value       = local.deny_policy_arn
+  value       = module.documents.deny_policy.arn
 }
 
 output "forwarding_role_arn" {
@@ -20,7 +20,7 @@ output "protected_entries" {
 
 output "protected_arns" {
   description = "ARNs of all principals that the role can never change, with the roles of ir-router."
-  value       = concat(local.protected_arns, local.own_role_arns)
+  value       = concat(local.protected_arns, module.documents.own_role_arns)
 }
 
 output "digests" {

@@ -1,9 +1,9 @@
 output "failures_queue" {
   description = "Name of the queue of events that did not reach the hub."
-  value       = local.queue
+  value       = module.documents.queue.name
 }
 
 output "rules" {
   description = "Names of the rules by the id of their detection."
-  value       = local.rules
+  value       = { for id, rule in module.documents.rules : id => rule.name }
 }

@@ -21,7 +21,10 @@ from ir_sandbox.cloud.ministack_patches import (
     event_buses,
     events,
     functions,
+    organization,
     requests,
+    templates,
+    trails,
     workflows,
 )
 from ir_sandbox.cloud.ministack_patches.originals import module
@@ -38,8 +41,11 @@ def main() -> None:
         workflows,
         events,
         event_buses,
+        trails,
         alarms,
         requests,
+        organization,
+        templates,
         authorization,
         encryption,
         connections,

@@ -12,7 +12,8 @@ Sources:
 - docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html: a log group's ARN ends with
   `:*`, except for tagging.
 - docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html: for a session, `aws:PrincipalArn` is
-  the ARN of its role.
+  the ARN of its role; `aws:ResourceOrgID` is the organisation of the resource's account.
+- docs.aws.amazon.com/service-authorization/latest/reference/list_awsorganizations.html: the ARN of an account.
 - docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html: a parameter's ARN contains its
   name alone, even if a request names a version.
 """
@@ -25,6 +26,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ir_sandbox.cloud.ministack_patches import organization
 from ir_sandbox.cloud.ministack_patches.originals import checked, module, replace
 
 ACTIONS = module("core.iam_actions")
@@ -131,13 +133,15 @@ def resource_arn(
     region: str,
     account_id: str,
 ) -> str:
-    """Return the ARN of a request's resource: AWS's for rules, alarms, log groups, versions; else the emulator's."""
+    """Return the ARN of a request's resource: for the services above AWS's, for the others the emulator's."""
     if service == "events" and RULE_OPERATIONS.fullmatch(headers.get("x-amz-target", "")):
         return rule_arn(json.loads(body or b"{}"), region, account_id)
     if service == "iam" and ACTIONS._query_param(parameters, "Action") == "GetAccessKeyLastUsed":
         return key_owner_arn(ACTIONS._query_param(parameters, "AccessKeyId"))
     if service == "monitoring" and headers.get("x-amz-target", "").endswith(".DescribeAlarms"):
         return f"arn:aws:cloudwatch:{region}:{account_id}:alarm:*"
+    if service == "organizations" and headers.get("x-amz-target", "").endswith(".DescribeAccount"):
+        return str(organization.arn_of(json.loads(body).get("AccountId")))
     original = _originals["extract_resource_arn"]
     found = str(original(service, method, path, headers, body, parameters, region, account_id))
     if service == "ssm":
@@ -164,6 +168,8 @@ def rule_arn(request: Json, region: str, account_id: str) -> str:
 
 def condition_key(key: str, context: Any) -> Any:
     """Return the value of a condition key. For a session, `aws:PrincipalArn` is the ARN of its role."""
+    if key.lower() == "aws:resourceorgid":
+        return organization.organization_of(f"{context.resource_arn}:::::".split(":")[4])
     principal = str(context.principal_arn)
     if key.lower() == "aws:principalarn" and ":assumed-role/" in principal:
         account, name = principal.split(":")[4], principal.split("/")[1]

@@ -1,9 +1,12 @@
-"""EventBridge: the policies of event buses, and event buses as targets of rules.
+"""EventBridge: the policies of event buses, and event buses as targets of rules, also of other accounts and regions.
 
 Sources: docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutPermission.html (`Policy` replaces the policy of the
 bus; a principal is an account), .../API_Target.html and .../API_PutTargets.html (input options are not available for
 the bus of another account), docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-account.html (a bus as a target
-needs a role), and github.com/aws/aws-cdk/issues/28735 (it takes no retry policy).
+needs a role; a rule of the receiving bus cannot send the event to a third account or region), and
+github.com/aws/aws-cdk/issues/28735 (it takes no retry policy). For a bus of another account, the role and the policy of
+the bus must allow `events:PutEvents`; `events:eventBusInvocation` is true for a rule's event of another account
+(docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html).
 """
 
 # ruff: noqa: SLF001 - a patch uses private members of the patched module
@@ -15,7 +18,10 @@ from typing import Any
 
 from ir_sandbox.cloud.ministack_patches.originals import checked, module, replace
 
+EVALUATOR = module("core.iam_evaluator")
 EVENTS = module("services.eventbridge")
+IDENTITIES = module("services.iam")
+request_scope = module("core.responses").request_scope
 parse_arn = module("core.arn").parse_arn
 
 INPUT_OPTIONS = ("Input", "InputPath", "InputTransformer")
@@ -28,6 +34,7 @@ _originals: dict[str, Callable[..., Any]] = {}
 def apply() -> None:
     """Patch the policies of buses and the validation of targets; raises EmulatorChangedError."""
     _originals["target"] = replace(EVENTS, "_validate_target_arn", "103834fd5c3b", target_error)
+    _originals["deliver"] = replace(EVENTS, "_dispatch_to_event_bus", "fef5c8d488f1", deliver)
     replace(EVENTS, "_put_permission", "3f19d0b56bca", put_permission)
     # These read the stored policies.
     checked(EVENTS, "_remove_permission", "be9104c52e23")
@@ -50,6 +57,55 @@ def target_error(target: Json) -> Any:
         options = ", ".join(INPUT_OPTIONS)
         return refusal(f"{options} are not supported for an event bus of another account.")
     return None
+
+
+def deliver(spec: Any, event: Json, rule: Json, path: Any, target_input: str | None = None) -> None:
+    """Deliver an event to a bus. To another account or region, it makes one hop, and keeps its account and region."""
+    here, there = (EVENTS.get_account_id(), EVENTS.get_region()), (spec.account_id, spec.region)
+    if here == there:
+        _originals["deliver"](spec, event, rule, path, target_input)
+        return
+    key = EVENTS._rule_key(rule["Name"], rule.get("EventBusName", "default"))
+    target = next(one for one in EVENTS._targets[key] if one["Arn"] == str(spec))
+    if event.get("_Hop") or not may_put(spec, rule, target["RoleArn"], here[0]):
+        EVENTS.logger.warning("EventBridge -> Event bus: %s refuses an event of %s %s", spec, *here)
+        return
+    bus = spec.resource.partition("/")[2]
+    with request_scope(*there):
+        if bus == "default":
+            EVENTS._ensure_default_bus()
+        if bus not in EVENTS._event_buses:
+            EVENTS.logger.warning("EventBridge -> Event bus: event bus %s not found", spec)
+            return
+        EVENTS._dispatch_event({**event, "EventBusName": bus, "_DispatchPath": [], "_Hop": True})
+
+
+def may_put(spec: Any, rule: Json, role_arn: str, account: str) -> bool:
+    """Return whether the role, and for another account the policy of the bus, allow a rule to put events there."""
+    name = role_arn.rpartition("/")[2]
+    if role_arn.split(":")[4] != account or IDENTITIES._roles.get_scoped(account, None, name) is None:
+        return False
+    crosses = spec.account_id != account
+    context = EVALUATOR.EvalContext(
+        principal_arn=f"arn:aws:sts::{account}:assumed-role/{name}/eventbridge",
+        principal_type="AssumedRole",
+        principal_account=account,
+        action="events:PutEvents",
+        resource_arn=str(spec),
+        region=spec.region,
+        service_context={
+            "events:eventbusinvocation": "true" if crosses else "false",
+            "aws:sourcearn": rule.get("Arn", ""),
+            "aws:sourceaccount": account,
+        },
+    )
+    if EVALUATOR.evaluate(context, EVALUATOR._gather_role_policies(name, account)).decision != "Allow":
+        return False
+    if not crosses:
+        return True
+    bus = spec.resource.partition("/")[2]
+    policy = EVENTS._event_bus_policies.get_scoped(spec.account_id, spec.region, bus) or {"Statement": []}
+    return bool(EVALUATOR.evaluate_resource_policy(policy, context).decision == "Allow")
 
 
 def put_permission(request: Json) -> Any:
