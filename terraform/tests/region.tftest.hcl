@@ -4,6 +4,11 @@ mock_provider "aws" {
   source = "./tests/mocks"
 }
 
+mock_provider "aws" {
+  alias  = "ireland"
+  source = "./tests/mocks"
+}
+
 run "given_a_member_when_planned_then_the_grave_detections_are_forwarded_in_one_hop_without_a_retry_policy" {
   command = plan
 
@@ -73,4 +78,22 @@ run "given_invalid_values_when_planned_then_the_region_module_refuses_each" {
   }
 
   expect_failures = [var.name_prefix, var.bus_arn, var.role_arn, var.severities, var.detections]
+}
+
+run "given_the_example_of_the_region_module_when_planned_then_both_regions_have_a_queue" {
+  command = plan
+
+  module {
+    source = "./modules/region/examples/member"
+  }
+
+  providers = {
+    aws         = aws
+    aws.ireland = aws.ireland
+  }
+
+  assert {
+    condition     = output.failures_queues == ["security-incident-forwarding-failures", "security-incident-forwarding-failures"]
+    error_message = "Each watched region must keep the events that did not arrive."
+  }
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from slack_sdk import WebClient
 
 from ir_router.sync import posting
 from ir_sandbox.slack.people import Person
-from tests.support.approvals import approvals_in, buttons, case_channel, make_approver, press, press_message
+from tests.support.approvals import approvals_in, as_shown, buttons, case_channel, make_approver, press, press_message
 from tests.support.commands import answers, case, case_with_channel, type_command
 from tests.support.world import World
 from tests.trials.world.incidents import audit_actions
@@ -92,7 +91,7 @@ def test_given_swapped_labels_when_the_message_is_changed_then_it_is_restored_an
     press_message(world, jane, security_channel, real["ts"], "approval_deny")  # it is labelled Approve
 
     (view,) = jane.views()
-    shown = json.dumps(view.body)
+    shown = as_shown(view.body)
     assert "Deny restores user backdoor as found" in shown  # the form has the facts of the ledger
     assert view.body["submit"]["text"] == "Deny"
     assert not decided()

@@ -6,14 +6,13 @@ first, because they interact only through calls.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 import pytest
 
 from ir_router.ledger import approvals, joined_events
 from ir_sandbox.slack.people import Person
-from tests.support.approvals import approvals_in
+from tests.support.approvals import approvals_in, as_shown
 from tests.support.sync import (
     attachments,
     from_slack,
@@ -210,7 +209,7 @@ def test_given_an_approval_when_two_functions_show_it_at_once_then_the_message_s
         if not met:
             break
         (message,) = approvals_in(world, security_channel)
-        assert f"the later event of {number}" in json.dumps(message["blocks"]), number
+        assert f"the later event of {number}" in as_shown(message["blocks"]), number
         world.advance(1)
     assert number > 5
     assert failures(world) == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from typing import Any
 
 import boto3
@@ -13,7 +12,7 @@ from ir_router.ledger.containments import ContainmentBusyError
 from ir_router.workflow import detections, immediate_containment
 from ir_sandbox.slack.people import Person
 from tests.scenarios.test_containment_of_one_actor import cases, victims
-from tests.support.approvals import approvals_in, make_approver
+from tests.support.approvals import approvals_in, as_shown, make_approver
 from tests.support.world import ACCOUNT, World
 from tests.trials.world import incidents as support
 from tests.trials.world.incidents import IamState, alerts, asked, decide, iam_state, role_is_denied
@@ -153,7 +152,7 @@ def test_given_roles_and_a_new_key_of_one_caller_when_the_request_ends_then_each
     world.settle()
 
     (shown, *_second) = approvals_in(world, security_channel)
-    assert all(name in json.dumps(shown["blocks"]) for name in all_names)
+    assert all(name in as_shown(shown["blocks"]) for name in all_names)
     (case_id,) = cases(world)
     told = alerts(world)[-1]["Message"]
     assert "role app-0, role app-1 and 3 more principals" in told

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ir_sandbox.slack.people import Person
-from tests.support.approvals import approvals_in, buttons, creator_buttons, make_approver
+from tests.support.approvals import approvals_in, as_shown, buttons, creator_buttons, make_approver
 from tests.support.world import ACCOUNT, World
 from tests.trials.world import incidents as support
 from tests.trials.world.incidents import alerts, asked, contain, decide, iam_state
@@ -32,7 +32,7 @@ def test_given_a_key_by_another_user_when_contained_then_people_read_that_the_cr
     assert f"{USER} and all other credentials still work. If you do not trust this user" in alert["Message"]
     (case,) = cases(world)
     assert USER in case["description"]
-    assert "user mallory, who created the key" in str(world.workspace.channel_messages(channel))
+    assert "user mallory, who created the key" in as_shown(world.workspace.channel_messages(channel))
 
 
 @pytest.mark.parametrize(
@@ -101,16 +101,16 @@ def test_given_a_creator_when_an_approver_contains_it_from_the_request_then_it_i
     (request,) = approvals_in(world, security_channel)
     (case,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
     assert buttons(request) == ["approval_approve", "approval_deny"]
-    assert "Contain user mallory too ..." in str(request["blocks"])
-    assert USER.replace("AKIAMALLORY000000001", own) in str(request["blocks"])
+    assert "Contain user mallory too ..." in as_shown(request["blocks"])
+    assert USER.replace("AKIAMALLORY000000001", own) in as_shown(request["blocks"])
 
     contain_creator(world, machine, jane, security_channel, request["ts"])
 
     assert iam_state(world, "mallory").denied
     assert iam_state(world, "mallory").keys == {own: "Inactive"}
     (first, second) = approvals_in(world, security_channel)
-    assert "Jane Smith requested the containment of user mallory" in str(first["blocks"])
-    assert "user mallory contained. Approve or deny within 24 hours." in str(first["blocks"])
+    assert "Jane Smith requested the containment of user mallory" in as_shown(first["blocks"])
+    assert "user mallory contained. Approve or deny within 24 hours." in as_shown(first["blocks"])
     assert (buttons(first), creator_buttons(first)) == (["approval_approve", "approval_deny"], [])
     assert "user mallory contained" in second["text"]
     assert len(machine.executions) == 2
@@ -171,7 +171,7 @@ def test_given_a_creator_that_may_not_be_contained_when_asked_then_the_request_s
 
     (message,) = approvals_in(world, security_channel)
     assert creator_buttons(message) == []
-    assert why in str(message["blocks"])
+    assert why in as_shown(message["blocks"])
     answer = decide(world, asked(world)[0]["taskToken"], "contain_creator")
     assert answer["status"] == "creator_not_offered"
     assert len(machine.executions) == 1

@@ -15,6 +15,7 @@ from ir_router.ledger import containments
 from ir_router.ledger.containments import ContainmentBusyError
 from ir_router.workflow import iam, identity, notices
 from ir_router.workflow.changes import ChangeFailedError
+from tests.support.approvals import as_shown
 from tests.support.world import ACCOUNT, World, forget_everything
 from tests.trials.world import incidents as support
 from tests.trials.world.incidents import IamState, alerts, asked, audit_rows, contain, decide, iam_state
@@ -159,7 +160,7 @@ def test_given_events_that_join_when_shown_then_the_approval_says_how_many_and_w
         boto3.client("iam").delete_access_key(UserName="backdoor", AccessKeyId=support.named_key(created))
         world.settle()
         messages = world.workspace.channel_messages(security_channel)
-        (text,) = [json.dumps(one["blocks"]) for one in messages if "actions" in json.dumps(one.get("blocks", []))]
+        (text,) = [as_shown(one["blocks"]) for one in messages if "actions" in json.dumps(one.get("blocks", []))]
         assert "CreateAccessKey" in text
         row: list[dict[str, Any]] = list(boto3.resource("dynamodb").Table("ledger").scan()["Items"])
         (approval,) = [one for one in row if one.get("kind") == "remediate"]

@@ -11,7 +11,7 @@ import pytest
 from ir_router.ledger import containments, joined_events
 from ir_router.ledger.containments import ContainmentBusyError
 from ir_sandbox.slack.people import Person
-from tests.support.approvals import approvals_in, make_approver, press
+from tests.support.approvals import approvals_in, as_shown, make_approver, press
 from tests.support.world import ACCOUNT, World
 from tests.trials.world import incidents as support
 from tests.trials.world.incidents import IamState, alerts, asked, audit_rows, decide, iam_state
@@ -64,7 +64,7 @@ def test_given_three_users_of_one_caller_when_contained_then_one_case_and_one_re
     assert len(asked(world)) == 1
     (request,) = approvals_in(world, security_channel)
     assert "user user-01 and user user-02 and user user-03 contained" in request["text"]
-    shown = json.dumps(request["blocks"], ensure_ascii=False)
+    shown = as_shown(request["blocks"])
     assert all(f"user {name} {key}" in shown for name, key in made.items())
     assert "2 more events of this incident" in shown
     told = [alert["Message"] for alert in alerts(world)]
@@ -224,7 +224,7 @@ def test_given_more_users_than_the_hourly_limit_then_every_key_is_disabled_and_o
     assert (len(cases(world)), len(asked(world))) == (1, 1)
     (request,) = approvals_in(world, security_channel)
     assert "user user-01, user user-02 and 3 more principals contained" in request["text"]
-    assert f"user user-05 {made['user-05']} (only the key is disabled)" in json.dumps(request["blocks"])
+    assert f"user user-05 {made['user-05']} (only the key is disabled)" in as_shown(request["blocks"])
     told = alerts(world)[-1]["Message"]
     assert told.startswith(f"key {made['user-05']} of user user-05 contained. {JOINED}")
     (case_id,) = cases(world)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from ir_sandbox.slack.people import Person
-from tests.support.approvals import approvals_in, buttons, creator_buttons, make_approver, press, press_message
+from tests.support.approvals import (
+    approvals_in,
+    as_shown,
+    buttons,
+    creator_buttons,
+    make_approver,
+    press,
+    press_message,
+)
 from tests.support.tasks import fail_task
 from tests.support.world import ACCOUNT, World
 from tests.trials.world import incidents as support
@@ -87,7 +93,7 @@ def test_given_too_many_principals_when_asked_then_slack_says_that_nothing_is_co
 
     (question,) = approvals_in(world, security_channel)
     assert "NOT contained until you approve" in question["text"]
-    shown = json.dumps(question["blocks"])
+    shown = as_shown(question["blocks"])
     assert "0 principals were contained within the last hour" in shown
     assert "*Done*" not in shown
 

@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.support.approvals import approvals_in, make_approver
+from tests.support.approvals import approvals_in, as_shown, make_approver
 from tests.support.world import ACCOUNT, World
 from tests.trials.world import incidents as support
 from tests.trials.world.incidents import IamState, alerts, asked, audit_rows, contain, decide, iam_state
@@ -92,14 +92,14 @@ def test_given_a_quarantine_when_denied_then_the_request_and_the_result_state_th
     world.settle()
     reason = f"key {key} stays disabled, because AWS attached AWSCompromisedKeyQuarantineV3 since the containment"
     (request,) = approvals_in(world, security_channel)
-    assert reason in json.dumps(request["blocks"])
+    assert reason in as_shown(request["blocks"])
 
     deny(world, machine)
     world.settle()
 
     assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=False)
     (request,) = approvals_in(world, security_channel)
-    assert reason in json.dumps(request["blocks"])
+    assert reason in as_shown(request["blocks"])
 
 
 def test_given_a_deny_policy_that_was_exchanged_for_another_quarantine_when_denied_then_the_keys_stay_disabled(

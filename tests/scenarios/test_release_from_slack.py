@@ -72,7 +72,7 @@ def test_given_an_approval_when_released_by_the_button_then_access_is_back_and_e
         assert "Before: Approved by Jane Smith" in message["text"]
         assert "Release: restore access" not in shown(message)
     said = [one["text"] for one in world.workspace.channel_messages(security_channel)]
-    assert any("DONE: released by Jane Smith" in text and text.startswith("⚠️") for text in said)
+    assert any("DONE: released by Jane Smith" in text and text.startswith("✅") for text in said)
     assert {"release_decided", "release_requested", "released"} <= set(audit_actions())
     (decided,) = [row for row in audit_rows() if row["action"] == "release_decided"]
     assert json.loads(decided["details"])["slack_user_id"] == jane.id

@@ -94,6 +94,8 @@ def test_given_a_decided_incident_when_a_report_is_requested_then_it_has_the_sto
     assert {one["time_to"] for one in report["durations"]} == {"contain", "ask", "decide"}
     (notes,) = [one for one in report["evidence"] if one["name"].startswith("notes-")]
     assert notes["sha256"] == sealing.digest(b"evidence")
+    (table,) = [one for one in report["evidence"] if one["name"] == "activity-1.csv"]
+    assert table["sha256"] == sealing.digest(attachment_contents(world, case_of(world))["activity-1.csv"])
     assert any("stays until it is released" in one for one in report["follow_ups"])
     assert any("does not undo: user <script>" in one for one in report["follow_ups"])
     assert {"contained", "decision_asked", "decision_recorded", "decision_received", "ended"} <= {
@@ -173,6 +175,21 @@ def test_given_a_case_that_ir_router_closes_when_time_passes_then_the_report_is_
     assert report_in(files, 2)["requested_by"] is None
     requested, closing = (row["actor"] for row in audit_rows() if row["action"] == "report_made")
     assert (requested.startswith("Jane"), closing) == (True, "ir-router")
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_given_a_crash_of_the_report_before_a_closing_when_continued_then_case_and_report_are_complete_once(
+    world: World, machine: StateMachine, jane: Person, contained: tuple[Execution, str], side: Side
+) -> None:
+    press(world, machine, jane, case_channel(world), "approval_approve")
+    world.live(3)
+    world.advance(73 * 3_600)
+    world.wire.kill_on("security-ir", "GetCaseAttachmentUploadUrl", side)
+    world.live(12)
+    assert world.wire.died_at is not None
+    assert world.security_ir.call("GetCase", {"caseId": case_of(world)})["caseStatus"] == "Closed"
+    assert sorted(attached(world)) == ["report-1.html", "report-1.json"]
+    assert len(messages(world)) == 1
 
 
 def test_given_a_user_who_may_not_change_the_case_when_requested_then_there_is_no_report(

@@ -29,6 +29,12 @@ def approvals_in(world: World, channel: str) -> list[dict[str, Any]]:
     return [message for message in found if not any(text in message["text"] for text in others)]
 
 
+def as_shown(blocks: object) -> str:
+    """Return blocks as JSON, with the names of users and roles in place of the links to them."""
+    text = json.dumps(blocks, ensure_ascii=False)
+    return re.sub(r"<https://console\.[^|>]*/iam/[^|>]*\|([^>]*)>", r"\1", text)
+
+
 def case_channel(world: World) -> str:
     (case,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
     return world.channel_of(case["caseId"])

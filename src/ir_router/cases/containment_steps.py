@@ -45,18 +45,21 @@ def moments(records: Iterable[Mapping[str, Any]], case_id: str) -> list[Moment]:
 
 def of(records: Iterable[Mapping[str, Any]]) -> list[Moment]:
     """Return the steps of containments in these records."""
-    steps = [
-        (record, _WORDS[record["action"]](json.loads(record["details"])))
-        for record in records
-        if record.get("action") in _WORDS
-    ]
-    return [
-        Moment(
-            datetime.fromisoformat(record["at"]), words, None if record["actor"] == _WORKFLOW else str(record["actor"])
-        )
-        for record, words in steps
-        if words
-    ]
+    found = []
+    for record in records:
+        if record.get("action") not in _WORDS:
+            continue
+        details = json.loads(record["details"])
+        if words := _WORDS[record["action"]](details):
+            by = None if record["actor"] == _WORKFLOW else str(record["actor"])
+            found.append(Moment(_at(record, details), words, by))
+    return found
+
+
+def _at(record: Mapping[str, Any], details: Mapping[str, Any]) -> datetime:
+    """Return the time of a step. The record of a containment is written some seconds after the containment."""
+    contained_at = details.get("contained_at") if record["action"] == "contained" else None
+    return datetime.fromisoformat(str(contained_at or record["at"]))
 
 
 def _execution(details: Mapping[str, Any]) -> str:

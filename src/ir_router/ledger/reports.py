@@ -30,11 +30,7 @@ def request(case_id: str, at: float, by: str) -> None:
 
 def save(case_id: str, **values: Any) -> None:
     """Set attributes of the row; None removes one."""
-    assigned = {name: value for name, value in values.items() if value is not None}
-    removed = [f"#{name}" for name, value in values.items() if value is None]
-    parts = ["SET " + ", ".join(f"#{name} = :{name}" for name in assigned)] if assigned else []
-    parts += ["REMOVE " + ", ".join(removed)] if removed else []
-    table.update(keys.report(case_id), " ".join(parts), **assigned)
+    table.assign(keys.report(case_id), **values)
 
 
 def store(case_id: str, name: str, content: bytes) -> int:

@@ -17,7 +17,7 @@ _STYLE = """
 body { max-width: 90rem; }
 tr.after td { background: #fff8c5; }
 @page { size: A4 landscape; }
-@media print { body { font-size: 8pt; } }
+@media print { html { font-size: 8pt; } }
 """
 _COLUMNS = ("time (UTC)", "call", "region", "result", "from", "caller", "contained principal", "event id")
 
@@ -84,12 +84,8 @@ def _call(call: TrailCall) -> list[str]:
         escape(f"{call.service} {call.name}"),
         escape(call.region),
         escape(f"{call.result} ({call.error})" if call.error else call.result),
-        _two(call.address, call.agent),
-        _two(call.caller, call.key),
+        f'<span class="address">{escape(call.address)}</span><br>{escape(call.agent)}',
+        f"{escape(call.caller)}<br>{escape(call.key)}",
         escape(call.of),
         f"<code>{escape(call.event_id)}</code>",
     ]
-
-
-def _two(first: str, second: str) -> str:
-    return "<br>".join(escape(one) for one in (first, second) if one)

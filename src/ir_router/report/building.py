@@ -124,22 +124,25 @@ def _case(sources: Sources) -> dict[str, Any]:
 def _timeline(sources: Sources) -> list[Entry]:
     steps = audit.steps(sources.records)
     events = timeline.key_events(sources.case, sources.edits, sources.changes, steps)
-    entries = [_entry(one.at, "case", one.what, one.by) for one in events]
-    entries += [_entry(datetime.fromisoformat(one["at"]), *audit.words(one)) for one in audit.shown(sources.records)]
-    entries += [one for comment in sources.comments if (one := _of_comment(comment, sources))]
-    entries += [
+    found = [_entry(one.at, "case", one.what, one.by) for one in events]
+    found += [_entry(datetime.fromisoformat(one["at"]), *audit.words(one)) for one in audit.shown(sources.records)]
+    found += [one for comment in sources.comments if (one := _of_comment(comment, sources))]
+    found += [
         _entry(one.created_date, "file", f"Attachment {one.file_name} added", _person(one.creator))
         for one in sources.case.case_attachments
     ]
-    entries += _of_activity(sources.activity)
-    return sorted(entries, key=lambda one: (one["at"], one["kind"], one["what"]))
+    found += _of_activity(sources.activity)
+    # By the exact times: the entries of one second stay in their order.
+    return [entry for _, entry in sorted(found, key=lambda one: one[0])]
 
 
-def _entry(at: datetime | float, kind: str, what: str, by: str | None = None) -> Entry:
-    return {"at": iso(at), "kind": kind, "what": what, "by": by}
+def _entry(at: datetime | float, kind: str, what: str, by: str | None = None) -> tuple[float, Entry]:
+    """Return the exact time and the entry."""
+    exact = at.timestamp() if isinstance(at, datetime) else at
+    return exact, {"at": iso(at), "kind": kind, "what": what, "by": by}
 
 
-def _of_comment(comment: Comment, sources: Sources) -> Entry | None:
+def _of_comment(comment: Comment, sources: Sources) -> tuple[float, Entry] | None:
     origin = sources.origins.get(comment.comment_id, "aws")
     if origin in ("system", texts.PRIVATE) or comment.created_date is None:
         return None
@@ -161,14 +164,24 @@ def _cut(text: str) -> str:
     return line if len(line) <= _TEXT_LENGTH else f"{line[:_TEXT_LENGTH]}… ({len(line):,} characters in all)"
 
 
-def _of_activity(found: Activity | None) -> list[Entry]:
+def _of_activity(found: Activity | None) -> list[tuple[float, Entry]]:
     if found is None or not found.calls:
         return []
     first, last = found.calls[0], found.calls[-1]
     return [
-        _entry(one.at, "activity", f"{which} known call of the contained credentials: {one.service} {one.name}", one.of)
+        _entry(
+            one.at,
+            "activity",
+            f"{which} known call of the contained credentials: {one.service} {one.name}",
+            _short(one.of),
+        )
         for which, one in (("First", first), ("Last", last))
     ]
+
+
+def _short(arn: str) -> str:
+    """Return a principal without its account, as `user/carol`. The decisions have the complete ARN."""
+    return arn.rpartition(":")[2]
 
 
 def _activity(found: Activity | None) -> dict[str, Any] | None:
@@ -263,8 +276,9 @@ def _durations(sources: Sources, decisions: Sequence[Mapping[str, Any]]) -> list
 
 
 def _duration(name: str, begin: str, end: str) -> dict[str, Any]:
-    began, ended = datetime.fromisoformat(begin), datetime.fromisoformat(end)
-    seconds = max(0, round((ended - began).total_seconds()))
+    # Of the times as the report shows them, so that a reader gets the same number.
+    began, ended = (datetime.fromisoformat(one).replace(microsecond=0) for one in (begin, end))
+    seconds = max(0, int((ended - began).total_seconds()))
     return {"time_to": name, "from": iso(began), "to": iso(ended), "seconds": seconds}
 
 

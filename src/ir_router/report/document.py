@@ -25,7 +25,8 @@ table { width: 100%; border-collapse: collapse; margin: .25rem 0 1rem; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .5rem .35rem 0; border-bottom: 1px solid #d0d7de;
   overflow-wrap: anywhere; }
 th { color: #57606a; font-weight: 600; }
-td.at, td.kind { white-space: nowrap; }
+th, td.at, td.kind, td.region, .address { white-space: nowrap; }
+td[data-label="by"] { min-width: 9rem; }
 code { font: .8rem/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 .small { color: #57606a; font-size: .875rem; }
 @media (max-width: 40rem) {
@@ -39,7 +40,8 @@ code { font: .8rem/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace;
 }
 @page { size: A4; margin: 18mm 15mm; }
 @media print {
-  body { max-width: none; padding: 0; font-size: 10pt; }
+  html { font-size: 10pt; }
+  body { max-width: none; padding: 0; font-size: 1rem; }
   h2, h3 { break-after: avoid; }
   tr, li { break-inside: avoid; }
   thead { display: table-header-group; }
@@ -102,6 +104,6 @@ def _class(name: str) -> str:
 
 
 def _cell(name: str, index: int, cell: str) -> str:
-    kind = _class({"time (UTC)": "at", "kind": "kind"}.get(name, ""))
+    kind = _class({"time (UTC)": "at", "kind": "kind", "region": "region"}.get(name, ""))
     label = f' data-label="{escape(name)}"' if index > 0 and name not in ("what", "kind") else ""
     return f"<td{kind}{label}>{cell}</td>"

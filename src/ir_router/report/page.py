@@ -35,7 +35,7 @@ def render(report: Mapping[str, Any]) -> str:
         f"<h1>{escape(str(case['title']))}</h1>",
         f'<p class="small">{escape(title)}, {origin}</p>',
         _facts(case),
-        section("Times", table(("time", "duration", "from", "to"), _durations(report["durations"]))),
+        section("Times", table(("time", "duration", "from (UTC)", "to (UTC)"), _durations(report["durations"]))),
         section("Open follow-ups", listed(report["follow_ups"], "None.")),
         section("Decisions", *(_decision(one) for one in report["decisions"])),
         section("Activity of the contained credentials", _activity(report["activity"])),
@@ -54,7 +54,11 @@ def render(report: Mapping[str, Any]) -> str:
 
 
 def _at(text: object) -> str:
-    return escape(str(text).replace("T", " ").removesuffix("Z")) + " UTC" if text else ""
+    return f"{_bare(text)} UTC" if text else ""
+
+
+def _bare(text: object) -> str:
+    return escape(str(text).replace("T", " ").removesuffix("Z"))
 
 
 def _by(name: object) -> str:
@@ -81,7 +85,7 @@ def _facts(case: Mapping[str, Any]) -> str:
 
 def _durations(found: Iterable[Mapping[str, Any]]) -> list[list[str]]:
     return [
-        [escape(_TIMES[one["time_to"]]), duration(int(one["seconds"])), _at(one["from"]), _at(one["to"])]
+        [escape(_TIMES[one["time_to"]]), duration(int(one["seconds"])), _bare(one["from"]), _bare(one["to"])]
         for one in found
     ]
 
@@ -145,7 +149,7 @@ def _activity(found: Mapping[str, Any] | None) -> str:
 def _timeline(found: Iterable[Mapping[str, Any]]) -> list[list[str]]:
     return [
         [
-            escape(str(one["at"]).replace("T", " ").removesuffix("Z")),
+            _bare(one["at"]),
             escape(str(one["kind"])),
             escape(str(one["what"])),
             escape(str(one["by"] or "")),
@@ -171,7 +175,7 @@ def _audit(found: Mapping[str, Any]) -> str:
     rows = [
         [
             _at(str(one["at"]).partition(".")[0]),
-            escape(str(one["action"])),
+            escape(str(one["action"]).replace("_", " ")),
             escape(str(one["actor"])),
             escape(f"{one['month']} {one['sequence']}, chain {one.get('chain', 0)}"),
             f"<code>{escape(str(one['hash']))}</code>",

@@ -18,6 +18,8 @@ _LINE_LENGTH = 400
 _COMMAND_LENGTH = 2_500
 # The lines that end each text of an alert. The small print has a link instead.
 _FINDING = "Console: "
+# The beginnings of subjects that require no action (`workflow/wording_subjects.py`).
+_NO_ACTION = ("DONE: ", "NO ACTION: ")
 _IDS = ("Event: ", "Execution: ", "Workflow: ", "Case: ", "IAM: ", _FINDING)
 
 
@@ -29,8 +31,7 @@ def message(name: str, row: Mapping[str, Any], case_channel: str) -> Message:
         row: The alert's row.
         case_channel: The id of the channel of its case, or an empty string.
     """
-    emoji = "🚨" if row["severity"] == "CRITICAL" else "⚠️"
-    head = f"{emoji} {_line(str(row['subject']))}"
+    head = f"{_emoji(row)} {_line(str(row['subject']))}"
     urls = links.principals(row.get("principals") or ())
     blocks = sections([f"*{linked(head, urls)}*", *(linked(_line(line), urls) for line in body(row))])
     allow = str(row.get("allow") or "")
@@ -62,6 +63,13 @@ def _small_print(row: Mapping[str, Any], case_channel: str) -> str:
         parts.append(f"<{escape(url)}|Workflow>")
     parts += [f"<{escape(url)}|Finding>" for url in _finding(str(row["text"]))]
     return " · ".join(parts)
+
+
+def _emoji(row: Mapping[str, Any]) -> str:
+    """Return the emoji of an alert: of the required action, and then of the severity, which is that of the event."""
+    if str(row["subject"]).startswith(_NO_ACTION):
+        return "✅"
+    return "🚨" if row["severity"] == "CRITICAL" else "⚠️"
 
 
 def _finding(text: str) -> list[str]:

@@ -31,6 +31,7 @@ _JOINED = "/"
 # Slack's limits (https://docs.slack.dev/reference/block-kit/composition-objects/option-object).
 _MOST_CHOICES, _CHOICE_LENGTH = 100, 75
 _NOT_CONTAINED = "NOT contained until you approve"
+_SLACK_ID = re.compile(r" \([UW][A-Z0-9]{2,}\)", re.ASCII)
 _PAST = {"approve": "Approved", "deny": "Denied"}
 
 Row = Mapping[str, Any]
@@ -267,7 +268,7 @@ def _release_lines(row: Row) -> list[str]:
     contained = releases.releasable(row)
     lines = []
     if released and contained:
-        lines.append(f"*Released*  {_line(', '.join(released))}, by {_line(str(row['released_by']))}")
+        lines.append(f"*Released*  {_line(', '.join(released))}, by {_releasers(row)}")
     if contained:
         people = "Two people must release, " if two_people.required(row, "release") > 1 else ""
         lines.append(f"*Release*  {people}with the button, or on the command line:")
@@ -285,7 +286,7 @@ def _head(row: Row) -> str:
     headline = _line(row["headline"])
     state = row["state"]
     if row.get("released") and not _is_open(row) and not releases.releasable(row):
-        by = f"Released by {_line(str(row['released_by']))}, {_at(row['released_at'])}"
+        by = f"Released by {_releasers(row)}, {_at(row['released_at'])}"
         before = f"{_PAST[row['decision']]} by {_who(row)}" if state == DELIVERED else "No valid decision"
         return f"{by} - {_line(row.get('who', row['headline']))}. Before: {before}"
     if state == DECIDED:
@@ -304,6 +305,11 @@ def _head(row: Row) -> str:
         return f"No valid decision: {_line(str(row.get('why', '')))} - {kept}"
     free = f" {_NOT_CONTAINED}" if is_permission(row) else ""
     return f"🔐 Approval needed by {_at(row['decide_by'])} - {headline}{free}"
+
+
+def _releasers(row: Row) -> str:
+    """Return who released last, by name. The audit and the case have the ids too."""
+    return _line(_SLACK_ID.sub("", str(row["released_by"])))
 
 
 def _is_open(row: Row) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from ir_router import clock, transfer
 from ir_router.cases.limits import ATTACHMENT_LIMIT
 from ir_router.cases.models import Attachment
@@ -41,7 +43,8 @@ def attach(sync: CaseSync, name: str, content: bytes) -> None:
         except RefusedError:
             claims.refused(claim)
             raise
-    claims.confirm(claim)
+    # The report names the hash of each file.
+    claims.confirm(claim, stored_name=name, sha256=hashlib.sha256(content).hexdigest())
 
 
 def _may_be_incomplete(claim: Claim, present: Attachment) -> bool:

@@ -55,7 +55,11 @@ def _reason(sync: CaseSync, row: Row) -> str | None:
     """Return why a report is due, or None. The report about the closing is made when the closing is first seen."""
     if float(row.get("requested_at") or 0) > float(row.get("answered_at") or 0):
         return "requested"
-    is_new = sync.case.is_closed and not row.get("final") and (not sync.lease.row.get("closed") or "waits" in row)
+    is_new = (
+        sync.case.is_closed
+        and not row.get("final")
+        and (not sync.lease.row.get("closed") or row.get("waits") is not None)
+    )
     if is_new and _waits(sync, row):
         return None
     return "closed" if is_new else None
@@ -71,7 +75,7 @@ def _waits(sync: CaseSync, row: Row) -> bool:
     ]
     if not missing or clock.now() - since >= _LONGEST_WAIT_SECONDS:
         return False
-    if "waits" not in row:
+    if row.get("waits") is None:
         reports.save(sync.case_id, waits=since)
     sync.revisit(clock.now() + _WAIT_SECONDS)
     return True
@@ -106,14 +110,16 @@ def _publish(sync: CaseSync, row: Row, pending: Row) -> None:
     claim = sync.claim(keys.note(sync.case_id, f"report-{version}"))
     if claim is not None:
         posting.post(sync.slack, sync.channel_id, claim, report_message.message(report, record, where))
-    reports.save(
-        sync.case_id,
-        version=version,
-        answered_at=pending["requested_at"],
-        final=True if pending["reason"] != "requested" else row.get("final"),
-        pending=None,
-        waits=None,
-    )
+    values = {
+        "version": version,
+        "answered_at": pending["requested_at"],
+        "final": True if pending["reason"] != "requested" else row.get("final"),
+        "pending": None,
+        "waits": None,
+    }
+    reports.save(sync.case_id, **values)
+    # A later step of this run must not publish this version another time.
+    sync.rows[keys.report(sync.case_id).sk] = {**row, **values}
     reports.erase(sync.case_id)
     sync.revisit(clock.now())  # for the bookmark
     logger.info("report.published", extra={"version": version})

@@ -81,9 +81,10 @@ def origin(comment: Comment, rows: Mapping[str, Row]) -> str:
 
 
 def _hashes(rows: Mapping[str, Row]) -> dict[str, str]:
-    """Return the SHA-256 of the attachments that were copied, by name."""
-    found = {str(row.get("stored_name") or row.get("file_name") or ""): row.get("sha256") for row in rows.values()}
-    return {name: str(value) for name, value in found.items() if name and value}
+    """Return the SHA-256 of the attachments that were copied or made by ir-router, by name."""
+    known = [row for row in rows.values() if row.get("sha256")]
+    found = {str(row.get("stored_name") or row.get("file_name") or ""): str(row["sha256"]) for row in known}
+    return {name: value for name, value in found.items() if name}
 
 
 def _checked(span: Span) -> dict[str, Any]:

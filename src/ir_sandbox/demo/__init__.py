@@ -1,1 +1,1 @@
-"""`make demo`: run both main jobs on the local cloud and check each effect in Slack, AWS and the case."""
+"""`make demo`: run the main jobs on the local cloud and check each effect in Slack, AWS and the case."""

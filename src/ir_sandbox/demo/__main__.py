@@ -17,6 +17,7 @@ from ir_sandbox.demo.containment_job import ContainmentJob
 from ir_sandbox.demo.member_job import MemberJob
 from ir_sandbox.demo.people_job import PeopleJob
 from ir_sandbox.demo.report import Report
+from ir_sandbox.demo.story_job import StoryJob
 
 FOLDER = Path("build") / "demo"
 
@@ -39,6 +40,7 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
                 member = MemberJob(cloud, report)
                 member.executions, member.snapshots = containment.executions, containment.snapshots
                 member.run()
+                StoryJob(cloud, report).run()
                 report.title("The Terraform deployment")
                 report.check("a second plan shows no changes", lambda: not cloud.pending_changes(), within=0)
             finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,13 +13,17 @@ from ir_sandbox.cloud.member import Member
 from ir_sandbox.demo.containment_job import ContainmentJob
 from ir_sandbox.demo.incidents import Key
 from ir_sandbox.demo.report import Report
-from ir_sandbox.slack.model import Json
+from ir_sandbox.slack.model import Json, View
+from ir_sandbox.slack.people import Person
 
 VARIABLES = {"organization_id": ORGANIZATION_ID}
 """The Terraform variables of a hub with members."""
 
 REGION = "eu-west-1"
 """The region of the finding. The hub is in us-east-1."""
+
+FORM_SECONDS = 10
+"""The time after which a person presses a button once more. Slack opens no form three seconds after the press."""
 
 
 class MemberJob(ContainmentJob):
@@ -58,8 +63,7 @@ class MemberJob(ContainmentJob):
             return
         channel, ts, action_id = asked
         self.snapshots.append(("a user of another account", "Approve or deny", self._message(channel, ts)))
-        jane.press(channel, ts, action_id)
-        view = check("Deny opens a form for the reason", lambda: next(iter(jane.views()), None))
+        view = check("Deny opens a form for the reason", lambda: self._form(jane, channel, ts, action_id))
         if view is None:
             return
         block = next(block for block in view.body["blocks"] if block["type"] == "input")
@@ -89,6 +93,16 @@ class MemberJob(ContainmentJob):
         self._member.client("events", REGION).put_events(Entries=[entry])
         name = f"a finding in {REGION} of the member starts the state machine of the hub"
         return self._report.check(name, lambda: next(iter(set(self._executions()) - before), None)) or ""
+
+    def _form(self, jane: Person, channel: str, ts: str, action_id: str) -> View | None:
+        """Press a button, as a person does once more if nothing happens: the first press can start a function."""
+        jane.press(channel, ts, action_id)
+        deadline = time.monotonic() + FORM_SECONDS
+        while time.monotonic() < deadline:
+            if views := jane.views():
+                return views[0]
+            time.sleep(0.1)
+        return None
 
     # Reading AWS and Slack
 

@@ -128,7 +128,7 @@ class PeopleJob(Incidents):
     def _decide_in_form(self, person: Person, button: str, values: dict[str, object]) -> None:
         person.press(self._channel, self._ts, button)
         view = self._report.check(
-            f"{button} opens a form for {person.user.real_name}", lambda: next(iter(person.views()), None)
+            f"the button opens a form for {person.user.real_name}", lambda: next(iter(person.views()), None)
         )
         if view is not None:
             chosen = [block["element"] for block in view.body["blocks"] if block["type"] == "input"]

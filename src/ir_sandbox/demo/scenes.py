@@ -93,7 +93,8 @@ class Scenes:
             return page.block(block, self._names())
         placeholder = (block.get("element") or {}).get("placeholder") or {}
         hint = html.escape(str(placeholder.get("text", ""))) or "&nbsp;"
-        return f'<b>{html.escape(block["label"]["text"])}</b><div class="input muted">{hint}</div>'
+        label, below = html.escape(block["label"]["text"]), html.escape(str((block.get("hint") or {}).get("text", "")))
+        return f'<b>{label}</b><div class="input muted">{hint}</div><div class="context">{below}</div>'
 
     def _names(self) -> dict[str, str]:
         channels = {channel.id: channel.name for channel in self._slack.store.channels.values()}
@@ -104,6 +105,8 @@ def _write(name: str, content: str, width: int = PHONE) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     document = (
         f'<!doctype html><html lang="en" data-width="{width}"><head><meta charset="utf-8"><title>{name}</title>'
-        f"<style>{page.STYLE}{_STYLE}</style></head><body>{content}<script>{_MEASURE}</script></body></html>\n"
+        # A browser may refuse so narrow a window, and would then measure another height.
+        f"<style>{page.STYLE}{_STYLE}html{{width:{width}px}}</style></head>"
+        f"<body>{content}<script>{_MEASURE}</script></body></html>\n"
     )
     (FOLDER / f"{name}.html").write_text(document, encoding="utf-8")

@@ -24,6 +24,7 @@ from ir_sandbox.cloud.ministack_patches import (
     organization,
     requests,
     templates,
+    trails,
     workflows,
 )
 from ir_sandbox.cloud.ministack_patches.originals import module
@@ -40,6 +41,7 @@ def main() -> None:
         workflows,
         events,
         event_buses,
+        trails,
         alarms,
         requests,
         organization,

@@ -9,6 +9,7 @@ from tests.trials.world.scenarios.containment import CONTAINMENT
 from tests.trials.world.scenarios.intake import INTAKE
 from tests.trials.world.scenarios.organisation import ORGANISATION
 from tests.trials.world.scenarios.people import PEOPLE
+from tests.trials.world.scenarios.story import STORY
 from tests.trials.world.scenarios.tampering import TAMPERING
 from tests.trials.world.scenarios.upkeep import UPKEEP
 
@@ -19,6 +20,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *INTAKE,
     *ORGANISATION,
     *PEOPLE,
+    *STORY,
     *TAMPERING,
     *UPKEEP,
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
+from ir_sandbox import cloud_trail
 from tests.trials.world import incidents, organisation
 from tests.trials.world.crashes import Scenario
 from tests.trials.world.organisation import SHOP, moved
@@ -32,6 +34,25 @@ def _contained(world: World) -> Incident:
     return there
 
 
+def _contained_with_calls(world: World) -> Incident:
+    """Contain the user of the member. CloudTrail of the member shows its calls on two pages."""
+    there = _founded(world)
+    _event(world, there)
+    moment = datetime.fromtimestamp(world.now(), UTC)
+    caller = moved(incidents.user_identity(USER, there.keys[-1]), SHOP)
+    world.trail.add(
+        *(
+            cloud_trail.record("ListUsers", moment - timedelta(seconds=60 + number), caller, eventID=f"call-{number}")
+            for number in range(60)
+        )
+    )
+    return there
+
+
+def _calls_are_read(world: World, _there: Incident) -> None:
+    world.live(3)
+
+
 def _look(world: World, there: object) -> Picture:
     """Return the state of both sides with the IAM of the member."""
     assert isinstance(there, Incident)
@@ -44,5 +65,6 @@ def _look(world: World, there: object) -> Picture:
 
 ORGANISATION = (
     Scenario("containment: a user of a member is contained", _founded, acting(_event), _look),
+    Scenario("containment: calls in a member are read", _contained_with_calls, acting(_calls_are_read), _look),
     Scenario("containment: a user of a member, denied", _contained, acting(invoking("deny")), _look, by_person=True),
 )
