@@ -83,6 +83,7 @@ SCENARIOS = (
     "given_a_request_that_is_deleted_when_it_waits_then_it_is_posted_again_and_decides",
     "given_swapped_labels_when_the_message_is_changed_then_it_is_restored_and_reported_and_nothing_decided",
     "given_an_execution_that_is_stopped_when_the_same_event_arrives_then_it_is_contained",
+    "given_a_crash_at_a_call_when_continued_then_each_bookmark_is_there_once",
     "given_a_decided_incident_when_a_report_is_requested_then_it_has_the_story_and_is_verified",
     "given_findings_of_aws_when_ten_minutes_pass_then_each_appears_once_and_its_rating_reaches_aws",
     "given_a_self_managed_case_when_escalated_then_aws_handles_it_after_a_confirmation",
