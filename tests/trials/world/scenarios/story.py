@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from tests.trials.world import picture
+from tests.trials.world import incidents, picture
 from tests.trials.world.crashes import Scenario
 from tests.trials.world.picture import Picture
 from tests.trials.world.scenarios.canary import CANARY
@@ -19,8 +19,15 @@ _DAY = 24 * _HOUR
 _MOST_TRIES = 3
 
 
-def _closed_case(world: World) -> Prepared:
+def _case_and_security_channel(world: World) -> Prepared:
+    """Create the channel for the reports about faults of a work that lasts for hours. ir-router would make it then."""
     there = prepared_case(world)
+    incidents.security_channel(world, there.jane)
+    return there
+
+
+def _closed_case(world: World) -> Prepared:
+    there = _case_and_security_channel(world)
     world.security_ir.close_case_as(there.case_id)
     carry(world, 3)
     return there
@@ -31,7 +38,7 @@ def _two_weeks(world: World, _there: Prepared) -> None:
 
 
 def _awaited(world: World) -> Prepared:
-    there = prepared_case(world)
+    there = _case_and_security_channel(world)
     world.security_ir.set_pending_action_as(there.case_id, "Customer")
     carry(world)
     return there
@@ -53,7 +60,7 @@ def _three_days(world: World, _there: Incident) -> None:
 
 
 def _finding(world: World) -> Prepared:
-    there = prepared_case(world)
+    there = _case_and_security_channel(world)
     world.security_ir.add_investigation(there.case_id, "Investigation", f"Keys {CANARY}", "Listed buckets", "Completed")
     world.security_ir.add_comment_as(there.case_id, body=f"starts a run {CANARY}")
     carry(world)
