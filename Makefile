@@ -101,7 +101,7 @@ shapes: setup ## Play inputs in the formats of AWS and Slack and write the resul
 	@test -n "$(DIR)" || { echo "DIR is missing. Use: make shapes DIR=<folder of JSON files>"; exit 2; }
 	@ONLY="$(ONLY)" JOBS="$(JOBS)" $(BIN)/python -m tests.trials.shapes "$(DIR)"
 
-pictures: demo ## Make the pictures of the docs from the demo (needs Chromium)
+pictures: demo ## Make the pictures of the docs from the demo (needs Chromium and the font Noto Color Emoji)
 	@$(BIN)/python -m ir_sandbox.demo.pictures
 
 mutants: setup ## Change the code in N places and check that tests notice (SEED=1 N=150 ONLY=package, file or id)

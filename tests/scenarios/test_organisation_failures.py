@@ -108,7 +108,7 @@ def test_given_a_member_without_the_role_when_an_event_arrives_then_alert_and_ca
     policy = moved(world.environment["IR_DENY_POLICY_ARN"], SHOP)
     assert f"aws iam attach-user-policy --user-name carol --policy-arn {policy};" in message
     assert "aws iam update-access-key --user-name carol --status Inactive" in message
-    assert "To fix the role, apply terraform/modules/account in that account." in message
+    assert "To fix the role, apply terraform/modules/account in that account, or update its stack" in message
 
 
 def test_given_a_role_that_trusts_another_hub_when_an_event_arrives_then_the_account_cannot_be_reached(

@@ -13,8 +13,8 @@ from ir_router.settings import settings
 from ir_router.workflow import deny_policy, detections, rejections, sessions
 
 _REGIONS_TAG = "ir-router-regions"
-_ACCOUNT_MODULE = "Apply terraform/modules/account of this version of ir-router in the account"
-_REGION_MODULE = "Apply terraform/modules/region of this version of ir-router in the account"
+_ACCOUNT_MODULE = "Apply terraform/modules/account of this version of ir-router in the account, or update its stack"
+_REGION_MODULE = "Apply terraform/modules/region of this version of ir-router in the account, or update its stack"
 _READ_QUEUE = "Read the attribute ERROR_CODE of the messages, fix the cause, and look for these events in CloudTrail"
 _SHOWN = 5
 

@@ -219,7 +219,7 @@ def _no_role(role: str, why: str) -> str:
         return (
             f"{accounts.of(account).shown} cannot be reached: AWS denied the role {name}{reason}. The role is missing, "
             "does not trust ir-router, or a policy of the organisation forbids its use. To fix the role, apply "
-            "terraform/modules/account in that account."
+            "terraform/modules/account in that account, or update its stack if it belongs to the StackSet."
         )
     return (
         f"ir-router cannot act in account {account}: AWS denied the role {name}{reason}. The role is missing, does not "
