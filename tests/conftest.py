@@ -27,7 +27,6 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 # Files whose tests mostly wait for Terraform and processes, the longest first. `make test` starts them first.
 WAITING = (
     "scenarios/test_operations_local_cloud",
-    "local_cloud/test_two_jobs",
     "scenarios/test_operations_deploy_policy",
     "local_cloud/test_workflow_paths",
     "local_cloud",

@@ -32,6 +32,7 @@ ROLE, QUEUE = "security-incident-containment", "security-incident-forwarding-fai
 Json = dict[str, Any]
 
 
+@pytest.mark.deployments
 def test_given_a_user_of_a_member_when_contained_and_restored_then_both_accounts_are_seen() -> None:
     report = Report()
     with LocalCloud(enforce_iam=True, variables=VARIABLES) as cloud:

@@ -16,6 +16,7 @@ from ir_sandbox.demo.report import Report
 pytestmark = pytest.mark.local_cloud
 
 
+@pytest.mark.deployments
 def test_given_the_deployed_system_when_its_jobs_run_then_every_claim_is_seen(tmp_path) -> None:
     report = Report()
     with LocalCloud(variables=people_job.VARIABLES, enforce_iam=True) as cloud:
