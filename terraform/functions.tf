@@ -69,6 +69,8 @@ locals {
 
       IR_ARCHIVE_CHANNELS_AFTER_DAYS     = tostring(var.archive_channels_after_days)
       IR_CLOSE_DECIDED_CASES_AFTER_HOURS = tostring(var.close_decided_cases_after_hours)
+
+      IR_CLOUDTRAIL_LAKE_EVENT_DATA_STORE = var.cloudtrail_lake_event_data_store == null ? "" : var.cloudtrail_lake_event_data_store
     }
 
     operations = {
@@ -130,6 +132,8 @@ locals {
       IR_AUDIT_EXPORT_BUCKET  = var.audit_export_bucket == null ? "" : var.audit_export_bucket
       IR_OWNER_TAG            = var.owner_tag
       IR_SECURITY_CHANNEL_ID  = var.security_channel_id
+
+      IR_CLOUDTRAIL_LAKE_EVENT_DATA_STORE = var.cloudtrail_lake_event_data_store == null ? "" : var.cloudtrail_lake_event_data_store
     }
 
     "approval-handler" = {

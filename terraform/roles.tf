@@ -107,6 +107,13 @@ locals {
     { Sid = "TagNewCase", Effect = "Allow", Action = ["security-ir:TagResource"], Resource = local.cases_arn },
   ]
 
+  search_lake = [for statement in [{
+    Sid      = "SearchLake"
+    Effect   = "Allow"
+    Action   = ["cloudtrail:StartQuery", "cloudtrail:GetQueryResults"]
+    Resource = coalesce(var.cloudtrail_lake_event_data_store, "none")
+  }] : statement if var.cloudtrail_lake_event_data_store != null]
+
   publishers = ["approval-handler", "operations", "slack", "sync", "workflow"]
   publish_events = [
     { Sid = "PublishEvents", Effect = "Allow", Action = ["events:PutEvents"], Resource = local.arns.bus },
@@ -359,6 +366,7 @@ locals {
         },
       ],
       local.read_team,
+      local.search_lake,
       local.publish_events,
       [
         { Sid = "HandOverDecision", Effect = "Allow", Action = ["lambda:InvokeFunction"], Resource = local.function_arns["approval-handler"] },
@@ -521,6 +529,7 @@ locals {
         },
       ] : statement if var.audit_export_bucket != null],
       local.create_case,
+      local.search_lake,
       local.publish_events,
     )
 

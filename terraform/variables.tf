@@ -694,6 +694,17 @@ variable "close_decided_cases_after_hours" {
   }
 }
 
+variable "cloudtrail_lake_event_data_store" {
+  type        = string
+  description = "ARN of an event data store of CloudTrail Lake, in which ir-router also searches the calls of contained credentials: data events, all regions and longer periods. Without it ir-router reads CloudTrail's event history alone."
+  default     = null
+
+  validation {
+    condition     = var.cloudtrail_lake_event_data_store == null || can(regex("^arn:aws:cloudtrail:[a-z0-9-]+:[0-9]{12}:eventdatastore/[a-f0-9]{8}(-[a-f0-9]{4}){3}-[a-f0-9]{12}$", var.cloudtrail_lake_event_data_store))
+    error_message = "cloudtrail_lake_event_data_store must be the ARN of an event data store (arn:aws:cloudtrail:REGION:ACCOUNT:eventdatastore/ID)."
+  }
+}
+
 variable "audit_retention_days" {
   type        = number
   description = "Days for which audit records are kept. The closing hash of each month is never deleted."

@@ -31,15 +31,28 @@ PAGE_SIZE = 50
 PAUSE_SECONDS = 0.55
 TOKEN_INVALID = "InvalidNextTokenException"  # noqa: S105 - an error code
 _SERVICE = "CloudTrail"
-_FOR_NOW = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "Throttling", "ThrottlingException"})
+_FOR_NOW = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "MaxConcurrentQueriesException",
+        "RequestExpired",
+        "Throttling",
+        "ThrottlingException",
+    }
+)
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 
 
 class Page(NamedTuple):
-    """The records of one page, newest first, and the token of the next page, or None."""
+    """The records of one page, newest first, and the token of the next page, or None.
+
+    A source that is still at work returns no records and the token for the next request (`at_work`).
+    """
 
     records: list[Mapping[str, Any]]
     token: str | None
+    at_work: bool = False
 
 
 def _own_client(region: str) -> CloudTrailClient:

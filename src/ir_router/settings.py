@@ -89,6 +89,7 @@ class Settings:
     case_retention_days: int
     close_decided_cases_after_hours: float
     archive_channels_after_days: float
+    cloudtrail_lake_event_data_store: str | None
     report_message_text: bool
     owner_tag: str
     settle_seconds: float
@@ -169,6 +170,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         audit_export_bucket=environment.get("IR_AUDIT_EXPORT_BUCKET") or None,
         case_retention_days=int(_number(environment, "IR_CASE_RETENTION_DAYS", 400)),
         archive_channels_after_days=_number(environment, "IR_ARCHIVE_CHANNELS_AFTER_DAYS", 14),
+        cloudtrail_lake_event_data_store=environment.get("IR_CLOUDTRAIL_LAKE_EVENT_DATA_STORE") or None,
         close_decided_cases_after_hours=_number(environment, "IR_CLOSE_DECIDED_CASES_AFTER_HOURS", 72),
         report_message_text=_switch(environment, "IR_REPORT_MESSAGE_TEXT", default=False),
         owner_tag=environment.get("IR_OWNER_TAG", "slack-email"),

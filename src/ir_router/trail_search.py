@@ -4,6 +4,10 @@
 organisation (`workflow/member_activity.py`). A pass is a list of lookups: each access key, the users, and the sessions
 that they opened, in each Region. For each page the ledger first stores the calls and then the position, so that a
 crash repeats one page, under the same name.
+
+With `cloudtrail_lake_event_data_store`, the same values are also looked up in CloudTrail Lake, after the Regions. The
+history has the management events even if Lake fails, and the result then names the missing part. The position has the
+id of a query, so that a crash starts at most the newest query once more.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from ir_router import clock, cloudtrail
+from ir_router import clock, cloudtrail, cloudtrail_lake
 from ir_router.cases import trail_calls
 from ir_router.cases.changes import digest
 from ir_router.cases.trail_calls import TrailCall
@@ -29,6 +33,8 @@ LATE_SECONDS = 1_200
 # Of one lookup: 5,000 calls.
 MOST_PAGES = 100
 MOST_SESSIONS = 25
+# Of one pass, from its first query. Then the result appears without the rest of CloudTrail Lake.
+LAKE_SECONDS = 600
 _THROTTLED_TRIES = 3
 
 
@@ -50,7 +56,7 @@ class History(Protocol):
 
 
 class Lookup(NamedTuple):
-    """A lookup: the Region, the attribute with its value, and the ARN of the contained principal."""
+    """A lookup: the Region or CloudTrail Lake, the attribute with its value, and the ARN of the contained principal."""
 
     region: str
     attribute: Attribute
@@ -61,6 +67,11 @@ class Lookup(NamedTuple):
     def account(self) -> str:
         """Return the account whose history has the calls: that of the contained principal."""
         return self.of.split(":")[4]
+
+    @property
+    def is_in_lake(self) -> bool:
+        """Return whether CloudTrail Lake has the calls."""
+        return self.region == cloudtrail_lake.PLACE
 
     @property
     def id(self) -> str:
@@ -79,6 +90,7 @@ class Progress:
         read_to: The `end` of the last pass that finished a lookup, by its id.
         sessions: Access keys of sessions, with the ARN of the session.
         limited: Lookups of which only the newest calls were read, and the sessions that were left out.
+        lake_until: When the pass stops to read CloudTrail Lake.
     """
 
     end: float
@@ -89,6 +101,7 @@ class Progress:
     read_to: dict[str, float] = field(default_factory=dict)
     sessions: dict[str, str] = field(default_factory=dict)
     limited: list[str] = field(default_factory=list)
+    lake_until: float | None = None
 
     def to_row(self) -> dict[str, Any]:
         """Return the pass as a value for the ledger."""
@@ -131,7 +144,20 @@ def begin(
 
 
 def _add(progress: Progress, values: Iterable[tuple[Attribute, str]], arn: str) -> None:
-    progress.pending += [Lookup(region, name, value, arn) for name, value in values for region in regions()]
+    """Add lookups. Those in CloudTrail Lake come last, because a query can take minutes."""
+    pending = progress.pending
+    # The first lookup may have a position already.
+    place = next((number for number, one in enumerate(pending) if number and one.is_in_lake), len(pending))
+    for name, value in values:
+        found = [Lookup(region, name, value, arn) for region in regions()]
+        pending[place:place] = found
+        place += len(found)
+        if not settings().cloudtrail_lake_event_data_store:
+            continue
+        if cloudtrail_lake.can_ask(value):
+            pending.append(Lookup(cloudtrail_lake.PLACE, name, value, arn))
+        else:
+            limit(progress, f"CloudTrail Lake was not searched for {value}, which has unusual characters")
 
 
 def read(
@@ -159,18 +185,24 @@ def read(
         if clock.now() >= until:
             return False
         lookup = progress.pending[0]
-        source = history(lookup.account)
+        if lookup.is_in_lake and (why := _lake_ends(progress, save)):
+            _leave_lake(progress, why, save)
+            continue
+        source = _lake(lookup.account) if lookup.is_in_lake else history(lookup.account)
         start = max(progress.since, progress.read_to.get(lookup.id, 0.0) - LATE_SECONDS)
         try:
             page = _patiently(source, lookup, start, progress)
         except RefusedError as error:
-            if error.code != cloudtrail.TOKEN_INVALID or progress.token is None:
+            if error.code in cloudtrail_lake.LOST and progress.token is not None:
+                logger.info("activity.token_expired: the lookup starts with its first page")
+                progress.token, progress.page = None, 0
+                continue
+            if not lookup.is_in_lake:
                 raise
-            logger.info("activity.token_expired: the lookup starts with its first page")
-            progress.token, progress.page = None, 0
+            _leave_lake(progress, str(error), save)
             continue
         _store(case_id, progress, lookup, page.records)
-        progress.token, progress.page = page.token, progress.page + 1
+        progress.token, progress.page = page.token, progress.page + (not page.at_work)
         if page.token is not None and progress.page >= MOST_PAGES:
             number = MOST_PAGES * source.page_size
             limit(progress, f"only the newest {number:,} calls of {lookup.value} in {lookup.region} were read")
@@ -194,6 +226,29 @@ def _patiently(history: History, lookup: Lookup, start: float, progress: Progres
                 raise
             clock.sleep(error.seconds * attempt)
     raise AssertionError("unreachable")
+
+
+def _lake(account: str) -> cloudtrail_lake.EventDataStore:
+    return cloudtrail_lake.EventDataStore(settings().require("cloudtrail_lake_event_data_store"), account)
+
+
+def _lake_ends(progress: Progress, save: Callable[[Progress], None]) -> str:
+    """Return why the pass reads no more of CloudTrail Lake; empty if it does."""
+    if progress.lake_until is None:
+        progress.lake_until = clock.now() + LAKE_SECONDS
+        save(progress)
+    if not settings().cloudtrail_lake_event_data_store:
+        return "the setting was removed"
+    return "it took too long" if clock.now() >= progress.lake_until else ""
+
+
+def _leave_lake(progress: Progress, why: str, save: Callable[[Progress], None]) -> None:
+    """Leave out the lookups in CloudTrail Lake. The history has the rest, and the next pass reads Lake too."""
+    logger.warning("activity.lake_left_out: the result names it", extra={"reason": why})
+    limit(progress, f"the calls in CloudTrail Lake were not all read ({why})")
+    progress.pending = [one for one in progress.pending if not one.is_in_lake]
+    progress.token, progress.page = None, 0
+    save(progress)
 
 
 def limit(progress: Progress, what: str) -> None:

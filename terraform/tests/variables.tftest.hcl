@@ -52,6 +52,8 @@ run "given_good_values_when_planned_then_none_is_refused" {
     archive_channels_after_days     = 0
     report_message_text             = true
 
+    cloudtrail_lake_event_data_store = "arn:aws:cloudtrail:us-east-1:123456789012:eventdatastore/0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
+
     max_containments_per_hour_per_account = 1
   }
 }
@@ -197,6 +199,8 @@ run "given_containment_values_of_the_wrong_form_when_planned_then_each_is_refuse
     close_decided_cases_after_hours = -1
     archive_channels_after_days     = 4000
 
+    cloudtrail_lake_event_data_store = "arn:aws:cloudtrail:us-east-1:123456789012:trail/main"
+
     max_containments_per_hour_per_account = 0
   }
 
@@ -216,6 +220,7 @@ run "given_containment_values_of_the_wrong_form_when_planned_then_each_is_refuse
     var.case_retention_days,
     var.close_decided_cases_after_hours,
     var.archive_channels_after_days,
+    var.cloudtrail_lake_event_data_store,
     var.initial_import,
     var.case_resolver_type,
   ]

@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 
 from tests.support.world import ACCOUNT, World
-from tests.terraform.deployments import BROUGHT_KEY
+from tests.terraform.deployments import BROUGHT_KEY, LAKE_STORE
 from tests.trials.world.organisation import MEMBERS, ORGANIZATION
 
 # The simulator's short names for Terraform's names (`tests.trials.world.deployment`, terraform/locals.tf).
@@ -198,6 +198,10 @@ def _log_group(params: Mapping[str, Any], region: str) -> str:
 
 
 def _cloudtrail(operation: str, params: Mapping[str, Any], region: str) -> str:
+    if operation in ("GetQueryResults", "StartQuery"):  # requests have a query's id, or the store's id in the statement
+        assert params["EventDataStoreOwnerAccountId"] == LAKE_STORE.split(":")[4]
+        assert LAKE_STORE.rpartition("/")[2] in params.get("QueryStatement", LAKE_STORE)
+        return LAKE_STORE
     return str(params.get("Name") or params.get("TrailName") or "*")
 
 

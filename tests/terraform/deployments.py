@@ -15,6 +15,7 @@ from tests.terraform.root import ACCOUNT, digest_of, kept, terraform_root
 BROUGHT_KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/00000000-1111-2222-3333-444444444444"
 CODE_SIGNING = f"arn:aws:lambda:us-east-1:{ACCOUNT}:code-signing-config:csc-0123456789abcdef0"
 BROUGHT_WORKFLOW_KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/99999999-1111-2222-3333-444444444444"
+LAKE_STORE = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:eventdatastore/0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
 
 # Built from parts, so that no scanner reports them as real secrets.
 SECRETS = {
@@ -32,6 +33,7 @@ ENFORCING: Mapping[str, Any] = {
     "dashboard": True,
     "organization_id": "o-a1b2c3d4e5",
     "audit_export_bucket": "example-audit",
+    "cloudtrail_lake_event_data_store": LAKE_STORE,
     "protected_principals": [
         f"arn:aws:iam::{ACCOUNT}:role/break-glass-*",
         f"arn:aws:iam::{ACCOUNT}:user/founder",

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ir_operator.project import PROJECT_ROOT
-from tests.terraform.deployments import BROUGHT_KEY, BROUGHT_WORKFLOW_KEY
+from tests.terraform.deployments import BROUGHT_KEY, BROUGHT_WORKFLOW_KEY, LAKE_STORE
 from tests.terraform.root import ACCOUNT
 
 PREFIX = "a-prefix-of-28-letters-xxxxx"
@@ -63,6 +63,7 @@ EXTREME: dict[str, Any] = {
     "case_retention_days": 36500,
     "archive_channels_after_days": 3650,
     "report_message_text": True,
+    "cloudtrail_lake_event_data_store": LAKE_STORE.replace("us-east-1", REGION),
     "close_decided_cases_after_hours": 8760,
     "extra_environment": {"LONG": "x" * 489},
     "watcher_domains": ["a.io"],

@@ -90,6 +90,8 @@ SCENARIOS = (
     "given_a_role_when_contained_then_the_calls_of_its_sessions_are_shown",
     "given_a_contained_user_of_a_member_when_two_minutes_pass_then_its_calls_there_are_shown",
     "given_a_contained_key_when_two_minutes_pass_then_case_and_channel_show_what_it_did",
+    "given_an_event_data_store_when_read_then_data_events_and_other_regions_appear_too",
+    "given_a_member_when_the_hub_has_the_store_of_the_organisation_then_it_serves_the_member_alone",
     "given_a_decided_case_when_no_activity_follows_for_the_hours_then_it_is_closed_with_the_reason",
     "given_a_closed_case_when_two_weeks_pass_then_its_channel_is_archived_with_a_last_message",
     "given_a_bucket_when_days_end_then_each_day_is_one_locked_object_with_its_records_and_ends",

@@ -25,6 +25,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "cases.files": {"_NAME_LENGTH": 255, "_EXTENSION_LENGTH": 20},
     "cases.fingerprints": {"NEWEST_COMMENTS": 25, "_NAME_LENGTH": 4, "_VALUE_LENGTH": 8, "_SECTIONS": 4},
     "cloudtrail": {"PAGE_SIZE": 50, "PAUSE_SECONDS": 0.55},
+    "cloudtrail_lake": {"_ID_LENGTH": 36},
     "cases.structured_fields": {"USER_AGENT_LENGTH": 500},
     "cases.trail_calls": {"_TEXT_LENGTH": 300, "_ADDRESS_LENGTH": 100},
     "cases.lasting_changes": {"_NAME_LENGTH": 200, "_MOST_READ": 50},
@@ -52,6 +53,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
         "LATE_SECONDS": 1200,
         "MOST_PAGES": 100,
         "MOST_SESSIONS": 25,
+        "LAKE_SECONDS": 600,
         "_THROTTLED_TRIES": 3,
     },
     "cases.limits": {

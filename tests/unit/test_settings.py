@@ -86,6 +86,7 @@ SETTINGS: dict[str, tuple[str, str, Any, Any]] = {
     "case_retention_days": ("IR_CASE_RETENTION_DAYS", "30", 30, 400),
     "archive_channels_after_days": ("IR_ARCHIVE_CHANNELS_AFTER_DAYS", "0", 0.0, 14.0),
     "close_decided_cases_after_hours": ("IR_CLOSE_DECIDED_CASES_AFTER_HOURS", "0", 0.0, 72.0),
+    "cloudtrail_lake_event_data_store": ("IR_CLOUDTRAIL_LAKE_EVENT_DATA_STORE", "arn:a", "arn:a", None),
     "report_message_text": ("IR_REPORT_MESSAGE_TEXT", "true", True, False),
     "owner_tag": ("IR_OWNER_TAG", "owner", "owner", "slack-email"),
     "settle_seconds": ("IR_SETTLE_SECONDS", "0.5", 0.5, 30.0),

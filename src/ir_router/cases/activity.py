@@ -34,6 +34,7 @@ class Scope:
         since: Time of the oldest calls.
         read_at: Time of the reading.
         regions: The Regions whose history was read.
+        lake: Whether CloudTrail Lake was read too.
         keys: The access keys, users, roles and sessions that were looked up, for readers.
         complete: Whether all pages were read.
         limited: The lookups of which only the newest calls were read, and sessions that were not read.
@@ -46,6 +47,13 @@ class Scope:
     keys: Sequence[str]
     complete: bool = True
     limited: Sequence[str] = ()
+    lake: bool = False
+
+    @property
+    def places(self) -> str:
+        """Return the sources, for readers."""
+        regions = ", ".join(self.regions)
+        return f"{regions}, and from CloudTrail Lake in all Regions" if self.lake else regions
 
 
 @dataclass(frozen=True)
@@ -173,10 +181,15 @@ def _listed(title: str, lines: Sequence[str]) -> list[str]:
 
 
 def _extent(scope: Scope) -> str:
+    data_events = (
+        "CloudTrail Lake has the data events that its event data store collects, such as reads of S3 objects."
+        if scope.lake
+        else "It has no data events, such as reads of S3 objects."
+    )
     return (
         f"Read from CloudTrail's event history at {utc(scope.read_at)} UTC, for {', '.join(scope.keys)}, "
-        f"since {utc(scope.since)} UTC, in {', '.join(scope.regions)}. The history shows management events "
-        "some minutes after the call. It has no data events, such as reads of S3 objects."
+        f"since {utc(scope.since)} UTC, in {scope.places}. The history shows management events "
+        f"some minutes after the call. {data_events}"
     )
 
 

@@ -51,7 +51,7 @@ def _facts(activity: Activity) -> str:
         ("Addresses", _counted(activity.addresses().most_common())),
         ("User agents", _counted(activity.agents().most_common())),
         ("Looked up", escape("\n".join(scope.keys))),
-        ("Source", f"CloudTrail in {escape(', '.join(scope.regions))}, since {_at(scope.since)}"),
+        ("Source", f"CloudTrail in {escape(scope.places)}, since {_at(scope.since)}"),
         ("Read", _at(scope.read_at)),
     ]
     return pairs(lines)

@@ -23,6 +23,7 @@ from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.report import activity_page
 from ir_router.security_ir import gateway as security_ir
+from ir_router.settings import settings
 from ir_router.sync import activity_message, failures, own_attachments, posting, system_comments
 from ir_router.sync.case_sync import CaseSync
 from ir_router.trail_search import Progress
@@ -109,6 +110,8 @@ def _read(sync: CaseSync, row: Row) -> None:
     elif not finished:
         sync.revisit(clock.now())
     if not finished and row.get("published"):
+        # A query of CloudTrail Lake can take minutes, and a page must not wait for it.
+        _page(sync.case_id, _activity(sync.case_id, row, progress, account, complete=False))
         return
     _publish(sync, row, progress, account, complete=finished)
     if finished:
@@ -188,8 +191,10 @@ def _publish(sync: CaseSync, row: Row, progress: Progress, account: str, *, comp
     """Show the result if it differs from the last one, or if a user requested it."""
     found = _activity(sync.case_id, row, progress, account, complete=complete)
     is_requested = complete and float(row.get("requested_at") or 0) > float(row.get("answered_at") or 0)
-    is_last = progress.end >= _newest(row) + READ_AFTER_SECONDS[-1]
-    shown_as = digest([[call.event_id for call in found.calls], list(found.scope.limited)])
+    is_last = complete and progress.end >= _newest(row) + READ_AFTER_SECONDS[-1]
+    # A complete result follows an incomplete one even with the same calls: only it has the attachments.
+    part = [] if complete else ["incomplete"]
+    shown_as = digest([[call.event_id for call in found.calls], list(found.scope.limited), *part])
     if not is_requested and (shown_as == row.get("shown_as") or not (found.calls or is_last)):
         return
     _page(sync.case_id, found)
@@ -253,6 +258,7 @@ def _activity(case_id: str, row: Row, progress: Progress, account: str, *, compl
         keys=looked_up,
         complete=complete,
         limited=limited,
+        lake=settings().cloudtrail_lake_event_data_store is not None,
     )
     return Activity(numbers.merged(calls), scope)
 

@@ -97,7 +97,7 @@ def _small_print(activity: Activity, files: str) -> str:
         [f"Every call: attachments {files} of the case"] if activity.calls and scope.complete else []
     )
     read = (
-        f"Read {_at(scope.read_at)} from CloudTrail in {', '.join(scope.regions)}, since {_at(scope.since)}. "
+        f"Read {_at(scope.read_at)} from CloudTrail in {scope.places}, since {_at(scope.since)}. "
         "Calls appear there some minutes late"
     )
     return " · ".join([*places, read, "`/security-ir activity` reads the newest calls"])

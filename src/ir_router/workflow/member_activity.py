@@ -92,10 +92,10 @@ def _history(known: dict[str, EventHistory], account: str) -> EventHistory:
 
 
 def _skip(progress: Progress, error: NoRoleError | RefusedError) -> None:
-    """Leave out the account of the lookup that failed. The result names it."""
+    """Leave out the history of the account of the lookup that failed. The result names it."""
     account = progress.pending[0].account
     logger.warning("activity.account_skipped", extra={"account": account, "reason": str(error)})
-    progress.pending = [one for one in progress.pending if one.account != account]
+    progress.pending = [one for one in progress.pending if one.account != account or one.is_in_lake]
     progress.token, progress.page = None, 0
     denied = "the permission cloudtrail:LookupEvents is missing" if isinstance(error, RefusedError) else "no access"
     fix = f"the calls in account {account} were not read ({denied}: apply terraform/modules/account in that account)"

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from tests.trials.world.deployment import ACCOUNT
 from tests.trials.world.invocations import HttpAnswer
+from tests.trials.world.lake import EventDataStore
 from tests.trials.world.wire import Wire
 
 Record = Mapping[str, Any]
@@ -35,7 +36,8 @@ class _Delivered(NamedTuple):
 class Trail:
     """The event histories by account and Region. `requests` has the place, the time and the parameters of each lookup.
 
-    The place is the Region, for a member of the organisation with its account: `222222222222/us-east-1`.
+    The place is the Region, for a member of the organisation with its account: `222222222222/us-east-1`. `lake` is an
+    event data store, which has these records and data events, without a limit of time.
     """
 
     def __init__(self, wire: Wire, now: Callable[[], float], account_of: Callable[[str], str]) -> None:
@@ -44,11 +46,13 @@ class Trail:
         self._delivered: list[_Delivered] = []
         self._tokens: dict[str, tuple[dict[str, Any], list[Record]]] = {}
         self.requests: list[tuple[str, float, dict[str, Any]]] = []
+        self.lake = EventDataStore(wire, now, self._delivered_by_now)
         self.refuse_with = ""
 
     def attach(self, hooks: Any) -> None:
         """Answer LookupEvents from now on."""
         hooks.register("before-call.cloudtrail.LookupEvents", self._answer)
+        self.lake.attach(hooks)
 
     def add(self, *records: Record, after: float = 0.0) -> None:
         """Let the history show these records `after` seconds from now."""
@@ -95,6 +99,9 @@ class Trail:
             self._tokens[answer["NextToken"]] = (asked, found[size:])
         return HttpAnswer(200), {**answer, "ResponseMetadata": {"HTTPStatusCode": 200}}
 
+    def _delivered_by_now(self) -> list[Record]:
+        return [record for record, at in self._delivered if at <= self._now()]
+
     def _shown(
         self, account: str, region: str, attributes: list[dict[str, str]], start: float, end: float
     ) -> Iterator[Record]:
@@ -103,6 +110,7 @@ class Trail:
             seconds = _time(record).timestamp()
             if (
                 (record["recipientAccountId"], record["awsRegion"]) != (account, region)
+                or not record.get("managementEvent", True)
                 or at > self._now()
                 or not max(start, oldest) <= seconds <= end
             ):
