@@ -168,7 +168,7 @@ def test_given_a_closing_that_only_the_poll_sees_when_brought_over_then_what_cam
     world.security_ir.add_comment_as(case_id, body="last words")
     world.security_ir.add_attachment_as(case_id, file_name="report.pdf", content=b"x")  # verified in a second
     world.security_ir.close_case_as(case_id)
-    world.live(3)
+    world.live(4)  # the last minute adds the bookmark of the report
 
     assert len(lines_with(world, case_id, "→ Closed")) == 1
     assert len(lines_with(world, case_id, "last words")) == 1
