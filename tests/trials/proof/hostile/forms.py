@@ -152,8 +152,10 @@ class Forms(Trial):
         self.fixture.rest()
         shown = [one for one in self.world.workspace.ephemerals(person.id) if "close" in str(one.get("blocks"))]
         self.world.app.deliver = self._take
-        actions = [element for block in shown[-1]["blocks"] for element in block.get("elements", [])]
-        person.press(self.fixture.channel, shown[-1]["ts"], actions[0]["action_id"])
+        buttons = [
+            element for block in shown[-1]["blocks"] if block["type"] == "actions" for element in block["elements"]
+        ]
+        person.press(self.fixture.channel, shown[-1]["ts"], buttons[0]["action_id"])
         return self._last()
 
     def _question(self) -> str:

@@ -20,7 +20,7 @@ from tests.trials.world.running import own_world
 from tests.trials.world.state_machine import StateMachine
 from tests.trials.world.world import World
 
-_SUMMARY = re.compile(r"^(\d+) times within the hour: .* user (caller-\d+)$")
+_SUMMARY = re.compile(r"^CHECK: user (caller-\d+), (\d+) times in an hour ")
 _EXPECTED = "deploy"
 _ALLOWLISTED_SHARE, _TWICE_SHARE, _DIES_SHARE = 0.3, 0.05, 0.2
 # A batch of a hundred events makes about this many calls.
@@ -118,7 +118,7 @@ def _counted(world: World) -> Counter[str]:
     counted: Counter[str] = Counter()
     for alert in incidents.alerts(world):
         if found := _SUMMARY.match(alert["Subject"]):
-            counted[found[2]] += int(found[1])
+            counted[found[1]] += int(found[2])
     for row in incidents.audit_rows():
         if row["action"] == "events_allowlisted":
             counted[_EXPECTED] += int(json.loads(row["details"])["events"])
