@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from ir_router.sync import approvals
+from ir_router.sync.case_sync import ClaimHeldError
 from ir_sandbox import cloud_trail
 from ir_sandbox.slack.people import Person
 from tests.support.approvals import case_channel
@@ -85,6 +87,24 @@ def attachments(world: World) -> dict[str, list[dict[str, str]]]:
 def attached(world: World) -> dict[str, str]:
     """Return the attachments of the case by name."""
     return {name: content.decode() for name, content in attachment_contents(world, case_of(world)).items()}
+
+
+def test_given_a_request_that_cannot_be_shown_when_contained_then_its_calls_are_read_without_delay(
+    world: World, machine: StateMachine, jane: Person, security_channel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.unexpected.allow(ClaimHeldError)
+
+    def held(*_: Any) -> None:
+        raise ClaimHeldError(world.now())
+
+    with monkeypatch.context() as patched:
+        patched.setattr(approvals, "_show", held)  # another run posts the same message
+        _, key = incidents.contain(world, machine)
+        world.trail.add(call(world, key, "ListUsers"))
+        world.live(2)
+
+    (comment,) = comments(world)
+    assert "Activity of the contained credentials" in comment
 
 
 def test_given_a_contained_key_when_two_minutes_pass_then_case_and_channel_show_what_it_did(

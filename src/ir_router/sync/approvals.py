@@ -79,10 +79,11 @@ def show(approval_id: str, deadline: Deadline) -> int:
     A case channel that does not exist yet shows the approval later (`synchronise`). The first error is raised after
     all channels were tried.
     """
+    if (known := approvals.get(approval_id)) is not None:
+        activity.watch(known)  # first, because it does not wait for Slack
     places, row = _show(approval_id, approval_places.of, deadline)
     # The next update of the message repeats the search for the approvers.
     if row is not None:
-        activity.watch(row)
         life_cycle.note(row)
     if row is not None and approver_set.is_frozen(row):
         approvals.note_shown(approval_id, _shown_as(row, [place.channel_id for place in places]))
