@@ -201,8 +201,7 @@ def make(
         ClientError, BotoCoreError: IAM did not respond, or failed with a server error, so the effect is unknown.
     """
     denies = any(change.what == DENY for change in wanted)
-    if denies and altered is None:
-        altered = together.started(partial(deny_policy.is_altered, principal["account"]))
+    is_altered = denies and (altered() if altered else deny_policy.is_altered(principal["account"]))
     rejected = _try_all(wanted)
     while clock.now() + _PAUSE_SECONDS < until and (waiting := _worth_a_retry(principal, wanted, rejected)):
         clock.sleep(_PAUSE_SECONDS)
@@ -216,7 +215,7 @@ def make(
         why = {"code": rejection["error"], "reason": rejection["reason"]}
         logger.error("iam.change_rejected", extra={"change": wanted[number].what, **why})
     actions = _read_back(principal, wanted, rejected)
-    if denies and altered is not None and altered():
+    if is_altered:
         actions = [_not_denied(action) if action["what"] == DENY else action for action in actions]
     if not all(action["verified"] for action in actions):
         raise failed(actions)
