@@ -110,8 +110,8 @@ def _add(sync: CaseSync, claim: Claim, bookmark: Bookmark) -> None:
 def _find(sync: CaseSync, title: str) -> str | None:
     """Return the bookmark of an earlier attempt. Duplicates are removed; the first one stays.
 
-    The `app_id` of a link is null, whoever adds it. `last_updated_by_user_id` names the bot user for ir-router's own
-    bookmarks. A bookmark that a user added or changed is theirs, whatever its title.
+    The `app_id` of a link is always null. `last_updated_by_user_id` names the bot user for ir-router's own bookmarks. A
+    bookmark that a user added or changed is theirs, even if it has the same title.
     """
     own_user_id = str(sync.slack.read("auth.test")["user_id"])
     listed = sync.slack.read("bookmarks.list", channel_id=sync.channel_id)["bookmarks"]

@@ -2,7 +2,7 @@
 
 https://docs.slack.dev/reference/methods/bookmarks.add: a channel has at most 100 bookmarks. Slack does not refuse a
 second bookmark with the same title and link. `last_updated_by_user_id` is the user, or the app's bot user, that added
-or changed it; `app_id` is null for a link, whoever adds it.
+or changed it. The `app_id` of a link is always null.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def edit(
     link: str | None = None,
     emoji: str | None = None,
 ) -> None:
-    """Change what is not None as the user or the bot user; raises SlackError."""
+    """Change the given values as the user or the bot user; raises SlackError."""
     changes = {
         "title": title,
         "link": None if link is None else _link(link),
