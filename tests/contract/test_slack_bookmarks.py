@@ -79,3 +79,22 @@ def test_given_bookmarks_of_the_app_and_of_a_user_when_listed_then_each_has_the_
     ]
     jane.remove_bookmark(channel, added["id"])
     assert [title for title, _ in listed(client, channel)] == ["Notes", "Case"]
+
+
+@pytest.mark.parametrize(
+    ("quirk", "code", "is_added"),
+    [
+        ("bookmarks.full", "too_many_bookmarks", False),
+        ("bookmarks.not_available", "not_implemented", False),
+        ("bookmarks.permission_denied", "permission_denied", False),
+        ("bookmarks.fails_after_effect", "fatal_error", True),
+    ],
+)
+def test_given_a_quirk_of_bookmarks_when_one_is_added_then_slack_returns_its_code(
+    slack: LocalSlack, client: WebClient, channel: str, quirk: str, code: str, is_added: bool
+) -> None:
+    slack.workspace.store.quirks.turn_on([quirk])
+    with pytest.raises(SlackApiError, match=code):
+        add(client, channel)
+    slack.workspace.store.quirks.turn_all_off()
+    assert listed(client, channel) == ([("Case", LINK)] if is_added else [])

@@ -246,13 +246,13 @@ def _recovery(fault: Fault, expected: Picture, watched: leaks.Leaks) -> Recovery
 def _counted_from(outage: Outage, acted: float) -> float:
     """Return the time from which the recovery counts: the end of the fault.
 
-    The comparison is possible only after `acted`, the end of the scenario's action. If an action goes on for longer
-    than the bound after the fault, such as the readings of calls after an hour, the recovery counts from its end.
+    The first comparison is a poll after `acted`, the end of the scenario's action. An action can go on for long after
+    the fault, as with the readings of calls after an hour. Then the recovery counts from a minute before its end.
     """
     ended = outage.ends_at
     if outage.seconds is None and outage.waited_until:
         ended = outage.waited_until  # one call, which lasts until its caller gives up
-    return acted if acted - ended > RECOVERY_BOUND_SECONDS else ended
+    return max(ended, acted - (RECOVERY_BOUND_SECONDS - _POLL_SECONDS))
 
 
 def _watch(

@@ -6,6 +6,7 @@ from ir_sandbox.slack import bookmarks, scopes
 from ir_sandbox.slack.call import Call
 from ir_sandbox.slack.errors import SlackError
 from ir_sandbox.slack.model import Channel, Json
+from ir_sandbox.slack.quirks.bookmarks import FAILS_AFTER_EFFECT, FULL, NOT_AVAILABLE, PERMISSION_DENIED
 from ir_sandbox.slack.web_api.registry import web_api_method
 
 
@@ -16,8 +17,13 @@ def add(call: Call) -> Json:
     title = call.text("title")
     if call.text("type") != "link":
         raise SlackError("invalid_bookmark_type")
-    link, emoji = call.optional("link") or "", call.optional("emoji")
-    return {"bookmark": dict(bookmarks.add(call.workspace.store, channel, call.app.bot_user_id, title, link, emoji))}
+    store, link, emoji = call.workspace.store, call.optional("link") or "", call.optional("emoji")
+    if store.quirks.is_on(FULL):
+        raise SlackError("too_many_bookmarks")
+    bookmark = bookmarks.add(store, channel, call.app.bot_user_id, title, link, emoji)
+    if store.quirks.is_on(FAILS_AFTER_EFFECT):
+        raise SlackError("fatal_error")
+    return {"bookmark": dict(bookmark)}
 
 
 @web_api_method("bookmarks.edit", tier=2, takes_json=True)
@@ -51,7 +57,11 @@ def remove(call: Call) -> Json:
 
 def _channel(call: Call, scope: str) -> Channel:
     scopes.require(call.app, scope)
-    channel = call.channel(name="channel_id")
+    channel, quirks = call.channel(name="channel_id"), call.workspace.store.quirks
+    if quirks.is_on(NOT_AVAILABLE):
+        raise SlackError("not_implemented")
+    if scope == "bookmarks:write" and quirks.is_on(PERMISSION_DENIED):
+        raise SlackError("permission_denied")
     if call.app.bot_user_id not in channel.members:
         raise SlackError("not_in_channel")
     if channel.is_archived:
