@@ -168,7 +168,7 @@ def _walk_expressions_by_type() -> None:
 
 
 def _random_string(random: Any, length: int = 20, include_digits: bool = True, lower_case: bool = False) -> str:
-    """Return what moto's method returns, drawn in one call."""
+    """Return a random text as moto's method does, drawn in one call."""
     text = "".join(random.choices(string.ascii_letters + string.digits * include_digits, k=length))
     return text.lower() if lower_case else text
 
