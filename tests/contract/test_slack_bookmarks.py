@@ -8,6 +8,7 @@ import pytest
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
+from ir_sandbox.slack import Person
 from ir_sandbox.slack.testing import LocalSlack
 
 LINK = "https://example.com/case"
@@ -61,3 +62,39 @@ def test_given_100_bookmarks_or_an_unknown_one_when_called_then_it_is_refused(
     client.conversations_archive(channel=channel)
     with pytest.raises(SlackApiError, match="is_archived"):
         client.bookmarks_remove(channel_id=channel, bookmark_id=bookmark["id"])
+
+
+def test_given_bookmarks_of_the_app_and_of_a_user_when_listed_then_each_has_the_user_that_changed_it_last(
+    slack: LocalSlack, client: WebClient, channel: str, jane: Person
+) -> None:
+    app_user = str(client.auth_test()["user_id"])
+    added, changed = add(client, channel), add(client, channel)
+    own = jane.add_bookmark(channel, "Case", LINK)
+    jane.edit_bookmark(channel, changed["id"], title="Notes")
+    listed_ones = client.bookmarks_list(channel_id=channel)["bookmarks"]
+    assert [(one["id"], one["last_updated_by_user_id"], one["app_id"]) for one in listed_ones] == [
+        (added["id"], app_user, None),
+        (changed["id"], jane.id, None),
+        (own, jane.id, None),
+    ]
+    jane.remove_bookmark(channel, added["id"])
+    assert [title for title, _ in listed(client, channel)] == ["Notes", "Case"]
+
+
+@pytest.mark.parametrize(
+    ("quirk", "code", "is_added"),
+    [
+        ("bookmarks.full", "too_many_bookmarks", False),
+        ("bookmarks.not_available", "not_implemented", False),
+        ("bookmarks.permission_denied", "permission_denied", False),
+        ("bookmarks.fails_after_effect", "fatal_error", True),
+    ],
+)
+def test_given_a_quirk_of_bookmarks_when_one_is_added_then_slack_returns_its_code(
+    slack: LocalSlack, client: WebClient, channel: str, quirk: str, code: str, is_added: bool
+) -> None:
+    slack.workspace.store.quirks.turn_on([quirk])
+    with pytest.raises(SlackApiError, match=code):
+        add(client, channel)
+    slack.workspace.store.quirks.turn_all_off()
+    assert listed(client, channel) == ([("Case", LINK)] if is_added else [])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from datetime import UTC, datetime, timedelta
@@ -15,78 +13,22 @@ from ir_router.sync import approvals
 from ir_router.sync.case_sync import ClaimHeldError
 from ir_sandbox import cloud_trail
 from ir_sandbox.slack.people import Person
+from tests.support.activity import (
+    assumed,
+    attached,
+    attachments,
+    by_session,
+    call,
+    case_of,
+    comments,
+    shown,
+)
 from tests.support.approvals import case_channel
 from tests.support.commands import answers
-from tests.support.sync import attachment_contents
 from tests.support.world import World
-from tests.trials.world import ACCOUNT, incidents, organisation
-from tests.trials.world.deployment import CONTAINMENT_ROLE
-from tests.trials.world.organisation import SCP, SHOP, Guard, iam_of, moved
+from tests.trials.world import incidents
 from tests.trials.world.state_machine import Execution, StateMachine
 from tests.trials.world.wire import Side
-
-USER = "backdoor"
-
-
-def call(world: World, key: str, name: str, *, ago: float = 60, service: str = "iam", **changes: Any) -> dict[str, Any]:
-    """Return the record of a call by the contained user, some seconds ago."""
-    moment = datetime.fromtimestamp(world.now(), UTC) - timedelta(seconds=ago)
-    return cloud_trail.record(name, moment, incidents.user_identity(USER, key), service=service, **changes)
-
-
-def assumed(world: World, key: str, session_key: str, role: str = "admin", *, ago: float = 50) -> dict[str, Any]:
-    """Return the record of the call with which the user opened a session of a role."""
-    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/evil"
-    return call(
-        world,
-        key,
-        "AssumeRole",
-        ago=ago,
-        service="sts",
-        requestParameters={"roleArn": f"arn:aws:iam::{ACCOUNT}:role/{role}", "roleSessionName": "evil"},
-        responseElements={
-            "credentials": {"accessKeyId": session_key, "sessionToken": "secret"},
-            "assumedRoleUser": {"arn": arn, "assumedRoleId": "AROA:evil"},
-        },
-    )
-
-
-def by_session(world: World, session_key: str, name: str, *, ago: float = 40, **changes: Any) -> dict[str, Any]:
-    identity = {**incidents.role_identity("admin", "evil"), "accessKeyId": session_key}
-    moment = datetime.fromtimestamp(world.now(), UTC) - timedelta(seconds=ago)
-    return cloud_trail.record(name, moment, identity, **changes)
-
-
-def case_of(world: World) -> str:
-    (case,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
-    return str(case["caseId"])
-
-
-def shown(world: World) -> list[str]:
-    """Return the messages about the activity in the case's channel, oldest first, with their blocks."""
-    messages = world.workspace.channel_messages(case_channel(world))
-    return [
-        json.dumps(one["blocks"], ensure_ascii=False)
-        for one in messages
-        if "contained credentials" in str(one.get("text")) and one.get("bot_id")
-    ]
-
-
-def comments(world: World) -> list[str]:
-    return [body for body in world.comments(case_of(world)) if "Activity of the contained credentials" in body]
-
-
-def attachments(world: World) -> dict[str, list[dict[str, str]]]:
-    """Return the rows of each CSV on the case by its name. Each CSV has a page next to it."""
-    files = attached(world)
-    tables = {name: content for name, content in files.items() if name.endswith(".csv")}
-    assert {*files} - {*tables} == {name.replace(".csv", ".html") for name in tables}
-    return {name: list(csv.DictReader(io.StringIO(content))) for name, content in tables.items()}
-
-
-def attached(world: World) -> dict[str, str]:
-    """Return the attachments of the case by name."""
-    return {name: content.decode() for name, content in attachment_contents(world, case_of(world)).items()}
 
 
 def test_given_a_request_that_cannot_be_shown_when_contained_then_its_calls_are_read_without_delay(
@@ -339,94 +281,3 @@ def test_given_an_upload_that_died_when_its_url_has_expired_then_the_csv_is_atta
     world.advance(3_600)
     world.live(6)
     assert [len(rows) for rows in attachments(world).values()] == [1]
-
-
-# Member accounts of the organisation
-
-
-def contained_in_member(world: World, machine: StateMachine, name: str = "carol") -> str:
-    """Contain a user of a member, whose name a user of the hub has too. Return the key."""
-    organisation.found(world)
-    for account in (ACCOUNT, SHOP):
-        incidents.user(name, 1, account)
-    key = iam_of(SHOP).create_access_key(UserName=name)["AccessKey"]["AccessKeyId"]
-    by = cloud_trail.user_identity(SHOP, "mallory", "AKIAMALLORY000000001")
-    machine.start(moved(incidents.key_created(world, name, key, userIdentity=by), SHOP))
-    world.settle()
-    return str(key)
-
-
-def in_account(record: dict[str, Any], account: str) -> dict[str, Any]:
-    return dict(json.loads(json.dumps(record).replace(ACCOUNT, account)))
-
-
-def test_given_a_contained_user_of_a_member_when_two_minutes_pass_then_its_calls_there_are_shown(
-    world: World, machine: StateMachine, jane: Person, security_channel: str
-) -> None:
-    key = contained_in_member(world, machine)
-    session = "ASIASESSION000000001"
-    world.trail.add(
-        call(world, "AKIAHUB0000000000001", "ListUsers", userIdentity=incidents.user_identity("carol", "AKIAHUB")),
-        *(
-            in_account(one, SHOP)
-            for one in (
-                call(world, key, "CreateUser", requestParameters={"userName": "eve"}),
-                assumed(world, key, session),
-                by_session(world, session, "DeleteTrail"),
-            )
-        ),
-    )
-    world.live(2)
-
-    (message,) = shown(world)
-    assert "made 3 calls" in message
-    assert "Not complete" not in message
-    (rows,) = attachments(world).values()
-    assert [row["action"] for row in rows] == ["CreateUser", "AssumeRole", "DeleteTrail"]
-    read = len(world.trail.requests)
-    world.trail.add(in_account(call(world, key, "CreateRole", ago=0, errorCode="AccessDenied"), SHOP), after=60)
-    world.live(15)
-    assert "made 4 calls" in shown(world)[-1]
-    assert len(world.trail.requests) > read
-    world.live(60)
-    before = len(world.trail.requests)
-    world.advance(3_600)
-    world.live(2)
-    assert len(world.trail.requests) == before
-
-
-@pytest.mark.parametrize("denied", ["cloudtrail:LookupEvents", "sts:AssumeRole"])
-def test_given_a_member_that_denies_the_reading_when_read_then_the_result_names_the_account(
-    world: World, machine: StateMachine, jane: Person, security_channel: str, denied: str
-) -> None:
-    contained_in_member(world, machine)
-    if denied.startswith("sts"):
-        statement = {"Effect": "Deny", "Action": denied, "Resource": "*"}
-        world.organisation.accounts[SHOP].guards.append(Guard(SCP, [statement]))
-    else:
-        policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iam:*", "Resource": "*"}]}
-        iam_of(SHOP).put_role_policy(
-            RoleName=CONTAINMENT_ROLE, PolicyName="containment", PolicyDocument=json.dumps(policy)
-        )
-    world.live(65)
-    (message,) = shown(world)
-    assert f"Not complete: the calls in account {SHOP} were not read" in message
-    assert "apply terraform/modules/account" in message
-
-
-@pytest.mark.parametrize("side", ["before", "after"])
-@pytest.mark.parametrize(
-    ("service", "operation"), [("cloudtrail", "LookupEvents"), ("events", "PutEvents"), ("dynamodb", "UpdateItem")]
-)
-def test_given_a_crash_of_the_reading_in_a_member_when_continued_then_each_result_appears_once(
-    world: World, machine: StateMachine, jane: Person, security_channel: str, service: str, operation: str, side: Side
-) -> None:
-    key = contained_in_member(world, machine)
-    world.trail.add(*(in_account(call(world, key, "ListUsers", ago=number / 4), SHOP) for number in range(120)))
-    world.wire.kill_on(service, operation, side)
-    world.try_invoke("workflow", {"task": "read_member_activity"})
-    assert world.wire.died_at is not None
-    world.live(12)
-    assert len([one for one in shown(world) if "made 120 calls" in one]) == 1
-    assert len(comments(world)) == 1
-    assert [len(rows) for rows in attachments(world).values()] == [120]

@@ -8,7 +8,7 @@ import pytest
 
 from ir_router import cloudtrail_lake, trail_search
 from ir_sandbox.slack.people import Person
-from tests.scenarios.test_activity import (
+from tests.support.activity import (
     assumed,
     attachments,
     by_session,

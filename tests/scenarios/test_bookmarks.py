@@ -99,6 +99,34 @@ def test_given_a_crash_at_a_call_when_continued_then_each_bookmark_is_there_once
     assert found[1][1].endswith(message(world, channel, "about this case is complete"))
 
 
+def test_given_a_users_bookmark_with_the_same_title_when_an_earlier_attempt_is_looked_for_then_it_is_not_touched(
+    world: World, case_id: str, channel: str, jane: Person
+) -> None:
+    own, changed = "https://example.com/notes", "https://example.com/final"
+    jane.add_bookmark(channel, "Report", own)
+    world.wire.kill_on("slack", "bookmarks.add", "after")
+    make_report(world, case_id)
+    jane.add_bookmark(channel, "Report", changed)
+    world.live(6)
+    assert world.wire.died_at is not None
+    links = [link for title, link in bookmarks(world, channel) if title == "Report"]
+    assert [one for one in links if one in (own, changed)] == [own, changed]
+    (added,) = (one for one in links if one not in (own, changed))
+    assert added.endswith(message(world, channel, "about this case is complete"))
+
+
+def test_given_two_bookmarks_of_ir_router_when_an_earlier_attempt_is_looked_for_then_one_stays(
+    world: World, case_id: str, channel: str
+) -> None:
+    world.wire.kill_on("slack", "bookmarks.add", "after")
+    make_report(world, case_id)
+    found = world.workspace.store.channels[channel].bookmarks
+    found.append({**found[-1], "id": "Bk2"})
+    world.live(6)
+    assert [title for title, _ in bookmarks(world, channel)] == ["Case in the AWS console", "Report"]
+    assert "Bk2" not in [one["id"] for one in found]
+
+
 def test_given_a_replaced_channel_when_synchronised_then_the_new_one_has_the_bookmark(
     world: World, jane: Person
 ) -> None:

@@ -12,7 +12,7 @@ from ir_operator.__main__ import main
 from ir_router.ledger import audit, reports
 from ir_router.report import sealing
 from ir_sandbox.slack.people import Person
-from tests.scenarios.test_activity import call
+from tests.support.activity import call
 from tests.support.approvals import case_channel, make_approver, press
 from tests.support.commands import answers
 from tests.support.sync import attachment_contents

@@ -9,6 +9,7 @@ import pytest
 from tests.trials.proof import crash, faults
 from tests.trials.proof.part import Run
 from tests.trials.world.crashes import Outcome, Point
+from tests.trials.world.outages import Outage
 from tests.trials.world.wire import Call
 
 EDIT = "Slack edit that makes it longer"
@@ -81,3 +82,12 @@ def test_given_a_late_recovery_or_a_failure_reported_twice_when_judged_then_a_bo
     assert faults.broken([faults._figures(faults.Recovery(fault, **good))]) == []
     (line,) = faults.broken([faults._figures(faults.Recovery(fault, **good | changes))])
     assert f"make proof PARTS=faults ONLY='{fault}'" in line
+
+
+@pytest.mark.parametrize(("acted", "began"), [(1_090.0, 1_030.0), (4_600.0, 4_540.0)])
+def test_given_an_action_that_goes_on_after_the_fault_when_judged_then_the_recovery_counts_from_shortly_before_its_end(
+    acted: float, began: float
+) -> None:
+    outage = Outage("slack", "chat.postMessage", "server error", 30.0, began=1_000.0)
+
+    assert faults._counted_from(outage, acted) == began

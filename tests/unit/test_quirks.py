@@ -12,14 +12,14 @@ import pytest
 
 from ir_sandbox import slack
 from ir_sandbox.demo.quirks import of_demo
-from ir_sandbox.slack.quirks import QUIRKS, errors, files, identity, messages
+from ir_sandbox.slack.quirks import QUIRKS, bookmarks, errors, files, identity, messages
 from ir_sandbox.slack.quirks.quirk import Quirk
 from tests.trials.proof.part import Run
 from tests.trials.proof.quirks import _jobs
 from tests.trials.world.scenarios import SCENARIOS
 
 ROOT = Path(__file__).parents[2]
-_AREAS = (errors, files, identity, messages)
+_AREAS = (bookmarks, errors, files, identity, messages)
 _FOLDER = Path(inspect.getfile(slack)).parent
 _CONSTANTS = {
     value.name: constant for area in _AREAS for constant, value in vars(area).items() if isinstance(value, Quirk)

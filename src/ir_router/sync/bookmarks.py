@@ -1,7 +1,8 @@
 """Keep the bookmarks in the channel of a case: the case in the console, the approval request and the report.
 
 A step of the case's synchronisation. Slack has no idempotency key for bookmarks, so an earlier attempt is found by its
-title. Bookmarks are a convenience: without the scopes, or if Slack rejects them, the rest of the case goes on.
+title and the user that changed it last. Bookmarks are a convenience: without the scopes, or if Slack rejects them, the
+rest of the case goes on.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Bookmark(NamedTuple):
 
     Attributes:
         name: The name of its ledger row.
-        title: The title, by which ir-router finds it.
+        title: The title, by which ir-router finds its own bookmark.
         of: The address, or the `ts` of the message that it leads to.
         is_message: Whether `of` is a `ts`.
     """
@@ -107,9 +108,18 @@ def _add(sync: CaseSync, claim: Claim, bookmark: Bookmark) -> None:
 
 
 def _find(sync: CaseSync, title: str) -> str | None:
-    """Return the bookmark of an earlier attempt. Duplicates are removed; the first one stays."""
+    """Return the bookmark of an earlier attempt. Duplicates are removed; the first one stays.
+
+    The `app_id` of a link is always null. `last_updated_by_user_id` names the bot user for ir-router's own bookmarks. A
+    bookmark that a user added or changed is theirs, even if it has the same title.
+    """
+    own_user_id = str(sync.slack.read("auth.test")["user_id"])
     listed = sync.slack.read("bookmarks.list", channel_id=sync.channel_id)["bookmarks"]
-    found = [str(one["id"]) for one in listed if one.get("title") == title]
+    found = [
+        str(one["id"])
+        for one in listed
+        if one.get("title") == title and one.get("last_updated_by_user_id") == own_user_id
+    ]
     for surplus in found[1:]:
         logger.error("bookmark.duplicate_removed", extra={"bookmark": surplus})
         sync.slack.read("bookmarks.remove", channel_id=sync.channel_id, bookmark_id=surplus)

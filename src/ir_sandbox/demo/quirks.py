@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ir_sandbox.slack.quirks import QUIRKS, errors, files, identity
+from ir_sandbox.slack.quirks import QUIRKS, bookmarks, errors, files, identity
 from ir_sandbox.slack.quirks.quirk import Quirk
 
 # These last until an administrator changes a setting or the user acts again, need an installation on an organisation,
 # or take longer than the demo.
 _LEFT_OUT = frozenset(
     {
+        bookmarks.FAILS_AFTER_EFFECT,
+        bookmarks.FULL,
+        bookmarks.NOT_AVAILABLE,
+        bookmarks.PERMISSION_DENIED,
         errors.APP_REFUSED,
         errors.CHANNELS_BY_ADMINISTRATORS,
         errors.CHANNEL_READ_ONLY,

@@ -29,6 +29,7 @@ from ir_sandbox.slack.workspace import SlackWorkspace
 PATH = "/_local/"
 ACTIONS = frozenset(
     {
+        "add_bookmark",
         "archive_channel",
         "close_view",
         "command",
@@ -36,6 +37,7 @@ ACTIONS = frozenset(
         "delete",
         "delete_file",
         "edit",
+        "edit_bookmark",
         "forward",
         "invite",
         "join",
@@ -46,6 +48,7 @@ ACTIONS = frozenset(
         "press",
         "press_in_view",
         "react",
+        "remove_bookmark",
         "rename_channel",
         "set_topic",
         "share_again",

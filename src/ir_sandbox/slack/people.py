@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping
 
-from ir_sandbox.slack import message_forms
+from ir_sandbox.slack import bookmarks, message_forms
 from ir_sandbox.slack.delivery import Attempt
 from ir_sandbox.slack.errors import SlackError
 from ir_sandbox.slack.features import WorkspaceFeatures
@@ -218,6 +218,27 @@ class Person:
         """Unarchive a channel."""
         with self._workspace.store.lock:
             self._workspace.channels.unarchive(self.id, self._workspace.channel(channel))
+
+    def add_bookmark(self, channel: str, title: str, link: str) -> str:
+        """Add a link to the channel's header and return the bookmark's id."""
+        ws = self._workspace
+        with ws.store.lock:
+            return str(bookmarks.add(ws.store, self._member_of(channel), self.id, title, link)["id"])
+
+    def edit_bookmark(
+        self, channel: str, bookmark_id: str, *, title: str | None = None, link: str | None = None
+    ) -> None:
+        """Change any bookmark of the channel."""
+        ws = self._workspace
+        with ws.store.lock:
+            found = bookmarks.find(self._member_of(channel), bookmark_id)
+            bookmarks.edit(ws.store, found, self.id, title=title, link=link)
+
+    def remove_bookmark(self, channel: str, bookmark_id: str) -> None:
+        """Remove any bookmark of the channel."""
+        with self._workspace.store.lock:
+            found = self._member_of(channel)
+            found.bookmarks.remove(bookmarks.find(found, bookmark_id))
 
     def command(self, channel: str, command: str, text: str = "") -> Interaction:
         """Run a slash command."""

@@ -232,23 +232,41 @@ def _recovery(fault: Fault, expected: Picture, watched: leaks.Leaks) -> Recovery
         there = scenario.prepare(world)
         with struck_by(world, outage):
             scenario.act(world, there)
+            acted = world.now()
             for _minute in range(_UNTIL_STRUCK_MINUTES):
                 if outage.began is None:
                     world.live(1)  # the call belongs to work that is due later, such as the activity
             while outage.began is not None and world.now() < outage.ends_at:
                 world.live(1)
-        recovery = _watch(fault, outage, scenario, world, there, expected)
+        recovery = _watch(fault, _counted_from(outage, acted), outage, scenario, world, there, expected)
         watched.scan(world)
     return recovery
 
 
-def _watch(
-    fault: Fault, outage: Outage, scenario: Scenario, world: World, there: object, expected: Picture
-) -> Recovery:
-    """Let time pass until both sides are correct. A user who was notified of the failure repeats the action once."""
-    began, done_again, polled = outage.ends_at, False, world.now()
+def _counted_from(outage: Outage, acted: float) -> float:
+    """Return the time from which the recovery counts: the end of the fault.
+
+    The first comparison is a poll after `acted`, the end of the scenario's action. An action can go on for long after
+    the fault, as with the readings of calls after an hour. Then the recovery counts from a minute before its end.
+    """
+    ended = outage.ends_at
     if outage.seconds is None and outage.waited_until:
-        began = outage.waited_until  # one call, which lasts until its caller gives up
+        ended = outage.waited_until  # one call, which lasts until its caller gives up
+    return max(ended, acted - (RECOVERY_BOUND_SECONDS - _POLL_SECONDS))
+
+
+def _watch(
+    fault: Fault, began: float, outage: Outage, scenario: Scenario, world: World, there: object, expected: Picture
+) -> Recovery:
+    """Let time pass until both sides are correct. A user who was notified of the failure repeats the action once.
+
+    Args:
+        began: The time from which the recovery counts.
+        fault, outage: The fault, and its calls so far.
+        scenario, world, there: The scenario, its world and its prepared state.
+        expected: The result without a fault.
+    """
+    done_again, polled = False, world.now()
     for minute in range(_MOST_MINUTES):
         if minute > 0:
             world.advance(max(1.0, polled + _POLL_SECONDS - world.now()))

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ir_router.errors import IrRouterError
-from ir_sandbox.slack.quirks import QUIRKS, errors, files, identity, messages
+from ir_sandbox.slack.quirks import QUIRKS, bookmarks, errors, files, identity, messages
 from tests.trials.proof import leaks
 from tests.trials.proof.crash import scenario_named
 from tests.trials.proof.part import Row, Run, Search, progress
-from tests.trials.world import World
+from tests.trials.world import World, picture
 from tests.trials.world.running import own_world
 from tests.trials.world.scenarios import SCENARIOS
 
@@ -37,6 +37,7 @@ _CONCERNED = (
     (files, (_NEW_CASE, _FILE)),
     (messages, ("Slack messages", "Slack edit", "Slack deletion", _FILE)),
     (identity, ("Slack messages", _FILE, "/security-ir update-status", _DENIED)),
+    (bookmarks, (_NEW_CASE, "/security-ir report", _APPROVED)),
     (errors, (_NEW_CASE, _FILE, "/security-ir create", _APPROVED, _DENIED)),
 )
 # Slack's own delays last seconds, and the transfers of files wait some minutes for them.
@@ -198,9 +199,11 @@ def counted(world: World) -> Counter[str]:
         count[f"case {case['title']} {case['status']} {people}"] += 1
         count["comments from Slack"] += sum("[Slack Update]" in one["body"] for one in case["comments"].values())
         for one in case["attachments"].values():
-            count[f"attachment {one['sha256'][:12]} by {one['creator'].partition('/')[0]}"] += 1
+            content = picture.content(one["file_name"], one["sha256"])
+            count[f"attachment {content} by {one['creator'].partition('/')[0]}"] += 1
     for channel in world.workspace.store.channels.values():
         shown = [one for one in world.workspace.channel_messages(channel.id) if one.get("app_id") == world.app.app_id]
+        count.update(f"bookmark {one['title']}" for one in channel.bookmarks)
         count["comments in Slack"] += sum("commented" in str(one.get("blocks")) for one in shown)
         count["files in Slack"] += sum(len(one.get("files", [])) for one in shown)
     return count

@@ -2,33 +2,118 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
+import os
+import re
+import string
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from unittest import mock
 
+import boto3
 import botocore.hooks
+import botocore.regions
 import botocore.useragent
+import moto.core.botocore_stubber
+import moto.core.models
+import moto.core.request
 import moto.core.responses
+import moto.core.utils
+import moto.moto_api._internal.moto_random
 import moto.sns.models
 from botocore.auth import SigV4Auth
+from botocore.endpoint import EndpointCreator
 from botocore.loaders import Loader, create_loader
 from botocore.model import StructureShape
+from moto.backend_index import backend_url_patterns
+from moto.backends import get_backend
 from moto.core.serialize import ResponseSerializer
-from moto.dynamodb.parsing import ast_nodes
+from moto.dynamodb.parsing import ast_nodes, validators
+from werkzeug.exceptions import HTTPException
+
+from tests.trials.world.deployment import ACCOUNT
 
 
-def _copied(node: dict[str, Any]) -> dict[str, Any]:
-    """Copy a client's tree of event handlers, as `_PrefixTrie._recursive_copy` does, in a third of the time."""
-    return {
-        key: botocore.hooks.NodeList(value.first[:], value.middle[:], value.last[:])
-        if isinstance(value, botocore.hooks.NodeList)
-        else _copied(value)
-        if isinstance(value, dict)
-        else value
-        for key, value in node.items()
-    }
+def _share_handlers() -> None:
+    """Let a client share the session's tree of event handlers; a change copies only the nodes on its path.
+
+    botocore copies the complete tree for each client. So an unchanged root also means unchanged handlers.
+    """
+    hooks: Any = botocore.hooks
+    trie, lists = hooks._PrefixTrie, hooks.NodeList
+
+    def values_of(node: Any) -> Any:
+        return lists(*map(list, node["values"] or ([], [], [])))
+
+    def added(node: Any, parts: list[str], value: Any, section: int) -> dict[str, Any]:
+        if not parts:
+            values = values_of(node)
+            values[section].append(value)
+            return {**node, "values": values}
+        child = node["children"].get(parts[0], {"chunk": parts[0], "values": None, "children": {}})
+        return {**node, "children": {**node["children"], parts[0]: added(child, parts[1:], value, section)}}
+
+    def removed(node: Any, parts: list[str], value: Any) -> dict[str, Any]:
+        if not parts:
+            values = values_of(node)
+            next((one for one in values if value in one), [value]).remove(value)
+            return {**node, "values": values}
+        if parts[0] not in node["children"]:
+            raise ValueError(f"key is not in trie: {parts[0]}")
+        return {
+            **node,
+            "children": {**node["children"], parts[0]: removed(node["children"][parts[0]], parts[1:], value)},
+        }
+
+    def append_item(self: Any, key: str, value: Any, section: int = hooks._MIDDLE) -> None:
+        self._root = added(self._root, key.split("."), value, section)
+
+    def remove_item(self: Any, key: str, value: Any) -> None:
+        self._root = removed(self._root, key.split("."), value)
+
+    def share(self: Any) -> Any:
+        made = type(self)()
+        made._root = self._root
+        return made
+
+    trie.append_item, trie.remove_item, trie.__copy__ = append_item, remove_item, share
+
+
+def _accepts_options(function: Any) -> Any:
+    """Return whether a handler has `**options`, without building its signature."""
+    code = getattr(function, "__code__", None)
+    return inspect.getfullargspec(function)[2] if code is None else code.co_flags & inspect.CO_VARKEYWORDS
+
+
+def _find_handlers_by_url() -> None:
+    """Look up moto's handler of an address once. moto tries the patterns of all services for each request."""
+    stubber: Any = moto.core.botocore_stubber.BotocoreStubber
+    search = stubber.process_request
+
+    @lru_cache(maxsize=4096)
+    def find(address: str) -> Any:
+        service = next((name for name, pattern in backend_url_patterns if pattern.match(address)), None)
+        if service is None:
+            return None
+        regions: Any = get_backend(service)[ACCOUNT]  # type: ignore[call-overload]
+        urls = regions["us-east-1" if "us-east-1" in regions else "aws"].urls
+        return next((handle for url, handle in urls.items() if re.match(url, address)), None)
+
+    def process_request(self: Any, request: Any) -> Any:
+        url, _ = moto.core.utils.get_equivalent_url_in_aws_domain(request.url)
+        handle = find(f"{url.scheme}://{url.netloc}{url.path}")
+        if handle is None:
+            return search(self, request)
+        normalized = moto.core.request.normalize_request(request)
+        try:
+            return handle(normalized, normalized.raw_url, normalized.headers)
+        except HTTPException as error:
+            return error.code, error.get_headers(), error.get_body()
+
+    stubber.process_request = process_request
 
 
 def _walk_expressions_by_type() -> None:
@@ -64,14 +149,36 @@ def _walk_expressions_by_type() -> None:
                 found.extend(find_clauses(child, kinds))
         return found
 
+    def copied(node: Any, _memo: Any = None) -> Any:
+        made = object.__new__(type(node))
+        made.__dict__ |= node.__dict__
+        if node.children is not None:
+            made.children = [copied(one) if is_node(type(one)) else copy.deepcopy(one) for one in node.children]
+            for child in made.children:
+                if is_node(type(child)):
+                    child.parent = made
+        return made
+
     nodes.DepthFirstTraverser.traverse_node_recursively = traverse
     nodes.Node.find_clauses = find_clauses
+    nodes.Node.__deepcopy__ = copied
+    # These two look for clauses at any depth, so the root of an expression is enough.
+    for validator in (validators.ActionCountValidator, validators.OverlappingPathsValidator):
+        validator.traverse = validator.process
+
+
+def _random_string(random: Any, length: int = 20, include_digits: bool = True, lower_case: bool = False) -> str:
+    """Return a random text as moto's method does, drawn in one call."""
+    text = "".join(random.choices(string.ascii_letters + string.digits * include_digits, k=length))
+    return text.lower() if lower_case else text
 
 
 def _remember() -> None:
     """Cache pure functions of botocore and moto. This changes no answer, so it holds for all of the process."""
+    _share_handlers()
+    _find_handlers_by_url()
     hooks: Any = botocore.hooks
-    hooks._PrefixTrie._recursive_copy = lambda _trie, node: _copied(node)
+    hooks.accepts_kwargs = _accepts_options
     aliaser: Any = botocore.hooks.EventAliaser
     make, names = aliaser.__init__, dict[str, str]()
 
@@ -82,11 +189,26 @@ def _remember() -> None:
 
     aliaser.__init__ = share_names
     agent: Any = botocore.useragent
-    agent.sanitize_user_agent_string_component = cache(agent.sanitize_user_agent_string_component)
+    agent.UserAgentComponent.to_string = cache(agent.UserAgentComponent.to_string)
     _walk_expressions_by_type()
     responses: Any = moto.core.responses
     responses.method_names_from_class = cache(responses.method_names_from_class)
     responses.camelcase_to_underscores = cache(responses.camelcase_to_underscores)
+    models_of_moto: Any = moto.core.models
+    models_of_moto.CallbackResponse = cache(models_of_moto.CallbackResponse)
+    regions: Any = botocore.regions
+    provider, providers = regions.EndpointProvider, dict[tuple[int, int], Any]()
+
+    def share_provider(ruleset_data: Any, partition_data: Any, **options: Any) -> Any:
+        key = id(ruleset_data), id(partition_data)
+        if key not in providers:  # the entry keeps both alive, so that no other object gets their ids
+            made = provider(ruleset_data=ruleset_data, partition_data=partition_data, **options)
+            providers[key] = made, ruleset_data, partition_data
+        return providers[key][0]
+
+    regions.EndpointProvider = share_provider
+    random: Any = moto.moto_api._internal.moto_random.MotoRandom
+    random.get_random_string = _random_string
     # One key signs the messages of all topics; moto makes one for each subscription.
     subscription: Any = moto.sns.models.Subscription
     made = subscription.private_key.__wrapped__
@@ -128,4 +250,31 @@ def plain_rows() -> Iterator[None]:
             serialize(serializer, serialized, value, shape, key)
 
     with mock.patch.object(ResponseSerializer, "_serialize_type_structure", as_it_is):
+        yield
+
+
+@contextmanager
+def kept_clients() -> Iterator[None]:
+    """Let `boto3.client` return the client of an earlier call, unless the session's hooks or the settings changed.
+
+    The code under test has clients of its own. Requests to moto pass no proxy.
+    """
+    kept: dict[Any, tuple[Any, Any]] = {}
+    session: Any = boto3.DEFAULT_SESSION
+    create = session.client
+
+    def client(*names: Any, **options: Any) -> Any:
+        settings = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+        key = (names, *options.items(), *settings.items())
+        root = session.events._emitter._handlers._root
+        known, made = kept.get(key, (None, None))
+        if known is not root:
+            made = create(*names, **options)
+            kept[key] = root, made
+        return made
+
+    with (
+        mock.patch.object(session, "client", client),
+        mock.patch.object(EndpointCreator, "_get_proxies", return_value={}),
+    ):
         yield

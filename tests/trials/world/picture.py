@@ -158,7 +158,7 @@ def take(world: World) -> Picture:
                 written.append(text)
         for attachment in case["attachments"].values():
             name = steady(attachment["file_name"])
-            attachments.append(f"{number_cases(case_id, cases)}: {name} {_content(name, attachment['sha256'])}")
+            attachments.append(f"{number_cases(case_id, cases)}: {name} {content(name, attachment['sha256'])}")
     return Picture(
         channels=tuple(channels),
         messages=Counter(messages),
@@ -219,10 +219,10 @@ def _without_ids(blocks: str) -> str:
 
 def _file(world: World, file_id: str) -> str:
     file = world.workspace.store.files[file_id]
-    content = Path(file.path).read_bytes() if Path(file.path).exists() else b""
-    return f"{steady(file.name)} {_content(file.name, hashlib.sha256(content).hexdigest())}"
+    data = Path(file.path).read_bytes() if Path(file.path).exists() else b""
+    return f"{steady(file.name)} {content(file.name, hashlib.sha256(data).hexdigest())}"
 
 
-def _content(name: str, digest: str) -> str:
+def content(name: str, digest: str) -> str:
     """Return the start of a file's digest. Lists of calls and reports contain times, which differ from run to run."""
     return "<content>" if name.startswith(("activity-", "report-")) else digest[:12]

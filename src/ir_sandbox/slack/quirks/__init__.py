@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ir_sandbox.slack.quirks import errors, files, identity, messages
+from ir_sandbox.slack.quirks import bookmarks, errors, files, identity, messages
 from ir_sandbox.slack.quirks.quirk import Quirk
 
-QUIRKS = {quirk.name: quirk for area in (errors, files, identity, messages) for quirk in area.QUIRKS}
+QUIRKS = {quirk.name: quirk for area in (bookmarks, errors, files, identity, messages) for quirk in area.QUIRKS}
 
 
 class Quirks:
