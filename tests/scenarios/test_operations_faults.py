@@ -266,6 +266,7 @@ FAULTS = {
         "make deploy",
         lambda d: tell(d, KEPT=d.world.environment["IR_EVENT_BUS_NAME"], IR_EVENT_BUS_NAME=""),
         lambda d: tell(d, IR_EVENT_BUS_NAME=d.world.environment["KEPT"]),
+        also=("rules",),
     ),
     "no poll ends": Breakage(
         "last poll",
