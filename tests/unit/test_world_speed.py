@@ -15,13 +15,14 @@ import botocore.hooks
 import pytest
 import urllib3
 from botocore.exceptions import ClientError
+from moto.core.request import Request
 
 from ir_sandbox.http import RunningServer
 from ir_sandbox.security_ir import SecurityIrService
 from ir_sandbox.security_ir.application import Application
 from ir_sandbox.slack import Fault, SlackApplication, SlackWorkspace
 from tests.support.world import World
-from tests.trials.world import loopback
+from tests.trials.world import loopback, moto_speed
 
 Ask = Callable[[str], tuple[int, dict[str, str], bytes]]
 
@@ -79,6 +80,27 @@ def test_given_another_address_when_it_is_called_then_a_socket_is_used() -> None
         assert _with_http_client(server.url)[0] == 201
     with pytest.raises(OSError, match="refused"):
         _with_http_client(server.url)
+
+
+@pytest.mark.parametrize(
+    ("url", "headers", "body"),
+    [
+        ("https://dynamodb.us-east-1.amazonaws.com/", {"X-Amz-Target": "D.GetItem", "Content-Type": "x"}, b'{"a": 1}'),
+        ("https://iam.amazonaws.com/", {"Content-Type": b"application/x-www-form-urlencoded"}, "Action=A&B=%C3%A9"),
+        ("https://lambda.us-east-1.amazonaws.com/a%20%C3%A9/b?c=%C3%A9&d", {"Content-Length": "9", "A-b": "c"}, None),
+        ("https://sns.amazonaws.com", {}, b"x"),
+        ("http://127.0.0.1:4566/", {"Transfer-Encoding": "chunked", "Authorization": "A"}, b""),
+    ],
+)
+def test_given_a_request_when_moto_takes_it_then_its_environment_is_that_of_werkzeug(
+    url: str, headers: Any, body: Any
+) -> None:
+    environments = []
+    for make in (moto_speed._built_request, Request.from_primitives):
+        request = make("POST", url, headers, body)
+        environments.append({key: value for key, value in request.environ.items() if key != "werkzeug.request"})
+        environments[-1]["wsgi.input"] = request.get_data()
+    assert environments[0] == environments[1]
 
 
 def test_given_handlers_when_an_emitter_is_copied_then_later_changes_are_its_own() -> None:

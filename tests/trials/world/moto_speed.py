@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import copy
 import inspect
+import io
 import os
 import re
 import string
+import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from typing import Any
 from unittest import mock
+from urllib.parse import unquote, urlsplit
 
 import boto3
+import botocore.client
 import botocore.hooks
 import botocore.regions
-import botocore.useragent
 import moto.core.botocore_stubber
 import moto.core.models
 import moto.core.request
@@ -24,10 +27,14 @@ import moto.core.responses
 import moto.core.utils
 import moto.moto_api._internal.moto_random
 import moto.sns.models
-from botocore.auth import SigV4Auth
+import moto.sqs.models
+from botocore.auth import SIGV4_TIMESTAMP, SigV4Auth
+from botocore.compat import get_current_datetime
 from botocore.endpoint import EndpointCreator
+from botocore.exceptions import NoCredentialsError
 from botocore.loaders import Loader, create_loader
 from botocore.model import StructureShape
+from botocore.useragent import UserAgentString
 from moto.backend_index import backend_url_patterns
 from moto.backends import get_backend
 from moto.core.serialize import ResponseSerializer
@@ -86,6 +93,66 @@ def _accepts_options(function: Any) -> Any:
     """Return whether a handler has `**options`, without building its signature."""
     code = getattr(function, "__code__", None)
     return inspect.getfullargspec(function)[2] if code is None else code.co_flags & inspect.CO_VARKEYWORDS
+
+
+def _share_models() -> None:
+    """Build a service's model and the methods of its clients once."""
+    creator: Any = botocore.client.ClientCreator
+    load, create = creator._load_service_model, creator._create_methods
+    loaded, methods = dict[Any, Any](), dict[str, dict[str, Any]]()
+
+    def load_model(self: Any, *names: Any) -> Any:
+        if self._loader is not models():
+            return load(self, *names)
+        if names not in loaded:
+            loaded[names] = load(self, *names)
+        return loaded[names]
+
+    def create_methods(self: Any, model: Any) -> dict[str, Any]:
+        if self._loader is not models():
+            return dict(create(self, model))
+        if model.service_name not in methods:
+            methods[model.service_name] = create(self, model)
+        return dict(methods[model.service_name])
+
+    creator._load_service_model, creator._create_methods = load_model, create_methods
+
+
+def _plain_request(made: Any, method: str, url: str, headers: Any, body: Any = None) -> Any:
+    """Return moto's request with the same WSGI environment, without werkzeug's builder of test requests."""
+    parts = urlsplit(url)
+    if parts.netloc.startswith("s3") or ".s3" in parts.netloc or not isinstance(body, bytes | str | None):
+        return _built_request(method, url, headers, body)
+    content = body.encode() if isinstance(body, str) else body or b""
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote(parts.path).encode().decode("latin1"),
+        "QUERY_STRING": parts.query,
+        "REQUEST_URI": parts.path,
+        "RAW_URI": parts.path,
+        "SERVER_NAME": parts.hostname,
+        "SERVER_PORT": str(parts.port or {"http": 80, "https": 443}[parts.scheme]),
+        "HTTP_HOST": parts.netloc,
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": parts.scheme,
+        "wsgi.input": io.BytesIO(content),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        "moto.preserved_header_names": {},
+    }
+    for name, value in headers.items():
+        key = name.upper().replace("-", "_")
+        environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value.decode() if isinstance(value, bytes) else value
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    environ.pop("HTTP_CONTENT_LENGTH", None)
+    return made(environ | {"CONTENT_LENGTH": str(len(content))})
+
+
+_built_request: Any = moto.core.request.Request.from_primitives
 
 
 def _find_handlers_by_url() -> None:
@@ -176,7 +243,10 @@ def _random_string(random: Any, length: int = 20, include_digits: bool = True, l
 def _remember() -> None:
     """Cache pure functions of botocore and moto. This changes no answer, so it holds for all of the process."""
     _share_handlers()
+    _share_models()
     _find_handlers_by_url()
+    request: Any = moto.core.request.Request
+    request.from_primitives = classmethod(_plain_request)
     hooks: Any = botocore.hooks
     hooks.accepts_kwargs = _accepts_options
     aliaser: Any = botocore.hooks.EventAliaser
@@ -188,12 +258,12 @@ def _remember() -> None:
             instance._alias_name_cache = names
 
     aliaser.__init__ = share_names
-    agent: Any = botocore.useragent
-    agent.UserAgentComponent.to_string = cache(agent.UserAgentComponent.to_string)
     _walk_expressions_by_type()
     responses: Any = moto.core.responses
     responses.method_names_from_class = cache(responses.method_names_from_class)
     responses.camelcase_to_underscores = cache(responses.camelcase_to_underscores)
+    queues: Any = moto.sqs.models
+    queues.camelcase_to_underscores = responses.camelcase_to_underscores
     models_of_moto: Any = moto.core.models
     models_of_moto.CallbackResponse = cache(models_of_moto.CallbackResponse)
     regions: Any = botocore.regions
@@ -201,6 +271,8 @@ def _remember() -> None:
 
     def share_provider(ruleset_data: Any, partition_data: Any, **options: Any) -> Any:
         key = id(ruleset_data), id(partition_data)
+        if len(providers) > 100:  # sessions with other loaders
+            providers.clear()
         if key not in providers:  # the entry keeps both alive, so that no other object gets their ids
             made = provider(ruleset_data=ruleset_data, partition_data=partition_data, **options)
             providers[key] = made, ruleset_data, partition_data
@@ -227,8 +299,23 @@ def models() -> Loader:
 
 @contextmanager
 def unsigned() -> Iterator[None]:
-    """Let requests carry their credentials without a computed signature, because neither moto nor a fake checks it."""
-    with mock.patch.multiple(SigV4Auth, canonical_request=lambda *_: "", signature=lambda *_: "0" * 64):
+    """Let requests carry their credentials without a computed signature, because neither moto nor a fake checks it.
+
+    They also carry a short name of the client. botocore's lists the features in use and is built twice per request.
+    """
+
+    def add_credentials(signer: Any, request: Any) -> None:
+        if signer.credentials is None:
+            raise NoCredentialsError
+        request.context["timestamp"] = get_current_datetime().strftime(SIGV4_TIMESTAMP)
+        signer._modify_request_before_signing(request)
+        scope = f"AWS4-HMAC-SHA256 Credential={signer.scope(request)}"
+        request.headers["Authorization"] = f"{scope}, SignedHeaders=host, Signature={'0' * 64}"
+
+    with (
+        mock.patch.object(SigV4Auth, "add_auth", add_credentials),
+        mock.patch.object(UserAgentString, "to_string", return_value="Boto3"),
+    ):
         yield
 
 
