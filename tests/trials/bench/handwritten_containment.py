@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import boto3
@@ -13,5 +12,5 @@ _iam = boto3.client("iam")
 def lambda_handler(event: dict[str, Any], context: object) -> None:
     """Disable the new key and attach the deny policy to its user."""
     key = event["detail"]["responseElements"]["accessKey"]
-    _iam.attach_user_policy(UserName=key["userName"], PolicyArn=os.environ["IR_DENY_POLICY_ARN"])
+    _iam.attach_user_policy(UserName=key["userName"], PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
     _iam.update_access_key(UserName=key["userName"], AccessKeyId=key["accessKeyId"], Status="Inactive")
