@@ -69,7 +69,9 @@ def test_given_no_export_bucket_when_days_end_then_only_the_hash_is_sent(world: 
 def test_given_a_bucket_when_days_end_then_each_day_is_one_locked_object_with_its_records_and_ends(
     world: World, bucket: str
 ) -> None:
-    """The clock of the simulator starts on the last but one day of a month."""
+    """The days are the last two of a month and the first of the next one."""
+    while datetime.fromtimestamp(world.now() + 2 * DAY, UTC).day != 1:
+        world.advance(DAY)
     first = today(world)
     write(world, 4)
     assert len(upkeep(world)) == 1  # yesterday, without records

@@ -10,9 +10,9 @@ import boto3
 from moto import mock_aws
 
 from ir_router import aws, clock
-from ir_sandbox.security_ir import serve as serve_security_ir
-from ir_sandbox.slack import serve as serve_slack
-from tests.trials.world import deployment, moto_speed, queues, service_credentials, tables, threads
+from ir_sandbox.security_ir.application import Application as SecurityIrApplication
+from ir_sandbox.slack import SlackApplication
+from tests.trials.world import deployment, loopback, moto_speed, queues, service_credentials, tables, threads
 from tests.trials.world.deployment import forget_everything
 from tests.trials.world.wire import connected
 from tests.trials.world.world import World
@@ -28,9 +28,11 @@ def running_world(
     before = dict(os.environ)
     world = World(deployment.environment(), enforce_rate_limits=enforce_rate_limits)
     try:
-        with serve_security_ir(world.security_ir) as security_ir, serve_slack(world.workspace) as slack:
-            world.environment["AWS_ENDPOINT_URL_SECURITY_IR"] = security_ir.url
-            world.environment["SLACK_API_BASE_URL"] = f"{slack.url}/api/"
+        applications = SecurityIrApplication(world.security_ir), SlackApplication(world.workspace)
+        with loopback.served(*applications) as (security_ir, slack):
+            world.workspace.store.base_url = slack
+            world.environment["AWS_ENDPOINT_URL_SECURITY_IR"] = security_ir
+            world.environment["SLACK_API_BASE_URL"] = f"{slack}/api/"
             os.environ.update(world.environment)
             with (
                 mock_aws(),
@@ -45,7 +47,7 @@ def running_world(
                 boto3.setup_default_session(botocore_session=aws.session())
                 forget_everything()
                 set_clock(world.now, world.sleep)
-                with connected(world.wire), threads.in_order():
+                with connected(world.wire), threads.in_order(), moto_speed.kept_clients():
                     world.build()
                     world.unexpected.attach()
                     yield world
