@@ -71,6 +71,9 @@ locals {
       IR_CLOSE_DECIDED_CASES_AFTER_HOURS = tostring(var.close_decided_cases_after_hours)
 
       IR_CLOUDTRAIL_LAKE_EVENT_DATA_STORE = var.cloudtrail_lake_event_data_store == null ? "" : var.cloudtrail_lake_event_data_store
+
+      # Whether -workflow reads the calls of sessions in other accounts.
+      IR_ORGANIZATION_ID = var.organization_id == null ? "" : var.organization_id
     }
 
     operations = {
@@ -83,7 +86,6 @@ locals {
       IR_KEY_ARN                  = local.key_arn
       IR_LOG_RETENTION_DAYS       = tostring(var.log_retention_days)
       IR_STATE_MACHINE_ARN        = local.arns.state_machine
-      IR_DENY_POLICY_ARN          = local.arns.deny_policy
       IR_BOT_TOKEN_PARAMETER      = local.parameter_paths.bot_token
       IR_SIGNING_SECRET_PARAMETER = local.parameter_paths.signing_secret
       IR_WORKSPACE_ID_PARAMETER   = local.parameter_paths.workspace_id
@@ -111,7 +113,6 @@ locals {
       IR_PAGE_TOPIC_ARN              = local.arns.page_topic
       IR_APPROVALS_REQUIRED          = jsonencode(var.approvals_required)
       IR_STATE_MACHINE_ARN           = local.arns.state_machine
-      IR_DENY_POLICY_ARN             = local.arns.deny_policy
       IR_CONTAINMENT_ROLE_ARN        = local.containment_role_arn
       IR_ORGANIZATION_ID             = var.organization_id == null ? "" : var.organization_id
       IR_CONTAINMENT_MODE            = var.containment_mode

@@ -61,11 +61,6 @@ output "page_topic_arn" {
   value       = aws_sns_topic.page.arn
 }
 
-output "deny_policy_arn" {
-  description = "ARN of the deny policy that ir-router attaches to contained principals."
-  value       = module.account.deny_policy_arn
-}
-
 output "parameter_names" {
   description = "Names of the SSM parameters for the Slack credentials and the channel prefix."
   value       = local.parameter_paths

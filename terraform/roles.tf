@@ -199,12 +199,6 @@ locals {
       Resource = "*"
     },
     {
-      Sid      = "VerifyDenyPolicy"
-      Effect   = "Allow"
-      Action   = ["iam:GetPolicy", "iam:GetPolicyVersion"]
-      Resource = local.arns.deny_policy
-    },
-    {
       Sid      = "VerifyContainmentRole"
       Effect   = "Allow"
       Action   = ["iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies"]

@@ -45,7 +45,6 @@ class Settings:
     state_machine_arn: str | None
     slack_function: str | None
     approval_function: str | None
-    deny_policy_arn: str | None
     containment_role_arn: str | None
     organization_id: str | None
     bot_token_parameter: str
@@ -125,7 +124,6 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         state_machine_arn=environment.get("IR_STATE_MACHINE_ARN"),
         slack_function=environment.get("IR_SLACK_FUNCTION"),
         approval_function=environment.get("IR_APPROVAL_FUNCTION"),
-        deny_policy_arn=environment.get("IR_DENY_POLICY_ARN"),
         containment_role_arn=environment.get("IR_CONTAINMENT_ROLE_ARN"),
         organization_id=environment.get("IR_ORGANIZATION_ID") or None,
         bot_token_parameter=_parameter(environment, "IR_BOT_TOKEN_PARAMETER", "slackBotToken"),

@@ -81,7 +81,7 @@ run "given_another_prefix_when_planned_then_no_name_is_shared_with_the_default" 
       [for resource in aws_cloudwatch_event_rule.detection : resource.name],
       [for resource in [aws_sqs_queue.slack_events, aws_sqs_queue.slack_events_dlq, aws_sqs_queue.files, aws_sqs_queue.files_dlq, aws_sqs_queue.approval, aws_sqs_queue.failures] : resource.name],
       [for resource in [aws_cloudwatch_event_rule.slack_client, aws_cloudwatch_event_rule.approvals, aws_cloudwatch_event_rule.case_events, aws_cloudwatch_event_rule.poll, aws_cloudwatch_event_rule.slack_notifications] : resource.name],
-      [aws_api_gateway_rest_api.slack.name, aws_cloudwatch_event_bus.this.name, aws_dynamodb_table.ledger.name, aws_sns_topic.alerts.name, aws_sfn_state_machine.response.name, reverse(split("/", module.account.deny_policy_arn))[0], reverse(split("/", module.account.containment_role_arn))[0]],
+      [aws_api_gateway_rest_api.slack.name, aws_cloudwatch_event_bus.this.name, aws_dynamodb_table.ledger.name, aws_sns_topic.alerts.name, aws_sfn_state_machine.response.name, reverse(split("/", module.account.containment_role_arn))[0]],
     ) : startswith(name, "second-")])
     error_message = "Every name must begin with the prefix, or it clashes with another deployment in the account."
   }

@@ -10,6 +10,7 @@ from ir_router.ledger.unavailable import LedgerUnavailableError
 from tests.support.world import World
 from tests.trials.world import FunctionDiedError
 from tests.trials.world import incidents as support
+from tests.trials.world.deployment import DENY_POLICY
 from tests.trials.world.encryption import Key
 from tests.trials.world.incidents import IamState, alerts, iam_state, pages
 from tests.trials.world.state_machine import Execution, StateMachine
@@ -24,8 +25,7 @@ def key(world: World) -> Key:
 
 
 def detach(world: World, name: str) -> None:
-    policy = world.environment["IR_DENY_POLICY_ARN"]
-    boto3.client("iam").detach_user_policy(UserName=name, PolicyArn=policy)
+    boto3.client("iam").detach_user_policy(UserName=name, PolicyArn=DENY_POLICY)
 
 
 def test_given_the_disabled_key_when_a_grave_event_arrives_then_it_is_contained_at_once_and_decided_later(

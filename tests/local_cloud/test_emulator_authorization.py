@@ -263,6 +263,16 @@ def test_given_an_aws_service_that_we_play_when_it_puts_an_event_then_it_needs_n
     assert answer["FailedEntryCount"] == 0
 
 
+def test_given_awsdenyall_when_attached_then_it_denies_what_other_policies_allow(stack: Stack) -> None:
+    everything = user_with(stack, policy("Allow", "*", "*", {}))
+    name = stack.client("iam").list_users()["Users"][-1]["UserName"]
+    assert allowed(lambda: everything("sqs").list_queues())
+
+    stack.client("iam").attach_user_policy(UserName=name, PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+
+    assert not allowed(lambda: everything("sqs").list_queues())
+
+
 def test_given_a_user_without_rights_when_anything_is_called_then_it_is_refused(stack: Stack) -> None:
     nobody = user_with(stack, policy("Deny", "*", "*", {}))
 

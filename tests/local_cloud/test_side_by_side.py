@@ -241,7 +241,7 @@ def test_given_a_detection_when_both_see_it_then_the_one_that_contains_does_so_o
     wait_for(policies)
     assert wait_for(account.second.ended) == ["Alerted"] or account.second.ended() == ["Done"]
     wait_for(lambda: account.first.rows("TOKEN#"))
-    assert policies() == ["security-incident-containment-deny"]
+    assert policies() == ["AWSDenyAll"]
     assert [one["Status"] for one in iam.list_access_keys(UserName="backdoor-user")["AccessKeyMetadata"]] == [
         "Inactive"
     ]

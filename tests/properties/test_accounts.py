@@ -11,6 +11,7 @@ from ir_router.errors import IrRouterError
 from ir_router.ledger import approvals
 from ir_sandbox import cloud_trail
 from tests.trials.world import ACCOUNT, World, incidents, organisation
+from tests.trials.world.deployment import DENY_POLICY
 from tests.trials.world.organisation import MEMBERS, iam_of, moved, picture
 from tests.trials.world.running import own_world
 from tests.trials.world.state_machine import Execution, StateMachine
@@ -73,8 +74,7 @@ class Player:
 
     def _detach(self, account: str) -> None:
         if incidents.iam_state(self.world, NAME, account).denied:
-            policy = moved(self.world.environment["IR_DENY_POLICY_ARN"], account)
-            iam_of(account).detach_user_policy(UserName=NAME, PolicyArn=policy)
+            iam_of(account).detach_user_policy(UserName=NAME, PolicyArn=DENY_POLICY)
 
     def _approve(self, account: str) -> None:
         self._decide(account, "approve")

@@ -10,6 +10,7 @@ import pytest
 from tests.support.world import World
 from tests.trials.world import FunctionDiedError
 from tests.trials.world import incidents as support
+from tests.trials.world.deployment import DENY_POLICY
 from tests.trials.world.incidents import alerts, call, contain, event, iam_state, user_identity
 from tests.trials.world.state_machine import Execution, StateMachine
 
@@ -103,7 +104,7 @@ def test_given_a_contained_user_when_a_call_succeeds_then_it_is_reported_once_an
     world: World, machine: StateMachine, contained: Any
 ) -> None:
     _execution, key = contained
-    boto3.client("iam").detach_user_policy(UserName="backdoor", PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
+    boto3.client("iam").detach_user_policy(UserName="backdoor", PolicyArn=DENY_POLICY)
 
     for _ in range(2):
         make_call(world, machine, "ListUsers", key)

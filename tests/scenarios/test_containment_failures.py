@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ir_router.workflow.changes import ChangeFailedError
+from tests.support.iam_answers import Answers
 from tests.support.tasks import die_once_after, fail_task
 from tests.support.world import World
 from tests.trials.world import ACCOUNT
@@ -67,11 +68,17 @@ def test_given_a_function_that_dies_after_restoring_when_tried_again_then_all_th
 # Steps that fail
 
 
+def without_the_deny_policy(world: World) -> Answers:
+    """Let IAM reject the deny policy with a code after which a later attempt may succeed."""
+    missing = ("NoSuchEntity", 404, "The policy AWSDenyAll does not exist or is not attachable.")
+    return Answers(world, "AttachUserPolicy", missing, until=float("inf"))
+
+
 def test_given_no_deny_policy_when_containing_then_the_key_is_disabled_and_the_failure_is_reported_exactly(
     world: World, machine: StateMachine
 ) -> None:
     world.expect(ChangeFailedError)
-    boto3.client("iam").delete_policy(PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
+    without_the_deny_policy(world)
     execution, key = contain(world, machine)
 
     assert (execution.status, execution.error) == ("FAILED", "ContainmentFailed")
@@ -82,10 +89,6 @@ def test_given_no_deny_policy_when_containing_then_the_key_is_disabled_and_the_f
     assert "Containment FAILED or is incomplete" in alert["Message"]
     assert audit_actions() == ["step_failed"]
     assert asked(world) == []
-
-
-def without_the_deny_policy(world: World) -> None:
-    boto3.client("iam").delete_policy(PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
 
 
 def test_given_an_exposed_key_whose_owner_is_partly_contained_when_given_up_then_the_owner_is_named(
@@ -196,10 +199,9 @@ def test_given_a_containment_that_failed_when_the_next_event_comes_then_it_is_co
     world: World, machine: StateMachine
 ) -> None:
     world.expect(ChangeFailedError)
-    arn = world.environment["IR_DENY_POLICY_ARN"]
-    world.environment["IR_DENY_POLICY_ARN"] = arn + "-missing"
+    missing = without_the_deny_policy(world)
     _failed, key = contain(world, machine)
-    world.environment["IR_DENY_POLICY_ARN"] = arn
+    missing.end()
 
     execution = machine.start(key_created(world, "backdoor"))
     assert execution.path[-1] == "Wait for Analyst"

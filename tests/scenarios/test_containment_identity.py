@@ -15,9 +15,11 @@ from ir_router.workflow.changes import ChangeFailedError
 from ir_router.workflow.identity import OwnerNotShownError
 from ir_sandbox.slack.people import Person
 from tests.support.approvals import make_approver, press
+from tests.support.iam_answers import Answers
 from tests.support.world import World
 from tests.trials.world import ACCOUNT
 from tests.trials.world import incidents as support
+from tests.trials.world.deployment import DENY_POLICY
 from tests.trials.world.incidents import IamState, alerts, asked, contain, decide, iam_state, key_created, user
 from tests.trials.world.state_machine import Execution, StateMachine
 
@@ -214,7 +216,7 @@ def test_given_a_user_that_was_renamed_when_its_containment_fails_then_people_le
     world: World, machine: StateMachine
 ) -> None:
     world.expect(ChangeFailedError)
-    boto3.client("iam").delete_policy(PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
+    Answers(world, "AttachUserPolicy", ("NoSuchEntity", 404, "There is no such policy."), until=float("inf"))
     (key,) = user("backdoor")
     created = key_created(world, "backdoor", key)
     rename("backdoor", "elsewhere")
@@ -273,7 +275,7 @@ def test_given_a_contained_user_that_is_deleted_when_denied_then_the_report_says
     execution, key = contain(world, machine)
     iam = boto3.client("iam")
     iam.delete_access_key(UserName="backdoor", AccessKeyId=key)
-    iam.detach_user_policy(UserName="backdoor", PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
+    iam.detach_user_policy(UserName="backdoor", PolicyArn=DENY_POLICY)
     iam.delete_user(UserName="backdoor")
     (other,) = user("backdoor")
     (question,) = asked(world)

@@ -18,6 +18,7 @@ from tests.support.crashes import Scenario, crash, points, undisturbed, worlds
 from tests.support.tasks import die_once_after
 from tests.support.world import World
 from tests.trials.world import incidents as support
+from tests.trials.world.deployment import DENY_POLICY
 from tests.trials.world.incidents import IamState, alerts, asked, audit_rows, decide, iam_state, role_is_denied
 from tests.trials.world.scenarios.containment import CONTAINMENT
 from tests.trials.world.state_machine import Execution, StateMachine
@@ -46,7 +47,7 @@ def come_to(end: str, world: World, machine: StateMachine) -> None:
 
 
 def detach_deny_policy(world: World, name: str) -> None:
-    boto3.client("iam").detach_user_policy(UserName=name, PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
+    boto3.client("iam").detach_user_policy(UserName=name, PolicyArn=DENY_POLICY)
 
 
 def enable(name: str, key: str) -> None:
@@ -122,8 +123,7 @@ def test_given_a_role_without_its_deny_policy_when_approved_then_it_is_attached_
 ) -> None:
     support.role("deploy")
     machine.start(support.finding("deploy", 8.0, user_type="AssumedRole"))
-    arn = world.environment["IR_DENY_POLICY_ARN"]
-    boto3.client("iam").detach_role_policy(RoleName="deploy", PolicyArn=arn)
+    boto3.client("iam").detach_role_policy(RoleName="deploy", PolicyArn=DENY_POLICY)
 
     come_to("approve", world, machine)
 

@@ -18,6 +18,7 @@ from ir_router.workflow.changes import ChangeFailedError
 from tests.support.approvals import as_shown
 from tests.support.world import ACCOUNT, World, forget_everything
 from tests.trials.world import incidents as support
+from tests.trials.world.deployment import DENY_POLICY
 from tests.trials.world.incidents import IamState, alerts, asked, audit_rows, contain, decide, iam_state
 from tests.trials.world.state_machine import Execution, StateMachine
 
@@ -137,7 +138,7 @@ def test_given_a_decision_being_carried_out_when_another_event_comes_then_the_pr
     world: World, machine: StateMachine, waiting: Any, decision: str
 ) -> None:
     execution, _key, token = waiting
-    boto3.client("iam").detach_user_policy(UserName="backdoor", PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
+    boto3.client("iam").detach_user_policy(UserName="backdoor", PolicyArn=DENY_POLICY)
     decide(world, token, decision)  # the workflow has not gone on yet
     later = immediate(world)
     later["incident"]["execution"]["id"] += "-later"

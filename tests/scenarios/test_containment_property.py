@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ir_router.ledger.containments import ContainmentBusyError
 from tests.support.world import World
+from tests.trials.world.deployment import DENY_POLICY
 from tests.trials.world.incidents import IamState, asked, decide, iam_state, key_created, named_key, user_identity
 from tests.trials.world.state_machine import Execution, StateMachine
 from tests.trials.world.wire import FunctionDiedError
@@ -39,7 +40,7 @@ class Case:
             if not is_active:
                 iam.update_access_key(UserName=self.name, AccessKeyId=key, Status="Inactive")
         if denied:
-            iam.attach_user_policy(UserName=self.name, PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
+            iam.attach_user_policy(UserName=self.name, PolicyArn=DENY_POLICY)
         self.before = self.state()
         self.named: list[str] = []
 

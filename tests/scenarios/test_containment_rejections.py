@@ -8,11 +8,12 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 
 from ir_router.ledger.unavailable import LedgerUnavailableError
 from ir_router.workflow.changes import ChangeFailedError, ChangeRefusedError
+from tests.support.iam_answers import Answers
 from tests.support.world import World
+from tests.trials.world.deployment import DENY_POLICY
 from tests.trials.world.encryption import Key
 from tests.trials.world.incidents import IamState, alerts, asked, contain, decide, iam_state, key_created, user
 from tests.trials.world.state_machine import StateMachine
@@ -23,27 +24,6 @@ _DENIED = (
 BY_ORGANISATION = _DENIED + "with an explicit deny in a service control policy"
 NOT_YET = _DENIED + "because no identity-based policy allows the iam:{call} action"
 TEN_POLICIES = "Cannot exceed quota for PoliciesPerUser: 10"
-
-
-class Answers:
-    """IAM's errors for one operation, each for one call; `until` (world's clock) for every call before it."""
-
-    def __init__(self, world: World, call: str, *codes: tuple[str, int, str], until: float | None = None) -> None:
-        """Answer with (code, HTTP status, message)."""
-        self._world, self._call, self._codes, self._until = world, call, list(codes), until
-        boto3.DEFAULT_SESSION.events.register(f"before-call.iam.{call}", self._answer)  # type: ignore[union-attr]
-
-    def end(self) -> None:
-        """Let IAM answer as usual from now on."""
-        self._codes.clear()
-
-    def _answer(self, **_: Any) -> None:
-        if not self._codes or (self._until is not None and self._world.now() >= self._until):
-            return
-        code, status, message = self._codes[0] if self._until is not None else self._codes.pop(0)
-        error = {"Code": code, "Message": message.format(call=self._call)}
-        answer: Any = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": status}}
-        raise ClientError(answer, self._call)
 
 
 def forever(world: World, codes: Sequence[tuple[str, str, int, str]]) -> None:
@@ -201,8 +181,7 @@ def test_given_iam_that_does_not_list_the_keys_when_contained_without_the_ledger
 
     def undo(task: str, after: bool) -> None:
         if task == "contain_with_ledger" and not after and not detached:
-            policy = world.environment["IR_DENY_POLICY_ARN"]
-            boto3.client("iam").detach_user_policy(UserName="backdoor", PolicyArn=policy)
+            boto3.client("iam").detach_user_policy(UserName="backdoor", PolicyArn=DENY_POLICY)
             detached.append(True)
         elif task == "contain_with_ledger" and not after and ledger.is_disabled:
             detached.append(not iam_state(world, "backdoor").denied)

@@ -11,7 +11,7 @@ from ir_router import aws
 from ir_router.workflow import sessions
 from tests.support.world import ACCOUNT, World
 from tests.terraform.iam import allows
-from tests.trials.world.deployment import containment_role
+from tests.trials.world.deployment import DENY_POLICY, containment_role
 from tests.trials.world.incidents import IamState, alerts, asked, contain, decide, iam_state
 from tests.trials.world.state_machine import StateMachine
 
@@ -32,7 +32,6 @@ def delete_role() -> None:
 def test_given_a_containment_and_its_denial_when_made_then_one_session_reads_and_one_changes_this_user_alone(
     world: World, machine: StateMachine
 ) -> None:
-    deny = world.environment["IR_DENY_POLICY_ARN"]
     execution, key = contain(world, machine)
     (message,) = asked(world)
     decide(world, message["taskToken"], "deny")
@@ -48,8 +47,8 @@ def test_given_a_containment_and_its_denial_when_made_then_one_session_reads_and
     for name, arn in users.items():
         assert allows(reading, "iam:ListAccessKeys", arn)
         for action in CHANGES:
-            assert not allows(reading, f"iam:{action}", arn, iam_PolicyARN=deny)
-            assert allows(changing, f"iam:{action}", arn, iam_PolicyARN=deny) == name.endswith("backdoor")
+            assert not allows(reading, f"iam:{action}", arn, iam_PolicyARN=DENY_POLICY)
+            assert allows(changing, f"iam:{action}", arn, iam_PolicyARN=DENY_POLICY) == name.endswith("backdoor")
         assert not allows(changing, "iam:AttachUserPolicy", arn, iam_PolicyARN="arn:aws:iam::aws:policy/ReadOnlyAccess")
         assert not allows(changing, "iam:CreateAccessKey", arn)
     assert len(json.dumps(changing)) < 1024  # STS accepts 2,048 characters
@@ -84,8 +83,7 @@ def test_given_no_role_when_an_event_arrives_then_the_case_and_the_alert_give_ca
     (alert,) = alerts(world)
     assert "NOT contained" in alert["Message"]
     assert f"cannot act in account {ACCOUNT}: AWS denied the role {ROLE}" in alert["Message"]
-    deny = world.environment["IR_DENY_POLICY_ARN"]
-    assert f"aws iam attach-user-policy --user-name backdoor --policy-arn {deny};" in alert["Message"]
+    assert f"aws iam attach-user-policy --user-name backdoor --policy-arn {DENY_POLICY};" in alert["Message"]
     (listed,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
     assert ROLE in world.security_ir.call("GetCase", {"caseId": listed["caseId"]})["description"]
 

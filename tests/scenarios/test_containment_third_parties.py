@@ -11,6 +11,7 @@ import pytest
 from tests.support.approvals import approvals_in, as_shown, make_approver
 from tests.support.world import ACCOUNT, World
 from tests.trials.world import incidents as support
+from tests.trials.world.deployment import DENY_POLICY
 from tests.trials.world.incidents import IamState, alerts, asked, audit_rows, contain, decide, iam_state
 from tests.trials.world.state_machine import StateMachine
 
@@ -106,8 +107,7 @@ def test_given_a_deny_policy_that_was_exchanged_for_another_quarantine_when_deni
     world: World, machine: StateMachine
 ) -> None:
     _execution, key = contain(world, machine)
-    policy = world.environment["IR_DENY_POLICY_ARN"]
-    boto3.client("iam").detach_user_policy(UserName="backdoor", PolicyArn=policy)
+    boto3.client("iam").detach_user_policy(UserName="backdoor", PolicyArn=DENY_POLICY)
     attach("security-team-Quarantine")
 
     told = deny(world, machine)

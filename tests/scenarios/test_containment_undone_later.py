@@ -13,6 +13,7 @@ from tests.support.undoing import mentions, reports, undo
 from tests.support.world import ACCOUNT, World
 from tests.trials.world import FunctionDiedError
 from tests.trials.world import incidents as support
+from tests.trials.world.deployment import DENY_POLICY
 from tests.trials.world.encryption import Key
 from tests.trials.world.incidents import alerts, asked, contain, decide, iam_state
 from tests.trials.world.outages import Outage, struck_by
@@ -84,7 +85,7 @@ def test_given_an_outage_of_ten_minutes_when_an_ended_incident_is_undone_then_th
     decide(world, asked(world)[-1]["taskToken"], "approve")
     machine.advance()
     world.live(2)
-    boto3.client("iam").detach_user_policy(UserName="backdoor", PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
+    boto3.client("iam").detach_user_policy(UserName="backdoor", PolicyArn=DENY_POLICY)
     world.advance(3_601)
 
     with struck_by(world, Outage(service, operation, "server error", 600.0)):
@@ -125,7 +126,7 @@ def test_given_no_ledger_when_a_containment_is_undone_then_it_is_repaired_at_onc
         world,
         "DetachUserPolicy",
         userIdentity=support.user_identity("eve", "AKIAEVE0000000000001"),
-        requestParameters={"userName": "backdoor", "policyArn": world.environment["IR_DENY_POLICY_ARN"]},
+        requestParameters={"userName": "backdoor", "policyArn": DENY_POLICY},
     )
     key.disable(300)
     machine.start(support.event(detached))

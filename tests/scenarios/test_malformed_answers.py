@@ -16,6 +16,7 @@ import pytest
 from ir_router import aws
 from tests.support.sync import from_slack, make_jane, settled_case
 from tests.support.world import World
+from tests.trials.world.deployment import DENY_POLICY
 from tests.trials.world.incidents import IamState, call, contain, event, iam_state, key_created, user, user_identity
 from tests.trials.world.invocations import HttpAnswer
 from tests.trials.world.outages import Outage, struck_by
@@ -63,7 +64,7 @@ def test_given_half_a_rejection_when_the_caller_has_a_key_that_iam_does_not_know
     contain(world, machine)
     outage = Outage("iam", "GetAccessKeyLastUsed", "malformed answer", None)
     identity = user_identity("eve", "AKIAEVE0000000000001")
-    parameters = {"userName": "backdoor", "policyArn": world.environment["IR_DENY_POLICY_ARN"]}
+    parameters = {"userName": "backdoor", "policyArn": DENY_POLICY}
 
     with struck_by(world, outage):
         execution = machine.start(

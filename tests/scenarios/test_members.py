@@ -76,8 +76,9 @@ def test_given_each_fault_of_a_member_when_checked_then_one_message_names_it_wit
     check(world)
     organisation.remove_role(LAB)
     iam, events, sqs = iam_of(SHOP), client_of("events", SHOP), client_of("sqs", SHOP)
-    policy = f"arn:aws:iam::{SHOP}:policy/{DENY_POLICY}"
-    iam.delete_policy(PolicyArn=policy)
+    permissions = iam.get_role_policy(RoleName=CONTAINMENT_ROLE, PolicyName="containment")["PolicyDocument"]
+    earlier = json.dumps(permissions).replace(DENY_POLICY, f"arn:aws:iam::{SHOP}:policy/earlier")
+    iam.put_role_policy(RoleName=CONTAINMENT_ROLE, PolicyName="containment", PolicyDocument=earlier)
     events.disable_rule(Name=RULE)
     events.remove_targets(Rule=UPDATE, Ids=["hub"])
     events.remove_targets(Rule=STOP, Ids=["hub"])
@@ -93,7 +94,7 @@ def test_given_each_fault_of_a_member_when_checked_then_one_message_names_it_wit
     assert "apply terraform/modules/account in that account" in found[LAB_LINE]["detail"]
     detail = found[SHOP_LINE]["detail"]
     for part in (
-        f"the deny policy {DENY_POLICY} is missing",
+        "its role cannot attach the deny policy AWSDenyAll, so nothing can be contained",
         f"rules in us-east-1 are missing: {STOP}",
         f"rules in us-east-1 are without the hub as target: {UPDATE}",
         f"rules in us-east-1 are changed or of another version: {RULE}",
@@ -121,7 +122,18 @@ def test_given_a_role_of_an_older_version_when_checked_then_the_fix_is_to_apply_
     world: World, deployed: Deployed
 ) -> None:
     old = json.dumps(
-        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iam:Get*", "Resource": "*"}]}
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Action": "iam:Get*", "Resource": "*"},
+                {
+                    "Effect": "Allow",
+                    "Action": "iam:AttachUserPolicy",
+                    "Resource": "*",
+                    "Condition": {"ArnEquals": {"iam:PolicyARN": DENY_POLICY}},
+                },
+            ],
+        }
     )
     iam_of(SHOP).put_role_policy(RoleName=CONTAINMENT_ROLE, PolicyName="containment", PolicyDocument=old)
 

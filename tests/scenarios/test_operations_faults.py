@@ -14,7 +14,6 @@ from ir_router import clock
 from ir_router.ops import names
 from tests.support.operations import Deployed, deployed_in
 from tests.support.world import ACCOUNT, REGION, running_world
-from tests.trials.world.deployment import DENY_POLICY
 
 ROOT = "/SecurityIncidentResponse/"
 POLL, CASE_EVENTS, ROOT_USE = (f"security-incident-{name}" for name in ("poll", "case-events", "detect-root-use"))
@@ -91,17 +90,6 @@ def make_bus(deployed: Deployed) -> None:
     for rule in names.rules():
         if rule.bus == "bus":
             deployed.put_rule(rule)
-
-
-def put_deny_policy(effect: str, **condition: Any) -> None:
-    """Add a version to the deny policy, as if it was written by hand."""
-    arn, iam = f"arn:aws:iam::{ACCOUNT}:policy/{DENY_POLICY}", boto3.client("iam")
-    statement = {"Effect": effect, "Action": "*", "Resource": "*", **condition}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    for version in iam.list_policy_versions(PolicyArn=arn)["Versions"]:
-        if not version["IsDefaultVersion"]:
-            iam.delete_policy_version(PolicyArn=arn, VersionId=version["VersionId"])
-    iam.create_policy_version(PolicyArn=arn, PolicyDocument=document, SetAsDefault=True)
 
 
 def tell(deployed: Deployed, **environment: str) -> None:
@@ -272,27 +260,13 @@ FAULTS = {
         lambda d: boto3.client("logs").delete_log_group(logGroupName="/aws/lambda/security-incident-workflow"),
         lambda d: d.put_log_group("/aws/lambda/security-incident-workflow"),
     ),
-    "the deny policy allows": Breakage(
-        "deny policy",
-        "does not deny everything",
-        "make deploy",
-        lambda d: put_deny_policy("Allow"),
-        lambda d: put_deny_policy("Deny"),
-    ),
-    "the deny policy denies only sometimes": Breakage(
-        "deny policy",
-        "does not deny everything",
-        "make deploy",
-        lambda d: put_deny_policy("Deny", Condition={"Bool": {"aws:ViaAWSService": "false"}}),
-        lambda d: put_deny_policy("Deny"),
-    ),
     "the environment is incomplete": Breakage(
         "environment",
-        "not set: IR_DENY_POLICY_ARN",
+        "not set: IR_EVENT_BUS_NAME",
         "make deploy",
-        lambda d: tell(d, KEPT=d.world.environment["IR_DENY_POLICY_ARN"], IR_DENY_POLICY_ARN=""),
-        lambda d: tell(d, IR_DENY_POLICY_ARN=d.world.environment["KEPT"]),
-        also=("deny policy",),
+        lambda d: tell(d, KEPT=d.world.environment["IR_EVENT_BUS_NAME"], IR_EVENT_BUS_NAME=""),
+        lambda d: tell(d, IR_EVENT_BUS_NAME=d.world.environment["KEPT"]),
+        also=("rules",),
     ),
     "no poll ends": Breakage(
         "last poll",

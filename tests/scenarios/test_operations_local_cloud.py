@@ -26,7 +26,6 @@ PARAMETERS = "/SecurityIncidentResponse/"
 POLL = "security-incident-poll"
 # The queues that this test fills in place of AWS's services.
 FILLED = ("failures", "slack_events_dead_letter")
-DENY_POLICY = "arn:aws:iam::000000000000:policy/security-incident-containment-deny"
 
 
 @pytest.fixture(scope="module")
@@ -61,16 +60,6 @@ def deploy(cloud: LocalCloud) -> None:
     terraform._run("apply", "-auto-approve", "-no-color", *terraform._inputs())
 
 
-def put_deny_policy(cloud: LocalCloud, resource: str) -> None:
-    """Add a version to the deny policy."""
-    statement = {"Sid": "ContainedByIrRouter", "Effect": "Deny", "Action": "*", "Resource": resource}
-    cloud.client("iam").create_policy_version(
-        PolicyArn=DENY_POLICY,
-        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
-        SetAsDefault=True,
-    )
-
-
 Change = Callable[[LocalCloud], Any]
 
 BREAKAGES: dict[str, tuple[str, str, Change, Change]] = {
@@ -81,12 +70,6 @@ BREAKAGES: dict[str, tuple[str, str, Change, Change]] = {
         lambda cloud: rotate(cloud, SLACK_BOT_TOKEN=cloud.slack.issue_token(cloud.slack_app)),
     ),
     "a queue was deleted": ("failed   queue approval", "does not exist", delete_queue, deploy),
-    "the deny policy was emptied": (
-        "failed   deny policy",
-        "does not deny everything",
-        lambda cloud: put_deny_policy(cloud, "arn:aws:s3:::nothing"),
-        lambda cloud: put_deny_policy(cloud, "*"),
-    ),
     "the containment role trusts others": (
         "failed   containment role",
         "the trust policy of security-incident-containment was changed",

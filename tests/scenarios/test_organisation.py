@@ -14,6 +14,7 @@ from ir_sandbox import cloud_trail
 from tests.support.world import ACCOUNT, World
 from tests.trials.world import incidents as support
 from tests.trials.world import organisation
+from tests.trials.world.deployment import DENY_POLICY
 from tests.trials.world.incidents import IamState, alerts, asked, decide, iam_state
 from tests.trials.world.organisation import LAB, MEMBERS, SHOP, iam_of, moved, picture
 from tests.trials.world.state_machine import Execution, StateMachine
@@ -41,10 +42,6 @@ def key_of(world: World, machine: StateMachine, account: str, name: str = "carol
 def only_case(world: World) -> dict[str, Any]:
     (listed,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
     return dict(world.security_ir.call("GetCase", {"caseId": listed["caseId"]}))
-
-
-def deny_policy(world: World, account: str) -> str:
-    return str(moved(world.environment["IR_DENY_POLICY_ARN"], account))
 
 
 @pytest.fixture
@@ -94,7 +91,7 @@ def test_given_a_contained_user_of_a_member_when_undone_there_then_the_verificat
     same_user_everywhere()
     others_untouched()
     key_of(world, machine, SHOP)
-    iam_of(SHOP).detach_user_policy(UserName="carol", PolicyArn=deny_policy(world, SHOP))
+    iam_of(SHOP).detach_user_policy(UserName="carol", PolicyArn=DENY_POLICY)
 
     world.verify_containments()
 
@@ -108,8 +105,8 @@ def test_given_a_call_that_detaches_the_policy_in_a_member_when_it_arrives_then_
     same_user_everywhere()
     others_untouched()
     key_of(world, machine, SHOP)
-    iam_of(SHOP).detach_user_policy(UserName="carol", PolicyArn=deny_policy(world, SHOP))
-    request = {"userName": "carol", "policyArn": deny_policy(world, SHOP)}
+    iam_of(SHOP).detach_user_policy(UserName="carol", PolicyArn=DENY_POLICY)
+    request = {"userName": "carol", "policyArn": DENY_POLICY}
     call = support.call(world, "DetachUserPolicy", requestParameters=request)
 
     execution = machine.start(moved(support.event(call), SHOP))
@@ -126,7 +123,7 @@ def test_given_an_approved_containment_in_a_member_when_undone_then_a_later_veri
     key_of(world, machine, SHOP)
     decide(world, asked(world)[0]["taskToken"], "approve")
     machine.advance()
-    iam_of(SHOP).detach_user_policy(UserName="carol", PolicyArn=deny_policy(world, SHOP))
+    iam_of(SHOP).detach_user_policy(UserName="carol", PolicyArn=DENY_POLICY)
 
     world.advance(3_700)
     world.verify_containments()

@@ -13,7 +13,7 @@ from ir_router.workflow.sessions import AccountClosedError
 from tests.support.world import ACCOUNT, World
 from tests.trials.world import incidents as support
 from tests.trials.world import organisation
-from tests.trials.world.deployment import CONTAINMENT_ROLE
+from tests.trials.world.deployment import CONTAINMENT_ROLE, DENY_POLICY
 from tests.trials.world.incidents import IamState, alerts, asked, contain, decide, iam_state
 from tests.trials.world.organisation import LAB, SCP, SHOP, Account, Guard, iam_of, moved
 from tests.trials.world.state_machine import Execution, StateMachine
@@ -105,8 +105,7 @@ def test_given_a_member_without_the_role_when_an_event_arrives_then_alert_and_ca
     message = unreachable(world, machine)
 
     assert f"AWS denied the role {CONTAINMENT_ROLE}. The role is missing, does not trust ir-router" in message
-    policy = moved(world.environment["IR_DENY_POLICY_ARN"], SHOP)
-    assert f"aws iam attach-user-policy --user-name carol --policy-arn {policy};" in message
+    assert f"aws iam attach-user-DENY_POLICY --user-name carol --DENY_POLICY-arn {DENY_POLICY};" in message
     assert "aws iam update-access-key --user-name carol --status Inactive" in message
     assert "To fix the role, apply terraform/modules/account in that account, or update its stack" in message
 
@@ -305,7 +304,7 @@ def test_given_an_account_that_is_closed_after_a_containment_when_verified_then_
         machine.advance()
     shop(world).status = "SUSPENDED"
     world.advance(3_700)
-    iam_of(ACCOUNT).detach_user_policy(UserName="backdoor", PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
+    iam_of(ACCOUNT).detach_user_policy(UserName="backdoor", PolicyArn=DENY_POLICY)
 
     for _ in range(2):
         assert world.verify_containments()["failed"] == 0

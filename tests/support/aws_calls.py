@@ -21,7 +21,6 @@ from tests.trials.world.organisation import MEMBERS, ORGANIZATION
 _TERRAFORM_NAMES = {
     "ledger": "security-incident-ledger",
     "bus": "security-incident-events",
-    "deny": "security-incident-containment-deny",
     "security-incident": "security-incident-response",
     **{
         f"{queue}.fifo": f"security-incident-{queue}.fifo"

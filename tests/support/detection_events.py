@@ -100,7 +100,6 @@ def _event(source: str, detail_type: str, detail: Mapping[str, Any]) -> dict[str
 
 ACTOR = {"id": "a-1", "user": {"name": "bob", "type": "IAMUser", "uid": "AIDAX", "credentialUid": "AKIAX"}}
 PROCESS = {"id": "p-1", "process": {"name": "sh"}}
-DENY = f"{OWN}/security-incident-containment-deny"
 TRUST = '{"Statement": [{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999988887777:root"}}]}'
 
 # Detection -> events that it means, and events that resemble them.
@@ -167,18 +166,21 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
             call("AttachUserPolicy", userName="bob", policyArn=f"{AWS}/ReadOnlyAccess"),
         ],
     ),
-    "deny_policy_changed": (
-        [call("CreatePolicyVersion", policyArn=DENY, setAsDefault=True), call("DeletePolicy", policyArn=DENY)],
-        [call("CreatePolicyVersion", policyArn=f"{OWN}/other"), call("GetPolicy", policyArn=DENY)],
-    ),
     "deny_policy_detached": (
         [
-            call("DetachUserPolicy", userName="bob", policyArn=DENY),
-            call("DetachRolePolicy", who=role("admin"), roleName="app", policyArn=DENY),
+            call("DetachUserPolicy", userName="bob", policyArn=f"{AWS}/AWSDenyAll"),
+            call("DetachUserPolicy", userName="bob", policyArn="arn:aws-cn:iam::aws:policy/AWSDenyAll"),
+            call("DetachRolePolicy", who=role("admin"), roleName="app", policyArn=f"{AWS}/AWSDenyAll"),
+            call("DetachUserPolicy", userName="bob", policyArn=f"{OWN}/security-incident-containment-deny"),
         ],
         [
-            call("DetachUserPolicy", who=role("security-incident-workflow"), userName="bob", policyArn=DENY),
-            call("DetachUserPolicy", userName="bob", policyArn=f"{OWN}/other"),
+            call(
+                "DetachUserPolicy",
+                who=role("security-incident-containment"),
+                userName="bob",
+                policyArn=f"{AWS}/AWSDenyAll",
+            ),
+            call("DetachUserPolicy", userName="bob", policyArn=f"{OWN}/AWSDenyAll"),
         ],
     ),
     "rule_of_ir_router_changed": (
@@ -351,6 +353,13 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
             call("UploadSSHPublicKey", userName="bob"),
             call("PutRolePermissionsBoundary", roleName="app", permissionsBoundary=f"{OWN}/other"),
         ],
-        [call("AttachUserPolicy", who=role("security-incident-workflow"), userName="bob", policyArn=DENY)],
+        [
+            call(
+                "AttachUserPolicy",
+                who=role("security-incident-workflow"),
+                userName="bob",
+                policyArn=f"{AWS}/AWSDenyAll",
+            )
+        ],
     ),
 }

@@ -7,13 +7,14 @@ from typing import Any
 import boto3
 
 from tests.support.world import World
+from tests.trials.world.deployment import DENY_POLICY
 from tests.trials.world.incidents import alerts
 
 
 def undo(world: World, name: str, key: str) -> None:
     """Detach the deny policy and enable a key, as a user can until IAM has applied the policy."""
     iam = boto3.client("iam")
-    iam.detach_user_policy(UserName=name, PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
+    iam.detach_user_policy(UserName=name, PolicyArn=DENY_POLICY)
     iam.update_access_key(UserName=name, AccessKeyId=key, Status="Active")
 
 

@@ -12,7 +12,8 @@ from tests.terraform.root import ACCOUNT, OwnTests, Plan
 
 TABLE = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/security-incident-ledger"
 INDEX = f"{TABLE}/index/index"
-DENY_POLICY = f"arn:aws:iam::{ACCOUNT}:policy/security-incident-containment-deny"
+DENY_POLICY = "arn:aws:iam::aws:policy/AWSDenyAll"
+EARLIER_DENY_POLICY = f"arn:aws:iam::{ACCOUNT}:policy/security-incident-containment-deny"
 USER = f"arn:aws:iam::{ACCOUNT}:user/backdoor-user"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/application"
 FUNCTIONS = {"webhook", "slack", "sync", "operations", "workflow", "approval-handler"}
@@ -233,6 +234,8 @@ def test_given_enforce_when_containing_then_the_one_deny_policy_and_no_other(
         assert allows(containment, action, principal, iam_PolicyARN=DENY_POLICY)
         assert not allows(containment, action, principal, iam_PolicyARN=administrator)
         assert not allows(containment, action, principal)
+    assert allows(containment, f"iam:Detach{kind}Policy", principal, iam_PolicyARN=EARLIER_DENY_POLICY)
+    assert not allows(containment, f"iam:Attach{kind}Policy", principal, iam_PolicyARN=EARLIER_DENY_POLICY)
     assert not allows(containment, f"iam:Put{kind}Policy", principal)
 
 
@@ -293,15 +296,9 @@ def test_given_dry_run_when_asked_to_contain_then_iam_refuses_but_lets_an_earlie
     assert not allows(containment, "iam:AttachUserPolicy", USER, iam_PolicyARN=DENY_POLICY)
     assert not allows(containment, "iam:AttachRolePolicy", ROLE, iam_PolicyARN=DENY_POLICY)
     assert not allows(containment, "iam:DeleteAccessKey", USER)
-    assert allows(containment, "iam:DetachUserPolicy", USER, iam_PolicyARN=DENY_POLICY)
+    for policy in (DENY_POLICY, EARLIER_DENY_POLICY):
+        assert allows(containment, "iam:DetachUserPolicy", USER, iam_PolicyARN=policy)
     assert allows(containment, "iam:UpdateAccessKey", USER)
-
-
-def test_given_the_deny_policy_when_read_then_it_denies_everything(enforcing: Plan):
-    (policy,) = enforcing.resources("aws_iam_policy", "containment_deny").values()
-
-    assert policy["name"] == "security-incident-containment-deny"
-    assert '"Action":"*","Effect":"Deny","Resource":"*"' in policy["policy"]
 
 
 def test_given_task_tokens_when_asked_who_may_answer_with_them_then_the_approval_handler_alone(enforcing: Plan):

@@ -270,7 +270,7 @@ def test_given_a_member_when_made_by_the_stack_set_then_its_managed_policies_are
         policy["name"]: {"Description": policy["description"], "PolicyDocument": json.loads(policy["policy"])}
         for policy in member.by_modules("account", "iam_policy")
     }
-    assert len(made) == 2
+    assert len(made) == 1
 
 
 def test_given_a_member_when_made_by_the_stack_set_then_its_rules_are_those_of_the_module(member: Member) -> None:

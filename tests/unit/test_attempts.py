@@ -23,7 +23,7 @@ from ir_router.slack.gateway import Slack
 from ir_router.sync import back_off, channel, queue
 from ir_router.sync.case_sync import ClaimHeldError
 from ir_router.sync.channel import ChannelUnavailableError
-from ir_router.workflow import changes, deny_policy
+from ir_router.workflow import changes
 from tests.support.world import World
 
 
@@ -210,7 +210,6 @@ def test_given_a_change_that_iam_does_not_show_when_read_back_then_it_is_looked_
         return changes.State({}, denied=len(seen) >= shown_at), None
 
     monkeypatch.setattr(changes, "_read_for", read)
-    monkeypatch.setattr(deny_policy, "is_altered", lambda _account: False)
     principal: Any = {"kind": "user", "name": "x", "arn": "arn:x", "account": "1"}
     made: list[int] = []
     change = changes.Change(changes.DENY, "", lambda: made.append(1), lambda state: state.denied)
@@ -230,7 +229,6 @@ def test_given_a_change_that_iam_refuses_when_made_then_the_others_are_made_and_
     slept: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(changes, "read", lambda _: changes.State({"k": "Inactive"}, denied=False))
-    monkeypatch.setattr(deny_policy, "is_altered", lambda _account: False)
     principal: Any = {"kind": "user", "name": "x", "arn": "arn:x", "account": "1"}
 
     def answered(status: int) -> Callable[[], None]:

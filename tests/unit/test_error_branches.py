@@ -26,7 +26,7 @@ from ir_router.security_ir import gateway
 from ir_router.settings import from_environment, settings
 from ir_router.slack.gateway import _retry_after
 from ir_router.transfer import check_slack_host
-from ir_router.workflow import deny_policy, iam, notices, report_failure, sessions
+from ir_router.workflow import iam, notices, report_failure, sessions
 
 
 class Client:
@@ -65,7 +65,7 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Client]:
             monkeypatch.setattr(sessions, name, lambda _whose: client)
         return client
 
-    for name in ("DENY_POLICY_ARN", "EVENT_BUS_NAME", "TABLE_NAME", "STATE_MACHINE_ARN", "FILES_QUEUE_URL"):
+    for name in ("CONTAINMENT_ROLE_ARN", "EVENT_BUS_NAME", "TABLE_NAME", "STATE_MACHINE_ARN", "FILES_QUEUE_URL"):
         monkeypatch.setenv(f"IR_{name}", f"arn:aws:x::123456789012:{name.lower()}")
     settings.cache_clear()
     return make
@@ -94,8 +94,9 @@ def test_given_a_principal_that_is_gone_when_iam_is_asked_then_there_is_none_and
     reads: list[tuple[Callable[[], object], object]] = [
         (lambda: iam.find(who), None),
         (lambda: iam.tags(who), {}),
-        (lambda: iam.is_denied(who), False),
+        (lambda: iam.attached_policies(who), []),
         (lambda: iam.lift_deny(who), None),
+        (lambda: iam.lift_earlier_deny(who), None),
     ]
     if who is USER:
         reads += [
@@ -121,15 +122,10 @@ def test_given_a_principal_when_iam_is_asked_then_by_its_name_and_with_the_deny_
 ) -> None:
     client = answering({"Tags": [{"Key": "k", "Value": "v"}], "AttachedPolicies": [{"PolicyArn": "other"}]})
     assert iam.tags(USER) == iam.tags(ROLE) == {"k": "v"}
-    assert not iam.is_denied(USER)
+    assert iam.attached_policies(USER) == iam.attached_policies(ROLE) == ["other"]
     assert iam.access_keys(ROLE) == {}
-    client = answering(
-        {"AttachedPolicies": [{"PolicyArn": "other"}, {"PolicyArn": "arn:aws:x::123456789012:deny_policy_arn"}]}
-    )
-    assert iam.is_denied(USER)
-    assert iam.is_denied(ROLE)
     client = answering({})
-    for act in (iam.deny, iam.lift_deny):
+    for act in (iam.deny, iam.lift_deny, iam.lift_earlier_deny):
         act(USER)
         act(ROLE)
     assert [name for name, _ in client.asked] == [
@@ -137,12 +133,18 @@ def test_given_a_principal_when_iam_is_asked_then_by_its_name_and_with_the_deny_
         "attach_role_policy",
         "detach_user_policy",
         "detach_role_policy",
+        "detach_user_policy",
+        "detach_role_policy",
     ]
-    assert {arguments["PolicyArn"] for _, arguments in client.asked} == {"arn:aws:x::123456789012:deny_policy_arn"}
+    earlier = "arn:aws:iam::123456789012:policy/security-incident-containment-deny"
+    assert [arguments["PolicyArn"] for _, arguments in client.asked] == [
+        *["arn:aws:iam::aws:policy/AWSDenyAll"] * 4,
+        *[earlier] * 2,
+    ]
     assert [arguments.get("UserName") or arguments["RoleName"] for _, arguments in client.asked] == [
         "mallory",
         "deploy",
-    ] * 2
+    ] * 3
     answering(error("AccessDenied", 403))
     assert iam.owner_of(KEY, "") is None
     answering({"UserName": ""})
@@ -374,21 +376,3 @@ def test_given_a_resource_that_is_not_well_when_verified_then_one_failed_line_sa
     ((_, status, detail),) = lines(check())
     assert status == "failed"
     assert says in detail
-
-
-@pytest.mark.parametrize(
-    ("statements", "denies"),
-    [
-        ([{"Effect": "Deny", "Action": "*", "Resource": "*"}], True),
-        ({"Effect": "Deny", "Action": "*", "Resource": "*"}, True),
-        ([{"Effect": "Allow", "Action": "*", "Resource": "*"}], False),
-        ([{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}], False),
-        ([{"Effect": "Deny", "Action": "*", "Resource": "arn:x"}], False),
-        ([{"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {}}], False),
-        ([], False),
-    ],
-)
-def test_given_a_deny_policy_when_verified_then_only_one_that_denies_everything_counts(
-    statements: Any, denies: bool
-) -> None:
-    assert deny_policy.denies_everything({"Statement": statements}) is denies

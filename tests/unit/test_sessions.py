@@ -29,7 +29,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
         return {"Credentials": {"AccessKeyId": f"ASIA{len(requests)}"}}
 
     monkeypatch.setenv("IR_CONTAINMENT_ROLE_ARN", f"arn:aws:iam::{OWN}:role/acme-containment")
-    monkeypatch.setenv("IR_DENY_POLICY_ARN", f"arn:aws:iam::{OWN}:policy/deny")
     monkeypatch.setattr(aws, "client", lambda _name: SimpleNamespace(assume_role=assume_role))
     monkeypatch.setattr(aws, "iam_of_session", lambda credentials: credentials["AccessKeyId"])
     settings.cache_clear()
@@ -56,7 +55,8 @@ def test_given_principals_when_changed_then_each_session_names_its_account_execu
     assert keys["Action"] == ["iam:UpdateAccessKey", "iam:DeleteAccessKey"]
     assert keys["Resource"] == policies["Resource"]
     assert keys["Resource"] == [f"arn:aws:iam::{MEMBER}:user/mallory", f"arn:aws:iam::{MEMBER}:user/*/mallory"]
-    assert policies["Condition"] == {"ArnEquals": {"iam:PolicyARN": f"arn:aws:iam::{MEMBER}:policy/deny"}}
+    earlier = f"arn:aws:iam::{MEMBER}:policy/security-incident-containment-deny"
+    assert policies["Condition"] == {"ArnEquals": {"iam:PolicyARN": ["arn:aws:iam::aws:policy/AWSDenyAll", earlier]}}
     (policies,) = role["Policy"]["Statement"]
     assert policies["Action"] == ["iam:AttachRolePolicy", "iam:DetachRolePolicy"]
     assert policies["Resource"][0] == f"arn:aws:iam::{OWN}:role/de${{$}}ploy${{*}}${{?}}"

@@ -28,7 +28,6 @@ def roles(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
         return answer() if callable(answer) else answer
 
     monkeypatch.setenv("IR_CONTAINMENT_ROLE_ARN", "arn:aws:iam::123456789012:role/ir-containment")
-    monkeypatch.setenv("IR_DENY_POLICY_ARN", "arn:aws:iam::123456789012:policy/ir-deny")
     monkeypatch.setattr(sessions, "_assume", assume)
     monkeypatch.setattr(aws, "iam_of_session", lambda session: session)
     settings.cache_clear()

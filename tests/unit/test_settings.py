@@ -27,7 +27,6 @@ SETTINGS: dict[str, tuple[str, str, Any, Any]] = {
     "state_machine_arn": ("IR_STATE_MACHINE_ARN", "s", "s", None),
     "slack_function": ("IR_SLACK_FUNCTION", "f", "f", None),
     "approval_function": ("IR_APPROVAL_FUNCTION", "f", "f", None),
-    "deny_policy_arn": ("IR_DENY_POLICY_ARN", "p", "p", None),
     "organization_id": ("IR_ORGANIZATION_ID", "o-1", "o-1", None),
     "containment_role_arn": ("IR_CONTAINMENT_ROLE_ARN", "r", "r", None),
     "bot_token_parameter": ("IR_BOT_TOKEN_PARAMETER", "/p", "/p", "/SecurityIncidentResponse/slackBotToken"),

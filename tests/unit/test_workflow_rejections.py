@@ -1,15 +1,13 @@
-"""Why IAM rejected a change, whether a retry helps, and a deny policy that someone altered."""
+"""Why IAM rejected a change, and whether a retry helps."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError
 
-from ir_router.settings import Settings, settings
-from ir_router.workflow import changes, deny_policy, rejections, sessions
+from ir_router.workflow import changes, rejections
 
 USER = "User: arn:aws:sts::123456789012:assumed-role/r/s is not authorized to perform: iam:AttachUserPolicy on resource"
 
@@ -76,7 +74,7 @@ def test_given_a_denied_call_when_read_then_the_policy_is_named_and_only_a_new_p
         ("AccessDenied", "explicit deny in a resource control policy", "A policy of your AWS organisation forbids"),
         ("AccessDenied", "no permissions boundary allows it", "The permissions boundary of ir-router's workflow role"),
         ("LimitExceeded", "", "IAM allows 10 attached policies"),
-        ("NoSuchEntity", "", "IAM does not know the principal, the key or the deny policy"),
+        ("NoSuchEntity", "", "IAM does not know the principal or the key"),
         ("AccessDenied", "explicit deny in a session policy", ""),
     ],
 )
@@ -97,55 +95,6 @@ DENY = {
         {"Effect": "Deny", "Action": "*", "Resource": "*"},
     ]
 }
-
-
-def iam_with(policy: dict[str, Any], document: Any) -> Any:
-    def get_policy(PolicyArn: str) -> Any:  # noqa: N803
-        assert PolicyArn == DENY_ARN
-        return {"Policy": policy}
-
-    def get_policy_version(PolicyArn: str, VersionId: str) -> Any:  # noqa: N803
-        assert (PolicyArn, VersionId) == (DENY_ARN, policy.get("DefaultVersionId", "v1"))
-        if isinstance(document, Exception):
-            raise document
-        return {"PolicyVersion": {"Document": document}}
-
-    return SimpleNamespace(get_policy=get_policy, get_policy_version=get_policy_version)
-
-
-@pytest.mark.parametrize(
-    ("document", "altered"),
-    [
-        (DENY, False),
-        ({"Statement": DENY["Statement"][:1]}, True),
-        ({}, True),
-        (refused("AccessDenied"), False),
-        (EndpointConnectionError(endpoint_url="https://iam.example"), False),
-    ],
-)
-def test_given_the_deny_policy_when_checked_then_an_altered_one_is_noticed_and_an_unreadable_one_stops_nothing(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, document: Any, altered: bool
-) -> None:
-    monkeypatch.setattr(Settings, "require", lambda _self, name: DENY_ARN if name == "deny_policy_arn" else "")
-    settings.cache_clear()
-    monkeypatch.setattr(sessions, "reader", lambda _account: iam_with({"DefaultVersionId": "v3"}, document))
-
-    assert deny_policy.is_altered("") is altered
-    unread = [record.message for record in caplog.records]
-    assert unread == (["containment.deny_policy_not_read"] if isinstance(document, Exception) else [])
-
-
-def test_given_the_deny_policy_when_read_then_version_and_number_of_principals_are_there(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(Settings, "require", lambda _self, _name: DENY_ARN)
-    settings.cache_clear()
-    for policy, version, attached in (
-        ({"DefaultVersionId": "v3", "AttachmentCount": 2}, "v3", 2),
-        ({}, "v1", 0),
-    ):
-        client: Any = iam_with(policy, DENY)
-        assert deny_policy.default_version(client) == (version, DENY, attached)
 
 
 def test_given_refused_changes_of_two_principals_when_reported_then_each_is_named_and_each_remedy_once() -> None:

@@ -1,4 +1,4 @@
-"""Verify the resources that Terraform created: table, queues, functions, workflow, deny policy, containment role."""
+"""Verify the resources that Terraform created: table, queues, functions, workflow, containment role."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from ir_router.ledger import configuration, keys
 from ir_router.ops import names, regions
 from ir_router.ops.checks import APPLY, Check, count, failed, ok, run_checks, warning
 from ir_router.settings import settings
-from ir_router.workflow import deny_policy
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -58,7 +57,6 @@ def always_there() -> Iterator[Check]:
         yield from run_checks(label, partial(_key, label, arn, effect))
     yield from run_checks("functions", _functions)
     yield from run_checks("workflow", _workflow)
-    yield from run_checks("deny policy", _deny_policy)
     yield from run_checks("containment role", _containment_role)
 
 
@@ -243,16 +241,6 @@ def _workflow() -> Iterator[Check]:
         yield failed("workflow", "its execution history is not encrypted with the key of ir-router", _CHANGED)
         return
     yield ok("workflow", f"{arn.rpartition(':')[2]} is active; containment mode {settings().containment_mode}")
-
-
-def _deny_policy() -> Iterator[Check]:
-    label = "deny policy"
-    version, document, attached = deny_policy.default_version(aws.client("iam"))
-    if not deny_policy.denies_everything(document):
-        detail = f"version {version} does not deny everything, so principals with this policy can still act"
-        yield failed(label, detail, APPLY)
-        return
-    yield ok(label, f"denies everything; attached to {count(attached, 'principal', 'principals')}")
 
 
 def _containment_role() -> Iterator[Check]:

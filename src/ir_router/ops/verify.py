@@ -41,7 +41,6 @@ _NEEDED = (
     "alert_topic_arn",
     "state_machine_arn",
     "key_arn",
-    "deny_policy_arn",
 )
 
 

@@ -18,7 +18,7 @@ def containment(principal: Principal, key: str | None = None) -> str:
             f"Find the key's owner (aws iam get-access-key-last-used --access-key-id {key}) and contain it by hand now."
         )
     kind, name = principal["kind"], shlex.quote(principal["name"])
-    policy = sessions.deny_policy_arn(principal["account"])
+    policy = sessions.deny_policy_arn()
     commands = [f"aws iam attach-{kind}-policy --{kind}-name {name} --policy-arn {policy}"]
     if kind == "user":
         commands.append(f"aws iam list-access-keys --user-name {name}")

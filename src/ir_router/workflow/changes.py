@@ -18,7 +18,7 @@ from ir_router.errors import IrRouterError
 from ir_router.ledger.containments import Lock
 from ir_router.observability import logger
 from ir_router.settings import settings
-from ir_router.workflow import deny_policy, iam, rejections, sessions
+from ir_router.workflow import iam, rejections, sessions
 from ir_router.workflow.incident import ActionTaken, Principal
 from ir_router.workflow.rejections import Rejection
 
@@ -28,8 +28,6 @@ _PAUSE_SECONDS = 1.0
 DENY = "deny policy attached"
 DISABLED = "key {target} disabled"
 LISTED = "access keys disabled"
-# Not an error of IAM: the policy does not deny everything any more, because someone replaced its document.
-ALTERED = "DenyPolicyAltered"
 _LIST = "ListAccessKeys"
 # The invocation's last seconds, for reading the changes of two principals back.
 _RESERVE_SECONDS = 25.0
@@ -75,11 +73,16 @@ def _missing(action: ActionTaken) -> str:
 
 @dataclass(frozen=True)
 class State:
-    """A principal in IAM: access key id -> status, whether the deny policy is attached, and the other policies."""
+    """A principal in IAM.
+
+    `keys`: access key id -> status. `denied`: whether a deny policy is attached. `policies`: the other attached
+    policies. `earlier`: whether the deny policy of versions before 0.2.0 is attached.
+    """
 
     keys: Mapping[str, str]
     denied: bool
     policies: Sequence[str] = ()
+    earlier: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,9 +102,9 @@ def read(principal: Principal) -> State:
 
 
 def _state(principal: Principal, keys: Mapping[str, str], attached: Sequence[str]) -> State:
-    own = sessions.deny_policy_arn(principal["account"])
-    others = sorted(arn for arn in attached if arn != own)
-    return State(keys, own in attached, others)
+    earlier = sessions.earlier_deny_policy_arn(principal["account"])
+    denying = {sessions.deny_policy_arn(), earlier}
+    return State(keys, not denying.isdisjoint(attached), sorted({*attached} - denying), earlier in attached)
 
 
 def read_as_permitted(principal: Principal) -> tuple[State, ActionTaken | None]:
@@ -136,9 +139,25 @@ def deny(principal: Principal) -> Change:
     return Change(DENY, "", lambda: iam.deny(principal), lambda state: state.denied)
 
 
-def lift_deny(principal: Principal) -> Change:
-    """Return the change that detaches the deny policy."""
-    return Change("deny policy detached", "", lambda: iam.lift_deny(principal), lambda state: not state.denied)
+def lift_deny(principal: Principal, state: State) -> Change:
+    """Return the change that detaches the deny policy, and that of an earlier version if the state has it."""
+
+    def lift() -> None:
+        iam.lift_deny(principal)
+        if state.earlier:
+            iam.lift_earlier_deny(principal)
+
+    return Change("deny policy detached", "", lift, lambda state: not state.denied)
+
+
+def replace_earlier_deny(principal: Principal) -> Change:
+    """Return the change that attaches the deny policy in place of that of an earlier version."""
+
+    def replace() -> None:
+        iam.deny(principal)
+        iam.lift_earlier_deny(principal)
+
+    return Change("deny policy of an earlier version replaced", "", replace, lambda state: not state.earlier)
 
 
 def disable(principal: Principal, key: str) -> Change:
@@ -178,9 +197,7 @@ def time_for_retries(lock_until: float) -> float:
     return lock_until - settings().settle_seconds - _RESERVE_SECONDS
 
 
-def make(
-    principal: Principal, wanted: Sequence[Change], *, until: float, altered: Callable[[], bool] | None = None
-) -> list[ActionTaken]:
+def make(principal: Principal, wanted: Sequence[Change], *, until: float) -> list[ActionTaken]:
     """Make the changes and read them back.
 
     The deny policy is attached while the keys are disabled. All other changes are made in order.
@@ -190,8 +207,6 @@ def make(
         wanted: The changes.
         until: Until when to retry changes that IAM rejected for a moment: it is busy, or a new permission of the role
             does not apply everywhere yet (`retry_until`).
-        altered: Returns whether the deny policy no longer denies everything, from a read that was started before. If it
-            is not given and needed, it is read now.
 
     Returns:
         The changes, all verified.
@@ -200,8 +215,6 @@ def make(
         ChangeFailedError: A change was rejected or could not be verified.
         ClientError, BotoCoreError: IAM did not respond, or failed with a server error, so the effect is unknown.
     """
-    denies = any(change.what == DENY for change in wanted)
-    is_altered = denies and (altered() if altered else deny_policy.is_altered(principal["account"]))
     rejected = _try_all(wanted)
     while clock.now() + _PAUSE_SECONDS < until and (waiting := _worth_a_retry(principal, wanted, rejected)):
         clock.sleep(_PAUSE_SECONDS)
@@ -215,15 +228,9 @@ def make(
         why = {"code": rejection["error"], "reason": rejection["reason"]}
         logger.error("iam.change_rejected", extra={"change": wanted[number].what, **why})
     actions = _read_back(principal, wanted, rejected)
-    if is_altered:
-        actions = [_not_denied(action) if action["what"] == DENY else action for action in actions]
     if not all(action["verified"] for action in actions):
         raise failed(actions)
     return actions
-
-
-def _not_denied(action: ActionTaken) -> ActionTaken:
-    return action if action.get("error") else {**action, "verified": False, "error": ALTERED, "retry": "never"}
 
 
 def _try_all(wanted: Sequence[Change]) -> dict[int, Rejection]:

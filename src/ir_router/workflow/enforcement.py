@@ -13,15 +13,9 @@ from ir_router.ledger import approvals
 from ir_router.ledger.containments import Lock
 from ir_router.observability import measure
 from ir_router.settings import settings
-from ir_router.workflow import changes, deny_policy, iam, notices, rejections, scopes, wording, wording_gaps
+from ir_router.workflow import changes, iam, notices, rejections, scopes, wording, wording_gaps
 from ir_router.workflow.changes import Change, ChangeFailedError
 from ir_router.workflow.incident import ActionTaken, Principal
-
-_REPLACED = "someone replaced its document, so it does not deny everything."
-_RESTORE = (
-    "Console sessions and temporary credentials still work. Run make deploy now to restore the document, and find the "
-    "caller of CreatePolicyVersion or SetDefaultPolicyVersion in CloudTrail"
-)
 
 
 @dataclass(frozen=True)
@@ -97,7 +91,7 @@ def _missing(lock: Lock, principal: Principal, deleted: Sequence[str]) -> dict[s
         raise changes.failed([unlisted])
     contained = scopes.covered_keys(lock.row, recorded if settings().contain_other_keys else ()) - {*deleted}
     active = sorted(key for key in contained if state.keys.get(key) == iam.ACTIVE)
-    undenied = not scopes.is_key_only(lock.row) and (not state.denied or deny_policy.is_altered(principal["account"]))
+    undenied = not (state.denied or scopes.is_key_only(lock.row))
     missing = {"incident": incident, "deny_policy": undenied, "active_keys": active}
     if missing["deny_policy"] or active:
         own = sorted({*lock.row["disabled_keys"], *active}) if "disabled_keys" in lock.row else None
@@ -127,8 +121,6 @@ def without_keys(principal: Principal, unlisted: ActionTaken) -> str:
 
 def not_attached(principal: Principal, rejected: ActionTaken, *effects: str) -> str:
     """Return the sentences about a deny policy that IAM rejected: the remaining access and the required action."""
-    if rejected["error"] == changes.ALTERED:
-        return " ".join([f"deny policy has NO effect on {wording.name_of(principal)}: {_REPLACED}", *effects, _RESTORE])
     why = rejections.describe(rejected["error"], rejected.get("reason", ""))
     return " ".join(
         [

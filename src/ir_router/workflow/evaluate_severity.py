@@ -28,6 +28,8 @@ def run_task(task: Mapping[str, Any], context: Any) -> Incident:
         assessment = severity.of_tampering(assessment)
         # The key of the call existed before, so an approval must not delete it.
         incident = {**incident, "subject": target, "access_key_id": None}
+    elif "unclaimed" not in incident and tampering.is_of_others(incident, task["event"], found, context):
+        assessment = severity.lifted_by_others(assessment)
     spared = "entry" in incident.get("allowlist", {})
     logger.info(
         "severity.evaluated",

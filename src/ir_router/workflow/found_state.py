@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -17,13 +18,13 @@ from ir_router.workflow.incident import Incident, Principal
 def active_before(state: State, disabled: frozenset[str]) -> State:
     """Return the state before ir-router disabled new keys beyond the limit."""
     keys = {key: iam.ACTIVE if key in disabled else status for key, status in state.keys.items()}
-    return State(keys, state.denied, state.policies)
+    return replace(state, keys=keys)
 
 
 def as_found(state: State, row: Mapping[str, Any]) -> State:
     """Return the state before the first attempt, so that a retry reports and verifies the first attempt's changes."""
     recorded: Mapping[str, str] = row["recorded"]["keys"]
-    return State({key: recorded.get(key, status) for key, status in state.keys.items()}, state.denied, state.policies)
+    return replace(state, keys={key: recorded.get(key, status) for key, status in state.keys.items()})
 
 
 def record(

@@ -1,4 +1,4 @@
-"""The IAM operations of the workflow. The only policy that it attaches or detaches is the deny policy.
+"""The IAM operations of the workflow. The only policies that it attaches or detaches are deny policies.
 
 IAM is eventually consistent: a change may take seconds to show (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html).
 Functions raise botocore's errors unless their docstring names an exception from that. All raise `sessions.NoRoleError`.
@@ -153,14 +153,9 @@ def attached_policies(principal: Principal) -> list[str]:
         raise
 
 
-def is_denied(principal: Principal) -> bool:
-    """Whether the deny policy is attached. False if the principal no longer exists."""
-    return sessions.deny_policy_arn(principal["account"]) in attached_policies(principal)
-
-
 def deny(principal: Principal) -> None:
     """Attach the deny policy. No effect if it is already attached."""
-    arn = sessions.deny_policy_arn(principal["account"])
+    arn = sessions.deny_policy_arn()
     if principal["kind"] == "user":
         sessions.changer(principal).attach_user_policy(UserName=principal["name"], PolicyArn=arn)
     else:
@@ -169,7 +164,15 @@ def deny(principal: Principal) -> None:
 
 def lift_deny(principal: Principal) -> None:
     """Detach the deny policy. No effect if it is not attached or the principal no longer exists."""
-    arn = sessions.deny_policy_arn(principal["account"])
+    _detach(principal, sessions.deny_policy_arn())
+
+
+def lift_earlier_deny(principal: Principal) -> None:
+    """Detach the deny policy of versions before 0.2.0, like `lift_deny`."""
+    _detach(principal, sessions.earlier_deny_policy_arn(principal["account"]))
+
+
+def _detach(principal: Principal, arn: str) -> None:
     try:
         if principal["kind"] == "user":
             sessions.changer(principal).detach_user_policy(UserName=principal["name"], PolicyArn=arn)

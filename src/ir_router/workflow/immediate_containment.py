@@ -8,7 +8,7 @@ the policy is detached later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,7 +22,6 @@ from ir_router.workflow import (
     actor_incidents,
     changes,
     creators,
-    deny_policy,
     deployed_lists,
     enforcement,
     event_claims,
@@ -40,6 +39,7 @@ from ir_router.workflow import (
     roles,
     scopes,
     sessions,
+    tampering,
 )
 from ir_router.workflow.actor_incidents import Leader
 from ir_router.workflow.changes import ChangeFailedError, State
@@ -57,8 +57,6 @@ from ir_router.workflow.outcomes import OUTCOMES
 _PERMISSIONS_APPLY_SECONDS = 60
 # For the containment of one principal.
 _RESERVE_SECONDS = 12.0
-# The detection of a call that detaches the deny policy.
-_UNDOES = "deny_policy_detached"
 
 
 class Permission(NamedTuple):
@@ -176,9 +174,6 @@ def _is_short_of_time(context: Any) -> bool:
 
 def _contain(incident: Incident, target: identity.Target, permission: Permission, context: Any) -> PrincipalResult:
     account = invocation.contained_account(incident, context)
-    altered = None
-    if target.principal["account"] == account:  # else it is refused, and its account gets no call
-        altered = together.started(partial(deny_policy.is_altered, account))
     found, spared = examination.examine(
         incident, target, account, lambda: deployed_lists.current().protected_principals
     )
@@ -187,7 +182,7 @@ def _contain(incident: Incident, target: identity.Target, permission: Permission
     together.started(partial(sessions.open_ahead, found))
     with contained_names.locked(found["arn"], found.get("id"), invocation.lock_until(context)) as lock:
         principal: Principal = {**found, "arn": lock.principal}
-        return _under_lock(lock, incident, principal, target.named_key, permission, altered, context)
+        return _under_lock(lock, incident, principal, target.named_key, permission, context)
 
 
 def _under_lock(
@@ -196,7 +191,6 @@ def _under_lock(
     principal: Principal,
     key: str | None,
     permission: Permission,
-    altered: Callable[[], bool] | None,
     context: Any,
 ) -> PrincipalResult:
     execution = incident["execution"]["id"]
@@ -233,7 +227,7 @@ def _under_lock(
     new_keys.hand_over(lock, permission.disabled)
     why = ""
     try:
-        actions = changes.make(principal, wanted, until=changes.retry_until(lock), altered=altered)
+        actions = changes.make(principal, wanted, until=changes.retry_until(lock))
         if unlisted is not None:
             raise changes.failed([*actions, unlisted])
     except ChangeFailedError as failure:
@@ -260,7 +254,7 @@ def _under_lock(
     if "sealed_keys" in lock.row:  # an earlier incident was approved
         result["sealed_keys"] = list(lock.row["sealed_keys"])
     if result["outcome"] == "joined":
-        result["undone"] = joins and _UNDOES in incident["detections"]
+        result["undone"] = joins and tampering.DETACHED in incident["detections"]
         result["owner_tags"] = owners.tags_of(incident, [result], context)
         offers = _creators(incident, [result], context)
         joining.join(lock, incident, result, owners.addresses(incident, result["owner_tags"]), offers, added=added)

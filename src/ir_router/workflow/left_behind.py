@@ -203,14 +203,15 @@ def _login_profile(user: Principal) -> Iterator[Found]:
 
 
 def _attached(principal: Principal) -> Iterator[Found]:
-    """Yield the attached policies except the deny policy."""
+    """Yield the attached policies except the deny policies of ir-router."""
     client: Any = sessions.reader(principal["account"])
+    own = (sessions.deny_policy_arn(), sessions.earlier_deny_policy_arn(principal["account"]))
     kind, argument = ("user", "UserName") if principal["kind"] == "user" else ("role", "RoleName")
     pages = client.get_paginator(f"list_attached_{kind}_policies").paginate(**{argument: principal["name"]})
     for page in pages:
         for policy in page["AttachedPolicies"]:
             arn = str(policy["PolicyArn"])
-            if arn != sessions.deny_policy_arn(principal["account"]):
+            if arn not in own:
                 yield _ATTACHED, arn, None
 
 

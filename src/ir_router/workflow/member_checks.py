@@ -1,4 +1,4 @@
-"""Verify one member of the organisation: its deny policy, and its rules and queue in each of its regions."""
+"""Verify one member of the organisation: its role, and its rules and queue in each of its regions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from ir_router import cloudtrail
 from ir_router.settings import settings
-from ir_router.workflow import deny_policy, detections, rejections, sessions
+from ir_router.workflow import detections, rejections, sessions
 
 _REGIONS_TAG = "ir-router-regions"
 _ACCOUNT_MODULE = "Apply terraform/modules/account of this version of ir-router in the account, or update its stack"
@@ -34,8 +34,9 @@ def problems(account: str) -> list[Problem]:
         ClientError: A call failed for another reason than a missing permission.
     """
     client = sessions.inspector(account)
-    found = list(_of_deny_policy(client("iam", settings().region), account))
+    found: list[Problem] = []
     try:
+        found += _of_role(client("iam", settings().region), account)
         for region in _regions(client("iam", settings().region), account):
             found += _of_rules(client("events", region), region)
             found += _of_queue(client("sqs", region), region)
@@ -47,17 +48,11 @@ def problems(account: str) -> list[Problem]:
     return found
 
 
-def _of_deny_policy(iam: Any, account: str) -> Iterator[Problem]:
-    name = sessions.deny_policy_arn(account).rpartition("/")[2]
-    try:
-        _version, document, _attached = deny_policy.default_version(iam, account)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchEntity":
-            raise
-        yield Problem(f"the deny policy {name} is missing, so nothing can be contained", _ACCOUNT_MODULE)
-        return
-    if not deny_policy.denies_everything(document):
-        yield Problem(f"the deny policy {name} does not deny everything", _ACCOUNT_MODULE)
+def _of_role(iam: Any, account: str) -> Iterator[Problem]:
+    name = sessions.role_arn(account).rpartition("/")[2]
+    permissions = iam.get_role_policy(RoleName=name, PolicyName="containment")["PolicyDocument"]
+    if sessions.deny_policy_arn() not in json.dumps(permissions):
+        yield Problem("its role cannot attach the deny policy AWSDenyAll, so nothing can be contained", _ACCOUNT_MODULE)
 
 
 def _regions(iam: Any, account: str) -> list[str]:

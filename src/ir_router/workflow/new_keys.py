@@ -91,12 +91,13 @@ def enable_again(execution: str, parts: Sequence[PrincipalResult], context: Any)
                 hand_over(lock, keys)
                 incidents.append(str(lock.row["incident"]))
                 continue
-            if iam.is_denied(principal):
+            state = changes.read(principal)
+            if state.denied:
                 logger.warning("containment.key_stays_disabled: a user attached the deny policy by hand")
                 continue
             # The state before is not recorded, so that every restricting policy counts.
             before = {"recorded": {"keys": dict.fromkeys(keys, iam.ACTIVE), "policies": []}, "incident": execution}
-            held = third_parties.held(before, changes.read(principal))
+            held = third_parties.held(before, state)
             third_parties.remember(before, principal, held)
             wanted = [changes.enable(principal, key) for key in keys if key not in held]
             changes.make(principal, wanted, until=changes.retry_until(lock))

@@ -103,10 +103,21 @@ def _undone(lock: Lock, principal: Principal, named_key: str | None) -> Mapping[
             if unlisted is None:
                 lock.save(keys_unknown=None)
                 _note_held(lock, state)
+            if state.earlier:
+                _replace_earlier_deny(lock, principal)
             return None
         if attempt + 1 < _READS:
             clock.sleep(_PAUSE_SECONDS)
     return _store(lock, gap)
+
+
+def _replace_earlier_deny(lock: Lock, principal: Principal) -> None:
+    """Attach the deny policy in place of that of an earlier version, whose document a principal could change."""
+    try:
+        changes.make(principal, [changes.replace_earlier_deny(principal)], until=changes.retry_until(lock))
+    except ChangeFailedError as failure:
+        # For example, IAM allows no further policy. The earlier one stays attached, and the next verification retries.
+        logger.warning("containment.earlier_deny_stays", extra={"error": failure.actions[0].get("error", "")})
 
 
 def _gap(lock: Lock, state: State, named_key: str | None) -> _Gap:

@@ -83,5 +83,5 @@ def remedy(error: str, reason: str) -> str:
     if error == "LimitExceeded":
         return "IAM allows 10 attached policies, so you may have to detach another one first."
     if error == "NoSuchEntity":
-        return "IAM does not know the principal, the key or the deny policy. If the policy is missing, run make deploy."
+        return "IAM does not know the principal or the key."
     return ""

@@ -168,7 +168,7 @@ def restore(lock: Lock, principal: Principal) -> Restored:
     ]
     wanted = [changes.enable(current, key) for key in active if listed.get(key) in (iam.ACTIVE, iam.INACTIVE)]
     if sealed is None and not recorded["deny_attached"] and not scopes.is_key_only(lock.row):
-        wanted.append(changes.lift_deny(current))
+        wanted.append(changes.lift_deny(current, found))
     actions = changes.make(current, wanted, until=changes.retry_until(lock))
     gone, expired = "key {target} no longer exists", "key {target} has expired"
     actions += [_noted(gone, key) for key in active if key not in listed]

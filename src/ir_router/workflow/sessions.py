@@ -82,13 +82,13 @@ def changer(principal: Principal) -> IAMClient:
     prefix = f"{role.rpartition(':')[0]}:{kind.lower()}/"
     # A path can have 512 characters, which may not fit into a session policy. A name is unique across all paths.
     resources = [f"{prefix}{_literal(principal['name'])}", f"{prefix}*/{_literal(principal['name'])}"]
-    deny_policy = {"ArnEquals": {"iam:PolicyARN": deny_policy_arn(principal["account"])}}
+    deny_policies = {"ArnEquals": {"iam:PolicyARN": [deny_policy_arn(), earlier_deny_policy_arn(principal["account"])]}}
     keys = {"Effect": "Allow", "Action": ["iam:UpdateAccessKey", "iam:DeleteAccessKey"], "Resource": resources}
     policies = {
         "Effect": "Allow",
         "Action": [f"iam:Attach{kind}Policy", f"iam:Detach{kind}Policy"],
         "Resource": resources,
-        "Condition": deny_policy,
+        "Condition": deny_policies,
     }
     return _client(principal["account"], _execution[0], [keys, policies] if kind == "User" else [policies])
 
@@ -153,9 +153,21 @@ def role_arn(account: str) -> str:
     return _of_account(settings().require("containment_role_arn"), account)
 
 
-def deny_policy_arn(account: str) -> str:
-    """Return the ARN of the deny policy of an account; an empty account is this one."""
-    return _of_account(settings().require("deny_policy_arn"), account)
+def deny_policy_arn() -> str:
+    """Return the ARN of the deny policy: AWS manages AWSDenyAll, so no principal of an account can change its document.
+
+    https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSDenyAll.html
+    """
+    return f"arn:{_partition()}:iam::aws:policy/AWSDenyAll"
+
+
+def earlier_deny_policy_arn(account: str) -> str:
+    """Return the ARN of the policy that versions before 0.2.0 attached in an account; an empty account is this one."""
+    return f"arn:{_partition()}:iam::{account or own_account()}:policy/{settings().name_prefix}-containment-deny"
+
+
+def _partition() -> str:
+    return settings().require("containment_role_arn").split(":")[1]
 
 
 def forget() -> None:

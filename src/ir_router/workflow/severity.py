@@ -67,5 +67,14 @@ def of_tampering(assessment: Assessment) -> Assessment:
     return replace(assessment, severity=gravest, action="contain", title=title)
 
 
+def lifted_by_others(assessment: Assessment) -> Assessment:
+    """Return the assessment of an event that detaches the deny policy from a principal that ir-router did not contain.
+
+    Other tools and people attach AWSDenyAll too, and detach it when their own incident ends.
+    """
+    title = "AWSDenyAll was detached from a principal that ir-router did not contain"
+    return replace(assessment, severity="MEDIUM", action="alert", title=title)
+
+
 def _rank(severity: Severity) -> int:
     return SEVERITIES.index(severity) if severity in SEVERITIES else -1

@@ -18,6 +18,9 @@ from ir_router.workflow.detections import Detection
 from ir_router.workflow.identity import OwnerNotShownError, Target
 from ir_router.workflow.incident import Incident, Principal
 
+DETACHED = "deny_policy_detached"
+"""The detection of a call that detaches the deny policy."""
+
 
 def contained_target(
     incident: Incident, event: Mapping[str, Any], found: Sequence[Detection], context: Any
@@ -54,3 +57,13 @@ def contained_target(
     moment = datetime.fromisoformat(incident["event_time"]).timestamp() if incident["event_time"] else None
     # The times of events have no fractions of a second, and a call can come between two changes of a containment.
     return principal if moment is None or moment >= int(row["opened_at"]) else None
+
+
+def is_of_others(incident: Incident, event: Mapping[str, Any], found: Sequence[Detection], context: Any) -> bool:
+    """Return whether the event only detaches the deny policy from a principal that ir-router has not contained.
+
+    The arguments are those of `contained_target`.
+    """
+    if {detection.id for detection in found if detection.contains} != {DETACHED}:
+        return False
+    return contained_target(incident, event, found, context) is None

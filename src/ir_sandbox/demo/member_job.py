@@ -111,7 +111,7 @@ class MemberJob(ContainmentJob):
         return (found["account"], found["region"]) == (self._member.account, REGION)
 
     def _deny_policy(self) -> str:
-        return f"arn:aws:iam::{self._member.account}:policy/security-incident-containment-deny"
+        return "arn:aws:iam::aws:policy/AWSDenyAll"
 
     def _is_untouched_in_hub(self, key: Key) -> bool:
         keys = self._hub_iam.list_access_keys(UserName=key.user)["AccessKeyMetadata"]

@@ -87,14 +87,13 @@ resource "aws_iam_role_policy" "forwarding" {
   policy = jsonencode(module.documents.forwarding_role.policy)
 }
 
-# If attached to a principal, this policy denies every action of the principal and of its sessions. It is the only
-# policy that the workflow can attach: permission to write or attach any policy would allow it to become administrator.
-# Do not change the description: Terraform would replace the policy, and AWS refuses to delete a policy that is
-# attached.
-resource "aws_iam_policy" "containment_deny" {
-  name        = module.documents.deny_policy.name
-  description = module.documents.deny_policy.description
-  policy      = jsonencode(module.documents.deny_policy.document)
+# Versions before 0.2.0 created and attached this policy. It stays: principals that they contained have it until their release.
+removed {
+  from = aws_iam_policy.containment_deny
+
+  lifecycle {
+    destroy = false
+  }
 }
 
 data "aws_iam_users" "all" {

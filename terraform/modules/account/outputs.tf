@@ -3,11 +3,6 @@ output "containment_role_arn" {
   value       = "arn:${local.partition}:iam::${local.account}:role/${local.role_name}"
 }
 
-output "deny_policy_arn" {
-  description = "ARN of the deny policy, which the role attaches to contained principals."
-  value       = module.documents.deny_policy.arn
-}
-
 output "forwarding_role_arn" {
   description = "ARN of the role with which EventBridge forwards events to the hub, or null without `detections_bus_arn`."
   value       = one(aws_iam_role.forwarding[*].arn)

@@ -50,19 +50,6 @@ locals {
         }
       }
 
-      # A stack is deleted in the opposite order. IAM refuses to delete the policy of a contained principal, so the role
-      # stays until the principal is restored.
-      ContainmentDeny = {
-        Type      = "AWS::IAM::ManagedPolicy"
-        Condition = "FirstRegion"
-        DependsOn = "ContainmentRole"
-        Properties = {
-          ManagedPolicyName = module.account["enforce"].deny_policy.name
-          Description       = module.account["enforce"].deny_policy.description
-          PolicyDocument    = module.account["enforce"].deny_policy.document
-        }
-      }
-
       ForwardingRole = {
         Type      = "AWS::IAM::Role"
         Condition = "Member"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from moto.iam.models import AWSManagedPolicy, iam_backends
 
 from ir_router import aws
 from ir_router.ledger import audit, keys
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 
 ACCOUNT = "123456789012"  # moto's own
 REGION = "us-east-1"
-# The name in terraform/locals.tf, by which the detections recognise the policy.
-DENY_POLICY = "security-incident-containment-deny"
+DENY_POLICY = "arn:aws:iam::aws:policy/AWSDenyAll"
+EARLIER_DENY_POLICY = "security-incident-containment-deny"
+"""Versions before 0.2.0 created this policy in each account and attached it."""
 WORKFLOW_ROLE = "security-incident-workflow"
 CONTAINMENT_ROLE = "security-incident-containment"
 
@@ -80,14 +82,23 @@ def build(variables: dict[str, str]) -> None:
     sns.subscribe(TopicArn=variables["IR_PAGE_TOPIC_ARN"], Protocol="sqs", Endpoint=arn("sqs", "pages-seen"))
     boto3.client("events").create_event_bus(Name="bus")
     client = boto3.client("iam")
-    variables["IR_DENY_POLICY_ARN"] = deny_policy(client)
+    add_managed_policies(ACCOUNT)
     variables["IR_CONTAINMENT_ROLE_ARN"] = containment_role(client)
 
 
-def deny_policy(client: IAMClient) -> str:
-    """Create the policy that denies everything in the client's account; return its ARN."""
+def add_managed_policies(account: str) -> None:
+    """Add AWSDenyAll to the account: moto has no policy of AWS unless it loads all 1,300."""
+    denying = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": ["*"], "Resource": "*"}]}
+    policy = AWSManagedPolicy(  # type: ignore[abstract]
+        "AWSDenyAll", account, region=REGION, path="/", document=json.dumps(denying), default_version_id="v1"
+    )
+    iam_backends[account]["aws"].managed_policies[policy.arn] = policy
+
+
+def earlier_deny_policy(client: IAMClient) -> str:
+    """Create the deny policy of versions before 0.2.0 in the client's account; return its ARN."""
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
-    return client.create_policy(PolicyName=DENY_POLICY, PolicyDocument=json.dumps(policy))["Policy"]["Arn"]
+    return client.create_policy(PolicyName=EARLIER_DENY_POLICY, PolicyDocument=json.dumps(policy))["Policy"]["Arn"]
 
 
 def containment_role(client: IAMClient, *, organization_id: str | None = None, mode: str = "enforce") -> str:
@@ -110,10 +121,16 @@ def containment_role(client: IAMClient, *, organization_id: str | None = None, m
         Tags=[{"Key": "ir-router-mode", "Value": mode}],
     )["Role"]
     changes = {"Effect": "Allow", "Action": "iam:UpdateAccessKey", "Resource": "*"}
+    attaches = {
+        "Effect": "Allow",
+        "Action": ["iam:AttachUserPolicy", "iam:AttachRolePolicy"],
+        "Resource": "*",
+        "Condition": {"ArnEquals": {"iam:PolicyARN": DENY_POLICY}},
+    }
     listed = ["events:ListRuleNamesByTarget", "events:ListRules", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
     listed.append("cloudtrail:LookupEvents")
     reads = {"Effect": "Allow", "Action": listed, "Resource": "*"}
-    permissions = json.dumps({"Version": "2012-10-17", "Statement": [changes, reads]})
+    permissions = json.dumps({"Version": "2012-10-17", "Statement": [changes, attaches, reads]})
     client.put_role_policy(RoleName=CONTAINMENT_ROLE, PolicyName="containment", PolicyDocument=permissions)
     return role["Arn"]
 

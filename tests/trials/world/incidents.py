@@ -15,6 +15,7 @@ from moto.iam.models import iam_backends
 from ir_sandbox import cloud_trail
 from ir_sandbox.slack.people import Person
 from tests.trials.world import ACCOUNT, REGION, World, organisation
+from tests.trials.world.deployment import DENY_POLICY
 from tests.trials.world.state_machine import Execution, StateMachine
 
 ATTACKER = {"name": "mallory", "key": "AKIAMALLORY000000001"}
@@ -155,15 +156,14 @@ def iam_state(world: World, name: str, account: str = ACCOUNT) -> IamState:
     iam = organisation.iam_of(account)
     keys = iam.list_access_keys(UserName=name)["AccessKeyMetadata"]
     policies = iam.list_attached_user_policies(UserName=name)["AttachedPolicies"]
-    deny_policy = organisation.moved(world.environment["IR_DENY_POLICY_ARN"], account)
-    denied = any(policy["PolicyArn"] == deny_policy for policy in policies)
+    denied = any(policy["PolicyArn"] == DENY_POLICY for policy in policies)
     return IamState({key["AccessKeyId"]: key["Status"] for key in keys}, denied)
 
 
 def role_is_denied(world: World, name: str) -> bool:
     """Return whether the deny policy is attached to the role."""
     policies = boto3.client("iam").list_attached_role_policies(RoleName=name)["AttachedPolicies"]
-    return any(policy["PolicyArn"] == world.environment["IR_DENY_POLICY_ARN"] for policy in policies)
+    return any(policy["PolicyArn"] == DENY_POLICY for policy in policies)
 
 
 def role(name: str, path: str = "/", services: Sequence[str] = ()) -> str:

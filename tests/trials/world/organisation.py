@@ -11,7 +11,7 @@ import boto3
 
 from ir_router.workflow import detections
 from tests.terraform.iam import allows
-from tests.trials.world.deployment import ACCOUNT, CONTAINMENT_ROLE, REGION, containment_role, deny_policy
+from tests.trials.world.deployment import ACCOUNT, CONTAINMENT_ROLE, REGION, add_managed_policies, containment_role
 from tests.trials.world.invocations import HttpAnswer
 from tests.trials.world.wire import Wire
 
@@ -120,7 +120,7 @@ def found(world: Any) -> None:
 
 def prepare(account: str, mode: str = "enforce") -> None:
     """Apply terraform/modules/account in a member."""
-    deny_policy(iam_of(account))
+    add_managed_policies(account)
     prepare_role(account, mode)
 
 

@@ -41,6 +41,8 @@ RULE_OPERATIONS = re.compile(r"AWSEvents\.(\w+Rule|\w+TargetsByRule|PutTargets|R
 PARAMETER_VERSION = re.compile(r"(?<=:parameter)(/[^:]+):[^:]+")
 LOG_GROUP = re.compile(r"arn:aws:logs:[^:]*:[^:]*:log-group:[^:]+")
 TAGGING = ("TagResource", "ListTagsForResource")
+DENY_ALL = "AWSDenyAll"
+"""Missing in the emulator (docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSDenyAll.html)."""
 POLICY_ACTIONS = re.compile(r"iam:(Attach|Detach)(User|Role|Group)Policy")
 KEY_CONDITION = re.compile(r"(#?\w+)\s*=\s*(:\w+)")
 
@@ -67,6 +69,9 @@ def apply() -> None:
         (EVALUATOR, "_resolve_condition_key", "15e26964cd38", condition_key),
     ):
         _originals[name] = replace(owner, name, fingerprint, replacement)
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": ["*"], "Resource": "*"}]}
+    record = IDENTITIES._make_aws_managed_record(DENY_ALL, json.dumps(document), "Denies all access.")
+    IDENTITIES._aws_managed_policies.setdefault(record["Arn"], record)
     # `enforce` uses the stored origin of a request: its address and whether it uses TLS.
     checked(EVALUATOR, "pin_request_origin", "de819c1bd9ac")
 

@@ -22,13 +22,14 @@ locals {
     "iam:UpdateAccessKey",
   ]
 
-  deny_policy_name = "${var.name_prefix}-containment-deny"
-  deny_policy_arn  = "arn:${local.partition}:iam::${var.account}:policy/${local.deny_policy_name}"
+  # AWS manages this policy, so no principal of the account can change its document.
+  deny_policy_arn = "arn:${local.partition}:iam::aws:policy/AWSDenyAll"
+
+  # Versions before 0.2.0 attached a policy of their own.
+  earlier_deny_policy_arn = "arn:${local.partition}:iam::${var.account}:policy/${var.name_prefix}-containment-deny"
 
   users = "arn:${local.partition}:iam::${var.account}:user/*"
   roles = "arn:${local.partition}:iam::${var.account}:role/*"
-
-  only_the_deny_policy = { ArnEquals = { "iam:PolicyARN" = local.deny_policy_arn } }
 
   containment_statements = concat(
     [
@@ -50,14 +51,7 @@ locals {
         ]
         Resource = local.users
       },
-      # Before the policy is attached: anyone who may write IAM policies can replace its document.
-      {
-        Sid      = "ReadDenyPolicy"
-        Effect   = "Allow"
-        Action   = ["iam:GetPolicyVersion"]
-        Resource = local.deny_policy_arn
-      },
-      # The deny policy, and the dates of the policies that are attached to a contained principal.
+      # The dates of the policies that are attached to a contained principal.
       {
         Sid      = "ReadPolicyDates"
         Effect   = "Allow"
@@ -69,6 +63,13 @@ locals {
         Effect   = "Allow"
         Action   = ["iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole", "iam:ListRolePolicies", "iam:ListRoleTags"]
         Resource = local.roles
+      },
+      # The hourly verification of members: a role of an earlier version lacks permissions.
+      {
+        Sid      = "ReadOwnPermissions"
+        Effect   = "Allow"
+        Action   = ["iam:GetRolePolicy"]
+        Resource = "arn:${local.partition}:iam::${var.account}:role/${local.role_name}"
       },
       # To find entries of the allowlist with a * that match no principal. IAM accepts no resource for these actions.
       {
@@ -110,14 +111,14 @@ locals {
       Effect                        = "Allow"
       Action                        = ["iam:Detach${kind}Policy"]
       Resource                      = principals
-      Condition                     = local.only_the_deny_policy
+      Condition                     = { ArnEquals = { "iam:PolicyARN" = [local.deny_policy_arn, local.earlier_deny_policy_arn] } }
     }],
     [for kind, principals in { User = local.users, Role = local.roles } : {
       Sid                           = "AttachDenyPolicyTo${kind}"
       Effect                        = "Allow"
       Action                        = ["iam:Attach${kind}Policy"]
       Resource                      = principals
-      Condition                     = local.only_the_deny_policy
+      Condition                     = { ArnEquals = { "iam:PolicyARN" = local.deny_policy_arn } }
     } if var.containment_mode == "enforce"],
     [for statement in [{
       Sid      = "DeleteKeys"
@@ -189,25 +190,6 @@ output "forwarding_role" {
         Effect   = "Allow"
         Action   = ["events:PutEvents"]
         Resource = var.detections_bus_arn
-      }]
-    }
-  }
-}
-
-output "deny_policy" {
-  description = "The policy that denies everything: name, ARN, description and document."
-  value = {
-    name        = local.deny_policy_name
-    arn         = local.deny_policy_arn
-    description = "Attached by ir-router to a contained principal: denies everything. Detach it only through the release task, which records who did."
-
-    document = {
-      Version = "2012-10-17"
-      Statement = [{
-        Sid      = "ContainedByIrRouter"
-        Effect   = "Deny"
-        Action   = "*"
-        Resource = "*"
       }]
     }
   }

@@ -8,6 +8,7 @@ import boto3
 
 from tests.trials.world import ACCOUNT, incidents
 from tests.trials.world.crashes import Scenario
+from tests.trials.world.deployment import DENY_POLICY
 from tests.trials.world.scenarios.containment import (
     OTHER,
     USER,
@@ -27,7 +28,6 @@ _HOUR = 3600.0
 def _detached(world: World, there: Incident) -> None:
     """Detach the deny policy, as the caller of a published tool does, and deliver the event."""
     _undo(world, there)
-    policy = world.environment["IR_DENY_POLICY_ARN"]
     identity = incidents.user_identity("eve", "AKIAEVE0000000000001")
     record = incidents.call(
         world,
@@ -35,14 +35,14 @@ def _detached(world: World, there: Incident) -> None:
         eventID="event-7",
         requestID="request-7",
         userIdentity=identity,
-        requestParameters={"userName": USER, "policyArn": policy},
+        requestParameters={"userName": USER, "policyArn": DENY_POLICY},
     )
     there.machine.start(incidents.event(record) | {"id": "event-7"}, "execution-7")
 
 
 def _undo(world: World, there: Incident) -> None:
     iam = boto3.client("iam")
-    iam.detach_user_policy(UserName=USER, PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
+    iam.detach_user_policy(UserName=USER, PolicyArn=DENY_POLICY)
     iam.update_access_key(UserName=USER, AccessKeyId=there.keys[0], Status="Active")
 
 
@@ -67,7 +67,7 @@ def _approved(world: World) -> Incident:
 
 
 def _undone_after_the_end(world: World, there: Incident) -> None:
-    boto3.client("iam").detach_user_policy(UserName=USER, PolicyArn=world.environment["IR_DENY_POLICY_ARN"])
+    boto3.client("iam").detach_user_policy(UserName=USER, PolicyArn=DENY_POLICY)
     world.advance(_HOUR)
 
 
