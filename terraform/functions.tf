@@ -71,6 +71,9 @@ locals {
       IR_CLOSE_DECIDED_CASES_AFTER_HOURS = tostring(var.close_decided_cases_after_hours)
 
       IR_CLOUDTRAIL_LAKE_EVENT_DATA_STORE = var.cloudtrail_lake_event_data_store == null ? "" : var.cloudtrail_lake_event_data_store
+
+      # Whether -workflow reads the calls of sessions in other accounts.
+      IR_ORGANIZATION_ID = var.organization_id == null ? "" : var.organization_id
     }
 
     operations = {

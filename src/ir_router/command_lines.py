@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from ir_router.ledger import creators
 from ir_router.ledger.approvals import Answer
 from ir_router.settings import settings
 
@@ -22,6 +23,12 @@ def invoke(payload: Mapping[str, Any], function: str = "workflow") -> str:
 def decide(approval_id: str, decision: Answer) -> str:
     """Return the shell command that approves or denies an approval request."""
     payload = {"approval_id": approval_id, "decision": decision, "analyst": "YOUR NAME", "notes": "WHY"}
+    return invoke(payload, "approval-handler")
+
+
+def contain_creator(approval_id: str, creator: str) -> str:
+    """Return the shell command that contains the creator of a key (full ARN), for an approval request."""
+    payload = {"approval_id": approval_id, "decision": creators.CONTAIN, "creator": creator, "analyst": "YOUR NAME"}
     return invoke(payload, "approval-handler")
 
 

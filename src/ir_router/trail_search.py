@@ -2,8 +2,8 @@
 
 -sync reads the history of the deployment's own account (`sync/activity.py`), and -workflow those of members of the
 organisation (`workflow/member_activity.py`). A pass is a list of lookups: each access key, the users, and the sessions
-that they opened, in each Region. For each page the ledger first stores the calls and then the position, so that a
-crash repeats one page, under the same name.
+that they opened, in each Region. CloudTrail records the calls of a session in the account of its role. For each page
+the ledger first stores the calls and then the position, so that a crash repeats one page, under the same name.
 
 With `cloudtrail_lake_event_data_store`, the same values are also looked up in CloudTrail Lake, after the Regions. The
 history has the management events even if Lake fails, and the result then names the missing part. The position has the
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Protocol
 from ir_router import clock, cloudtrail, cloudtrail_lake
 from ir_router.cases import trail_calls
 from ir_router.cases.changes import digest
-from ir_router.cases.trail_calls import TrailCall
+from ir_router.cases.trail_calls import Session, TrailCall
 from ir_router.cloudtrail import Attribute
 from ir_router.errors import RefusedError, RetryLaterError
 from ir_router.ledger import activity as stored
@@ -56,17 +56,26 @@ class History(Protocol):
 
 
 class Lookup(NamedTuple):
-    """A lookup: the Region or CloudTrail Lake, the attribute with its value, and the ARN of the contained principal."""
+    """A lookup.
+
+    Attributes:
+        region: The Region or CloudTrail Lake.
+        attribute: The attribute of the calls.
+        value: Its value.
+        of: The ARN of the contained principal.
+        elsewhere: The account whose history has the calls, if it is not that of the contained principal.
+    """
 
     region: str
     attribute: Attribute
     value: str
     of: str
+    elsewhere: str = ""
 
     @property
     def account(self) -> str:
-        """Return the account whose history has the calls: that of the contained principal."""
-        return self.of.split(":")[4]
+        """Return the account whose history has the calls."""
+        return self.elsewhere or _account(self.of)
 
     @property
     def is_in_lake(self) -> bool:
@@ -88,7 +97,9 @@ class Progress:
         since: Time of the oldest calls.
         pending: The lookups that are not finished, the first one with `token` and `page`.
         read_to: The `end` of the last pass that finished a lookup, by its id.
-        sessions: Access keys of sessions, with the ARN of the session.
+        sessions: Access keys of sessions, with the ARN of the contained principal that opened them.
+        elsewhere: The accounts of sessions in another account than that of the contained principal, by access key.
+        only: The only account whose history this pass reads; empty for all.
         limited: Lookups of which only the newest calls were read, and the sessions that were left out.
         lake_until: When the pass stops to read CloudTrail Lake.
     """
@@ -100,6 +111,8 @@ class Progress:
     page: int = 0
     read_to: dict[str, float] = field(default_factory=dict)
     sessions: dict[str, str] = field(default_factory=dict)
+    elsewhere: dict[str, str] = field(default_factory=dict)
+    only: str = ""
     limited: list[str] = field(default_factory=list)
     lake_until: float | None = None
 
@@ -120,44 +133,62 @@ def regions() -> list[str]:
 
 
 def begin(
-    credentials: Sequence[Mapping[str, Any]], read_to: Mapping[str, float], sessions: Mapping[str, str]
+    credentials: Sequence[Mapping[str, Any]],
+    since: float,
+    row: Mapping[str, Any],
+    *,
+    only: str = "",
 ) -> Progress:
     """Return a new pass.
 
     Args:
         credentials: As in `ledger.activity.watch`.
-        read_to: The end of the last pass by lookup.
-        sessions: The sessions that earlier passes found.
+        since: Time of the first suspicious call, in seconds since the epoch.
+        row: `read_to`, `sessions` and `elsewhere` of the earlier passes, as far as there are any.
+        only: The only account whose history the pass reads; empty for all.
     """
-    now = clock.now()
-    since = min([float(one["since"]) for one in credentials], default=now) - BEFORE_SECONDS
-    progress = Progress(end=now, since=since, pending=[], read_to=dict(read_to), sessions=dict(sessions))
+    progress = Progress(
+        end=clock.now(),
+        since=since - BEFORE_SECONDS,
+        pending=[],
+        read_to=dict(row.get("read_to") or {}),
+        sessions=dict(row.get("sessions") or {}),
+        elsewhere=dict(row.get("elsewhere") or {}),
+        only=only,
+    )
     for one in credentials:
         _add(progress, [("AccessKeyId", str(key)) for key in one["keys"]], one["arn"])
         if one["whole"] and one["kind"] == "user":
             _add(progress, [("Username", one["name"])], one["arn"])
         if one["whole"] and one["kind"] == "role":
             _add(progress, [("ResourceName", one["arn"])], one["arn"])
-    for key, owner in sessions.items():
-        _add(progress, [("AccessKeyId", key)], owner)
+    for key, owner in progress.sessions.items():
+        _add(progress, [("AccessKeyId", key)], owner, progress.elsewhere.get(key, ""))
     return progress
 
 
-def _add(progress: Progress, values: Iterable[tuple[Attribute, str]], arn: str) -> None:
+def _add(progress: Progress, values: Iterable[tuple[Attribute, str]], arn: str, elsewhere: str = "") -> None:
     """Add lookups. Those in CloudTrail Lake come last, because a query can take minutes."""
+    if progress.only and progress.only != (elsewhere or _account(arn)):
+        return
     pending = progress.pending
     # The first lookup may have a position already.
     place = next((number for number, one in enumerate(pending) if number and one.is_in_lake), len(pending))
     for name, value in values:
-        found = [Lookup(region, name, value, arn) for region in regions()]
+        found = [Lookup(region, name, value, arn, elsewhere) for region in regions()]
         pending[place:place] = found
         place += len(found)
         if not settings().cloudtrail_lake_event_data_store:
             continue
         if cloudtrail_lake.can_ask(value):
-            pending.append(Lookup(cloudtrail_lake.PLACE, name, value, arn))
+            pending.append(Lookup(cloudtrail_lake.PLACE, name, value, arn, elsewhere))
         else:
             limit(progress, f"CloudTrail Lake was not searched for {value}, which has unusual characters")
+
+
+def _account(arn: str) -> str:
+    """Return the account of an ARN; empty if it is none."""
+    return (arn.split(":") + [""] * 5)[4]
 
 
 def read(
@@ -264,7 +295,7 @@ def _store(case_id: str, progress: Progress, lookup: Lookup, records: Iterable[M
             continue
         session = trail_calls.opened_session(record)
         if session is not None and session.key not in progress.sessions:
-            _follow(progress, session.key, lookup.of)
+            _follow(progress, session, lookup)
         # A role's own lookup finds those who opened its sessions, not its calls.
         if lookup.attribute != "ResourceName" and (call := trail_calls.of_record(record, lookup.of)):
             calls.append(call)
@@ -273,10 +304,14 @@ def _store(case_id: str, progress: Progress, lookup: Lookup, records: Iterable[M
         stored.save_page(case_id, name, [trail_calls.to_row(call) for call in calls])
 
 
-def _follow(progress: Progress, key: str, of: str) -> None:
+def _follow(progress: Progress, session: Session, lookup: Lookup) -> None:
     """Look up the calls of a session too, as those of the principal that opened it."""
     if len(progress.sessions) >= MOST_SESSIONS:
         limit(progress, f"the calls of the newest {MOST_SESSIONS} sessions were read, and further sessions exist")
         return
-    progress.sessions[key] = of
-    _add(progress, [("AccessKeyId", key)], of)
+    progress.sessions[session.key] = lookup.of
+    account = _account(session.arn) or lookup.account
+    elsewhere = "" if account == _account(lookup.of) else account
+    if elsewhere:
+        progress.elsewhere[session.key] = elsewhere
+    _add(progress, [("AccessKeyId", session.key)], lookup.of, elsewhere)

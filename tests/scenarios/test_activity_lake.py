@@ -196,7 +196,7 @@ def test_given_a_role_with_a_quote_in_its_path_when_contained_then_the_gap_is_na
     arn = f"arn:aws:iam::{ACCOUNT}:role/x' OR '1'='1/worker"
     one = {"arn": arn, "name": "worker", "kind": "role", "account": ACCOUNT, "keys": ["AKIA0000000000000001"]}
     with world.wire.invocation("sync"):
-        progress = trail_search.begin([{**one, "whole": True, "contained_at": 1.0, "since": 1.0}], {}, {})
+        progress = trail_search.begin([{**one, "whole": True}], 1.0, {})
     assert [lookup.attribute for lookup in progress.pending if lookup.is_in_lake] == ["AccessKeyId"]
     assert [lookup.is_in_lake for lookup in progress.pending] == sorted(one.is_in_lake for one in progress.pending)
     assert "unusual characters" in progress.limited[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -18,11 +19,22 @@ from tests.support.activity import (
     shown,
 )
 from tests.support.world import World
-from tests.trials.world import incidents
+from tests.trials.world import ACCOUNT, incidents, organisation
 from tests.trials.world.deployment import CONTAINMENT_ROLE
-from tests.trials.world.organisation import SCP, SHOP, Guard, iam_of
-from tests.trials.world.state_machine import StateMachine
+from tests.trials.world.organisation import LAB, SCP, SHOP, Guard, iam_of
+from tests.trials.world.state_machine import Execution, StateMachine
 from tests.trials.world.wire import Side
+
+OUTSIDE = "210987654321"
+
+
+@pytest.fixture
+def contained_in_organisation(world: World, machine: StateMachine, jane: Person, security_channel: str) -> str:
+    """Contain a user of the hub of an organisation, and return its key."""
+    organisation.found(world)
+    _, key = incidents.contain(world, machine)
+    world.settle()
+    return key
 
 
 def test_given_a_contained_user_of_a_member_when_two_minutes_pass_then_its_calls_there_are_shown(
@@ -95,3 +107,107 @@ def test_given_a_crash_of_the_reading_in_a_member_when_continued_then_each_resul
     assert len([one for one in shown(world) if "made 120 calls" in one]) == 1
     assert len(comments(world)) == 1
     assert [len(rows) for rows in attachments(world).values()] == [120]
+
+
+# Sessions in another account than that of the contained principal
+
+SESSION = "ASIAELSEWHERE0000001"
+CHAINED = "ASIACHAINED000000001"
+
+
+def crossing(world: World, key: str, account: str, session: str, *, ago: float = 50, **changes: Any) -> dict[str, Any]:
+    """Return the record of the call with which the user opened a session of a role of another account."""
+    record = assumed(world, key, session, ago=ago, **changes)
+    arn = f"arn:aws:sts::{account}:assumed-role/admin/evil"
+    record["responseElements"]["assumedRoleUser"]["arn"] = arn
+    record["requestParameters"]["roleArn"] = f"arn:aws:iam::{account}:role/admin"
+    return record
+
+
+def test_given_a_session_in_a_member_when_three_minutes_pass_then_its_calls_there_are_shown(
+    world: World, contained_in_organisation: str
+) -> None:
+    key = contained_in_organisation
+    world.trail.add(
+        call(world, key, "ListUsers"),
+        crossing(world, key, SHOP, SESSION),
+        in_account(by_session(world, SESSION, "CreateUser", requestParameters={"userName": "eve"}), SHOP),
+        by_session(world, SESSION, "DeleteTrail"),  # a call of this key that the hub alone would have
+    )
+    world.live(2)
+    assert "made 2 calls so far" in shown(world)[-1]
+    world.live(1)
+
+    assert "made 3 calls" in shown(world)[-1]
+    assert "user eve" in shown(world)[-1]
+    assert "1 sessions" in comments(world)[0]
+    (rows,) = attachments(world).values()
+    assert [row["action"] for row in rows] == ["ListUsers", "AssumeRole", "CreateUser"]
+    world.trail.add(in_account(by_session(world, SESSION, "StopLogging", ago=0), SHOP), after=60)
+    world.live(15)
+    assert "made 4 calls" in shown(world)[-1]
+    assert "1 call SUCCEEDED" in shown(world)[-1]
+    assert "Not complete" not in shown(world)[-1]
+
+
+def test_given_a_chain_of_sessions_when_read_then_it_is_followed_through_members_and_back(
+    world: World, machine: StateMachine, jane: Person, security_channel: str
+) -> None:
+    key = contained_in_member(world, machine)
+    world.trail.add(
+        in_account(call(world, key, "ListUsers"), SHOP),
+        {**crossing(world, key, LAB, SESSION), "recipientAccountId": SHOP},
+        {**in_account(by_session(world, SESSION, "AssumeRole", service="sts"), LAB), **opened(ACCOUNT, CHAINED)},
+        by_session(world, CHAINED, "CreateRole", requestParameters={"roleName": "late"}),
+    )
+    world.live(3)
+
+    (rows,) = attachments(world).values()
+    assert {row["action"] for row in rows} == {"ListUsers", "AssumeRole", "CreateRole"}
+    assert len(rows) == 4
+    assert "Not complete" not in shown(world)[-1]
+
+
+def opened(account: str, session: str) -> dict[str, Any]:
+    arn = f"arn:aws:sts::{account}:assumed-role/admin/evil"
+    return {"responseElements": {"credentials": {"accessKeyId": session}, "assumedRoleUser": {"arn": arn}}}
+
+
+@pytest.mark.parametrize("is_member", [True, False])
+def test_given_a_session_in_an_account_without_access_when_read_then_the_result_names_the_account(
+    world: World, contained_in_organisation: str, is_member: bool
+) -> None:
+    account = SHOP if is_member else OUTSIDE
+    if is_member:
+        organisation.remove_role(SHOP)
+    key = contained_in_organisation
+    world.trail.add(call(world, key, "ListUsers"), crossing(world, key, account, SESSION))
+    world.live(3)
+    message = shown(world)[-1]
+    assert "made 2 calls" in message
+    assert f"Not complete: the calls in account {account} were not read (no access" in message
+    assert ("If the account belongs to your organisation" in message) == (not is_member)
+
+
+def test_given_no_organisation_when_a_session_is_in_another_account_then_the_result_names_it(
+    world: World, contained: tuple[Execution, str]
+) -> None:
+    _, key = contained
+    world.trail.add(call(world, key, "ListUsers"), crossing(world, key, SHOP, SESSION))
+    world.live(2)
+    (message,) = shown(world)
+    assert f"Not complete: the calls in account {SHOP} were not read (ir-router has no access to it)" in message
+    assert f"the calls in account {SHOP} were not read (ir-router has no access to it)" in comments(world)[0]
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_given_a_crash_before_a_session_is_handed_over_when_continued_then_its_calls_appear_once(
+    world: World, contained_in_organisation: str, side: Side
+) -> None:
+    key = contained_in_organisation
+    world.trail.add(crossing(world, key, SHOP, SESSION), in_account(by_session(world, SESSION, "DeleteTrail"), SHOP))
+    world.wire.kill_on("cloudtrail", "LookupEvents", side)
+    world.live(8)
+    assert world.wire.died_at is not None
+    assert len([one for one in shown(world) if "made 2 calls" in one]) == 1
+    assert [len(rows) for rows in attachments(world).values()] == [2]

@@ -187,6 +187,18 @@ def test_given_an_event_that_joins_when_its_function_dies_afterwards_then_it_is_
     assert "1 more event of the same principal" in as_shown(message["blocks"])
 
 
+def test_given_slack_that_answers_no_link_for_a_while_when_a_reminder_is_due_then_it_comes_within_two_minutes(
+    world: World, contained: tuple[Execution, str], security_channel: str
+) -> None:
+    world.unexpected.allow(ClaimHeldError, *RAISED_WHEN_SERVICES_FAIL)
+    world.live(1)
+    world.advance(600)
+    with struck_by(world, Outage("slack", "chat.getPermalink", "server error", 30.0)):
+        world.live(3)
+    said = world.workspace.channel_messages(security_channel)
+    assert len([one for one in said if "Still waiting for a decision" in str(one.get("text"))]) == 1
+
+
 def test_given_no_answer_when_hours_pass_then_each_reminder_comes_once_and_at_last_the_end(
     world: World, machine: StateMachine, contained: tuple[Execution, str], security_channel: str
 ) -> None:

@@ -89,6 +89,7 @@ SCENARIOS = (
     "given_a_self_managed_case_when_escalated_then_aws_handles_it_after_a_confirmation",
     "given_a_role_when_contained_then_the_calls_of_its_sessions_are_shown",
     "given_a_contained_user_of_a_member_when_two_minutes_pass_then_its_calls_there_are_shown",
+    "given_a_session_in_a_member_when_three_minutes_pass_then_its_calls_there_are_shown",
     "given_a_contained_key_when_two_minutes_pass_then_case_and_channel_show_what_it_did",
     "given_an_event_data_store_when_read_then_data_events_and_other_regions_appear_too",
     "given_a_member_when_the_hub_has_the_store_of_the_organisation_then_it_serves_the_member_alone",

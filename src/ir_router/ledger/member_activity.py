@@ -1,7 +1,8 @@
 """The reading of the calls of contained principals in member accounts: requested by -sync, and done by -workflow.
 
-One row for each case, in one partition, so that -workflow finds the cases to read. -sync writes `credentials` and
-`wanted_at`; -workflow writes the other attributes. A reading is finished when `done_at` is not before `wanted_at`.
+One row for each case, in one partition, so that -workflow finds the cases to read. -sync writes `credentials`, `since`,
+`handed_over` and `wanted_at`; -workflow writes the other attributes. A reading is finished when `done_at` is not before
+`wanted_at`.
 """
 
 from __future__ import annotations
@@ -16,13 +17,30 @@ from ir_router.ledger.table import Row
 _KEPT_SECONDS = 30 * 86_400
 
 
-def want(case_id: str, credentials: Sequence[Mapping[str, Any]], at: float) -> None:
-    """Request a reading. `credentials` are as in `ledger.activity.watch`, those of member accounts alone."""
+def want(
+    case_id: str,
+    credentials: Sequence[Mapping[str, Any]],
+    since: float,
+    at: float,
+    handed_over: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Request a reading.
+
+    Args:
+        case_id: The case.
+        credentials: As in `ledger.activity.watch`, those of member accounts alone.
+        since: Time of the first suspicious call of the case, in seconds since the epoch.
+        at: Time of the request.
+        handed_over: The sessions of this account's principals in other accounts: for each access key the ARN of the
+            principal and the account. None keeps those of earlier requests.
+    """
     save(
         case_id,
         credentials=[dict(one) for one in credentials],
+        since=since,
         wanted_at=at,
         expires_at=int(clock.now()) + _KEPT_SECONDS,
+        **({} if handed_over is None else {"handed_over": {key: [*one] for key, one in handed_over.items()}}),
     )
 
 

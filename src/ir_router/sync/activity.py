@@ -49,8 +49,9 @@ def watch(approval: Row) -> None:
     if not case_id or not approval.get("credentials") or not stored.watch(case_id, approval["credentials"]):
         return
     # Before the first run, so that the first result has these calls too.
-    if elsewhere := _elsewhere((stored.get(case_id) or {})["credentials"], str(approval["execution"]).split(":")[4]):
-        member_activity.want(case_id, elsewhere, clock.now())
+    credentials = (stored.get(case_id) or {})["credentials"]
+    if elsewhere := _elsewhere(credentials, str(approval["execution"]).split(":")[4]):
+        member_activity.want(case_id, elsewhere, _since(credentials), clock.now())
     leases.add_hint(case_id)  # the next poll starts the run
 
 
@@ -86,6 +87,10 @@ def _due_at(row: Row) -> float | None:
     return newest + READ_AFTER_SECONDS[done] if done < len(READ_AFTER_SECONDS) else None
 
 
+def _since(credentials: Iterable[Mapping[str, Any]]) -> float:
+    return min(float(one["since"]) for one in credentials)
+
+
 def _newest(row: Row) -> float:
     return max(float(one["contained_at"]) for one in row["credentials"])
 
@@ -104,7 +109,9 @@ def _read(sync: CaseSync, row: Row) -> None:
         _report(sync, row, error)
         _finish(sync, row, progress)
         return
-    if finished and not _members_are_done(row, progress, account):
+    if finished:
+        _hand_over(sync.case_id, row, progress)
+    if finished and not _members_are_done(row, progress):
         finished = False
         sync.revisit(clock.now() + _MEMBERS_AGAIN_SECONDS)
     elif not finished:
@@ -120,16 +127,40 @@ def _read(sync: CaseSync, row: Row) -> None:
 
 def _begin(sync: CaseSync, row: Row, account: str) -> Progress:
     """Return a new pass, after the reading in member accounts was requested."""
-    elsewhere = _elsewhere(row["credentials"], account)
-    own = [one for one in row["credentials"] if one["account"] == account]
-    progress = trail_search.begin(own, row.get("read_to") or {}, row.get("sessions") or {})
-    if elsewhere:
-        # The request of `watch` is for the first pass.
-        wanted_at = float(member_activity.get(sync.case_id).get("wanted_at") or 0)
-        if "readings_of" in row or wanted_at < _newest(row):
-            member_activity.want(sync.case_id, elsewhere, progress.end)
+    credentials = row["credentials"]
+    elsewhere = _elsewhere(credentials, account)
+    own = [one for one in credentials if one["account"] == account]
+    progress = trail_search.begin(own, _since(credentials), row, only=account)
+    # The request of `watch` is for the first pass.
+    wanted_at = float(member_activity.get(sync.case_id).get("wanted_at") or 0)
+    if _are_read_elsewhere(row, progress) and ("readings_of" in row or wanted_at < _newest(row)):
+        member_activity.want(sync.case_id, elsewhere, _since(credentials), progress.end)
     stored.save(sync.case_id, progress=progress.to_row())
     return progress
+
+
+def _hand_over(case_id: str, row: Row, progress: Progress) -> None:
+    """Let -workflow read the calls of sessions in other accounts, or name these accounts without an organisation."""
+    found = {key: (progress.sessions[key], account) for key, account in progress.elsewhere.items()}
+    if not found:
+        return
+    if settings().organization_id is None:
+        for account in sorted(set(progress.elsewhere.values())):
+            trail_search.limit(
+                progress, f"the calls in account {account} were not read (ir-router has no access to it)"
+            )
+        return
+    known = member_activity.get(case_id).get("handed_over") or {}
+    if not found.keys() <= known.keys():
+        elsewhere = _elsewhere(row["credentials"], progress.only)
+        member_activity.want(case_id, elsewhere, _since(row["credentials"]), clock.now(), {**known, **found})
+
+
+def _are_read_elsewhere(row: Row, progress: Progress) -> bool:
+    """Return whether -workflow reads a part of the pass."""
+    if _elsewhere(row["credentials"], progress.only):
+        return True
+    return bool(progress.elsewhere) and settings().organization_id is not None
 
 
 def _saved(case_id: str) -> Callable[[Progress], None]:
@@ -140,9 +171,9 @@ def _history(_account: str) -> cloudtrail.EventHistory:
     return cloudtrail.EventHistory()
 
 
-def _members_are_done(row: Row, progress: Progress, account: str) -> bool:
+def _members_are_done(row: Row, progress: Progress) -> bool:
     """Return whether the members' part of the pass is there, or does not arrive any more."""
-    if not _elsewhere(row["credentials"], account):
+    if not _are_read_elsewhere(row, progress):
         return True
     member = member_activity.get(str(row["PK"]).partition("#")[2])
     if member_activity.is_done(member, float(member.get("wanted_at") or 0)):
@@ -178,6 +209,7 @@ def _finish(sync: CaseSync, row: Row, progress: Progress) -> None:
     values: dict[str, Any] = {
         "read_to": progress.read_to,
         "sessions": progress.sessions,
+        "elsewhere": progress.elsewhere,
         "readings_of": newest,
         "readings": max(done, passed),
         "answered_at": requested if is_requested else None,
@@ -230,9 +262,11 @@ def stored_activity(sync: CaseSync) -> Activity | None:
     account = sync.case.case_arn.split(":")[4]
     progress = Progress(
         end=max(map(float, (row.get("read_to") or {}).values()), default=clock.now()),
-        since=min(float(one["since"]) for one in row["credentials"]) - trail_search.BEFORE_SECONDS,
+        since=_since(row["credentials"]) - trail_search.BEFORE_SECONDS,
         pending=[],
         sessions=row.get("sessions") or {},
+        elsewhere=row.get("elsewhere") or {},
+        only=account,
     )
     found = _activity(sync.case_id, row, progress, account, complete="progress" not in row)
     return found if found.calls else None
@@ -241,10 +275,10 @@ def stored_activity(sync: CaseSync) -> Activity | None:
 def _activity(case_id: str, row: Row, progress: Progress, account: str, *, complete: bool) -> Activity:
     calls = [trail_calls.from_row(one) for one in stored.calls(case_id)]
     credentials = row["credentials"]
-    elsewhere = _elsewhere(credentials, account)
-    member = member_activity.get(case_id) if elsewhere else {}
-    sessions = len(progress.sessions) + len(member.get("sessions") or {})
-    unread = [] if member.get("done_at") else sorted({str(one["account"]) for one in elsewhere})
+    accounts = {*progress.elsewhere.values(), *(str(one["account"]) for one in _elsewhere(credentials, account))}
+    member = member_activity.get(case_id) if _are_read_elsewhere(row, progress) else {}
+    sessions = len({*progress.sessions, *(member.get("sessions") or {})})
+    unread = sorted(accounts) if member and not member.get("done_at") else []
     limited = [*progress.limited, *(member.get("limited") or [])]
     if complete:
         limited += [f"the calls in account {one} were not read yet" for one in unread]
@@ -252,7 +286,7 @@ def _activity(case_id: str, row: Row, progress: Progress, account: str, *, compl
     looked_up += [f"{sessions} sessions that they opened"] if sessions else []
     scope = Scope(
         contained_at={str(one["arn"]): float(one["contained_at"]) for one in credentials},
-        since=min(float(one["since"]) for one in credentials) - trail_search.BEFORE_SECONDS,
+        since=_since(credentials) - trail_search.BEFORE_SECONDS,
         read_at=progress.end,
         regions=trail_search.regions(),
         keys=looked_up,
@@ -310,7 +344,7 @@ def _attach(sync: CaseSync, found: Activity, contents: Mapping[str, str]) -> Non
 
 def _update_fields(case: Case, row: Row, found: Activity) -> None:
     """Add the addresses, services and Regions of the calls since the first suspicious one to the case's fields."""
-    since = min(float(one["since"]) for one in row["credentials"])
+    since = _since(row["credentials"])
     calls = [call for call in found.calls if call.at >= since]
     known = {one.get("ipAddress") for one in case.threat_actor_ip_addresses}
     actors: dict[str, dict[str, str]] = {}

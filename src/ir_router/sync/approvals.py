@@ -250,9 +250,9 @@ def _announce(place: Place, row: Row, slack: Slack, deadline: Deadline) -> None:
     """Post the end of the request in the security channel once. A case's channel has its own (`life_cycle`)."""
     if place.is_of_case:
         return
-    taken = _take(place.outcome(), deadline)
-    if isinstance(taken, claims.Claim):
-        posting.post(slack, place.channel_id, taken, approval_message.outcome(row, _permalink(slack, place)))
+    if taken := _take_with_link(place.outcome(), place, slack, deadline):
+        claim, link = taken
+        posting.post(slack, place.channel_id, claim, approval_message.outcome(row, link))
 
 
 def _freeze_mentions(slack: Slack, row: Row) -> None:
@@ -308,6 +308,19 @@ def _take(key: Key, deadline: Deadline) -> claims.Claim | claims.Done:
     return taken
 
 
+def _take_with_link(key: Key, place: Place, slack: Slack, deadline: Deadline) -> tuple[claims.Claim, str] | None:
+    """Return the claim of a message about a request and the link to the request, or None if the message is there.
+
+    The link is read first: after a claim, a question without an answer delays the message by a quarter of an hour.
+    Raises ClaimHeldError.
+    """
+    if (table.get(key) or {}).get("state") == "done":
+        return None
+    link = _permalink(slack, place)
+    taken = _take(key, deadline)
+    return (taken, link) if isinstance(taken, claims.Claim) else None
+
+
 def _remind(row: Row, deadline: Deadline) -> None:
     """Send the reminder that is due. After an outage only the latest one is sent."""
     minutes = settings().reminder_minutes
@@ -320,12 +333,12 @@ def _remind(row: Row, deadline: Deadline) -> None:
     ago = f"{after / 60:g} h" if after >= _HOUR_IN_MINUTES else f"{after:g} min"
 
     def post(place: Place) -> None:
-        taken = _take(place.reminder(due), deadline)
-        if isinstance(taken, claims.Claim):
-            message = approval_message.reminder(row, ago, _permalink(slack, place))
+        if taken := _take_with_link(place.reminder(due), place, slack, deadline):
+            claim, link = taken
+            message = approval_message.reminder(row, ago, link)
             current = approvals.get(str(row["approval_id"])) or row
             assignee = request_people.mentions_of_assignee(current)
-            posting.post(slack, place.channel_id, taken, _mentioning(place, current, message, assignee))
+            posting.post(slack, place.channel_id, claim, _mentioning(place, current, message, assignee))
 
     _each(_security_first(approval_places.of(row)), post, row, deadline)
     table.update(keys.approval(str(row["approval_id"])), "SET reminders_sent = :due", due=due)
@@ -339,10 +352,10 @@ def _remind_others(row: Row, deadline: Deadline) -> None:
     slack = Slack(deadline)
 
     def post(place: Place) -> None:
-        taken = _take(place.overdue(assigned_at), deadline)
-        if isinstance(taken, claims.Claim):
-            message = approval_message.overdue(row, _permalink(slack, place))
-            posting.post(slack, place.channel_id, taken, _mentioning(place, row, message))
+        if taken := _take_with_link(place.overdue(assigned_at), place, slack, deadline):
+            claim, link = taken
+            message = approval_message.overdue(row, link)
+            posting.post(slack, place.channel_id, claim, _mentioning(place, row, message))
 
     _each(_security_first(approval_places.of(row)), post, row, deadline)
     table.update(keys.approval(str(row["approval_id"])), "SET others_told_for = :at", at=assigned_at)

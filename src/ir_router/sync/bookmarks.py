@@ -82,16 +82,16 @@ def _keep(sync: CaseSync, bookmark: Bookmark) -> None:
         row = {}
     if row.get("of") == bookmark.of and sync.is_done(key):
         return
+    address = _address(sync, bookmark)  # before the claim, which a question without an answer would leave open
     claim = sync.claim(key)
     if claim is None:
-        _change(sync, row, bookmark)
+        _change(sync, row, bookmark, address)
         return
-    _add(sync, claim, bookmark)
+    _add(sync, claim, bookmark, address)
 
 
-def _add(sync: CaseSync, claim: Claim, bookmark: Bookmark) -> None:
+def _add(sync: CaseSync, claim: Claim, bookmark: Bookmark, address: str) -> None:
     try:
-        address = _address(sync, bookmark)
         known = _find(sync, bookmark.title) if claim.must_look else None
         if known is None:
             known = str(
@@ -126,10 +126,10 @@ def _find(sync: CaseSync, title: str) -> str | None:
     return found[0] if found else None
 
 
-def _change(sync: CaseSync, row: Row, bookmark: Bookmark) -> None:
+def _change(sync: CaseSync, row: Row, bookmark: Bookmark, address: str) -> None:
     """Let a bookmark lead to a newer message. It can be repeated. A bookmark that a user removed stays away."""
     try:
-        _edit(sync, str(row["bookmark_id"]), _address(sync, bookmark))
+        _edit(sync, str(row["bookmark_id"]), address)
     except RefusedError as error:
         if error.code != _GONE:
             raise

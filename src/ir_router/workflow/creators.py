@@ -28,7 +28,6 @@ _STEPS = {
     "root": "Sign in as root, delete its access keys, change its password and check its MFA devices.",
 }
 _OTHER = "Check now who this is."
-HOW = "To contain the creator too, use the button in Slack or the decision contain_creator on the command line."
 
 
 def creates_key_of_another(incident: Incident) -> bool:

@@ -1,7 +1,8 @@
 """Read the calls of contained principals in member accounts from CloudTrail: the task of every minute.
 
 Only -workflow can assume the role of a member. -sync requests a reading (`ledger/member_activity.py`) and publishes
-the result. This task is an invocation of its own, so that no containment waits for it.
+the result. The reading follows sessions into other accounts of the organisation, and into this one. The task is an
+invocation of its own, so that no containment waits for it.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from ir_router.ledger import member_activity
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
 from ir_router.trail_search import Progress
-from ir_router.workflow import sessions
+from ir_router.workflow import accounts, sessions
 from ir_router.workflow.sessions import NoRoleError
 
 _RESERVE_SECONDS = 15
 _SLICE_SECONDS = 30
 _HINT_SOURCE, _HINT = "security-ir", "CaseUpdated"
+_FIX = "apply terraform/modules/account in that account"
 
 
 def run_task(_task: Mapping[str, Any], context: LambdaContext) -> dict[str, int]:
@@ -48,11 +50,16 @@ def run_task(_task: Mapping[str, Any], context: LambdaContext) -> dict[str, int]
 def _read(row: Row, until: float) -> bool:
     """Read a slice of one case. Return whether the reading is finished."""
     case_id = str(row["SK"])
-    credentials = row["credentials"]
     if "progress" in row:
         progress = Progress.from_row(row["progress"])
     else:
-        progress = trail_search.begin(credentials, row.get("read_to") or {}, row.get("sessions") or {})
+        handed_over = row.get("handed_over") or {}
+        earlier = {
+            "read_to": row.get("read_to"),
+            "sessions": {key: owner for key, (owner, _) in handed_over.items()} | (row.get("sessions") or {}),
+            "elsewhere": {key: account for key, (_, account) in handed_over.items()} | (row.get("elsewhere") or {}),
+        }
+        progress = trail_search.begin(row["credentials"], float(row["since"]), earlier)
         member_activity.save(case_id, reads_for=row["wanted_at"], progress=progress.to_row())
         row = {**row, "reads_for": row["wanted_at"]}
     histories: dict[str, EventHistory] = {}
@@ -76,6 +83,7 @@ def _read(row: Row, until: float) -> bool:
         done_at=row["reads_for"],
         read_to=progress.read_to,
         sessions=progress.sessions,
+        elsewhere=progress.elsewhere,
         limited=progress.limited,
         progress=None,
     )
@@ -97,6 +105,13 @@ def _skip(progress: Progress, error: NoRoleError | RefusedError) -> None:
     logger.warning("activity.account_skipped", extra={"account": account, "reason": str(error)})
     progress.pending = [one for one in progress.pending if one.account != account or one.is_in_lake]
     progress.token, progress.page = None, 0
-    denied = "the permission cloudtrail:LookupEvents is missing" if isinstance(error, RefusedError) else "no access"
-    fix = f"the calls in account {account} were not read ({denied}: apply terraform/modules/account in that account)"
-    trail_search.limit(progress, fix)
+    trail_search.limit(progress, f"the calls in account {account} were not read ({_why(account, error)})")
+
+
+def _why(account: str, error: NoRoleError | RefusedError) -> str:
+    if isinstance(error, RefusedError):
+        return f"the permission cloudtrail:LookupEvents is missing: {_FIX}"
+    # Organizations describes the accounts of the organisation alone.
+    if not accounts.of(account, at_most_old=accounts.RECENT_SECONDS).state:
+        return f"no access. If the account belongs to your organisation, {_FIX}"
+    return f"no access: {_FIX}"

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from ir_router import command_lines
 from ir_router.ledger import approvals
 from ir_router.ledger.approvals import ApprovalKind
+from ir_router.ledger.creators import Offer
 from ir_router.workflow import changes, new_keys, scopes, wording, wording_gaps, wording_links, wording_many
 from ir_router.workflow.incident import ActionTaken, ContainmentResult, Decision, Incident, Principal, PrincipalResult
 from ir_router.workflow.outcomes import OUTCOMES
@@ -229,12 +230,14 @@ def decision_lines(containment: ContainmentResult, approval_id: str) -> list[str
         "Decide with the buttons in Slack, or on the command line.",
         f"To approve, run: {command_lines.decide(approval_id, 'approve')}",
         f"To deny, run: {command_lines.decide(approval_id, 'deny')}",
-        *(
-            f"Creator (decision contain_creator): {one['does']}"
-            for one in containment.get("creators", {}).values()
-            if "does" in one
-        ),
+        *(_creator(one, approval_id) for one in containment.get("creators", {}).values() if "does" in one),
     ]
+
+
+def _creator(offer: Offer, approval_id: str) -> str:
+    """Return the lines about containing the creator of a key, which decides nothing about the request."""
+    command = command_lines.contain_creator(approval_id, offer["arn"])
+    return f"To contain {offer['who']} too, who created the key, run: {command}\nThe command {offer['does']}"
 
 
 def release_commands(principals: Sequence[str]) -> str:

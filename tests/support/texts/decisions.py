@@ -14,7 +14,8 @@ _SEALED = facts.part(sealed_keys=["AKIA2"], keys={"AKIA2": "Active", "AKIA5": "A
 _SEALED_WITHOUT_OWN = facts.part(sealed_keys=["AKIA2"])
 _REFUSED = facts.part(deny_refused=True)
 _ROLE = facts.part(ROLE, keys={}, named_keys=[])
-_CREATORS = {"c1": {"note": "n", "does": "contains user bob"}, "c2": {"note": "n"}}
+_BOB = {"who": "user bob", "arn": "arn:aws:iam::111122223333:user/bob"}
+_CREATORS = {"c1": {**_BOB, "note": "n", "does": "contains user bob."}, "c2": {**_BOB, "note": "n"}}
 
 
 def texts() -> dict[str, Any]:

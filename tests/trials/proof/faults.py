@@ -108,6 +108,9 @@ class Recovery:
     @property
     def limit(self) -> str:
         """Return the documented limit (docs/reliability.md) that permits another end; empty if none applies."""
+        if self.seconds is not None:
+            is_next_poll = self.seconds <= RECOVERY_BOUND_SECONDS + _POLL_SECONDS and "report" in self.fault.scenario
+            return "the poll after a report shares its files" if is_next_poll else ""
         if self.fault.seconds is None:
             return ""
         if self.fault.scenario.startswith(_CONTAINMENT) and self.reports.get("workflow"):

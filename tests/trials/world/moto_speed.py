@@ -172,8 +172,8 @@ def _find_handlers_by_url() -> None:
     def process_request(self: Any, request: Any) -> Any:
         url, _ = moto.core.utils.get_equivalent_url_in_aws_domain(request.url)
         handle = find(f"{url.scheme}://{url.netloc}{url.path}")
-        if handle is None:
-            return search(self, request)
+        if handle is None:  # such as the loopback address of a fake, which matches no pattern
+            return search(self, request) if url.netloc.endswith("amazonaws.com") else None
         normalized = moto.core.request.normalize_request(request)
         try:
             return handle(normalized, normalized.raw_url, normalized.headers)
@@ -220,7 +220,10 @@ def _walk_expressions_by_type() -> None:
         made = object.__new__(type(node))
         made.__dict__ |= node.__dict__
         if node.children is not None:
-            made.children = [copied(one) if is_node(type(one)) else copy.deepcopy(one) for one in node.children]
+            made.children = [
+                copied(one) if is_node(type(one)) else one if isinstance(one, str) else copy.deepcopy(one)
+                for one in node.children
+            ]
             for child in made.children:
                 if is_node(type(child)):
                     child.parent = made

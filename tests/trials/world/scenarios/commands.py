@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from ir_sandbox.slack.interactions import Interaction
 from ir_sandbox.slack.people import Person
-from tests.trials.world import picture
+from tests.trials.world import incidents, picture
 from tests.trials.world.crashes import Scenario
 from tests.trials.world.picture import Picture
 from tests.trials.world.scenarios.canary import CANARY
@@ -98,8 +98,15 @@ def _question(world: World, there: _Asked, button: str = "close_confirm") -> str
     return str(last["ts"]) if button in str(last.get("blocks")) else None
 
 
-def _asked_to_escalate(world: World) -> _Asked:
+def _case_and_security_channel(world: World) -> _Asked:
+    """Create the channel for the reports about long faults, too. ir-router would make it then."""
     there = _case(world)
+    incidents.security_channel(world, there.jane)
+    return there
+
+
+def _asked_to_escalate(world: World) -> _Asked:
+    there = _case_and_security_channel(world)
     there.jane.command(there.channel, "/security-ir", "escalate")
     world.settle()
     return there
@@ -188,7 +195,7 @@ COMMANDS = (
     Scenario("/security-ir create", _anywhere, _create, by_person=True),
     Scenario("/security-ir activity", _first_activity, _asking_for_activity, look, by_person=True),
     Scenario("/security-ir escalate", _asked_to_escalate, _escalate, by_person=True),
-    Scenario("/security-ir report", _case, _typing("report"), by_person=True),
+    Scenario("/security-ir report", _case_and_security_channel, _typing("report"), by_person=True),
     Scenario("/security-ir sync", _case, _typing("sync"), by_person=True),
     Scenario("/security-ir status", _case, _typing("status"), by_person=True),
     Scenario("/security-ir incident-details", _case, _typing("incident-details"), by_person=True),

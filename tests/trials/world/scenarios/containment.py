@@ -88,6 +88,8 @@ def contained(world: World) -> Incident:
 
 def contained_with_calls(world: World) -> Incident:
     """Report a new key, whose calls CloudTrail shows on two pages."""
+    # Other scenarios have reminders. A poll that dies delays one by up to a quarter of an hour.
+    world.environment["IR_REMINDER_MINUTES"] = "[1200]"
     there = watched(world)
     there.event(world, 1)
     moment = datetime.fromtimestamp(world.now(), UTC)
@@ -102,7 +104,7 @@ def contained_with_calls(world: World) -> Incident:
 
 
 def read_in_time(world: World, _there: object = None) -> None:
-    """Let the calls be read. A transfer that died is repeated so late that the first reminder comes in each run."""
+    """Let the calls be read, up to the last reading after an hour."""
     world.live(3)
     world.advance(_HOUR)
     world.live(2)
