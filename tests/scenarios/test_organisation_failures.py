@@ -105,7 +105,7 @@ def test_given_a_member_without_the_role_when_an_event_arrives_then_alert_and_ca
     message = unreachable(world, machine)
 
     assert f"AWS denied the role {CONTAINMENT_ROLE}. The role is missing, does not trust ir-router" in message
-    assert f"aws iam attach-user-DENY_POLICY --user-name carol --DENY_POLICY-arn {DENY_POLICY};" in message
+    assert f"aws iam attach-user-policy --user-name carol --policy-arn {DENY_POLICY};" in message
     assert "aws iam update-access-key --user-name carol --status Inactive" in message
     assert "To fix the role, apply terraform/modules/account in that account, or update its stack" in message
 

@@ -8,6 +8,7 @@ from typing import Any
 ACCOUNT = "123456789012"
 AWS = "arn:aws:iam::aws:policy"
 OWN = f"arn:aws:iam::{ACCOUNT}:policy"
+EARLIER = f"{OWN}/security-incident-containment-deny"
 USER = {"type": "IAMUser", "userName": "mallory", "accountId": ACCOUNT, "accessKeyId": "AKIAMALLORY000000001"}
 OWN_KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/11111111-2222-4333-8444-555555555555"
 ROOT = {"type": "Root", "arn": f"arn:aws:iam::{ACCOUNT}:root", "accountId": ACCOUNT}
@@ -166,12 +167,16 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
             call("AttachUserPolicy", userName="bob", policyArn=f"{AWS}/ReadOnlyAccess"),
         ],
     ),
+    "deny_policy_changed": (
+        [call("CreatePolicyVersion", policyArn=EARLIER, setAsDefault=True), call("DeletePolicy", policyArn=EARLIER)],
+        [call("CreatePolicyVersion", policyArn=f"{OWN}/other"), call("GetPolicy", policyArn=EARLIER)],
+    ),
     "deny_policy_detached": (
         [
             call("DetachUserPolicy", userName="bob", policyArn=f"{AWS}/AWSDenyAll"),
             call("DetachUserPolicy", userName="bob", policyArn="arn:aws-cn:iam::aws:policy/AWSDenyAll"),
             call("DetachRolePolicy", who=role("admin"), roleName="app", policyArn=f"{AWS}/AWSDenyAll"),
-            call("DetachUserPolicy", userName="bob", policyArn=f"{OWN}/security-incident-containment-deny"),
+            call("DetachUserPolicy", userName="bob", policyArn=EARLIER),
         ],
         [
             call(

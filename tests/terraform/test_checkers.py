@@ -84,7 +84,7 @@ def test_given_every_policy_of_the_plan_when_parliament_reads_it_then_it_finds_w
         for kind in ("aws_iam_role_policy", "aws_iam_policy")
         for address, values in enforcing.resources(kind).items()
     }
-    assert len(policies) == 19
+    assert len(policies) == 18
 
     wrong = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sqs:NoSuch", "Resource": "*"}]}
     found = parliament({**policies, "wrong": wrong})

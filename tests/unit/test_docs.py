@@ -38,12 +38,24 @@ def guard() -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("action", "name", "by", "denied"),
     [
+        ("iam:DetachUserPolicy", "security-incident-containment-deny", "user/mallory", True),
+        ("iam:DetachRolePolicy", "security-incident-containment-deny", "role/Admin", True),
+        ("iam:DetachRolePolicy", "security-incident-containment-deny", "role/YOUR-DEPLOYMENT-ROLE", True),
+        ("iam:DetachUserPolicy", "security-incident-containment-deny", "role/security-incident-containment", False),
+        ("iam:DetachUserPolicy", "ReadOnlyAccess", "role/Admin", False),
+        ("iam:AttachUserPolicy", "security-incident-containment-deny", "role/Admin", False),
+        ("iam:CreatePolicyVersion", "security-incident-containment-deny", "role/Admin", True),
+        ("iam:SetDefaultPolicyVersion", "security-incident-containment-deny", "role/Admin", True),
+        ("iam:DeletePolicyVersion", "security-incident-containment-deny", "role/security-incident-workflow", True),
+        ("iam:DeletePolicy", "security-incident-containment-deny", "role/YOUR-DEPLOYMENT-ROLE", False),
+        ("iam:CreatePolicyVersion", "security-incident-containment-deny", "role/stacksets-exec-0123abcd", False),
+        ("iam:DetachUserPolicy", "security-incident-containment-deny", "role/stacksets-exec-0123abcd", True),
+        ("iam:CreatePolicyVersion", "own-policy", "user/mallory", False),
         ("iam:DetachUserPolicy", "AWSDenyAll", "user/mallory", True),
         ("iam:DetachRolePolicy", "AWSDenyAll", "role/Admin", True),
         ("iam:DetachRolePolicy", "AWSDenyAll", "role/YOUR-DEPLOYMENT-ROLE", True),
         ("iam:DetachUserPolicy", "AWSDenyAll", "role/stacksets-exec-0123abcd", True),
         ("iam:DetachUserPolicy", "AWSDenyAll", "role/security-incident-containment", False),
-        ("iam:DetachUserPolicy", "ReadOnlyAccess", "role/Admin", False),
         ("iam:AttachUserPolicy", "AWSDenyAll", "role/Admin", False),
     ],
 )
@@ -51,9 +63,11 @@ def test_given_the_guard_when_a_principal_calls_iam_about_the_deny_policy_then_o
     action: str, name: str, by: str, denied: bool
 ) -> None:
     full_access = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-    resource = "arn:aws:iam::111122223333:user/target"
-    policy = f"arn:aws:iam::aws:policy/{name}"
-    context = {"aws_PrincipalArn": f"arn:aws:iam::111122223333:{by}", "iam_PolicyARN": policy}
+    policy = f"arn:aws:iam::{'aws' if name == 'AWSDenyAll' else '111122223333'}:policy/{name}"
+    changes_policy = "Version" in action or action == "iam:DeletePolicy"
+    resource = policy if changes_policy else "arn:aws:iam::111122223333:user/target"
+    context = {"aws_PrincipalArn": f"arn:aws:iam::111122223333:{by}"}
+    context |= {} if changes_policy else {"iam_PolicyARN": policy}
 
     assert allows([full_access, *guard()["Statement"]], action, resource, **context) is not denied
 

@@ -51,15 +51,17 @@ def test_given_principals_when_changed_then_each_session_names_its_account_execu
     assert role["RoleArn"] == f"arn:aws:iam::{OWN}:role/acme-containment"
     assert user["RoleSessionName"] == f"ir-{'x' * 61}"
     assert user["DurationSeconds"] == 900
-    keys, policies = user["Policy"]["Statement"]
+    keys, attach, detach = user["Policy"]["Statement"]
     assert keys["Action"] == ["iam:UpdateAccessKey", "iam:DeleteAccessKey"]
-    assert keys["Resource"] == policies["Resource"]
+    assert keys["Resource"] == attach["Resource"] == detach["Resource"]
     assert keys["Resource"] == [f"arn:aws:iam::{MEMBER}:user/mallory", f"arn:aws:iam::{MEMBER}:user/*/mallory"]
     earlier = f"arn:aws:iam::{MEMBER}:policy/security-incident-containment-deny"
-    assert policies["Condition"] == {"ArnEquals": {"iam:PolicyARN": ["arn:aws:iam::aws:policy/AWSDenyAll", earlier]}}
-    (policies,) = role["Policy"]["Statement"]
-    assert policies["Action"] == ["iam:AttachRolePolicy", "iam:DetachRolePolicy"]
-    assert policies["Resource"][0] == f"arn:aws:iam::{OWN}:role/de${{$}}ploy${{*}}${{?}}"
+    current = "arn:aws:iam::aws:policy/AWSDenyAll"
+    assert attach["Condition"] == {"ArnEquals": {"iam:PolicyARN": [current]}}
+    assert detach["Condition"] == {"ArnEquals": {"iam:PolicyARN": [current, earlier]}}
+    attach, detach = role["Policy"]["Statement"]
+    assert (attach["Action"], detach["Action"]) == (["iam:AttachRolePolicy"], ["iam:DetachRolePolicy"])
+    assert attach["Resource"][0] == f"arn:aws:iam::{OWN}:role/de${{$}}ploy${{*}}${{?}}"
 
 
 def test_given_sessions_when_asked_for_then_one_is_kept_for_each_account_until_five_minutes_before_its_end(

@@ -52,7 +52,8 @@ class Lock:
         incident: Execution ARN.
         phase: One of the phases above.
         principal: The principal, as it was contained.
-        recorded: {"deny_attached": bool, "keys": {id: status}} before the first change.
+        recorded: {"deny_attached": bool, "earlier_attached": bool, "policies": [ARN], "keys": {id: status}} before the
+            first change.
         named_keys: Access key ids that events named.
         disabled_keys: The active keys that ir-router disabled.
         held: The keys that a denial would leave disabled, with the reasons (`workflow/third_parties.py`).

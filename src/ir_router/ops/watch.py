@@ -1,6 +1,6 @@
 """Verify the deployment every hour, and report each difference once.
 
-A lost e-mail subscription, a disabled rule or a changed deny policy stays unnoticed until the day of an incident. The
+A lost e-mail subscription, a disabled rule or a changed role stays unnoticed until the day of an incident. The
 report goes to the security channel and to a metric with an alarm, since either of the two may be broken.
 """
 

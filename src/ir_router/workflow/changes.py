@@ -75,8 +75,8 @@ def _missing(action: ActionTaken) -> str:
 class State:
     """A principal in IAM.
 
-    `keys`: access key id -> status. `denied`: whether a deny policy is attached. `policies`: the other attached
-    policies. `earlier`: whether the deny policy of versions before 0.2.0 is attached.
+    `keys`: access key id -> status. `denied`: whether AWSDenyAll is attached. `earlier`: whether the deny policy of
+    versions before 0.2.0 is attached. `policies`: the other attached policies.
     """
 
     keys: Mapping[str, str]
@@ -102,9 +102,8 @@ def read(principal: Principal) -> State:
 
 
 def _state(principal: Principal, keys: Mapping[str, str], attached: Sequence[str]) -> State:
-    earlier = sessions.earlier_deny_policy_arn(principal["account"])
-    denying = {sessions.deny_policy_arn(), earlier}
-    return State(keys, not denying.isdisjoint(attached), sorted({*attached} - denying), earlier in attached)
+    current, earlier = sessions.deny_policy_arn(), sessions.earlier_deny_policy_arn(principal["account"])
+    return State(keys, current in attached, sorted({*attached} - {current, earlier}), earlier in attached)
 
 
 def read_as_permitted(principal: Principal) -> tuple[State, ActionTaken | None]:
@@ -139,25 +138,20 @@ def deny(principal: Principal) -> Change:
     return Change(DENY, "", lambda: iam.deny(principal), lambda state: state.denied)
 
 
-def lift_deny(principal: Principal, state: State) -> Change:
-    """Return the change that detaches the deny policy, and that of an earlier version if the state has it."""
+def lift_deny(principal: Principal, *, current: bool, earlier: bool) -> Change:
+    """Return the change that detaches AWSDenyAll (`current`), the deny policy of versions before 0.2.0, or both."""
 
     def lift() -> None:
-        iam.lift_deny(principal)
-        if state.earlier:
+        # A member's role of an earlier version can detach only the earlier policy.
+        if earlier:
             iam.lift_earlier_deny(principal)
+        if current:
+            iam.lift_deny(principal)
 
-    return Change("deny policy detached", "", lift, lambda state: not state.denied)
+    def is_lifted(state: State) -> bool:
+        return not (current and state.denied) and not (earlier and state.earlier)
 
-
-def replace_earlier_deny(principal: Principal) -> Change:
-    """Return the change that attaches the deny policy in place of that of an earlier version."""
-
-    def replace() -> None:
-        iam.deny(principal)
-        iam.lift_earlier_deny(principal)
-
-    return Change("deny policy of an earlier version replaced", "", replace, lambda state: not state.earlier)
+    return Change("deny policy detached", "", lift, is_lifted)
 
 
 def disable(principal: Principal, key: str) -> Change:

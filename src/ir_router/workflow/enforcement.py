@@ -13,7 +13,7 @@ from ir_router.ledger import approvals
 from ir_router.ledger.containments import Lock
 from ir_router.observability import measure
 from ir_router.settings import settings
-from ir_router.workflow import changes, iam, notices, rejections, scopes, wording, wording_gaps
+from ir_router.workflow import changes, found_state, iam, notices, rejections, scopes, wording, wording_gaps
 from ir_router.workflow.changes import Change, ChangeFailedError
 from ir_router.workflow.incident import ActionTaken, Principal
 
@@ -91,11 +91,13 @@ def _missing(lock: Lock, principal: Principal, deleted: Sequence[str]) -> dict[s
         raise changes.failed([unlisted])
     contained = scopes.covered_keys(lock.row, recorded if settings().contain_other_keys else ()) - {*deleted}
     active = sorted(key for key in contained if state.keys.get(key) == iam.ACTIVE)
-    undenied = not (state.denied or scopes.is_key_only(lock.row))
+    undenied = not (found_state.is_denied(lock.row, state) or scopes.is_key_only(lock.row))
     missing = {"incident": incident, "deny_policy": undenied, "active_keys": active}
     if missing["deny_policy"] or active:
         own = sorted({*lock.row["disabled_keys"], *active}) if "disabled_keys" in lock.row else None
-        lock.save(missing_at_end=missing, disabled_keys=own)
+        stored = lock.row["recorded"]
+        restored = found_state.without_deny_of_others(stored) if undenied else stored
+        lock.save(missing_at_end=missing, disabled_keys=own, recorded=restored)
     return missing
 
 

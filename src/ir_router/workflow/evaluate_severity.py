@@ -28,8 +28,10 @@ def run_task(task: Mapping[str, Any], context: Any) -> Incident:
         assessment = severity.of_tampering(assessment)
         # The key of the call existed before, so an approval must not delete it.
         incident = {**incident, "subject": target, "access_key_id": None}
-    elif "unclaimed" not in incident and tampering.is_of_others(incident, task["event"], found, context):
-        assessment = severity.lifted_by_others(assessment)
+    elif "unclaimed" not in incident and tampering.is_of_others(task["event"], found, context):
+        others = [detection for detection in found if detection.id != tampering.DETACHED]
+        without = severity.assess(others, incident["subject"], incident.get("quiet"))
+        assessment = severity.lifted_by_others(assessment, without)
     spared = "entry" in incident.get("allowlist", {})
     logger.info(
         "severity.evaluated",

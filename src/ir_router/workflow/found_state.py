@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from ir_router import clock
 from ir_router.ledger import containments
 from ir_router.ledger.containments import Lock
-from ir_router.workflow import iam, scopes
+from ir_router.workflow import iam, scopes, sessions
 from ir_router.workflow.changes import State
 from ir_router.workflow.incident import Incident, Principal
 
@@ -25,6 +25,42 @@ def as_found(state: State, row: Mapping[str, Any]) -> State:
     """Return the state before the first attempt, so that a retry reports and verifies the first attempt's changes."""
     recorded: Mapping[str, str] = row["recorded"]["keys"]
     return replace(state, keys={key: recorded.get(key, status) for key, status in state.keys.items()})
+
+
+class DeniedBefore(NamedTuple):
+    """Whether a principal had AWSDenyAll, and the deny policy of versions before 0.2.0, before its containment."""
+
+    current: bool
+    earlier: bool
+
+
+def denied_before(recorded: Mapping[str, Any]) -> DeniedBefore:
+    """Return which deny policies are in the recorded state. Versions before 0.2.0 counted only their own as one."""
+    if "earlier_attached" in recorded:
+        return DeniedBefore(recorded["deny_attached"], recorded["earlier_attached"])
+    return DeniedBefore(sessions.deny_policy_arn() in recorded.get("policies", ()), recorded["deny_attached"])
+
+
+def policies_before(recorded: Mapping[str, Any]) -> list[str] | None:
+    """Return the recorded policies except deny policies, or None if an early version recorded no policies."""
+    if "policies" not in recorded:
+        return None
+    return [arn for arn in recorded["policies"] if arn != sessions.deny_policy_arn()]
+
+
+def without_deny_of_others(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the recorded state of a principal without AWSDenyAll, which others had attached and have detached since.
+
+    The AWSDenyAll that ir-router attaches now is its own, so a denial detaches it.
+    """
+    others = policies_before(recorded)
+    kept = {**recorded, **({} if others is None else {"policies": others})}
+    return {**kept, "deny_attached": False} if "earlier_attached" in recorded else kept
+
+
+def is_denied(row: Mapping[str, Any], state: State) -> bool:
+    """Return whether a contained principal has the deny policy of the version that contained it."""
+    return state.denied or (state.earlier and "earlier_attached" not in row["recorded"])
 
 
 def record(
@@ -49,10 +85,11 @@ def record(
     """
     row = lock.row
     is_earlier = joins and at is not None and at < float(row.get("found_at") or row["opened_at"])
-    recorded = row.get("recorded") or {"deny_attached": state.denied, "keys": {}, "policies": list(state.policies)}
+    found = {"deny_attached": state.denied, "earlier_attached": state.earlier, "policies": list(state.policies)}
+    recorded = row.get("recorded") or {**found, "keys": {}}
     is_wider = scopes.is_key_only(row) and not only_key  # the rest of the principal is contained only now
     if is_wider or is_earlier:
-        recorded = {**recorded, "deny_attached": state.denied, "policies": list(state.policies)}
+        recorded = {**recorded, **found}
     keys = {**recorded["keys"], **state.keys} if is_earlier else {**state.keys, **recorded["keys"]}
     named = list(dict.fromkeys([*row.get("named_keys", []), *([key] if key else [])]))
     if joins:

@@ -216,7 +216,8 @@ def _under_lock(
     found, unlisted = reading() if reading else changes.read_as_permitted(principal)
     state = found_state.active_before(found, permission.disabled)
     if earlier is not None:
-        state = State({**state.keys, **earlier["keys"]}, earlier["denied"], earlier["policies"])
+        keys = {**state.keys, **earlier["keys"]}
+        state = State(keys, earlier["denied"], earlier["policies"], earlier.get("earlier", False))
     if row.get("incident") == incident_of and not joins:
         state = found_state.as_found(state, row)
     wanted = examination.changes_for(principal, key, state, only_key=only_key)

@@ -124,6 +124,7 @@ class Unclaimed(TypedDict):
 class EarlierState(TypedDict):
     """A principal before it was contained without the ledger. `at`: time of the state, in seconds since the epoch.
 
+    `denied`, `policies` and `earlier` are those of `changes.State`.
     `unlisted`: the missing change, if IAM denied ir-router the list of the access keys. `keys` is empty then.
     """
 
@@ -131,6 +132,7 @@ class EarlierState(TypedDict):
     keys: dict[str, str]
     denied: bool
     policies: list[str]
+    earlier: NotRequired[bool]
     unlisted: NotRequired[ActionTaken]
 
 

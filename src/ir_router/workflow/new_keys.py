@@ -92,7 +92,7 @@ def enable_again(execution: str, parts: Sequence[PrincipalResult], context: Any)
                 incidents.append(str(lock.row["incident"]))
                 continue
             state = changes.read(principal)
-            if state.denied:
+            if state.denied or state.earlier:
                 logger.warning("containment.key_stays_disabled: a user attached the deny policy by hand")
                 continue
             # The state before is not recorded, so that every restricting policy counts.

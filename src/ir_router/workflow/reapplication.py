@@ -15,6 +15,7 @@ from ir_router.settings import settings
 from ir_router.workflow import (
     changes,
     enforcement,
+    found_state,
     iam,
     identity,
     notices,
@@ -88,7 +89,7 @@ def _repaired(lock: Lock, named_key: str | None, earlier: EarlierState | None) -
     since = float(lock.row.get("repaired_at") or lock.row.get("contained_at") or lock.row["opened_at"])
     if earlier is None or earlier["at"] <= since:
         return None
-    gap = _gap(lock, State(earlier["keys"], earlier["denied"]), named_key)
+    gap = _gap(lock, State(earlier["keys"], earlier["denied"], earlier=earlier.get("earlier", False)), named_key)
     return _store(lock, gap) if gap.deny_policy or gap.active_keys else None
 
 
@@ -103,18 +104,31 @@ def _undone(lock: Lock, principal: Principal, named_key: str | None) -> Mapping[
             if unlisted is None:
                 lock.save(keys_unknown=None)
                 _note_held(lock, state)
-            if state.earlier:
-                _replace_earlier_deny(lock, principal)
+            if state.earlier and not scopes.is_key_only(lock.row):
+                _renew(lock, principal, state)
             return None
         if attempt + 1 < _READS:
             clock.sleep(_PAUSE_SECONDS)
     return _store(lock, gap)
 
 
-def _replace_earlier_deny(lock: Lock, principal: Principal) -> None:
-    """Attach the deny policy in place of that of an earlier version, whose document a principal could change."""
+def _renew(lock: Lock, principal: Principal, state: State) -> None:
+    """Replace the deny policy of a version before 0.2.0, whose document principals of the account can change.
+
+    The earlier policy is detached one verification later, when IAM applies AWSDenyAll.
+    """
+    recorded = lock.row["recorded"]
+    before = found_state.denied_before(recorded)
+    if not state.denied:
+        lock.save(recorded=found_state.without_deny_of_others(recorded))
+        wanted = changes.deny(principal)
+    elif not before.earlier:
+        lock.save(recorded={**recorded, "deny_attached": before.current, "earlier_attached": False})
+        wanted = changes.lift_deny(principal, current=False, earlier=True)
+    else:
+        return
     try:
-        changes.make(principal, [changes.replace_earlier_deny(principal)], until=changes.retry_until(lock))
+        changes.make(principal, [wanted], until=clock.now())
     except ChangeFailedError as failure:
         # For example, IAM allows no further policy. The earlier one stays attached, and the next verification retries.
         logger.warning("containment.earlier_deny_stays", extra={"error": failure.actions[0].get("error", "")})
@@ -126,7 +140,7 @@ def _gap(lock: Lock, state: State, named_key: str | None) -> _Gap:
     covered -= {named_key} - {*row["recorded"]["keys"]}
     known = {key: status for key, status in state.keys.items() if key in covered}
     active = sorted(key for key, status in known.items() if status == iam.ACTIVE)
-    return _Gap(not (state.denied or scopes.is_key_only(row)), active, known)
+    return _Gap(not (found_state.is_denied(row, state) or scopes.is_key_only(row)), active, known)
 
 
 def _store(lock: Lock, gap: _Gap) -> Mapping[str, Any]:
@@ -141,7 +155,8 @@ def _store(lock: Lock, gap: _Gap) -> Mapping[str, Any]:
         "were_unknown": bool(row.get("keys_unknown")),
     }
     own = sorted({*row["disabled_keys"], *gap.active_keys}) if "disabled_keys" in row else None
-    lock.save(undone=undone, recorded={**row["recorded"], "keys": {**gap.known, **recorded}}, disabled_keys=own)
+    before = found_state.without_deny_of_others(row["recorded"]) if gap.deny_policy else row["recorded"]
+    lock.save(undone=undone, recorded={**before, "keys": {**gap.known, **recorded}}, disabled_keys=own)
     return undone
 
 

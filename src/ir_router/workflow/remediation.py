@@ -13,6 +13,7 @@ from ir_router.workflow import (
     accounts,
     changes,
     enforcement,
+    found_state,
     iam,
     identity,
     invocation,
@@ -167,8 +168,11 @@ def restore(lock: Lock, principal: Principal) -> Restored:
         if status == iam.ACTIVE and key not in (sealed or ()) and key not in held
     ]
     wanted = [changes.enable(current, key) for key in active if listed.get(key) in (iam.ACTIVE, iam.INACTIVE)]
-    if sealed is None and not recorded["deny_attached"] and not scopes.is_key_only(lock.row):
-        wanted.append(changes.lift_deny(current, found))
+    before = found_state.denied_before(recorded)
+    earlier = found.earlier and not before.earlier
+    lifts = not before.current and (found.denied or not earlier)
+    if sealed is None and (lifts or earlier) and not scopes.is_key_only(lock.row):
+        wanted.append(changes.lift_deny(current, current=lifts, earlier=earlier))
     actions = changes.make(current, wanted, until=changes.retry_until(lock))
     gone, expired = "key {target} no longer exists", "key {target} has expired"
     actions += [_noted(gone, key) for key in active if key not in listed]
@@ -182,9 +186,10 @@ def _changed_by_others(recorded: Mapping[str, Any], found: State, *, only_keys: 
     """Return the changes that others made to the principal since the containment. ir-router leaves them in place."""
     new_keys = [] if only_keys else sorted(key for key in found.keys if key not in recorded["keys"])
     made = [_noted(f"key {{target}} was created by others and is {found.keys[key]}", key) for key in new_keys]
-    if "policies" not in recorded:  # contained by an earlier version
+    recorded_policies = found_state.policies_before(recorded)
+    if recorded_policies is None:
         return made
-    before, after = set(recorded["policies"]), set(found.policies)
+    before, after = set(recorded_policies), set(found.policies)
     for arn in sorted(after - before):
         name = arn.rpartition("/")[2]
         by_aws = name.startswith(third_parties.QUARANTINE)

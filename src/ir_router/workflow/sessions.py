@@ -82,15 +82,20 @@ def changer(principal: Principal) -> IAMClient:
     prefix = f"{role.rpartition(':')[0]}:{kind.lower()}/"
     # A path can have 512 characters, which may not fit into a session policy. A name is unique across all paths.
     resources = [f"{prefix}{_literal(principal['name'])}", f"{prefix}*/{_literal(principal['name'])}"]
-    deny_policies = {"ArnEquals": {"iam:PolicyARN": [deny_policy_arn(), earlier_deny_policy_arn(principal["account"])]}}
     keys = {"Effect": "Allow", "Action": ["iam:UpdateAccessKey", "iam:DeleteAccessKey"], "Resource": resources}
-    policies = {
-        "Effect": "Allow",
-        "Action": [f"iam:Attach{kind}Policy", f"iam:Detach{kind}Policy"],
-        "Resource": resources,
-        "Condition": deny_policies,
-    }
-    return _client(principal["account"], _execution[0], [keys, policies] if kind == "User" else [policies])
+    policies = [
+        {
+            "Effect": "Allow",
+            "Action": [action],
+            "Resource": resources,
+            "Condition": {"ArnEquals": {"iam:PolicyARN": named}},
+        }
+        for action, named in (
+            (f"iam:Attach{kind}Policy", [deny_policy_arn()]),
+            (f"iam:Detach{kind}Policy", [deny_policy_arn(), earlier_deny_policy_arn(principal["account"])]),
+        )
+    ]
+    return _client(principal["account"], _execution[0], [keys, *policies] if kind == "User" else policies)
 
 
 def inspector(account: str) -> Callable[[str, str], Any]:

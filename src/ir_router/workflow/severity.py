@@ -67,11 +67,17 @@ def of_tampering(assessment: Assessment) -> Assessment:
     return replace(assessment, severity=gravest, action="contain", title=title)
 
 
-def lifted_by_others(assessment: Assessment) -> Assessment:
-    """Return the assessment of an event that detaches the deny policy from a principal that ir-router did not contain.
+def lifted_by_others(assessment: Assessment, without: Assessment) -> Assessment:
+    """Return the assessment of an event that detaches AWSDenyAll from a principal that ir-router did not contain.
 
-    Other tools and people attach AWSDenyAll too, and detach it when their own incident ends.
+    Other tools and administrators attach AWSDenyAll too, and detach it when their own incident ends.
+
+    Args:
+        assessment: The assessment by all detections.
+        without: The assessment without the detection of the detached policy. It counts if it is graver than MEDIUM.
     """
+    if _rank(without.severity) > _rank("MEDIUM"):
+        return replace(without, detections=assessment.detections)
     title = "AWSDenyAll was detached from a principal that ir-router did not contain"
     return replace(assessment, severity="MEDIUM", action="alert", title=title)
 

@@ -9,14 +9,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
+from ir_router.errors import IrRouterError
 from ir_router.ledger import contained_names
 from ir_router.observability import logger
-from ir_router.workflow import identity, invocation, origin, reading
+from ir_router.workflow import identity, invocation, origin, reading, sessions
 from ir_router.workflow.detections import Detection
 from ir_router.workflow.identity import OwnerNotShownError, Target
 from ir_router.workflow.incident import Incident, Principal
+from ir_router.workflow.principals import mapping, string
 
 DETACHED = "deny_policy_detached"
 """The detection of a call that detaches the deny policy."""
@@ -59,11 +61,24 @@ def contained_target(
     return principal if moment is None or moment >= int(row["opened_at"]) else None
 
 
-def is_of_others(incident: Incident, event: Mapping[str, Any], found: Sequence[Detection], context: Any) -> bool:
-    """Return whether the event only detaches the deny policy from a principal that ir-router has not contained.
+def is_of_others(event: Mapping[str, Any], found: Sequence[Detection], context: Any) -> bool:
+    """Return whether the event detaches AWSDenyAll from a principal that ir-router has certainly not contained.
 
-    The arguments are those of `contained_target`.
+    Without a certain answer of IAM and of the ledger, the event is a change to a contained principal.
     """
     if {detection.id for detection in found if detection.contains} != {DETACHED}:
         return False
-    return contained_target(incident, event, found, context) is None
+    request = mapping(mapping(event.get("detail")).get("requestParameters"))
+    if string(request.get("policyArn")) != sessions.deny_policy_arn():
+        return False
+    target, key = reading.target(event, invocation.own_account(context)[0])
+    try:
+        principal = identity.resolve(Target(target, None, [key] if key else []))
+        if principal is None:
+            return False
+        names = [(principal["arn"], principal.get("id")), (target["arn"], None)]
+        rows = [contained_names.row_of(arn, unique_id) for arn, unique_id in names]
+    except (IrRouterError, ClientError, BotoCoreError) as error:
+        logger.warning("containment.target_not_known", extra={"error": type(error).__name__})
+        return False
+    return not any(row and "incident" in row for row in rows)

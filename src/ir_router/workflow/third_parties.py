@@ -18,7 +18,7 @@ from ir_router import clock
 from ir_router.ledger import keys, table
 from ir_router.ledger.table import ConditionFailedError, Row
 from ir_router.settings import settings
-from ir_router.workflow import iam, wording
+from ir_router.workflow import found_state, iam, wording
 from ir_router.workflow.changes import State
 from ir_router.workflow.detections import Detection
 from ir_router.workflow.incident import Incident, Principal
@@ -74,7 +74,8 @@ def held(row: Mapping[str, Any], state: State) -> dict[str, str]:
 
 def _added(recorded: Mapping[str, Any], state: State) -> list[str]:
     """Return the policies that were attached since the containment; none if an earlier version recorded the state."""
-    return sorted(set(state.policies) - set(recorded.get("policies", state.policies)))
+    before = found_state.policies_before(recorded)
+    return [] if before is None else sorted(set(state.policies) - set(before))
 
 
 def remember(row: Mapping[str, Any], principal: Principal, kept: Mapping[str, str]) -> None:

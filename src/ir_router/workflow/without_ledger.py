@@ -117,6 +117,7 @@ def _read(incident: Incident, target: identity.Target, context: Any) -> Part:
         "keys": dict(state.keys),
         "denied": state.denied,
         "policies": list(state.policies),
+        "earlier": state.earlier,
     }
     if unlisted is not None:
         earlier["unlisted"] = unlisted

@@ -206,7 +206,11 @@ def _denial_does(part: Mapping[str, Any]) -> str:
         return f"{does}; {rest} and stays until you release it{stays}"
     keys = "" if principal["kind"] != "user" else f"{len(active)} key{'' if len(active) == 1 else 's'} active, "
     keys = "keys unchanged, " if part.get("keys_unknown") else keys
-    policy = "deny policy as before" if recorded.get("deny_attached") else "no deny policy"
+    policy = (
+        "deny policy as before"
+        if recorded.get("deny_attached") or recorded.get("earlier_attached")
+        else "no deny policy"
+    )
     return f"restores {name} as found: {keys}{policy}{stays}"
 
 
