@@ -42,7 +42,7 @@ def ended(row: Row, account: str) -> Progress:
 
 
 def of_pass(case_id: str, row: Row, progress: Progress, account: str, *, complete: bool) -> Activity:
-    """Return the calls of all passes with what `progress` and -workflow did not read.
+    """Return the calls of all passes, and the parts that `progress` and -workflow did not read.
 
     Args:
         case_id: The case.
