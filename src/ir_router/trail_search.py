@@ -100,7 +100,9 @@ class Progress:
         sessions: Access keys of sessions, with the ARN of the contained principal that opened them.
         elsewhere: The accounts of sessions in another account than that of the contained principal, by access key.
         only: The only account whose history this pass reads; empty for all.
-        limited: Lookups of which only the newest calls were read, and the sessions that were left out.
+        limited: The missing parts.
+        lost: Those that no later pass reads: lookups of which only the newest calls were read, and the sessions that
+            were left out.
         lake_until: When the pass stops to read CloudTrail Lake.
     """
 
@@ -114,6 +116,7 @@ class Progress:
     elsewhere: dict[str, str] = field(default_factory=dict)
     only: str = ""
     limited: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
     lake_until: float | None = None
 
     def to_row(self) -> dict[str, Any]:
@@ -144,7 +147,7 @@ def begin(
     Args:
         credentials: As in `ledger.activity.watch`.
         since: Time of the first suspicious call, in seconds since the epoch.
-        row: `read_to`, `sessions` and `elsewhere` of the earlier passes, as far as there are any.
+        row: `read_to`, `sessions`, `elsewhere` and `lost` of the earlier passes, as far as there are any.
         only: The only account whose history the pass reads; empty for all.
     """
     progress = Progress(
@@ -155,6 +158,8 @@ def begin(
         sessions=dict(row.get("sessions") or {}),
         elsewhere=dict(row.get("elsewhere") or {}),
         only=only,
+        limited=list(row.get("lost") or []),
+        lost=list(row.get("lost") or []),
     )
     for one in credentials:
         _add(progress, [("AccessKeyId", str(key)) for key in one["keys"]], one["arn"])
@@ -236,7 +241,7 @@ def read(
         progress.token, progress.page = page.token, progress.page + (not page.at_work)
         if page.token is not None and progress.page >= MOST_PAGES:
             number = MOST_PAGES * source.page_size
-            limit(progress, f"only the newest {number:,} calls of {lookup.value} in {lookup.region} were read")
+            _lose(progress, f"only the newest {number:,} calls of {lookup.value} in {lookup.region} were read")
             page = page._replace(token=None)
         if page.token is None:
             progress.read_to[lookup.id] = progress.end
@@ -288,6 +293,13 @@ def limit(progress: Progress, what: str) -> None:
         progress.limited.append(what)
 
 
+def _lose(progress: Progress, what: str) -> None:
+    """Note a part that stays missing, because the next pass reads newer calls."""
+    limit(progress, what)
+    if what not in progress.lost:
+        progress.lost.append(what)
+
+
 def _store(case_id: str, progress: Progress, lookup: Lookup, records: Iterable[Mapping[str, Any]]) -> None:
     calls: list[TrailCall] = []
     for record in records:
@@ -307,10 +319,10 @@ def _store(case_id: str, progress: Progress, lookup: Lookup, records: Iterable[M
 def _follow(progress: Progress, session: Session, lookup: Lookup) -> None:
     """Look up the calls of a session too, as those of the principal that opened it."""
     if len(progress.sessions) >= MOST_SESSIONS:
-        limit(progress, f"the calls of the newest {MOST_SESSIONS} sessions were read, and further sessions exist")
+        _lose(progress, f"the calls of the newest {MOST_SESSIONS} sessions were read, and further sessions exist")
         return
     progress.sessions[session.key] = lookup.of
-    account = _account(session.arn) or lookup.account
+    account = session.account or lookup.account
     elsewhere = "" if account == _account(lookup.of) else account
     if elsewhere:
         progress.elsewhere[session.key] = elsewhere

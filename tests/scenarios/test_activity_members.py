@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from ir_router import clock
+from ir_router.ledger import member_activity
 from ir_sandbox.slack.people import Person
 from tests.support.activity import (
     assumed,
@@ -109,6 +111,54 @@ def test_given_a_crash_of_the_reading_in_a_member_when_continued_then_each_resul
     assert [len(rows) for rows in attachments(world).values()] == [120]
 
 
+@pytest.mark.parametrize("failure", ["row", "AssumeRole"])
+def test_given_a_case_that_fails_when_read_then_the_others_are_read_and_it_waits_behind_them(
+    world: World, machine: StateMachine, jane: Person, security_channel: str, failure: str
+) -> None:
+    key = contained_in_member(world, machine)
+    world.trail.add(in_account(call(world, key, "ListUsers"), SHOP))
+    (contained,) = member_activity.wanted()
+    member_activity.save(
+        "oldest",
+        wanted_at=float(contained["wanted_at"]) - 1,
+        credentials=contained["credentials"],
+        since=None if failure == "row" else float(contained["since"]),
+    )
+    if failure == "row":
+        world.unexpected.expect(KeyError)
+    else:
+        world.organisation.throttled = 1
+    assert world.invoke("workflow", {"task": "read_member_activity"}) == {"finished": 1, "pending": 1}
+
+    world.live(2)
+    assert "made 1 call" in shown(world)[-1]
+    member_activity.save(contained["SK"], wanted_at=clock.now())
+    waiting = [row["SK"] for row in member_activity.wanted()]
+    assert waiting == ["oldest", contained["SK"]] if failure == "row" else [contained["SK"]]
+
+
+def test_given_an_attempt_that_failed_when_cases_wait_then_the_longest_waiting_is_first(world: World) -> None:
+    for name, values in {
+        "tried": {"wanted_at": 1.0, "tried_at": 5.0},
+        "new": {"wanted_at": 4.0},
+        "read": {"wanted_at": 2.0, "done_at": 2.0},
+        "rest of an expired row": {"tried_at": 3.0},
+    }.items():
+        member_activity.save(name, **values)
+    assert [row["SK"] for row in member_activity.wanted()] == ["new", "tried"]
+
+
+def test_given_a_closed_account_when_read_then_the_result_states_it(
+    world: World, machine: StateMachine, jane: Person, security_channel: str
+) -> None:
+    contained_in_member(world, machine)
+    world.organisation.accounts[SHOP].status = "SUSPENDED"
+    world.live(65)
+    (message,) = shown(world)
+    assert f"Not complete: the calls in account {SHOP} were not read (the account is closed)." in message
+    assert "modules/account" not in message
+
+
 # Sessions in another account than that of the contained principal
 
 SESSION = "ASIAELSEWHERE0000001"
@@ -198,6 +248,66 @@ def test_given_no_organisation_when_a_session_is_in_another_account_then_the_res
     (message,) = shown(world)
     assert f"Not complete: the calls in account {SHOP} were not read (ir-router has no access to it)" in message
     assert f"the calls in account {SHOP} were not read (ir-router has no access to it)" in comments(world)[0]
+
+
+def test_given_a_root_session_of_a_member_when_read_then_its_calls_there_are_shown(
+    world: World, contained_in_organisation: str
+) -> None:
+    key = contained_in_organisation
+    opened_root = call(world, key, "AssumeRoot", ago=50, service="sts")
+    opened_root["requestParameters"] = {"targetPrincipal": SHOP}
+    opened_root["responseElements"] = {"credentials": {"accessKeyId": SESSION, "sessionToken": "secret"}}
+    used = by_session(world, SESSION, "DeleteBucketPolicy", service="s3")
+    world.trail.add(opened_root, in_account(used, SHOP))
+    world.live(3)
+    assert "made 2 calls" in shown(world)[-1]
+    assert "Not complete" not in shown(world)[-1]
+
+
+def test_given_members_that_are_read_late_when_shown_then_their_accounts_are_named_and_a_result_follows(
+    world: World, contained_in_organisation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = contained_in_organisation
+    world.trail.add(crossing(world, key, SHOP, SESSION), in_account(by_session(world, SESSION, "DeleteTrail"), SHOP))
+    world.live(4)
+    assert "made 2 calls" in shown(world)[-1]
+    world.advance(2_400)  # the next pass is the last but one
+    world.live(4)
+    world.trail.add(
+        crossing(world, key, LAB, CHAINED, ago=0),
+        in_account(by_session(world, CHAINED, "StopLogging", ago=0), LAB),
+        after=60,
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr("ir_router.workflow.member_activity._SLICE_SECONDS", 0)
+        world.live(40)
+    message = shown(world)[-1]
+    assert "made 3 calls" in message
+    assert f"Not complete: the calls in account {LAB} were not read yet" in message
+    assert f"Not complete: the newest calls in account {SHOP} were not read yet" in message
+    before = len(shown(world))
+
+    world.live(2)
+    assert len(shown(world)) == before + 1
+    assert "made 4 calls" in shown(world)[-1]
+    assert "Not complete" not in shown(world)[-1]
+    assert "Not complete" not in comments(world)[0]
+    world.live(20)
+    assert len(shown(world)) == before + 1
+
+
+def test_given_a_long_pass_when_a_session_is_handed_over_at_its_end_then_the_result_waits_for_its_calls(
+    world: World, contained_in_organisation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = contained_in_organisation
+    world.trail.add(crossing(world, key, SHOP, SESSION), in_account(by_session(world, SESSION, "DeleteTrail"), SHOP))
+    with monkeypatch.context() as patched:
+        patched.setattr("ir_router.sync.activity._SLICE_SECONDS", 0)
+        world.live(17)
+    assert shown(world) == []
+    world.live(3)
+    assert "made 2 calls" in shown(world)[-1]
+    assert not any("not read yet" in one for one in shown(world))
 
 
 @pytest.mark.parametrize("side", ["before", "after"])

@@ -16,7 +16,7 @@ from tests.support.operations import Deployed, deployed_in
 from tests.support.world import World
 from tests.trials.world import organisation
 from tests.trials.world.deployment import CONTAINMENT_ROLE, DENY_POLICY
-from tests.trials.world.organisation import LAB, ORGANIZATION, SHOP, client_of, iam_of
+from tests.trials.world.organisation import LAB, ORGANIZATION, SCP, SHOP, Guard, client_of, iam_of
 
 SHOP_LINE, LAB_LINE = f"member shop-prod ({SHOP})", f"member lab ({LAB})"
 RULE = "security-incident-detect-create-access-key"
@@ -142,6 +142,31 @@ def test_given_a_role_of_an_older_version_when_checked_then_the_fix_is_to_apply_
     assert "no permission for ListRules: it is older than this version of ir-router" in line["detail"]
     module = "Apply terraform/modules/account of this version of ir-router in the account"
     assert line["mend"] == f"{module}, or update its stack."
+
+
+@pytest.mark.parametrize(
+    ("action", "operation"),
+    [("iam:GetRolePolicy", "GetRolePolicy"), ("events:ListRules", "ListRules"), ("sqs:GetQueueUrl", "GetQueueUrl")],
+)
+def test_given_a_missing_permission_when_checked_then_it_hides_no_problem_of_the_other_checks(
+    world: World, deployed: Deployed, action: str, operation: str
+) -> None:
+    iam, sqs = iam_of(SHOP), client_of("sqs", SHOP)
+    client_of("events", SHOP).disable_rule(Name=RULE)
+    sqs.send_message(QueueUrl=sqs.get_queue_url(QueueName=QUEUE)["QueueUrl"], MessageBody="{}")
+    permissions: Any = iam.get_role_policy(RoleName=CONTAINMENT_ROLE, PolicyName="containment")["PolicyDocument"]
+    statement = {"Effect": "Deny", "Action": action, "Resource": "*"}
+    if action.startswith("iam"):
+        world.organisation.accounts[SHOP].guards.append(Guard(SCP, [statement]))
+    denied = json.dumps({**permissions, "Statement": [*permissions["Statement"], statement]})
+    iam.put_role_policy(RoleName=CONTAINMENT_ROLE, PolicyName="containment", PolicyDocument=denied)
+
+    assert check(world) == [SHOP]
+
+    detail = lines(deployed)[SHOP_LINE]["detail"]
+    assert detail.count(f"its role has no permission for {operation}: ") == 1
+    assert ("changed or of another version" in detail) == (operation != "ListRules")
+    assert ("did not reach the hub" in detail) == (operation != "GetQueueUrl")
 
 
 def test_given_a_hub_that_may_not_list_accounts_when_checked_then_known_members_are_and_a_late_check_is_reported(

@@ -12,7 +12,7 @@ from ir_operator.__main__ import main
 from ir_router.ledger import audit, reports
 from ir_router.report import sealing
 from ir_sandbox.slack.people import Person
-from tests.support.activity import call
+from tests.support.activity import call, comments
 from tests.support.approvals import case_channel, make_approver, press
 from tests.support.commands import answers
 from tests.support.sync import attachment_contents
@@ -227,3 +227,34 @@ def test_given_a_crash_at_a_call_when_continued_then_one_version_appears(
     assert sorted(attached(world)) == ["report-1.html", "report-1.json"]
     assert len(messages_in(world, case_id)) == 1
     assert [row["action"] for row in audit_rows()].count("report_made") == 1
+
+
+def test_given_calls_that_were_left_out_when_reported_then_the_report_and_each_later_result_name_them(
+    world: World, jane: Person, contained: tuple[Execution, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, key = contained
+    monkeypatch.setattr("ir_router.trail_search.MOST_PAGES", 1)
+    world.trail.add(*(call(world, key, "ListUsers", ago=60 + number) for number in range(60)))
+    world.live(3)
+    world.trail.add(call(world, key, "ListRoles", ago=0), after=60)
+    world.live(15)
+    gap = f"only the newest 50 calls of {key} in us-east-1 were read"
+    assert f"Not complete: {gap}." in comments(world)[0]
+    ask(world, jane)
+
+    files = attached(world)
+    activity = report_in(files)["activity"]
+    assert activity["calls"] == 51
+    assert gap in activity["not_complete"]
+    assert f"<dt>Not complete</dt><dd>{gap}" in files["report-1.html"].decode()
+
+
+def test_given_a_denied_lookup_when_reported_then_the_report_states_that_the_calls_are_missing(
+    world: World, jane: Person, contained: tuple[Execution, str]
+) -> None:
+    world.trail.refuse_with = "AccessDeniedException"
+    world.live(3)
+    ask(world, jane)
+    activity = report_in(attached(world))["activity"]
+    assert activity["calls"] == 0
+    assert ["were not all read (" in one for one in activity["not_complete"]] == [True]

@@ -133,9 +133,28 @@ def test_given_opened_sessions_when_read_then_only_successful_ones_count() -> No
     opened = {"credentials": {"accessKeyId": "ASIA1"}, "assumedRoleUser": {"arn": "arn:aws:sts::1:assumed-role/r/s"}}
     found = trail_calls.opened_session(record("AssumeRole", "sts", responseElements=opened))
     assert found is not None
-    assert found.key == "ASIA1"
+    assert (found.key, found.account) == ("ASIA1", "1")
     assert trail_calls.opened_session(record("AssumeRole", "sts", errorCode="AccessDenied")) is None
     assert trail_calls.opened_session(record("GetUser", responseElements=opened)) is None
+
+
+@pytest.mark.parametrize(
+    ("target", "account"),
+    [
+        ("222222222222", "222222222222"),
+        ("arn:aws:iam::222222222222:root", "222222222222"),
+        (None, ""),
+        ("someone", ""),
+    ],
+)
+def test_given_a_root_session_when_opened_then_its_account_is_the_target(target: str | None, account: str) -> None:
+    asked = {
+        "targetPrincipal": target,
+        "taskPolicyArn": {"arn": "arn:aws:iam::aws:policy/root-task/S3UnlockBucketPolicy"},
+    }
+    answered = {"credentials": {"accessKeyId": "ASIA1", "sessionToken": "secret", "expiration": "Oct 25, 2026"}}
+    found = trail_calls.opened_session(record("AssumeRoot", "sts", requestParameters=asked, responseElements=answered))
+    assert found == trail_calls.Session("ASIA1", account)
 
 
 @pytest.mark.parametrize("agent", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"])

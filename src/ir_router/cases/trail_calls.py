@@ -17,7 +17,14 @@ Result = Literal["succeeded", "denied", "failed"]
 
 _DENIED = ("AccessDenied", "UnauthorizedOperation", "Client.UnauthorizedOperation", "Forbidden", "NotAuthorized")
 _OPENS_SESSIONS = frozenset(
-    {"AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "GetFederationToken", "GetSessionToken"}
+    {
+        "AssumeRole",
+        "AssumeRoleWithSAML",
+        "AssumeRoleWithWebIdentity",
+        "AssumeRoot",
+        "GetFederationToken",
+        "GetSessionToken",
+    }
 )
 # A caller chooses its user agent and the names in a request.
 _TEXT_LENGTH = 300
@@ -26,10 +33,13 @@ _ADDRESS_LENGTH = 100
 
 @dataclass(frozen=True)
 class Session:
-    """Temporary credentials that a call returned: the access key id, and the ARN of the session."""
+    """Temporary credentials that a call returned: the access key id, and the account whose history has their calls.
+
+    Without an account, it is that of the caller.
+    """
 
     key: str
-    arn: str
+    account: str
 
 
 @dataclass(frozen=True)
@@ -112,8 +122,11 @@ def opened_session(record: Mapping[str, Any]) -> Session | None:
         return None
     answered = _mapping(record.get("responseElements"))
     key = _mapping(answered.get("credentials")).get("accessKeyId")
-    arn = _mapping(answered.get("assumedRoleUser")).get("arn") or _mapping(answered.get("federatedUser")).get("arn")
-    return Session(_text(key), _text(arn)) if key else None
+    owner = _mapping(answered.get("assumedRoleUser")).get("arn") or _mapping(answered.get("federatedUser")).get("arn")
+    if record["eventName"] == "AssumeRoot":
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-track-privileged-tasks.html: an account or its ARN
+        owner = _mapping(record.get("requestParameters")).get("targetPrincipal")
+    return Session(_text(key), _account(_text(owner))) if key else None
 
 
 def is_by_user(record: Mapping[str, Any], name: str) -> bool:
@@ -133,6 +146,12 @@ def from_row(row: Mapping[str, Any]) -> TrailCall:
     lists = {name: tuple(row.get(name, ())) for name in ("removed", "read")}
     lasting = tuple(Lasting(**one) for one in row.get("lasting", ()))
     return TrailCall(**{**known, **row, **lists, "at": float(row["at"]), "lasting": lasting})
+
+
+def _account(owner: str) -> str:
+    """Return the account of an ARN, or of its own id; empty for another text."""
+    account = owner if ":" not in owner else (owner.split(":") + [""] * 4)[4]
+    return account if account.isdigit() else ""
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

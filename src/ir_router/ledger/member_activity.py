@@ -1,8 +1,8 @@
 """The reading of the calls of contained principals in member accounts: requested by -sync, and done by -workflow.
 
 One row for each case, in one partition, so that -workflow finds the cases to read. -sync writes `credentials`, `since`,
-`handed_over` and `wanted_at`; -workflow writes the other attributes. A reading is finished when `done_at` is not before
-`wanted_at`.
+`handed_over` and `wanted_at`; -workflow writes the other attributes, and `tried_at` before each attempt. A reading is
+finished when `done_at` is not before `wanted_at`.
 """
 
 from __future__ import annotations
@@ -55,10 +55,18 @@ def is_done(row: Row, since: float) -> bool:
     return float(row.get("done_at") or 0) >= since
 
 
+def is_finished(row: Row) -> bool:
+    """Return whether the newest requested reading is finished. A row without a request needs none."""
+    return is_done(row, float(row.get("wanted_at") or 0))
+
+
 def wanted() -> list[Row]:
-    """Return the rows whose reading is not finished, the longest waiting first. `SK` is the case id."""
-    rows = [row for row in table.query(keys.member_activity("").pk) if not is_done(row, float(row["wanted_at"]))]
-    return sorted(rows, key=lambda row: float(row["wanted_at"]))
+    """Return the rows whose reading is not finished. `SK` is the case id.
+
+    The longest waiting is first: since its request or its last attempt, so that no case holds up the others.
+    """
+    rows = [row for row in table.query(keys.member_activity("").pk) if not is_finished(row)]
+    return sorted(rows, key=lambda row: max(float(row["wanted_at"]), float(row.get("tried_at") or 0)))
 
 
 def save(case_id: str, **values: Any) -> None:

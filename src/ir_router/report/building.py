@@ -200,6 +200,7 @@ def _activity(found: Activity | None) -> dict[str, Any] | None:
         "read_at": iso(found.scope.read_at),
         "since": iso(found.scope.since),
         "regions": list(found.scope.regions),
+        "not_complete": [*([] if found.scope.complete else ["the reading continues"]), *found.scope.limited],
     }
 
 

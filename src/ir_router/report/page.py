@@ -134,6 +134,7 @@ def _activity(found: Mapping[str, Any] | None) -> str:
         ("Addresses", escape(", ".join(f"{name} ({number})" for name, number in found["addresses"].items()))),
         ("User agents", escape(", ".join(f"{name} ({number})" for name, number in found["agents"].items()))),
         ("Read", escape("\n".join(found["read"]))),
+        ("Not complete", escape("\n".join(found["not_complete"]))),
         ("Source", f"CloudTrail in {escape(', '.join(found['regions']))}, read {_at(found['read_at'])}"),
     ]
     rows = [

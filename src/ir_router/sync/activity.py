@@ -7,13 +7,13 @@ of member accounts (`workflow/member_activity.py`) and stores the calls with tho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ir_router import clock, cloudtrail, paging, trail_search
 from ir_router.cases import activity as numbers
-from ir_router.cases import comments, structured_fields, trail_calls
-from ir_router.cases.activity import Activity, Scope
+from ir_router.cases import comments, structured_fields
+from ir_router.cases.activity import Activity
 from ir_router.cases.changes import digest
 from ir_router.cases.models import Case
 from ir_router.errors import RefusedError, RetryLaterError, UncertainError, error_id
@@ -24,7 +24,7 @@ from ir_router.observability import logger
 from ir_router.report import activity_page
 from ir_router.security_ir import gateway as security_ir
 from ir_router.settings import settings
-from ir_router.sync import activity_message, failures, own_attachments, posting, system_comments
+from ir_router.sync import activity_message, activity_result, failures, own_attachments, posting, system_comments
 from ir_router.sync.case_sync import CaseSync
 from ir_router.trail_search import Progress
 
@@ -50,14 +50,9 @@ def watch(approval: Row) -> None:
         return
     # Before the first run, so that the first result has these calls too.
     credentials = (stored.get(case_id) or {})["credentials"]
-    if elsewhere := _elsewhere(credentials, str(approval["execution"]).split(":")[4]):
-        member_activity.want(case_id, elsewhere, _since(credentials), clock.now())
+    if elsewhere := activity_result.elsewhere(credentials, str(approval["execution"]).split(":")[4]):
+        member_activity.want(case_id, elsewhere, activity_result.since(credentials), clock.now())
     leases.add_hint(case_id)  # the next poll starts the run
-
-
-def _elsewhere(credentials: Iterable[Mapping[str, Any]], account: str) -> list[Mapping[str, Any]]:
-    """Return the credentials of other accounts than this one."""
-    return [one for one in credentials if one["account"] != account]
 
 
 def synchronise(sync: CaseSync) -> None:
@@ -65,17 +60,37 @@ def synchronise(sync: CaseSync) -> None:
     row = sync.row(keys.activity(sync.case_id))
     if row is None or not row.get("credentials") or sync.case.is_closed:
         return
-    if "progress" not in row:
-        due = _due_at(row)
-        if due is None:
-            return
-        if due > clock.now():
-            sync.revisit(due)
-            return
+    due = clock.now() if "progress" in row else _due_at(row)
+    is_due = due is not None and due <= clock.now()
+    if due is not None and not is_due:
+        sync.revisit(due)
+    if not is_due and not _has_arrived(sync, row):
+        return
     if sync.deadline.remaining() < _NEEDED_SECONDS:
         sync.revisit(clock.now())
         return
-    _read(sync, row)
+    if is_due:
+        _read(sync, row)
+    else:
+        _publish_late(sync, row)
+
+
+def _has_arrived(sync: CaseSync, row: Row) -> bool:
+    """Return whether -workflow has read the calls that the last result lacks."""
+    if "awaited" not in row or not (member := member_activity.get(sync.case_id)):
+        return False
+    if member_activity.is_done(member, float(row["awaited"])):
+        return True
+    # The hint of -workflow can be lost.
+    sync.revisit(clock.now() + _LONGEST_WAIT_FOR_MEMBERS_SECONDS)
+    return False
+
+
+def _publish_late(sync: CaseSync, row: Row) -> None:
+    """Publish the last result with the calls that arrived after it."""
+    account = sync.case.case_arn.split(":")[4]
+    _publish(sync, row, activity_result.ended(row, account), account, complete=True)
+    stored.save(sync.case_id, awaited=None)
 
 
 def _due_at(row: Row) -> float | None:
@@ -85,10 +100,6 @@ def _due_at(row: Row) -> float | None:
     newest = _newest(row)
     done = int(row.get("readings") or 0) if row.get("readings_of") == newest else 0
     return newest + READ_AFTER_SECONDS[done] if done < len(READ_AFTER_SECONDS) else None
-
-
-def _since(credentials: Iterable[Mapping[str, Any]]) -> float:
-    return min(float(one["since"]) for one in credentials)
 
 
 def _newest(row: Row) -> float:
@@ -107,34 +118,37 @@ def _read(sync: CaseSync, row: Row) -> None:
         return
     except RefusedError as error:
         _report(sync, row, error)
-        _finish(sync, row, progress)
+        trail_search.limit(progress, f"the calls in account {account} were not all read ({failures.cause(error)})")
+        _finish(sync, row, progress, _awaited(sync.case_id, row, progress))
         return
+    awaited = None
     if finished:
         _hand_over(sync.case_id, row, progress)
-    if finished and not _members_are_done(row, progress):
+        awaited = _awaited(sync.case_id, row, progress)
+    if awaited is not None and clock.now() - awaited <= _LONGEST_WAIT_FOR_MEMBERS_SECONDS:
         finished = False
         sync.revisit(clock.now() + _MEMBERS_AGAIN_SECONDS)
     elif not finished:
         sync.revisit(clock.now())
     if not finished and row.get("published"):
         # A query of CloudTrail Lake can take minutes, and a page must not wait for it.
-        _page(sync.case_id, _activity(sync.case_id, row, progress, account, complete=False))
+        _page(sync.case_id, activity_result.of_pass(sync.case_id, row, progress, account, complete=False))
         return
     _publish(sync, row, progress, account, complete=finished)
     if finished:
-        _finish(sync, row, progress)
+        _finish(sync, row, progress, awaited)
 
 
 def _begin(sync: CaseSync, row: Row, account: str) -> Progress:
     """Return a new pass, after the reading in member accounts was requested."""
     credentials = row["credentials"]
-    elsewhere = _elsewhere(credentials, account)
+    elsewhere = activity_result.elsewhere(credentials, account)
     own = [one for one in credentials if one["account"] == account]
-    progress = trail_search.begin(own, _since(credentials), row, only=account)
+    progress = trail_search.begin(own, activity_result.since(credentials), row, only=account)
     # The request of `watch` is for the first pass.
     wanted_at = float(member_activity.get(sync.case_id).get("wanted_at") or 0)
-    if _are_read_elsewhere(row, progress) and ("readings_of" in row or wanted_at < _newest(row)):
-        member_activity.want(sync.case_id, elsewhere, _since(credentials), progress.end)
+    if activity_result.are_read_elsewhere(row, progress) and ("readings_of" in row or wanted_at < _newest(row)):
+        member_activity.want(sync.case_id, elsewhere, activity_result.since(credentials), progress.end)
     stored.save(sync.case_id, progress=progress.to_row())
     return progress
 
@@ -152,15 +166,10 @@ def _hand_over(case_id: str, row: Row, progress: Progress) -> None:
         return
     known = member_activity.get(case_id).get("handed_over") or {}
     if not found.keys() <= known.keys():
-        elsewhere = _elsewhere(row["credentials"], progress.only)
-        member_activity.want(case_id, elsewhere, _since(row["credentials"]), clock.now(), {**known, **found})
-
-
-def _are_read_elsewhere(row: Row, progress: Progress) -> bool:
-    """Return whether -workflow reads a part of the pass."""
-    if _elsewhere(row["credentials"], progress.only):
-        return True
-    return bool(progress.elsewhere) and settings().organization_id is not None
+        elsewhere = activity_result.elsewhere(row["credentials"], progress.only)
+        member_activity.want(
+            case_id, elsewhere, activity_result.since(row["credentials"]), clock.now(), {**known, **found}
+        )
 
 
 def _saved(case_id: str) -> Callable[[Progress], None]:
@@ -171,14 +180,10 @@ def _history(_account: str) -> cloudtrail.EventHistory:
     return cloudtrail.EventHistory()
 
 
-def _members_are_done(row: Row, progress: Progress) -> bool:
-    """Return whether the members' part of the pass is there, or does not arrive any more."""
-    if not _are_read_elsewhere(row, progress):
-        return True
-    member = member_activity.get(str(row["PK"]).partition("#")[2])
-    if member_activity.is_done(member, float(member.get("wanted_at") or 0)):
-        return True
-    return clock.now() - progress.end > _LONGEST_WAIT_FOR_MEMBERS_SECONDS
+def _awaited(case_id: str, row: Row, progress: Progress) -> float | None:
+    """Return the time of the request that -workflow has not finished, or None."""
+    member = member_activity.get(case_id) if activity_result.are_read_elsewhere(row, progress) else {}
+    return None if member_activity.is_finished(member) else float(member["wanted_at"])
 
 
 def _report(sync: CaseSync, row: Row, error: RefusedError) -> None:
@@ -199,8 +204,11 @@ def _report(sync: CaseSync, row: Row, error: RefusedError) -> None:
     failures.report(sync.case_id, sync.channel_id, failure, sync.deadline)
 
 
-def _finish(sync: CaseSync, row: Row, progress: Progress) -> None:
-    """End the pass: schedule the next one, and keep where this one ended."""
+def _finish(sync: CaseSync, row: Row, progress: Progress, awaited: float | None) -> None:
+    """End the pass: schedule the next one, and keep where this one ended.
+
+    `awaited` is the time of the request to -workflow whose calls the result lacks, or None.
+    """
     newest = _newest(row)
     requested = float(row.get("requested_at") or 0)
     is_requested = requested > float(row.get("answered_at") or 0)
@@ -210,18 +218,24 @@ def _finish(sync: CaseSync, row: Row, progress: Progress) -> None:
         "read_to": progress.read_to,
         "sessions": progress.sessions,
         "elsewhere": progress.elsewhere,
+        "limited": progress.limited,
+        "lost": progress.lost,
+        "read_at": progress.end,
         "readings_of": newest,
         "readings": max(done, passed),
         "answered_at": requested if is_requested else None,
     }
-    stored.save(sync.case_id, **{name: value for name, value in values.items() if value is not None}, progress=None)
-    if due := _due_at({**row, **{name: value for name, value in values.items() if value is not None}}):
+    values = {name: value for name, value in values.items() if value is not None}
+    stored.save(sync.case_id, **values, progress=None, awaited=awaited)
+    if due := _due_at({**row, **values}):
         sync.revisit(due)
+    if awaited is not None:
+        sync.revisit(clock.now() + _LONGEST_WAIT_FOR_MEMBERS_SECONDS)
 
 
 def _publish(sync: CaseSync, row: Row, progress: Progress, account: str, *, complete: bool) -> None:
     """Show the result if it differs from the last one, or if a user requested it."""
-    found = _activity(sync.case_id, row, progress, account, complete=complete)
+    found = activity_result.of_pass(sync.case_id, row, progress, account, complete=complete)
     is_requested = complete and float(row.get("requested_at") or 0) > float(row.get("answered_at") or 0)
     is_last = complete and progress.end >= _newest(row) + READ_AFTER_SECONDS[-1]
     # A complete result follows an incomplete one even with the same calls: only it has the attachments.
@@ -254,49 +268,6 @@ def _publish(sync: CaseSync, row: Row, progress: Progress, account: str, *, comp
     stored.save(sync.case_id, published=number, shown_as=shown_as)
 
 
-def stored_activity(sync: CaseSync) -> Activity | None:
-    """Return the calls that were read so far, or None without contained credentials or readings."""
-    row = sync.row(keys.activity(sync.case_id))
-    if row is None or not row.get("credentials") or not row.get("published"):
-        return None
-    account = sync.case.case_arn.split(":")[4]
-    progress = Progress(
-        end=max(map(float, (row.get("read_to") or {}).values()), default=clock.now()),
-        since=_since(row["credentials"]) - trail_search.BEFORE_SECONDS,
-        pending=[],
-        sessions=row.get("sessions") or {},
-        elsewhere=row.get("elsewhere") or {},
-        only=account,
-    )
-    found = _activity(sync.case_id, row, progress, account, complete="progress" not in row)
-    return found if found.calls else None
-
-
-def _activity(case_id: str, row: Row, progress: Progress, account: str, *, complete: bool) -> Activity:
-    calls = [trail_calls.from_row(one) for one in stored.calls(case_id)]
-    credentials = row["credentials"]
-    accounts = {*progress.elsewhere.values(), *(str(one["account"]) for one in _elsewhere(credentials, account))}
-    member = member_activity.get(case_id) if _are_read_elsewhere(row, progress) else {}
-    sessions = len({*progress.sessions, *(member.get("sessions") or {})})
-    unread = sorted(accounts) if member and not member.get("done_at") else []
-    limited = [*progress.limited, *(member.get("limited") or [])]
-    if complete:
-        limited += [f"the calls in account {one} were not read yet" for one in unread]
-    looked_up = [*(f"{one['kind']} {one['name']}" for one in credentials if one["whole"]), *_keys(credentials)]
-    looked_up += [f"{sessions} sessions that they opened"] if sessions else []
-    scope = Scope(
-        contained_at={str(one["arn"]): float(one["contained_at"]) for one in credentials},
-        since=_since(credentials) - trail_search.BEFORE_SECONDS,
-        read_at=progress.end,
-        regions=trail_search.regions(),
-        keys=looked_up,
-        complete=complete,
-        limited=limited,
-        lake=settings().cloudtrail_lake_event_data_store is not None,
-    )
-    return Activity(numbers.merged(calls), scope)
-
-
 def _page(case_id: str, found: Activity) -> None:
     """Page once for a case if a call succeeded although the containment was in effect."""
     escaped = found.escaped
@@ -313,10 +284,6 @@ def _page(case_id: str, found: Activity) -> None:
         ]
     )
     paging.page(f"{case_id}/escaped-calls", headline, text)
-
-
-def _keys(credentials: list[Mapping[str, Any]]) -> list[str]:
-    return [f"key {key}" for one in credentials for key in one["keys"]]
 
 
 def _post(sync: CaseSync, number: int, found: Activity, files: str) -> None:
@@ -344,7 +311,7 @@ def _attach(sync: CaseSync, found: Activity, contents: Mapping[str, str]) -> Non
 
 def _update_fields(case: Case, row: Row, found: Activity) -> None:
     """Add the addresses, services and Regions of the calls since the first suspicious one to the case's fields."""
-    since = _since(row["credentials"])
+    since = activity_result.since(row["credentials"])
     calls = [call for call in found.calls if call.at >= since]
     known = {one.get("ipAddress") for one in case.threat_actor_ip_addresses}
     actors: dict[str, dict[str, str]] = {}

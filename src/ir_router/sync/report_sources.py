@@ -17,7 +17,7 @@ from ir_router.report.building import Sources
 from ir_router.report.records import Record
 from ir_router.security_ir import gateway as security_ir
 from ir_router.settings import settings
-from ir_router.sync import activity
+from ir_router.sync import activity_result
 from ir_router.sync.case_sync import CaseSync
 
 # A containment precedes the case that it opens.
@@ -52,7 +52,7 @@ def collect(sync: CaseSync, version: int, reason: str, requested_by: str) -> Sou
         ties=_ties(found, spans),
         approvals=approvals.rows_of(requests),
         hashes=_hashes(sync.rows),
-        activity=activity.stored_activity(sync),
+        activity=activity_result.stored_activity(sync),
         with_message_text=settings().report_message_text,
         limits=_limits(spans),
     )

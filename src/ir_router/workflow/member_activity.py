@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from ir_router import bus, clock, trail_search
 from ir_router.cloudtrail import EventHistory
 from ir_router.deadline import LambdaContext, of_invocation
@@ -40,16 +42,31 @@ def run_task(_task: Mapping[str, Any], context: LambdaContext) -> dict[str, int]
     for row in rows:
         if deadline.remaining() <= 0:
             break
-        try:
-            finished += _read(row, clock.now() + deadline.remaining())
-        except (RetryLaterError, UncertainError) as error:
-            logger.warning("activity.retried: the next minute continues", extra={"reason": str(error)})
+        finished += _try(str(row["SK"]), row, clock.now() + deadline.remaining())
     return {"finished": finished, "pending": len(rows) - finished}
 
 
-def _read(row: Row, until: float) -> bool:
-    """Read a slice of one case. Return whether the reading is finished."""
-    case_id = str(row["SK"])
+def _try(case_id: str, row: Row, until: float) -> bool:
+    """Read a slice of one case. Return whether the reading is finished. A failed case waits behind the others."""
+    try:
+        # Before the attempt, because it can end the invocation.
+        member_activity.save(case_id, tried_at=clock.now())
+        return _read(case_id, row, until)
+    except (RetryLaterError, UncertainError) as error:
+        _note_retry(str(error))
+    except ClientError as error:
+        _note_retry(f"{error.operation_name} returned {error.response['Error']['Code']}")
+    except Exception as error:  # noqa: BLE001 - one case must not stop the others
+        kind = type(error).__name__  # a message could have names of users
+        logger.error("activity.case_failed: a later minute tries it", extra={"case_id": case_id, "error": kind})
+    return False
+
+
+def _note_retry(reason: str) -> None:
+    logger.warning("activity.retried: a later minute continues", extra={"reason": reason})
+
+
+def _read(case_id: str, row: Row, until: float) -> bool:
     if "progress" in row:
         progress = Progress.from_row(row["progress"])
     else:
@@ -58,6 +75,7 @@ def _read(row: Row, until: float) -> bool:
             "read_to": row.get("read_to"),
             "sessions": {key: owner for key, (owner, _) in handed_over.items()} | (row.get("sessions") or {}),
             "elsewhere": {key: account for key, (_, account) in handed_over.items()} | (row.get("elsewhere") or {}),
+            "lost": row.get("lost"),
         }
         progress = trail_search.begin(row["credentials"], float(row["since"]), earlier)
         member_activity.save(case_id, reads_for=row["wanted_at"], progress=progress.to_row())
@@ -85,6 +103,7 @@ def _read(row: Row, until: float) -> bool:
         sessions=progress.sessions,
         elsewhere=progress.elsewhere,
         limited=progress.limited,
+        lost=progress.lost,
         progress=None,
     )
     # The run of -sync publishes the result. Without the hint, it looks for the result by itself.
@@ -109,9 +128,12 @@ def _skip(progress: Progress, error: NoRoleError | RefusedError) -> None:
 
 
 def _why(account: str, error: NoRoleError | RefusedError) -> str:
+    # Organizations describes the accounts of the organisation alone.
+    found = accounts.of(account, at_most_old=accounts.RECENT_SECONDS)
+    if found.is_closed:
+        return "the account is closed"
     if isinstance(error, RefusedError):
         return f"the permission cloudtrail:LookupEvents is missing: {_FIX}"
-    # Organizations describes the accounts of the organisation alone.
-    if not accounts.of(account, at_most_old=accounts.RECENT_SECONDS).state:
+    if not found.state:
         return f"no access. If the account belongs to your organisation, {_FIX}"
     return f"no access: {_FIX}"

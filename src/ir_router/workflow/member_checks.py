@@ -34,18 +34,20 @@ def problems(account: str) -> list[Problem]:
         ClientError: A call failed for another reason than a missing permission.
     """
     client = sessions.inspector(account)
-    found: list[Problem] = []
+    iam = client("iam", settings().region)
+    found = [*_permitted(_of_role(iam, account)), *_permitted(_of_regions(client, iam, account))]
+    return list(dict.fromkeys(found))
+
+
+def _permitted(check: Iterator[Problem]) -> Iterator[Problem]:
+    """Yield the problems of a check, and the denied permission as a problem, so that it hides none of other checks."""
     try:
-        found += _of_role(client("iam", settings().region), account)
-        for region in _regions(client("iam", settings().region), account):
-            found += _of_rules(client("events", region), region)
-            found += _of_queue(client("sqs", region), region)
+        yield from check
     except ClientError as error:
         if error.response["Error"]["Code"] not in rejections.DENIED:
             raise
         detail = f"its role has no permission for {error.operation_name}: it is older than this version of ir-router"
-        found.append(Problem(f"{detail}, or a policy of the organisation forbids the call", _ACCOUNT_MODULE))
-    return found
+        yield Problem(f"{detail}, or a policy of the organisation forbids the call", _ACCOUNT_MODULE)
 
 
 def _of_role(iam: Any, account: str) -> Iterator[Problem]:
@@ -53,6 +55,12 @@ def _of_role(iam: Any, account: str) -> Iterator[Problem]:
     permissions = iam.get_role_policy(RoleName=name, PolicyName="containment")["PolicyDocument"]
     if sessions.deny_policy_arn() not in json.dumps(permissions):
         yield Problem("its role cannot attach the deny policy AWSDenyAll, so nothing can be contained", _ACCOUNT_MODULE)
+
+
+def _of_regions(client: Callable[[str, str], Any], iam: Any, account: str) -> Iterator[Problem]:
+    for region in _regions(iam, account):
+        yield from _permitted(_of_rules(client("events", region), region))
+        yield from _permitted(_of_queue(client("sqs", region), region))
 
 
 def _regions(iam: Any, account: str) -> list[str]:
