@@ -280,3 +280,20 @@ def test_given_root_that_lifts_awsdenyall_of_another_tool_when_alerted_then_the_
 
     (alert,) = alerts(world)
     assert "CRITICAL" in alert["Subject"]
+
+
+def test_given_a_contained_user_that_detaches_the_policy_with_an_old_key_when_approved_then_that_key_is_not_deleted(
+    world: World, machine: StateMachine
+) -> None:
+    world.environment["IR_CONTAIN_OTHER_KEYS"] = "false"
+    old, new = support.user("backdoor", 2)
+    machine.start(support.key_created(world, "backdoor", new))
+    world.advance(60)
+    event = detached(world, "backdoor")
+    event["detail"]["userIdentity"] = support.user_identity("backdoor", old)
+    machine.start(event)
+
+    decide(world, asked(world)[0]["taskToken"], "approve")
+    machine.advance()
+
+    assert set(iam_state(world, "backdoor").keys) == {old}

@@ -118,6 +118,7 @@ def test_given_failed_sign_ins_when_five_came_from_an_address_then_one_alert_and
 
     (summary,) = alerts(world)
     assert "5 events of this kind arrived within the hour so far" in first["Message"]
+    assert "allowlist_add" not in first["Message"] + summary["Message"]
     assert "6 events within the hour" in summary["Message"]
     assert "Callers: bob, eve, jane" in summary["Message"]
 
@@ -133,6 +134,19 @@ def test_given_root_when_signing_in_fails_or_succeeds_then_only_success_is_criti
     assert failed["Subject"].endswith(" - MEDIUM: Root sign-in failed")
     assert succeeded["Subject"].endswith(" - CRITICAL: Root user active")
     assert "MFA was NOT used" in succeeded["Message"]
+
+
+def test_given_root_that_deletes_a_detector_when_alerted_then_service_and_second_detection_are_stated(
+    world: World, machine: StateMachine
+) -> None:
+    named = {"detectorId": "0123456789abcdef"}
+    deleted = call(world, "DeleteDetector", service="guardduty", userIdentity=ROOT, requestParameters=named)
+    machine.start({**event(deleted), "source": "aws.guardduty"})
+
+    (alert,) = alerts(world)
+    assert "CRITICAL" in alert["Subject"]
+    assert "What: DeleteDetector (guardduty) by root" in alert["Message"]
+    assert "Also: Logging or monitoring switched off" in alert["Message"]
 
 
 def test_given_callers_without_an_arn_when_denied_then_each_has_its_own_alert(

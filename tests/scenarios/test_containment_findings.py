@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.world import World
+from tests.support.detection_events import health
+from tests.support.world import ACCOUNT, World
 from tests.trials.world import incidents as support
 from tests.trials.world.incidents import (
     IamState,
@@ -66,6 +67,19 @@ def test_given_exposed_keys_of_two_users_when_reported_by_aws_health_then_both_a
     assert iam_state(world, "alice") == IamState({first: "Inactive"}, denied=True)
     assert iam_state(world, "bob") == IamState({second: "Inactive"}, denied=True)
     assert len(asked(world)) == 2
+
+
+def test_given_a_console_that_aws_health_reports_as_compromised_when_alerted_then_people_must_act(
+    world: World, machine: StateMachine
+) -> None:
+    machine.start(
+        {**health("AWS_RISK_ACCOUNT_CONSOLE_COMPROMISE", ACCOUNT), "id": "health-1", "time": "2026-01-15T18:05:00Z"}
+    )
+
+    (alert,) = alerts(world)
+    assert "CRITICAL" in alert["Subject"]
+    assert "AWS considers the account at risk." in alert["Message"]
+    assert "Check whether this was intended" not in alert["Message"]
 
 
 def test_given_a_finding_that_becomes_graver_when_sent_again_then_it_is_contained_once(

@@ -18,6 +18,7 @@ from ir_router.workflow.sessions import NoRoleError
 
 BY_DEPLOYMENT = "given at deployment"
 _NEW_DAYS = 7
+_FAILED_SIGN_INS = "console_sign_ins_failed"
 _CHECK = "Check whether the entry means this caller."
 _NEW = f"The caller was created within the last {_NEW_DAYS} days. {_CHECK}"
 _UNKNOWN = f"IAM did not show when the caller was created. {_CHECK}"
@@ -141,6 +142,8 @@ def command_to_allow(incident: Incident) -> str:
     helps = may_silence(incident, incident["severity"]) and "quiet" not in incident and "entry" not in known
     if incident["severity"] != "MEDIUM" or not helps or actor["kind"] not in ("user", "role"):
         return ""
+    if _FAILED_SIGN_INS in incident.get("detections", ()):
+        return ""  # the users are the ones whose passwords someone guesses
     entry = Entry("principal", actor["arn"], "")
     if refusal(entry) or allowlist.without_effect(entry.kind, entry.value):
         return ""

@@ -26,12 +26,15 @@ def run_task(task: Mapping[str, Any], context: Any) -> Incident:
         target = tampering.contained_target(incident, task["event"], found, context)
     if target is not None:
         assessment = severity.of_tampering(assessment)
-        # The key of the call existed before, so an approval must not delete it.
-        incident = {**incident, "subject": target, "access_key_id": None}
+        incident = {**incident, "subject": target}
     elif "unclaimed" not in incident and tampering.is_of_others(task["event"], found, context):
         others = [detection for detection in found if detection.id != tampering.DETACHED]
         without = severity.assess(others, incident["subject"], incident.get("quiet"))
         assessment = severity.lifted_by_others(assessment, without)
+    if target is not None or tampering.only_detaches(found):
+        # The key of the call existed before, so an approval must not delete it.
+        incident = {**incident, "access_key_id": None}
+    also = [one.title for one in found if one.title != found[0].title and one.severity != "LOW"]
     spared = "entry" in incident.get("allowlist", {})
     logger.info(
         "severity.evaluated",
@@ -43,4 +46,5 @@ def run_task(task: Mapping[str, Any], context: Any) -> Incident:
         "action": "alert" if spared and assessment.action == "contain" else assessment.action,
         "title": assessment.title,
         "detections": list(assessment.detections),
+        "also": also,
     }

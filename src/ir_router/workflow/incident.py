@@ -140,6 +140,7 @@ class Incident(Facts):
     """The facts of an event and the results of the states. `band` is its detections' highest severity, or NONE.
 
     `requested`: an analyst requested this containment, so no detection and no allowlist entry decides about it.
+    `also`: titles of the other matching detections above LOW.
     `unclaimed`: the ledger was unavailable when the event arrived. `in_account`: the name and id of the event's account
     for people, in an organisation.
     """
@@ -152,6 +153,7 @@ class Incident(Facts):
     action: NotRequired[Action]
     title: NotRequired[str]
     detections: NotRequired[list[str]]
+    also: NotRequired[list[str]]
     requested: NotRequired[CreatorRequest]
     unclaimed: NotRequired[Unclaimed]
     in_account: NotRequired[str]

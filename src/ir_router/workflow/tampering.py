@@ -61,12 +61,17 @@ def contained_target(
     return principal if moment is None or moment >= int(row["opened_at"]) else None
 
 
+def only_detaches(found: Sequence[Detection]) -> bool:
+    """Return whether the event would contain a principal only because the deny policy was detached from it."""
+    return {detection.id for detection in found if detection.contains} == {DETACHED}
+
+
 def is_of_others(event: Mapping[str, Any], found: Sequence[Detection], context: Any) -> bool:
     """Return whether the event detaches AWSDenyAll from a principal that ir-router has certainly not contained.
 
     Without a certain answer of IAM and of the ledger, the event is a change to a contained principal.
     """
-    if {detection.id for detection in found if detection.contains} != {DETACHED}:
+    if not only_detaches(found):
         return False
     request = mapping(mapping(event.get("detail")).get("requestParameters"))
     if string(request.get("policyArn")) != sessions.deny_policy_arn():

@@ -94,8 +94,9 @@ def duration(seconds: float) -> str:
 
 
 def what_happened(incident: Incident) -> str:
-    """Return one line with the call, the target, the caller, the source address and the time."""
-    parts = [incident["event_name"]]
+    """Return one line with the call, its service, the target, the caller, the source address and the time."""
+    service = incident["event_source"].partition(".")[0]
+    parts = [incident["event_name"] if service in ("", "iam") else f"{incident['event_name']} ({service})"]
     subject, actor = incident["subject"], incident["actor"]
     if subject["name"] and (subject["kind"], subject["name"]) != (actor["kind"], actor["name"]):
         parts.append(f"for {name_of(subject)}")
@@ -266,6 +267,8 @@ def _newly_denied(result: ContainmentResult) -> list[Principal]:
 def facts(incident: Incident) -> list[str]:
     """Return the facts of the event, one line for each."""
     found = [f"What: {what_happened(incident)}"]
+    if also := incident.get("also"):
+        found.append(f"Also: {'; '.join(also)}")
     if incident["access_key_id"]:
         found.append(f"Key: {incident['access_key_id']}")
     found += incident.get("details", [])

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from ir_router.workflow import wording, wording_subjects
 from ir_router.workflow.incident import Incident
 
+_ACCOUNT_AT_RISK = "health_account_at_risk"
+
 
 def alert_only(incident: Incident, *, grouped: bool, count: int = 1) -> str:
     """Return the text of an alert about an event that is not contained.
@@ -36,6 +38,11 @@ def _required(incident: Incident) -> str:
             return "An operator created this sample. Nothing was contained, and no action is required."
         case "closed":
             return "AWS closed this event. Nothing was contained, and no action is required."
+    if _ACCOUNT_AT_RISK in incident.get("detections", ()):
+        return (
+            "AWS considers the account at risk. ir-router contained nothing, because the event names no principal that "
+            "it can contain. Follow the instructions of AWS now."
+        )
     root = incident["actor"]["kind"] == "root" or incident["subject"]["kind"] == "root"
     if root and incident.get("severity") == "CRITICAL":
         return (
