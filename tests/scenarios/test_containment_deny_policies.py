@@ -19,6 +19,7 @@ from tests.trials.world.organisation import Guard
 from tests.trials.world.state_machine import StateMachine
 
 USER = f"arn:aws:iam::{ACCOUNT}:user/backdoor"
+NOT_YET = ("AccessDenied", 403, "not authorized to perform: iam:{call} because no identity-based policy allows it")
 QUOTA = ("LimitExceeded", 409, "Cannot exceed quota for PoliciesPerUser: 10")
 
 
@@ -134,11 +135,12 @@ def test_given_a_containment_of_an_earlier_version_when_verified_then_the_policy
     assert "others" not in alerts(world)[-1]["Message"]
 
 
+@pytest.mark.parametrize("rejection", [QUOTA, NOT_YET])
 def test_given_an_earlier_policy_that_iam_lets_nothing_replace_when_verified_then_it_stays_until_a_later_verification(
-    world: World, machine: StateMachine
+    world: World, machine: StateMachine, rejection: tuple[str, int, str]
 ) -> None:
     _key, earlier = contained_by_earlier_version(world, machine)
-    quota = Answers(world, "AttachUserPolicy", QUOTA, until=float("inf"))
+    quota = Answers(world, "AttachUserPolicy", rejection, until=float("inf"))
 
     began = world.now()
     verify(world)
@@ -159,6 +161,20 @@ def test_given_a_containment_of_an_earlier_version_that_is_undone_when_verified_
     verify(world)
 
     assert attached() == [DENY_POLICY]
+    assert "containment_reapplied" in audit_actions()
+
+
+def test_given_a_new_containment_when_awsdenyall_is_exchanged_for_the_earlier_policy_then_it_is_undone(
+    world: World, machine: StateMachine
+) -> None:
+    contain(world, machine)
+    iam = boto3.client("iam")
+    iam.attach_user_policy(UserName="backdoor", PolicyArn=earlier_deny_policy(iam))
+    iam.detach_user_policy(UserName="backdoor", PolicyArn=DENY_POLICY)
+
+    verify(world)
+
+    assert DENY_POLICY in attached()
     assert "containment_reapplied" in audit_actions()
 
 

@@ -170,9 +170,8 @@ def restore(lock: Lock, principal: Principal) -> Restored:
     wanted = [changes.enable(current, key) for key in active if listed.get(key) in (iam.ACTIVE, iam.INACTIVE)]
     before = found_state.denied_before(recorded)
     earlier = found.earlier and not before.earlier
-    lifts = not before.current and (found.denied or not earlier)
-    if sealed is None and (lifts or earlier) and not scopes.is_key_only(lock.row):
-        wanted.append(changes.lift_deny(current, current=lifts, earlier=earlier))
+    if sealed is None and (earlier or not before.current) and not scopes.is_key_only(lock.row):
+        wanted.append(changes.lift_deny(current, current=not before.current, earlier=earlier))
     actions = changes.make(current, wanted, until=changes.retry_until(lock))
     gone, expired = "key {target} no longer exists", "key {target} has expired"
     actions += [_noted(gone, key) for key in active if key not in listed]
