@@ -8,10 +8,13 @@ from typing import Any
 import boto3
 import pytest
 
+from ir_router.ledger import containments
+from ir_router.workflow import request_approval
 from ir_sandbox.slack.people import Person
 from tests.support.approvals import approvals_in, case_channel, make_approver, press
 from tests.support.commands import answers
 from tests.support.world import ACCOUNT, World
+from tests.trials.world import FunctionDiedError
 from tests.trials.world import incidents as support
 from tests.trials.world.incidents import asked, audit_actions, audit_rows, decide, iam_state
 from tests.trials.world.state_machine import Execution, StateMachine
@@ -76,6 +79,33 @@ def test_given_an_approval_when_released_by_the_button_then_access_is_back_and_e
     assert {"release_decided", "release_requested", "released"} <= set(audit_actions())
     (decided,) = [row for row in audit_rows() if row["action"] == "release_decided"]
     assert json.loads(decided["details"])["slack_user_id"] == jane.id
+
+
+def test_given_a_release_that_dies_before_its_messages_when_retried_then_the_containment_has_ended_and_they_state_it(
+    world: World,
+    machine: StateMachine,
+    jane: Person,
+    security_channel: str,
+    approved: Execution,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refresh = request_approval.refresh
+    died: list[str] = []
+
+    def die_once(approval_id: str) -> Any:
+        if not died:
+            died.append(approval_id)
+            raise FunctionDiedError("after the end of the containment")
+        return refresh(approval_id)
+
+    monkeypatch.setattr(request_approval, "refresh", die_once)
+    release(world, jane, security_channel)
+    world.live(5)
+
+    assert died
+    assert "incident" not in (containments.get(ARN) or {})
+    for channel in (security_channel, case_channel(world)):
+        assert request_in(world, channel)["text"].startswith("Released by Jane Smith")
 
 
 def test_given_no_decision_within_the_deadline_when_the_request_expires_then_it_has_the_button_and_the_command(

@@ -106,6 +106,10 @@ class Lock:
         """Remove incident and recorded state in one write, after the principal was restored."""
         self.save(**dict.fromkeys(_INCIDENT))
 
+    def clearing(self) -> Change:
+        """Return `clear` as an item of a transaction."""
+        return self.saving(**dict.fromkeys(_INCIDENT))
+
 
 ATTEMPTS: Final = ("attempts", "last_attempt", "last_attempt_at", "attempts_reported", "attempts_reported_at")
 _INCIDENT = (

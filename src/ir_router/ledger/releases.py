@@ -8,23 +8,30 @@ from typing import Any
 from ir_router import clock
 from ir_router.ledger import keys, table
 from ir_router.ledger.approvals import DELIVERED, EXPIRED, principals_of
-from ir_router.ledger.table import ConditionFailedError
+from ir_router.ledger.containments import Lock
+from ir_router.ledger.table import TransactionFailedError
 
 
-def note(approval_id: str, principal: str, released_by: str) -> bool:
-    """Record that the containment of a principal was released. Return False for an unknown approval."""
+def end(lock: Lock, approval_id: str, released_by: str) -> None:
+    """Clear the containment, and record in its approval request that the principal was released, in one write.
+
+    With two writes, a run that died between them would leave a containment that no retry clears.
+
+    Raises:
+        ContainmentBusyError: The lock is lost.
+    """
+    noted = table.update_item(
+        keys.approval(approval_id),
+        "ADD released :principal SET released_by = :by, released_at = :now",
+        "attribute_exists(PK)",
+        principal={lock.principal},
+        by=released_by,
+        now=clock.now(),
+    )
     try:
-        table.update(
-            keys.approval(approval_id),
-            "ADD released :principal SET released_by = :by, released_at = :now",
-            "attribute_exists(PK)",
-            principal={principal},
-            by=released_by,
-            now=clock.now(),
-        )
-    except ConditionFailedError:
-        return False
-    return True
+        table.transact([lock.clearing(), noted])
+    except TransactionFailedError:  # the request has expired, or the lock is lost
+        lock.clear()
 
 
 def releasable(row: Mapping[str, Any]) -> list[str]:

@@ -53,7 +53,8 @@ def run_task(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
         return _release(task, context)
     approval = approvals.get(str(task["approval_id"])) or {}
     if task["principal"] in (approval.get("released") or ()):
-        return {"status": "released", "principal": task["principal"]}  # a retry
+        _show(str(task["approval_id"]))  # a retry: the first attempt may have died before
+        return {"status": "released", "principal": task["principal"]}
     try:
         return _release({**task, "incident": approval.get("execution", "")}, context)
     except ContainmentBusyError:
@@ -114,11 +115,15 @@ def _release(task: Mapping[str, Any], context: Any) -> dict[str, Any]:
         stays = wording.lines(stays, f"May be left behind: {'; '.join(left)}" if left else "")
         if not _report(row, once, released_by, reason, actions, stays):
             answer["case_comment"] = "failed"
-        releases.note(_approval_id(row), arn, released_by)
-        lock.clear()
-    if request_approval.refresh(_approval_id(row)) is not None:  # it may list further principals
-        notices.publish("ApprovalRequested", {"approval_id": _approval_id(row), "released": True})
+        releases.end(lock, _approval_id(row), released_by)
+    _show(_approval_id(row))
     return answer
+
+
+def _show(approval_id: str) -> None:
+    """Show the release in the messages of its approval request, which may list further principals."""
+    if request_approval.refresh(approval_id) is not None:
+        notices.publish("ApprovalRequested", {"approval_id": approval_id, "released": True})
 
 
 def _enable_held(lock: Lock, released_by: str, reason: str) -> dict[str, Any]:
