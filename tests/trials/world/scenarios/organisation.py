@@ -36,6 +36,7 @@ def _contained(world: World) -> Incident:
 
 def _contained_with_calls(world: World) -> Incident:
     """Contain the user of the member. CloudTrail of the member shows its calls on two pages."""
+    world.environment["IR_REMINDER_MINUTES"] = "[1200]"  # other scenarios have reminders
     there = _founded(world)
     _event(world, there)
     moment = datetime.fromtimestamp(world.now(), UTC)
