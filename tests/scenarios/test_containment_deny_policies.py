@@ -59,6 +59,16 @@ def contained_by_earlier_version(world: World, machine: StateMachine, others: Se
     return key, earlier
 
 
+def contained_after_another_tool(world: World, machine: StateMachine) -> str:
+    """Contain a user that had AWSDenyAll of another tool before; return the key."""
+    support.user("backdoor", 0)
+    iam = boto3.client("iam")
+    iam.attach_user_policy(UserName="backdoor", PolicyArn=DENY_POLICY)
+    key = iam.create_access_key(UserName="backdoor")["AccessKey"]["AccessKeyId"]
+    machine.start(support.key_created(world, "backdoor", key))
+    return key
+
+
 def row() -> Any:
     found = containments.get(USER)
     assert found is not None
@@ -181,11 +191,8 @@ def test_given_a_new_containment_when_awsdenyall_is_exchanged_for_the_earlier_po
 def test_given_awsdenyall_that_was_attached_before_when_denied_then_it_stays(
     world: World, machine: StateMachine
 ) -> None:
-    support.user("backdoor", 0)
-    boto3.client("iam").attach_user_policy(UserName="backdoor", PolicyArn=DENY_POLICY)
-    key = boto3.client("iam").create_access_key(UserName="backdoor")["AccessKey"]["AccessKeyId"]
+    key = contained_after_another_tool(world, machine)
 
-    machine.start(support.key_created(world, "backdoor", key))
     decide(world, asked(world)[0]["taskToken"], "deny")
     machine.advance()
 
@@ -208,10 +215,7 @@ def test_given_an_earlier_version_and_awsdenyall_of_another_tool_when_denied_the
 def test_given_awsdenyall_of_another_tool_that_was_detached_when_denied_then_that_of_ir_router_is_detached_too(
     world: World, machine: StateMachine
 ) -> None:
-    support.user("backdoor", 0)
-    boto3.client("iam").attach_user_policy(UserName="backdoor", PolicyArn=DENY_POLICY)
-    key = boto3.client("iam").create_access_key(UserName="backdoor")["AccessKey"]["AccessKeyId"]
-    machine.start(support.key_created(world, "backdoor", key))
+    key = contained_after_another_tool(world, machine)
     boto3.client("iam").detach_user_policy(UserName="backdoor", PolicyArn=DENY_POLICY)
     verify(world)
     assert attached() == [DENY_POLICY]
