@@ -180,10 +180,10 @@ def test_given_a_lock_whose_answer_was_lost_when_botocore_repeats_the_write_then
 
 
 def test_given_a_lock_that_expired_when_its_holder_writes_or_ends_then_the_next_one_keeps_it(world: World) -> None:
-    old = containments._take(MALLORY, clock.now() + 10)
+    old = containments.take(MALLORY, clock.now() + 10)
     world.advance(11)
     with containments.locked(MALLORY, clock.now() + 60) as new:
-        containments._release(old)
+        containments.release(old)
         assert (lock_row() or {})["lock_holder"] == new.holder
         with pytest.raises(ContainmentBusyError, match="another run has taken over"):
             old.save(incident="one")
@@ -238,7 +238,7 @@ def test_given_a_principal_without_incident_when_the_lock_is_given_back_then_no_
 def test_given_a_principal_whose_lock_another_took_before_the_row_is_forgotten_then_the_row_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    meanwhile(monkeypatch, "delete", lambda: containments._take(MALLORY, clock.now() + 60))
+    meanwhile(monkeypatch, "delete", lambda: containments.take(MALLORY, clock.now() + 60))
     with containments.locked(MALLORY, clock.now() + 60):
         pass
     assert "lock_holder" in (lock_row() or {})

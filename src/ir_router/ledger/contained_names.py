@@ -7,7 +7,7 @@ principal, the id follows it after `#`, which no name in IAM contains. Rows of e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from ir_router.ledger import containments, keys, table
@@ -16,19 +16,23 @@ from ir_router.ledger.table import ConditionFailedError, Row
 
 
 @contextmanager
-def locked(arn: str, unique_id: str | None, until: float) -> Iterator[Lock]:
+def locked(
+    arn: str, unique_id: str | None, until: float, take_over: Callable[[str], Lock | None] = lambda _: None
+) -> Iterator[Lock]:
     """Hold the lock of a principal, as `containments.locked` does. `lock.principal` is its ARN in the ledger.
 
     Args:
         arn: The current ARN of the principal.
         unique_id: Its unique id in IAM, if it is known.
         until: Hard end of the invocation plus the settling time, in seconds since the epoch.
+        take_over: Returns the lock of an ARN in the ledger if this run holds it already.
 
     Raises:
         ContainmentBusyError: Another run holds the lock.
     """
     stored = _stored(unique_id, arn) if unique_id else arn
-    with containments.locked(stored, until) as lock:
+    held = take_over(stored)
+    with containments.locked(stored, until) if held is None else containments.holding(held) as lock:
         if not _is_of_another(lock.row, unique_id):
             yield lock
             return

@@ -157,14 +157,52 @@ def locked(principal: str, until: float) -> Iterator[Lock]:
     Raises:
         ContainmentBusyError: Another run holds the lock.
     """
-    lock = _take(principal, until)
+    with holding(take(principal, until)) as lock:
+        yield lock
+
+
+@contextmanager
+def holding(lock: Lock) -> Iterator[Lock]:
+    """Hold a lock that is taken, and release it as `locked` does."""
     try:
         yield lock
     except Exception as error:
         if _is_certain(error):
-            _release(lock)
+            release(lock)
         raise
-    _release(lock)
+    release(lock)
+
+
+def take(principal: str, until: float) -> Lock:
+    """Take the principal's lock. Arguments and errors are those of `locked`."""
+    holder = uuid.uuid4().hex
+    try:
+        row = table.update(
+            keys.containment(principal),
+            "SET lock_until = :until, lock_holder = :holder",
+            "attribute_not_exists(lock_until) OR lock_until < :now OR lock_holder = :holder",
+            until=until,
+            holder=holder,
+            now=clock.now(),
+        )
+    except ConditionFailedError as conflict:
+        raise ContainmentBusyError(f"another run holds the lock on {principal}") from conflict
+    return Lock(principal, holder, row)
+
+
+def release(lock: Lock) -> None:
+    """Release a lock. Has no effect if another run holds it now."""
+    try:
+        row = table.update(
+            keys.containment(lock.principal),
+            "REMOVE lock_until, lock_holder",
+            "lock_holder = :holder",
+            holder=lock.holder,
+        )
+    except ConditionFailedError:
+        return
+    if "incident" not in row:
+        _forget(lock.principal)
 
 
 def get(principal: str) -> Row | None:
@@ -221,22 +259,6 @@ def admit(principal: str, limit: int, account_limit: int | None = None) -> Limit
     raise ContainmentBusyError("too many runs are updating the count of contained principals")
 
 
-def _take(principal: str, until: float) -> Lock:
-    holder = uuid.uuid4().hex
-    try:
-        row = table.update(
-            keys.containment(principal),
-            "SET lock_until = :until, lock_holder = :holder",
-            "attribute_not_exists(lock_until) OR lock_until < :now OR lock_holder = :holder",
-            until=until,
-            holder=holder,
-            now=clock.now(),
-        )
-    except ConditionFailedError as conflict:
-        raise ContainmentBusyError(f"another run holds the lock on {principal}") from conflict
-    return Lock(principal, holder, row)
-
-
 def _setting(values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Return the update expression that sets these attributes, and its values. None removes an attribute."""
     assigned = {name: value for name, value in values.items() if value is not None}
@@ -256,20 +278,6 @@ def _write(lock: Lock, values: Mapping[str, Any]) -> Row:
         )
     except ConditionFailedError as conflict:
         raise ContainmentBusyError(f"another run has taken over the lock on {lock.principal}") from conflict
-
-
-def _release(lock: Lock) -> None:
-    try:
-        row = table.update(
-            keys.containment(lock.principal),
-            "REMOVE lock_until, lock_holder",
-            "lock_holder = :holder",
-            holder=lock.holder,
-        )
-    except ConditionFailedError:
-        return
-    if "incident" not in row:
-        _forget(lock.principal)
 
 
 def _forget(principal: str) -> None:

@@ -28,6 +28,16 @@ from ir_router.workflow.outcomes import ContainmentOutcome
 _ROLE_APPLIES_SECONDS = 10
 
 
+def is_refused_by_event(incident: Incident, target: identity.Target, account: str) -> bool:
+    """Return whether the event alone shows that ir-router must not contain the target. Arguments: see `examine`."""
+    return _refusal_by_event(incident, target.principal, account) is not None
+
+
+def _refusal_by_event(incident: Incident, principal: Principal, account: str) -> str | None:
+    # The variable protected_principals is checked later, against the name in IAM and not the name in the event.
+    return protection.refusal(principal, account, (), event_account=incident["account"])
+
+
 def examine(
     incident: Incident, target: identity.Target, account: str, protected: Callable[[], Sequence[str]]
 ) -> tuple[Principal, PrincipalResult | None]:
@@ -40,8 +50,7 @@ def examine(
         protected: Returns the ARNs of the protected principals.
     """
     principal = target.principal
-    # The variable protected_principals is checked below, against the name in IAM and not the name in the event.
-    refused = protection.refusal(principal, account, (), event_account=incident["account"])
+    refused = _refusal_by_event(incident, principal, account)
     if refused and target.unreachable is None:
         return principal, result_of(principal, "refused", refused)
     try:

@@ -31,6 +31,7 @@ from ir_router.workflow import (
     identity,
     invocation,
     joining,
+    lock_ahead,
     new_keys,
     not_contained,
     outcomes,
@@ -173,20 +174,25 @@ def _is_short_of_time(context: Any) -> bool:
 
 
 def _contain(incident: Incident, target: identity.Target, permission: Permission, context: Any) -> PrincipalResult:
-    account = invocation.contained_account(incident, context)
-    found, spared = examination.examine(
-        incident, target, account, lambda: deployed_lists.current().protected_principals
-    )
-    if spared is not None:
-        return spared
-    together.started(partial(sessions.open_ahead, found))
-    with contained_names.locked(found["arn"], found.get("id"), invocation.lock_until(context)) as lock:
-        principal: Principal = {**found, "arn": lock.principal}
-        return _under_lock(lock, incident, principal, target.named_key, permission, context)
+    account, until = invocation.contained_account(incident, context), invocation.lock_until(context)
+    enforced = settings().containment_mode == "enforce" and target.unreachable is None
+    likely = enforced and not examination.is_refused_by_event(incident, target, account)
+    with lock_ahead.started(target.principal, until, wanted=likely) as ahead:
+        found, spared = examination.examine(
+            incident, target, account, lambda: deployed_lists.current().protected_principals
+        )
+        if spared is not None:
+            return spared
+        together.started(partial(sessions.open_ahead, found))
+        with contained_names.locked(found["arn"], found.get("id"), until, ahead.take_over) as lock:
+            principal: Principal = {**found, "arn": lock.principal}
+            reading = ahead.reading_under(lock)
+            return _under_lock(lock, reading, incident, principal, target.named_key, permission, context)
 
 
 def _under_lock(
     lock: Lock,
+    read_ahead: lock_ahead.Reading | None,
     incident: Incident,
     principal: Principal,
     key: str | None,
@@ -196,7 +202,7 @@ def _under_lock(
     execution = incident["execution"]["id"]
     row = lock.row
     joins = joining.joins(row, execution, principal)
-    reading = None if joins else together.started(partial(changes.read_as_permitted, principal))
+    reading = None if joins else read_ahead or together.started(partial(changes.read_as_permitted, principal))
     leader = Leader(str(row["incident"]), first=False) if joins else actor_incidents.leader(incident, principal)
     incident_of = leader.execution
     only_key, limited = examination.only_key_of(incident, key, row), False
