@@ -67,6 +67,19 @@ assert aws._client.cache_info().misses == 3
     imported(code, IR_ROUTES="webhook")
 
 
+def test_given_a_deployment_when_it_starts_then_the_collector_works_afterwards_and_leaves_out_what_was_loaded() -> None:
+    code = """
+import gc
+began = []
+gc.callbacks.append(lambda phase, _: began.append(phase))
+import ir_router.handler
+assert not began
+assert gc.isenabled()
+assert gc.get_freeze_count() > 10_000
+"""
+    imported(code, IR_ROUTES="webhook")
+
+
 def test_given_a_route_when_clients_are_listed_then_it_exists() -> None:
     assert set(CLIENTS) <= set(ROUTES)
 

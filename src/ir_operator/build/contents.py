@@ -30,8 +30,7 @@ AWS_SERVICES = frozenset(
     }
 )
 """The services whose botocore data is packed, by their names in `boto3.client`. With the data of all 400 services the
-zip would be three times as large. botocore's general data (endpoints, partitions, defaults, retries) is always
-packed."""
+zip would be three times as large. botocore's general data (partitions, defaults, retries) is always packed."""
 
 
 def is_packed_dependency_file(path: PurePosixPath) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ir_operator.build import bytecode, contents
+from ir_operator.build import bytecode, contents, service_data
 from ir_operator.build.dependencies import Target, installed, locked_requirements
 from ir_operator.build.errors import PackageTooLargeError
 from ir_operator.project import checkout
@@ -114,6 +114,7 @@ def _read_report(output: Path) -> dict[str, dict[str, object]]:
 def _write_zip(path: Path, target: Target) -> dict[str, dict[str, int | str]]:
     site = installed(target)
     owners, distributions = _distributions(site)
+    endpoints = service_data.endpoint_prefixes(site, contents.AWS_SERVICES)
     entries: dict[str, Path] = {}
     for file in site.rglob("*"):
         name = PurePosixPath(file.relative_to(site).as_posix())
@@ -131,7 +132,8 @@ def _write_zip(path: Path, target: Target) -> dict[str, dict[str, int | str]]:
             entry.create_system = 3
             entry.external_attr = 0o100644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, entries[entry_name].read_bytes(), compresslevel=9)
+            content = service_data.packed(PurePosixPath(entry_name), entries[entry_name].read_bytes(), endpoints)
+            archive.writestr(entry, content, compresslevel=9)
         for entry in archive.infolist():
             part = distributions[_owner(owners, entry.filename)]
             part["files"] = int(part["files"]) + 1
