@@ -26,7 +26,9 @@ from ir_sandbox.security_ir import SecurityIrService
 from ir_sandbox.security_ir.application import Application
 from ir_sandbox.slack import Fault, SlackApplication, SlackWorkspace
 from tests.support.world import World
-from tests.trials.world import dynamodb_speed, loopback, moto_speed
+from tests.trials.world import dynamodb_speed, loopback, moto_speed, snapshot
+from tests.trials.world.deployment import CONTAINMENT_ROLE, DENY_POLICY
+from tests.trials.world.running import own_world
 
 Ask = Callable[[str], tuple[int, dict[str, str], bytes]]
 
@@ -303,3 +305,45 @@ def test_given_an_answer_when_botocore_checks_it_for_a_retry_then_only_success_n
     checks: Any = StandardRetryConditions()
     found = checks._max_attempts_checker.is_retryable(context) and checks._additional_checkers.is_retryable(context)
     assert checks.is_retryable(context) is found is not (status == 200 and code is None)
+
+
+def _resources(environment: dict[str, str]) -> list[Any]:
+    """Return all resources that a simulator starts with, without the ids and times that each creation draws."""
+    sqs, sns, iam = boto3.client("sqs"), boto3.client("sns"), boto3.client("iam")
+    table: Any = boto3.client("dynamodb").describe_table(TableName="ledger")["Table"]
+    role: Any = iam.get_role(RoleName=CONTAINMENT_ROLE)["Role"]
+    found = [
+        environment,
+        {name: value for name, value in table.items() if name not in {"TableId", "CreationDateTime"}},
+        {
+            url: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+            for url in sqs.list_queues()["QueueUrls"]
+        },
+        sns.list_topics()["Topics"],
+        [(one["TopicArn"], one["Endpoint"]) for one in sns.list_subscriptions()["Subscriptions"]],
+        boto3.client("events").list_event_buses()["EventBuses"],
+        {name: value for name, value in role.items() if name not in {"RoleId", "CreateDate"}},
+        iam.get_role_policy(RoleName=CONTAINMENT_ROLE, PolicyName="containment")["PolicyDocument"],
+        iam.get_policy(PolicyArn=DENY_POLICY)["Policy"]["Arn"],
+    ]
+    return json.loads(json.dumps(found, default=str))  # type: ignore[no-any-return]
+
+
+def test_given_an_earlier_simulator_when_another_starts_then_its_resources_are_new_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(snapshot, "_kept", {})
+    found = []
+    for _ in range(3):
+        with own_world() as world:
+            state = {name: value for name, value in world.environment.items() if "127.0.0.1" not in value}
+            found.append(_resources(state))
+            url = world.environment["IR_APPROVAL_QUEUE_URL"]
+            boto3.client("sqs").send_message(QueueUrl=url, MessageBody="x")
+            assert boto3.client("sqs").receive_message(QueueUrl=url)["Messages"]
+            boto3.client("dynamodb").put_item(TableName="ledger", Item={"PK": {"S": "a"}, "SK": {"S": "b"}})
+            boto3.client("sns").publish(TopicArn=world.environment["IR_ALERT_TOPIC_ARN"], Message="x")
+            boto3.client("iam").delete_role_policy(RoleName=CONTAINMENT_ROLE, PolicyName="containment")
+            boto3.client("iam").delete_role(RoleName=CONTAINMENT_ROLE)
+    assert found[0] == found[1] == found[2]
+    assert len(snapshot._kept) == 1

@@ -77,7 +77,7 @@ def _has_binary(body: Any) -> bool:
 def _set_up(
     handler: Any, request: Any, full_url: str | None = None, _headers: Any = None, _use_raw_body: Any = None
 ) -> None:
-    """Set what DynamoDB's handler uses of a request. moto also looks for forms, files and a query in it."""
+    """Set the parts of a request that DynamoDB's handler uses. moto also looks for forms, files and a query in it."""
     url = request.raw_url if full_url is None else full_url
     handler.is_werkzeug_request, handler.normalized_request = request.from_wsgi_server, request
     handler.headers, handler.method = request.headers, request.method
