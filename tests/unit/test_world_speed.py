@@ -14,7 +14,11 @@ import boto3
 import botocore.hooks
 import pytest
 import urllib3
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
+from botocore.retries.standard import RetryContext, StandardRetryConditions
+from moto import mock_aws
 from moto.core.request import Request
 
 from ir_sandbox.http import RunningServer
@@ -22,7 +26,9 @@ from ir_sandbox.security_ir import SecurityIrService
 from ir_sandbox.security_ir.application import Application
 from ir_sandbox.slack import Fault, SlackApplication, SlackWorkspace
 from tests.support.world import World
-from tests.trials.world import loopback, moto_speed
+from tests.trials.world import dynamodb_speed, loopback, moto_speed, snapshot
+from tests.trials.world.deployment import CONTAINMENT_ROLE, DENY_POLICY
+from tests.trials.world.running import own_world
 
 Ask = Callable[[str], tuple[int, dict[str, str], bytes]]
 
@@ -99,7 +105,7 @@ def test_given_a_request_when_moto_takes_it_then_its_environment_is_that_of_werk
     for make in (moto_speed._built_request, Request.from_primitives):
         request = make("POST", url, headers, body)
         environments.append({key: value for key, value in request.environ.items() if key != "werkzeug.request"})
-        environments[-1]["wsgi.input"] = request.get_data()
+        environments[-1]["wsgi.input"] = request.get_data(), request.data, request.raw_url
     assert environments[0] == environments[1]
 
 
@@ -175,3 +181,169 @@ def test_given_an_expression_when_it_is_used_twice_then_each_use_has_its_own_val
         )
     rows = [client.get_item(TableName="ledger", Key={"PK": {"S": one}, "SK": {"S": "b"}})["Item"] for one in ("1", "2")]
     assert [(row["a"], row["b"]) for row in rows] == [({"N": "11"}, {"N": "1"}), ({"N": "12"}, {"N": "2"})]
+
+
+_KEY = {"PK": {"S": "a"}, "SK": {"S": "b"}}
+_ROW: dict[str, Any] = {
+    **_KEY,
+    "bare": {"L": []},
+    "marked": {"BOOL": False},
+    "index_pk": {"S": "open"},
+    "index_sk": {"S": "1"},
+    "kind": {"S": '"B": é'},
+    "parts": {"M": {"rest": {"L": [{"N": "1.50"}, {"SS": ["x", "y"]}, {"M": {}}]}, "none": {"NULL": True}}},
+    "amount": {"N": "-12"},
+    "amounts": {"NS": ["1", "2"]},
+}
+_BINARY = {**_KEY, "content": {"B": b"\x00\xff"}, "more": {"M": {"set": {"BS": [b"x"]}}}}
+_SET = {"UpdateExpression": "SET #n = :v, parts.inside = :v", "ExpressionAttributeNames": {"#n": "amount"}}
+_ON_INDEX = {"IndexName": "index", "KeyConditionExpression": "index_pk = :p"}
+_PARTITION = "PK = :a AND begins_with(SK, :s)"
+_OF_PARTITION = {
+    "KeyConditionExpression": _PARTITION,
+    "ExpressionAttributeValues": {":a": {"S": "a"}, ":s": {"S": "b"}},
+}
+_CALLS: list[tuple[str, dict[str, Any]]] = [
+    ("get_item", {"Key": _KEY}),
+    ("put_item", {"Item": _ROW}),
+    ("put_item", {"Item": _ROW, "ConditionExpression": "attribute_not_exists(PK)"}),
+    ("get_item", {"Key": _KEY, "ReturnConsumedCapacity": "TOTAL"}),
+    ("get_item", {"Key": _KEY, "ProjectionExpression": "marked, parts.rest, absent"}),
+    ("get_item", {"Key": {"PK": {"S": ""}, "SK": {"S": "b"}}}),
+    ("get_item", {"Key": _KEY, "TableName": "unknown"}),
+    ("query", _OF_PARTITION),
+    ("query", _OF_PARTITION | {"Select": "COUNT", "Limit": 1}),
+    ("query", _ON_INDEX | {"ExpressionAttributeValues": {":p": {"S": "open"}}}),
+    ("scan", {"FilterExpression": "size(kind) > :v", "ExpressionAttributeValues": {":v": {"N": "3"}}}),
+    ("update_item", {"Key": _KEY, **_SET, "ExpressionAttributeValues": {":v": {"N": "7"}}}),
+    (
+        "update_item",
+        {
+            "Key": _KEY,
+            "UpdateExpression": "SET parts = :m, amounts = list_append(bare, :l) REMOVE marked ADD amount :v",
+            "ConditionExpression": "amount > :v AND (attribute_exists(parts) OR NOT contains(kind, :t)) AND #k <> :t",
+            "ExpressionAttributeNames": {"#k": "kind"},
+            "ExpressionAttributeValues": {
+                ":m": {"M": {"inner": {"L": [{"N": "1"}]}}},
+                ":l": {"L": [{"S": "x"}]},
+                ":v": {"N": "5"},
+                ":t": {"S": "t"},
+            },
+            "ReturnValues": "ALL_NEW",
+        },
+    ),
+    ("transact_write_items", {"TransactItems": [{"Put": {"TableName": "rows", "Item": {**_KEY, "SK": {"S": "c"}}}}]}),
+    (
+        "transact_write_items",
+        {
+            "TransactItems": [
+                {
+                    "Put": {
+                        "TableName": "rows",
+                        "Item": _ROW,
+                        "ConditionExpression": "attribute_not_exists(PK)",
+                        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                    }
+                }
+            ]
+        },
+    ),
+    ("batch_get_item", {"RequestItems": {"rows": {"Keys": [_KEY]}}}),
+    ("put_item", {"Item": _ROW | {"large": {"S": "x" * 404_000}}}),
+    ("put_item", {"Item": _ROW | {"large": {"M": {"x": {"L": [{"S": "x" * 405_000}]}}}}}),
+    ("put_item", {"Item": _BINARY, "ReturnValues": "ALL_OLD"}),
+    ("get_item", {"Key": _KEY}),
+    ("delete_item", {"Key": _KEY, "ReturnValues": "ALL_OLD"}),
+    ("delete_item", {"Key": _KEY, "ConditionExpression": "attribute_exists(PK)"}),
+]
+
+
+def _answers_of_moto() -> list[Any]:
+    with mock_aws():
+        client: Any = boto3.client("dynamodb", region_name="us-east-1")
+        names = [{"AttributeName": name, "AttributeType": "S"} for name in ("PK", "SK", "index_pk", "index_sk")]
+        of_rows, of_index = (
+            [{"AttributeName": a, "KeyType": "HASH"}, {"AttributeName": b, "KeyType": "RANGE"}]
+            for a, b in (("PK", "SK"), ("index_pk", "index_sk"))
+        )
+        projection = {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["marked", "parts", "amount"]}
+        client.create_table(
+            TableName="rows",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=names,
+            KeySchema=of_rows,
+            GlobalSecondaryIndexes=[{"IndexName": "index", "KeySchema": of_index, "Projection": projection}],
+        )
+        answers = []
+        for name, arguments in _CALLS:
+            of_table = {} if name.startswith(("transact", "batch")) else {"TableName": "rows"}
+            try:
+                answers.append(getattr(client, name)(**of_table | arguments))
+            except ClientError as error:
+                answers.append(error.response)
+            headers = answers[-1]["ResponseMetadata"].pop("HTTPHeaders")
+            assert int(headers["x-amz-crc32"])
+            assert answers[-1]["ResponseMetadata"].pop("RequestId")
+        return answers
+
+
+def test_given_rows_of_every_type_when_moto_answers_them_by_a_shortcut_then_its_answers_are_the_same() -> None:
+    expected = _answers_of_moto()
+    with dynamodb_speed.shortened():
+        answers = _answers_of_moto()
+    assert answers == expected
+    assert sum("Error" in answer for answer in answers) == 6
+
+
+@pytest.mark.parametrize(("status", "code"), [(200, None), (200, "Throttling"), (400, "Throttling"), (500, None)])
+def test_given_an_answer_when_botocore_checks_it_for_a_retry_then_only_success_needs_no_check(
+    status: int, code: str | None
+) -> None:
+    model: Any = boto3.client("sqs", region_name="us-east-1").meta.service_model.operation_model("SendMessage")
+    parsed = {"Error": {"Code": code}} if code else {}
+    context = RetryContext(1, model, parsed, AWSResponse("", status, HTTPHeaders(), None))
+    checks: Any = StandardRetryConditions()
+    found = checks._max_attempts_checker.is_retryable(context) and checks._additional_checkers.is_retryable(context)
+    assert checks.is_retryable(context) is found is not (status == 200 and code is None)
+
+
+def _resources(environment: dict[str, str]) -> list[Any]:
+    """Return all resources that a simulator starts with, without the ids and times that each creation draws."""
+    sqs, sns, iam = boto3.client("sqs"), boto3.client("sns"), boto3.client("iam")
+    table: Any = boto3.client("dynamodb").describe_table(TableName="ledger")["Table"]
+    role: Any = iam.get_role(RoleName=CONTAINMENT_ROLE)["Role"]
+    found = [
+        environment,
+        {name: value for name, value in table.items() if name not in {"TableId", "CreationDateTime"}},
+        {
+            url: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+            for url in sqs.list_queues()["QueueUrls"]
+        },
+        sns.list_topics()["Topics"],
+        [(one["TopicArn"], one["Endpoint"]) for one in sns.list_subscriptions()["Subscriptions"]],
+        boto3.client("events").list_event_buses()["EventBuses"],
+        {name: value for name, value in role.items() if name not in {"RoleId", "CreateDate"}},
+        iam.get_role_policy(RoleName=CONTAINMENT_ROLE, PolicyName="containment")["PolicyDocument"],
+        iam.get_policy(PolicyArn=DENY_POLICY)["Policy"]["Arn"],
+    ]
+    return json.loads(json.dumps(found, default=str))  # type: ignore[no-any-return]
+
+
+def test_given_an_earlier_simulator_when_another_starts_then_its_resources_are_new_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(snapshot, "_kept", {})
+    found = []
+    for _ in range(3):
+        with own_world() as world:
+            state = {name: value for name, value in world.environment.items() if "127.0.0.1" not in value}
+            found.append(_resources(state))
+            url = world.environment["IR_APPROVAL_QUEUE_URL"]
+            boto3.client("sqs").send_message(QueueUrl=url, MessageBody="x")
+            assert boto3.client("sqs").receive_message(QueueUrl=url)["Messages"]
+            boto3.client("dynamodb").put_item(TableName="ledger", Item={"PK": {"S": "a"}, "SK": {"S": "b"}})
+            boto3.client("sns").publish(TopicArn=world.environment["IR_ALERT_TOPIC_ARN"], Message="x")
+            boto3.client("iam").delete_role_policy(RoleName=CONTAINMENT_ROLE, PolicyName="containment")
+            boto3.client("iam").delete_role(RoleName=CONTAINMENT_ROLE)
+    assert found[0] == found[1] == found[2]
+    assert len(snapshot._kept) == 1

@@ -19,7 +19,7 @@ from ir_router import aws, observability
 from ir_router.commands import execution, forms, modals, people, permissions
 from ir_router.commands.command import Answer, Command, NotPermittedError, of_interaction
 from ir_router.errors import InvalidInputError, UncertainError
-from ir_router.ledger import approvals, audit
+from ir_router.ledger import approvals, audit, two_people
 from ir_router.ledger.approvals import AnswerStatus
 from ir_router.ledger.table import Row
 from ir_router.observability import logger
@@ -84,6 +84,8 @@ def _press(command: Command, pressed: _Pressed) -> Answer | None:
     require_posted(command, row, pressed.message_ts)
     if row["state"] != approvals.PENDING:
         return _decide(command, pressed.value, pressed.decision, "")  # the answer names the earlier decision
+    if has_acted_since(command, row, "votes"):
+        return None
     origin = {
         "approval_id": approval_message.button_value(row),
         "channel_id": command.channel_id,
@@ -98,6 +100,13 @@ def _press(command: Command, pressed: _Pressed) -> Answer | None:
         modals.show_refusal(command, view_id, form["title"], f"❌ {error}")
         raise
     return None
+
+
+def has_acted_since(command: Command, row: Row, name: two_people.Votes) -> bool:
+    """Whether this is a retry, and the user has decided or released since the first attempt, as the first of two."""
+    if command.claim is None or not command.is_repeated:
+        return False
+    return two_people.has_own(row, name, command.user_id, float(command.claim.row["claimed_at"]))
 
 
 def require_posted(command: Command, row: Row, message_ts: str) -> None:

@@ -35,10 +35,12 @@ def handle_interaction(payload: Mapping[str, Any], context: Any) -> None:
     execution.execute(command, lambda command: _show(command, value, message_ts), attempted="update")
 
 
-def _show(command: Command, value: str, message_ts: str) -> None:
+def _show(command: Command, value: str, message_ts: str) -> Answer | None:
     """Open the form first, because a `trigger_id` expires after 3 s, and then check whether the user may decide."""
     row, creator_id = _request(value)
     approval_buttons.require_posted(command, row, message_ts)
+    if creators.requested_row(row, creator_id) is not None:
+        return _contain(command, value)  # the answer names the earlier request
     offer = creators.offered(row).get(creator_id)
     if offer is None:
         raise InvalidInputError("Nothing was contained: the request no longer offers this. Its message shows why.")
@@ -50,6 +52,7 @@ def _show(command: Command, value: str, message_ts: str) -> None:
     except NotPermittedError as error:
         modals.show_refusal(command, view_id, form["title"], f"❌ {error}")
         raise
+    return None
 
 
 def _contain(command: Command, value: str) -> Answer | None:
@@ -68,8 +71,15 @@ def _contain(command: Command, value: str) -> Answer | None:
     if status == "not_allowed":  # the approval function has recorded it in the audit
         raise NotPermittedError(str(answer["message"]))
     # The message shows it moments later, so an answer would repeat it.
-    shown = status == "creator_requested" or (command.is_repeated and status == "creator_requested_before")
+    shown = status == "creator_requested" or (status == "creator_requested_before" and _is_own(command, value))
     return None if shown else Answer(str(answer["message"]))
+
+
+def _is_own(command: Command, value: str) -> bool:
+    """Whether this is a retry, and the user's own request is the recorded one."""
+    row, creator_id = _request(value)
+    requested = creators.requested(creators.requested_row(row, creator_id) or row, creator_id) or {}
+    return command.is_repeated and requested.get("analyst", {}).get("slack_user_id") == command.user_id
 
 
 def _request(value: str) -> tuple[Row, str]:

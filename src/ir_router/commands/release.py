@@ -29,7 +29,9 @@ def execute_command(command: Command) -> Answer | None:
     rows = [approvals.get(approval_id) for approval_id in approval_places.of_case(command.case_id)]
     found = [row for row in rows if row is not None and releases.releasable(row)]
     if not found:
-        return Answer(_NOTHING)
+        before = [row for row in rows if row is not None and releases.earlier(row)]
+        last = max(before, key=lambda row: float(row["released_at"]), default=None)
+        return Answer(_NOTHING) if last is None else _earlier(command, last, releases.earlier(last))
     newest_first = sorted(found, key=lambda row: float(row["created_at"]), reverse=True)
     _open(command, newest_first, "Send the command again")
     return None
@@ -51,16 +53,27 @@ def handle_interaction(payload: Mapping[str, Any], context: Any) -> None:
     execution.execute(command, lambda command: _press(command, value, message_ts), attempted="update")
 
 
-def _press(command: Command, value: str, message_ts: str) -> None:
+def _press(command: Command, value: str, message_ts: str) -> Answer | None:
     row = _request(approval_message.parse_button_value(value)[0])
     approval_buttons.require_posted(command, row, message_ts)
     if not releases.releasable(row):
+        if earlier := releases.earlier(row):
+            return _earlier(command, row, earlier)
         raise InvalidInputError("Nothing was released: this request left nothing contained.")
     _open(command, [row], "Press the button again")
+    return None
+
+
+def _earlier(command: Command, row: Row, text: str) -> Answer | None:
+    """Return the answer about an earlier release. A retry is silent about that of its own user, who has an answer."""
+    is_own = f"({command.user_id})" in str(row["released_by"])
+    return None if command.is_repeated and is_own else Answer(text)
 
 
 def _open(command: Command, rows: Sequence[Row], again: str) -> None:
     """Open the form first, because a `trigger_id` expires after 3 s, and then check whether the user may release."""
+    if all(approval_buttons.has_acted_since(command, row, "release_votes") for row in rows):
+        return
     origin = {"channel_id": command.channel_id, "response_url": command.response_url}
     form = approval_message.release_form(json.dumps(origin), rows, command.plain_argument)
     view_id = modals.open_form(command, form, again)
@@ -94,6 +107,8 @@ def _release(command: Command, chosen: str, reason: str) -> Answer | None:
         raise NotPermittedError(str(answer["message"]))
     if status == "not_releasable":
         raise InvalidInputError(str(answer["message"]))
+    if status == "already_released":
+        return _earlier(command, _request(approval_id), str(answer["message"]))
     return Answer(str(answer["message"]))
 
 

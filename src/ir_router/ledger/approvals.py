@@ -24,6 +24,7 @@ Answer = Literal["approve", "deny"]
 # The `status` of the approval handler's response (docs/containment.md).
 AnswerStatus = Literal[
     "already_decided",
+    "already_released",
     "analyst_missing",
     "approved",
     "assigned",

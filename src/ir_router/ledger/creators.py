@@ -49,6 +49,14 @@ def requested(row: Mapping[str, Any], creator_id: str) -> Mapping[str, Any] | No
     return found
 
 
+def requested_row(row: Row, creator_id: str) -> Row | None:
+    """Return the request with the analyst's request: this one, or after a permission the second one. Else None."""
+    if requested(row, creator_id) is not None:
+        return row
+    second = approvals.get(approvals.id_of(row["execution"], "remediate")) if row["kind"] == "contain" else None
+    return second if second is not None and requested(second, creator_id) is not None else None
+
+
 def result(row: Mapping[str, Any], creator_id: str) -> str:
     """Return the outcome of a requested containment; empty until the workflow reports it."""
     return str(row.get(f"creator_result_{creator_id}") or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from ir_router import clock
@@ -44,3 +45,19 @@ def releasable(row: Mapping[str, Any]) -> list[str]:
         return []
     released = set(row.get("released") or ())
     return [arn for arn in principals_of(row) if arn not in released]
+
+
+def earlier(row: Mapping[str, Any], principal: str = "") -> str:
+    """Return a sentence about who released and when; empty if a principal was not released.
+
+    Args:
+        row: The approval request.
+        principal: The ARN of one principal. Empty: all principals of the request.
+    """
+    released = set(row.get("released") or ())
+    if not released or not released >= ({principal} if principal else set(principals_of(row))):
+        return ""
+    by, at = row["released_by"], datetime.fromtimestamp(float(row["released_at"]), UTC)
+    # The row has only the last release.
+    who = f" by {by}" if len(released) == 1 else f". The last release of this request was by {by}"
+    return f"Already released{who}, {at:%Y-%m-%d %H:%M:%S} UTC."

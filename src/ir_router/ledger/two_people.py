@@ -15,7 +15,7 @@ from ir_router.ledger import approvals, audit, keys, table
 from ir_router.ledger.table import Row, TransactionFailedError
 
 Outcome = Literal["closed", "decided", "events_joined", "first_recorded", "same_person"]
-_Votes = Literal["release_votes", "votes"]
+Votes = Literal["release_votes", "votes"]
 # Concurrent decisions about one request. Each failed write means that another one was recorded.
 _TRIES = 10
 _WHO = ("name", "via", "slack_user_id", "email")
@@ -43,6 +43,12 @@ def current(row: Mapping[str, Any]) -> list[Row]:
     """Return the approvals and denials that count: their persons saw every event that has joined."""
     joined = int(row.get("joined_events", 0))
     return [one for one in row.get("votes") or () if int(one["seen"]) >= joined]
+
+
+def has_own(row: Mapping[str, Any], name: Votes, user_id: str, since: float) -> bool:
+    """Whether an approval, denial or release of this Slack user counts that was made since then."""
+    votes = current(row) if name == "votes" else row.get("release_votes") or ()
+    return any(one["analyst"].get("slack_user_id") == user_id and float(one["at"]) >= since for one in votes)
 
 
 def decide(
@@ -100,7 +106,7 @@ def withdraw(row: Row, analyst: Mapping[str, Any], until: float | None = None) -
     A repeated request must not withdraw a later one, so only those that were made `until` then are withdrawn.
     """
     for _ in range(_TRIES):
-        name: _Votes = "votes" if row["state"] == approvals.PENDING else "release_votes"
+        name: Votes = "votes" if row["state"] == approvals.PENDING else "release_votes"
         before: list[Row] = list(row.get(name) or ())
         kept = [
             one
@@ -171,7 +177,7 @@ def _record(
 
 def _replace(
     row: Row,
-    name: _Votes,
+    name: Votes,
     after: list[Row],
     action: str,
     analyst: Mapping[str, Any],

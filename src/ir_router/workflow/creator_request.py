@@ -42,19 +42,26 @@ def carry_out(row: Row, wanted: str, analyst: Analyst) -> tuple[AnswerStatus, st
         return "unknown_creator", f"Nothing was contained: `creator` must be one of the creators: {listed}."
     creator_id = chosen[0]
     offer = known[creator_id]
-    if earlier := offers.result(row, creator_id):
-        return "creator_requested_before", f"{_by(row, creator_id)}: {earlier}"
+    before = offers.requested_row(row, creator_id)
+    if before is not None:
+        return "creator_requested_before", _again(before, creator_id)
     if "facts" not in offer:
         return "creator_not_offered", f"Nothing was contained: ir-router may not contain this creator. {offer['note']}"
     if creator_id not in offers.offered(row):
         why = "this request was denied" if row.get("decision") == "deny" else "a newer request has this offer"
         return "creator_not_offered", f"Nothing was contained, because {why}."
-    first = offers.request(row, creator_id, analyst)
+    if not offers.request(row, creator_id, analyst):
+        return "creator_requested_before", _again(approvals.get(row["approval_id"]) or row, creator_id)
     _start(row, creator_id)
-    row = approvals.get(row["approval_id"]) or row
-    if not first:
-        return "creator_requested_before", f"{_by(row, creator_id)}."
     return "creator_requested", f"ir-router now {offer['does']}"
+
+
+def _again(row: Row, creator_id: str) -> str:
+    """Start the containment if its start failed the first time; return who requested it, when, and the result."""
+    became = offers.result(row, creator_id)
+    if not became:
+        _start(row, creator_id)
+    return f"{_by(row, creator_id)}: {became}" if became else f"{_by(row, creator_id)}."
 
 
 def _start(row: Row, creator_id: str) -> None:

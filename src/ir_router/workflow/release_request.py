@@ -12,6 +12,7 @@ from ir_router.workflow import wording_decisions, wording_two_people
 from ir_router.workflow.incident import Analyst
 
 RELEASE = "release"
+_STARTED = "ir-router now restores access. The approval request shows the result within a minute."
 
 
 def carry_out(row: Row, principal: str, analyst: Analyst, reason: str, request_id: str) -> tuple[AnswerStatus, str]:
@@ -31,6 +32,11 @@ def carry_out(row: Row, principal: str, analyst: Analyst, reason: str, request_i
         return "not_releasable", "Nothing was released: enter a reason."
     contained = releases.releasable(row)
     wanted = [arn for arn in contained if principal in ("", arn)]
+    once = f"{row['approval_id']}/release/{request_id}"
+    if not wanted and audit.recorded(once) is not None:
+        return "release_started", _STARTED  # a retry, whose first attempt released them
+    if not wanted and (earlier := releases.earlier(row, principal)):
+        return "already_released", earlier
     if not wanted:
         why = (
             "is still open. Decide about it instead" if row["state"] == approvals.PENDING else "left nothing contained"
@@ -48,9 +54,7 @@ def carry_out(row: Row, principal: str, analyst: Analyst, reason: str, request_i
         "via": analyst["via"],
         "slack_user_id": analyst.get("slack_user_id"),
     }
-    audit.append(
-        "release_decided", approvals.actor(analyst), details, once=f"{row['approval_id']}/release/{request_id}"
-    )
+    audit.append("release_decided", approvals.actor(analyst), details, once=once)
     current = approvals.get(str(row["approval_id"])) or row
     for arn in wanted:
         task = {
@@ -62,4 +66,4 @@ def carry_out(row: Row, principal: str, analyst: Analyst, reason: str, request_i
         }
         aws.invoke_later(f"{settings().name_prefix}-workflow", task)
     logger.info("release.started", extra={"approval_id": row["approval_id"], "principals": len(wanted)})
-    return "release_started", "ir-router now restores access. The approval request shows the result within a minute."
+    return "release_started", _STARTED

@@ -9,7 +9,7 @@ import os
 import re
 import string
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from typing import Any
@@ -20,6 +20,7 @@ import boto3
 import botocore.client
 import botocore.hooks
 import botocore.regions
+import botocore.retries.standard
 import moto.core.botocore_stubber
 import moto.core.models
 import moto.core.request
@@ -33,11 +34,9 @@ from botocore.compat import get_current_datetime
 from botocore.endpoint import EndpointCreator
 from botocore.exceptions import NoCredentialsError
 from botocore.loaders import Loader, create_loader
-from botocore.model import StructureShape
 from botocore.useragent import UserAgentString
 from moto.backend_index import backend_url_patterns
 from moto.backends import get_backend
-from moto.core.serialize import ResponseSerializer
 from moto.dynamodb.parsing import ast_nodes, validators
 from werkzeug.exceptions import HTTPException
 
@@ -149,7 +148,10 @@ def _plain_request(made: Any, method: str, url: str, headers: Any, body: Any = N
         environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value.decode() if isinstance(value, bytes) else value
     environ.pop("HTTP_TRANSFER_ENCODING", None)
     environ.pop("HTTP_CONTENT_LENGTH", None)
-    return made(environ | {"CONTENT_LENGTH": str(len(content))})
+    request = made(environ | {"CONTENT_LENGTH": str(len(content))})
+    # werkzeug puts both together from the environment.
+    request.__dict__ |= {"data": content, "as_it_arrived": url if parts.path else f"{url}/"}
+    return request
 
 
 _built_request: Any = moto.core.request.Request.from_primitives
@@ -237,6 +239,12 @@ def _walk_expressions_by_type() -> None:
         validator.traverse = validator.process
 
 
+def _has_succeeded(context: Any) -> bool:
+    """Return whether an answer needs none of botocore's checks for a retry. They look at errors and their status."""
+    answer = context.http_response
+    return answer is not None and answer.status_code == 200 and not context.get_error_code()
+
+
 def _random_string(random: Any, length: int = 20, include_digits: bool = True, lower_case: bool = False) -> str:
     """Return a random text as moto's method does, drawn in one call."""
     text = "".join(random.choices(string.ascii_letters + string.digits * include_digits, k=length))
@@ -250,6 +258,11 @@ def _remember() -> None:
     _find_handlers_by_url()
     request: Any = moto.core.request.Request
     request.from_primitives = classmethod(_plain_request)
+    put_together = request.raw_url.fget
+    request.raw_url = property(lambda made: made.__dict__.get("as_it_arrived") or put_together(made))
+    conditions: Any = botocore.retries.standard.StandardRetryConditions
+    is_retryable = conditions.is_retryable
+    conditions.is_retryable = lambda checks, context: not _has_succeeded(context) and is_retryable(checks, context)
     hooks: Any = botocore.hooks
     hooks.accepts_kwargs = _accepts_options
     aliaser: Any = botocore.hooks.EventAliaser
@@ -300,6 +313,14 @@ def models() -> Loader:
     return create_loader()
 
 
+def _short_name(_: Any) -> str:
+    return "Boto3"
+
+
+def _no_proxies(*_: Any) -> dict[str, str]:
+    return {}
+
+
 @contextmanager
 def unsigned() -> Iterator[None]:
     """Let requests carry their credentials without a computed signature, because neither moto nor a fake checks it.
@@ -317,29 +338,8 @@ def unsigned() -> Iterator[None]:
 
     with (
         mock.patch.object(SigV4Auth, "add_auth", add_credentials),
-        mock.patch.object(UserAgentString, "to_string", return_value="Boto3"),
+        mock.patch.object(UserAgentString, "to_string", _short_name),
     ):
-        yield
-
-
-@contextmanager
-def plain_rows() -> Iterator[None]:
-    """Copy DynamoDB's values into responses unchanged.
-
-    moto looks for each of an AttributeValue's ten members, under several names. The values already have the shape of
-    the response. Binary values do not, but the ledger has none.
-    """
-    serialize: Any = ResponseSerializer._serialize_type_structure
-
-    def as_it_is(
-        serializer: Any, serialized: MutableMapping[str, Any], value: Any, shape: StructureShape, key: str
-    ) -> None:
-        if key and shape.name == "AttributeValue" and isinstance(value, dict) and "B" not in value:
-            serialized[key] = value
-        else:
-            serialize(serializer, serialized, value, shape, key)
-
-    with mock.patch.object(ResponseSerializer, "_serialize_type_structure", as_it_is):
         yield
 
 
@@ -365,6 +365,6 @@ def kept_clients() -> Iterator[None]:
 
     with (
         mock.patch.object(session, "client", client),
-        mock.patch.object(EndpointCreator, "_get_proxies", return_value={}),
+        mock.patch.object(EndpointCreator, "_get_proxies", _no_proxies),
     ):
         yield

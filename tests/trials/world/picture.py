@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ _VOLATILE = (
 )
 
 
+_STATUS_CHANGE = re.compile(r"\*Status\*: (.+?) → (.+?), by")
 _REMINDER = "Still waiting for a decision: "
 _DUE = re.compile(rf"messages: 1 too many: .*{_REMINDER}.*The request was made 10 min ago", re.DOTALL)
 # ir-router names the reads that failed in the list of possible leftovers. The list has fewer things then.
@@ -119,10 +120,15 @@ class Picture:
         return lines
 
     def effects(self, other: Picture) -> list[str]:
-        """Return the differences, without the first reminder of a request if `other` ended before it was due."""
+        """Return the differences that count.
+
+        A status that was reached in two steps equals one change. The first reminder of a request does not count if
+        `other` ended before it was due.
+        """
+        found = self.differences(replace(other, messages=_in_steps(other.messages, self.messages)))
         if any(_REMINDER in message for message in other.messages):
-            return self.differences(other)
-        return [line for line in self.differences(other) if not _DUE.match(line)]
+            return found
+        return [line for line in found if not _DUE.match(line)]
 
 
 def take(world: World) -> Picture:
@@ -177,6 +183,21 @@ def steady(text: str) -> str:
     for pattern, instead in _VOLATILE:
         text = pattern.sub(instead, text)
     return text
+
+
+def _in_steps(expected: Counter[str], found: Counter[str]) -> Counter[str]:
+    """Return the expected messages, with each change of the status in the two steps in which it was found."""
+    for change in expected - found:
+        if (ends := _STATUS_CHANGE.search(change)) is None:
+            continue
+        before, after = ends.groups()
+        for between in {step[2] for text in found - expected if (step := _STATUS_CHANGE.search(text))}:
+            steps = Counter([change.replace(after, between), change.replace(before, between)])
+            topics = [text for text in found - expected if f"channel topic: Status: {between} |" in text]
+            if steps <= found - expected:
+                expected = expected - Counter([change]) + steps + Counter(topics[:1])
+                break
+    return expected
 
 
 def _without_leftovers(text: str) -> str:

@@ -12,7 +12,16 @@ from moto import mock_aws
 from ir_router import aws, clock
 from ir_sandbox.security_ir.application import Application as SecurityIrApplication
 from ir_sandbox.slack import SlackApplication
-from tests.trials.world import deployment, loopback, moto_speed, queues, service_credentials, tables, threads
+from tests.trials.world import (
+    deployment,
+    dynamodb_speed,
+    loopback,
+    moto_speed,
+    queues,
+    service_credentials,
+    tables,
+    threads,
+)
 from tests.trials.world.deployment import forget_everything
 from tests.trials.world.wire import connected
 from tests.trials.world.world import World
@@ -37,7 +46,7 @@ def running_world(
             with (
                 mock_aws(),
                 tables.isolated(world.now),
-                moto_speed.plain_rows(),
+                dynamodb_speed.shortened(),
                 moto_speed.unsigned(),
                 queues.on_clock(world.now),
                 service_credentials.in_iam(world.now),

@@ -16,7 +16,7 @@ from ir_router.settings import settings
 from ir_sandbox.security_ir import SecurityIrService
 from ir_sandbox.slack import SlackWorkspace
 from ir_sandbox.slack.model import App
-from tests.trials.world import deployment, queues
+from tests.trials.world import deployment, queues, snapshot
 from tests.trials.world.deployment import ACCOUNT, DEPLOYMENTS
 from tests.trials.world.invocations import Answer, Context, HttpAnswer, Payload, Retry
 from tests.trials.world.organisation import Organisation
@@ -112,7 +112,7 @@ class World:
         self.trail.attach(hooks)
         hooks.register("after-call", lambda **told: self.unexpected.answered(**told) if self.wire.is_invoking else None)
         self.app = self.workspace.create_app(deliver=self.request)
-        deployment.build(self.environment)
+        snapshot.build(self.environment, self.now())
         self.configure_slack()
 
     def configure_slack(self) -> None:

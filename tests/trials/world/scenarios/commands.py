@@ -5,16 +5,13 @@ If Slack shows an error, she waits and repeats the command, unless an answer has
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ir_sandbox.slack.interactions import Interaction
 from ir_sandbox.slack.people import Person
-from tests.trials.world import incidents, picture
+from tests.trials.world import incidents
 from tests.trials.world.crashes import Scenario
-from tests.trials.world.picture import Picture
 from tests.trials.world.scenarios.canary import CANARY
 from tests.trials.world.scenarios.cases import carry
 from tests.trials.world.scenarios.containment import Incident, contained_with_calls, look, read_in_time
@@ -160,30 +157,9 @@ def _asking_for_activity(world: World, there: object) -> None:
     read_in_time(world)
 
 
-_STATUS_CHANGE = re.compile(r"\*Status\*: (.+?) → (.+?), by")
-
-
-def _in_one_step(world: World, _: object) -> Picture:
-    """Return the state, with a status that was reached in two steps reported as one change."""
-    taken = picture.take(world)
-    changes = {found[1]: (text, found[2]) for text in taken.messages if (found := _STATUS_CHANGE.search(text))}
-    first, between = changes.get("Open (Submitted)", ("", ""))
-    if between not in changes:
-        return taken
-    second, after = changes[between]
-    told = Counter(
-        {
-            text: count
-            for text, count in taken.messages.items()
-            if text not in (first, second) and f"channel topic: Status: {between}" not in text
-        }
-    )
-    return replace(taken, messages=told + Counter([first.replace(between, after)]))
-
-
 # A scenario for each sub-command of the catalogue (tests/unit/test_trials_cover.py).
 COMMANDS = (
-    Scenario("/security-ir update-status", _case, _typing("update-status Resolved"), look=_in_one_step, by_person=True),
+    Scenario("/security-ir update-status", _case, _typing("update-status Resolved"), by_person=True),
     Scenario("/security-ir update-title", _case, _typing(f"update-title Another title {CANARY}"), by_person=True),
     Scenario(
         "/security-ir update-description", _case, _typing(f"update-description Another text {CANARY}"), by_person=True
