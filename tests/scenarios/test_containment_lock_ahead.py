@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
+from moto.iam.models import iam_backends
 
 from ir_router import together
 from ir_router.ledger import containments
@@ -165,3 +166,28 @@ def test_given_a_lock_that_another_run_holds_at_first_when_contained_then_it_is_
     assert refused == [f"{USER}backdoor"]
     assert execution.path.count("Immediate Containment") == 1
     assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
+
+
+@pytest.mark.usefixtures("order")
+def test_given_a_namesake_of_a_contained_user_when_contained_then_its_state_is_read_under_its_own_lock(
+    world: World, machine: StateMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.start(support.key_created(world, "backdoor", *support.user("backdoor")))
+    rename("backdoor", "elsewhere")
+    key, other = support.user("backdoor", 2)
+    take = containments.take
+
+    def end_of_another_run(principal: str, until: float) -> containments.Lock:
+        if "#" in principal:
+            keys: Any = iam_backends[ACCOUNT]["aws"].users["backdoor"].access_keys
+            next(one for one in keys if one.access_key_id == other).status = "Inactive"
+        return take(principal, until)
+
+    monkeypatch.setattr(containments, "take", end_of_another_run)
+    identity = support.user_identity("eve", "AKIAEVE1")
+    machine.start(support.key_created(world, "backdoor", key, userIdentity=identity))
+
+    assert iam_state(world, "backdoor") == IamState({key: "Inactive", other: "Inactive"}, denied=True)
+    decide(world, asked(world)[-1]["taskToken"], "deny")
+    machine.advance()
+    assert iam_state(world, "backdoor") == IamState({key: "Active", other: "Inactive"}, denied=False)
