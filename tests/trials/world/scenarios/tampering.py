@@ -1,14 +1,20 @@
-"""A containment that others undo or restrict, and one caller that makes keys for protected users."""
+"""A containment that others undo or restrict, one of an earlier version, and one caller that makes keys for protected
+users.
+"""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
+from dataclasses import replace
 
 import boto3
 
+from ir_router.ledger import containments
 from tests.trials.world import ACCOUNT, incidents
 from tests.trials.world.crashes import Scenario
-from tests.trials.world.deployment import DENY_POLICY
+from tests.trials.world.deployment import DENY_POLICY, earlier_deny_policy
+from tests.trials.world.picture import Picture
 from tests.trials.world.scenarios.containment import (
     OTHER,
     USER,
@@ -23,6 +29,8 @@ from tests.trials.world.scenarios.containment import (
 from tests.trials.world.world import World
 
 _HOUR = 3600.0
+# A run that died holds the lock of the principal until its latest possible end: Lambda's 15 minutes and 30 s.
+_MINUTES_UNTIL_RENEWED = 20
 
 
 def _detached(world: World, there: Incident) -> None:
@@ -84,6 +92,47 @@ def _second_protected(world: World, there: Incident) -> None:
     there.event(world, 2, user=OTHER)
 
 
+def _contained_by_earlier_version(world: World) -> Incident:
+    """Contain the user, and leave policies and recorded state as a version before 0.2.0 would have left them."""
+    # A run that died delays the decision. Other scenarios have reminders.
+    world.environment["IR_REMINDER_MINUTES"] = "[1200]"
+    there = contained(world)
+    iam = boto3.client("iam")
+    iam.attach_user_policy(UserName=USER, PolicyArn=earlier_deny_policy(iam))
+    iam.detach_user_policy(UserName=USER, PolicyArn=DENY_POLICY)
+    arn = f"arn:aws:iam::{ACCOUNT}:user/{USER}"
+    row = containments.get(arn)
+    assert row is not None
+    recorded = {name: value for name, value in row["recorded"].items() if name != "earlier_attached"}
+    assert containments.annotate(arn, row["incident"], recorded=recorded)
+    return there
+
+
+def _renewed(world: World, there: Incident) -> None:
+    """Let verifications replace the earlier policy, and deny."""
+    for _ in range(_MINUTES_UNTIL_RENEWED):
+        if _attached() == [DENY_POLICY]:
+            break
+        world.live(1)
+    invoking("deny")(world, there)
+
+
+def _denied_during_renewal(world: World, there: Incident) -> None:
+    """Let one verification attach AWSDenyAll, and deny while both policies are attached."""
+    world.live(1)
+    invoking("deny")(world, there)
+
+
+def _attached() -> list[str]:
+    found = boto3.client("iam").list_attached_user_policies(UserName=USER)["AttachedPolicies"]
+    return sorted(one["PolicyArn"] for one in found)
+
+
+def _look_at_policies(world: World, there: object) -> Picture:
+    taken = look(world, there)
+    return replace(taken, workflow=taken.workflow + Counter(f"{USER}: policy {arn}" for arn in _attached()))
+
+
 TAMPERING = (
     Scenario("containment: tampering, the deny policy is detached", contained, acting(_detached), look),
     Scenario("containment: undone and verified again", contained, acting(_undo), look),
@@ -96,5 +145,19 @@ TAMPERING = (
         by_person=True,
     ),
     Scenario("containment: denied after a quarantine", _restricted, acting(invoking("deny")), look, by_person=True),
+    Scenario(
+        "containment: earlier policy, renewed and denied",
+        _contained_by_earlier_version,
+        acting(_renewed),
+        _look_at_policies,
+        by_person=True,
+    ),
+    Scenario(
+        "containment: earlier policy, denied during its renewal",
+        _contained_by_earlier_version,
+        acting(_denied_during_renewal),
+        _look_at_policies,
+        by_person=True,
+    ),
     Scenario("containment: flood, a second protected user", _protected, acting(_second_protected), look),
 )
