@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import http.client
+import io
 import json
 import urllib.request
 from collections.abc import Callable
@@ -79,6 +80,33 @@ def test_given_a_connection_that_closes_when_no_socket_is_used_then_the_client_g
             urllib.request.urlopen(f"{url}/api/api.test", timeout=10)
         with urllib.request.urlopen(f"{url}/api/api.test", timeout=10) as answer:
             assert json.load(answer)["ok"] is True
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"",
+        b"Host: x\r\nA-B:  two words \r\nEmpty:\r\nHost: again\n",
+        b"Name: \xe9 \xa0 x\r\nLast: \t1\r\n",
+        b"Long: one\r\n two\r\nNext: 1\r\n",
+        b"no colon\r\nNext: 1\r\n",
+        b"Bad name: 1\r\n: 2\r\nA: \x00\x85\r\n",
+    ],
+)
+@pytest.mark.parametrize("end", [b"\r\n", b"\n", b"", b"\r\nbody"])
+def test_given_headers_when_they_are_parsed_then_the_message_is_that_of_the_standard_library(
+    headers: bytes, end: bytes
+) -> None:
+    expected, found = io.BytesIO(headers + end), io.BytesIO(headers + end)
+    messages = http.client.parse_headers(expected), loopback._parsed_headers(found)
+    first, second = (vars(one) | {"defects": str(one.defects)} for one in messages)
+    assert first == second
+    assert expected.tell() == found.tell()
+
+
+def test_given_too_many_headers_when_they_are_parsed_then_they_are_refused() -> None:
+    with pytest.raises(http.client.HTTPException, match="more than 100 headers"):
+        loopback._parsed_headers(io.BytesIO(b"A: b\r\n" * 101 + b"\r\n"))
 
 
 def test_given_another_address_when_it_is_called_then_a_socket_is_used() -> None:

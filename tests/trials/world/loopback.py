@@ -6,13 +6,17 @@ sockets are replaced, with the threads that would wait at them: these took half 
 
 from __future__ import annotations
 
+import email.parser
+import http.client
 import io
 import logging
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
+from http.client import HTTPMessage
 from typing import Any
 from unittest import mock
 
@@ -32,9 +36,27 @@ def served(*applications: WsgiApplication) -> Iterator[list[str]]:
             server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Handler)
             stack.callback(server.server_close)
             servers["127.0.0.1", server.server_port] = server
+        stack.enter_context(mock.patch.object(http.client, "parse_headers", _parsed_headers))
         for module in (socket, urllib3.util.connection):
             stack.enter_context(mock.patch.object(module, "create_connection", _connecting(module, servers)))
         yield [f"http://{host}:{port}" for host, port in servers]
+
+
+def _parsed_headers(file: Any, _class: type[HTTPMessage] = HTTPMessage) -> HTTPMessage:
+    """Parse plain headers line by line. The standard library uses its parser of e-mails, which the others need."""
+    *lines, end = [line.decode("iso-8859-1") for line in _read_headers(file)]
+    found = [match.groups() for match in map(_PLAIN_HEADER.fullmatch, lines) if match is not None]
+    if not end or len(found) < len(lines):
+        return email.parser.Parser(_class=_class).parsestr("".join([*lines, end]))
+    made = _class()
+    for name, value in found:
+        made.set_raw(name, value)
+    made.set_payload("")
+    return made
+
+
+_read_headers: Any = http.client._read_headers  # type: ignore[attr-defined]
+_PLAIN_HEADER = re.compile(r"([!-9;-~]+):[ \t]*([^\x00-\x1f\x7f-\xa0]*)\r?\n")
 
 
 def _connecting(module: Any, servers: dict[Any, BaseWSGIServer]) -> Any:

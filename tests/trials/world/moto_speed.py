@@ -190,10 +190,30 @@ def _walk_expressions_by_type() -> None:
     nodes: Any = ast_nodes
     is_node: Any = cache(lambda kind: issubclass(kind, nodes.Node))
     has_clauses: Any = cache(lambda kind: issubclass(kind, (nodes.Expression, nodes.UpdateExpressionFunction)))
+    traverser: Any = nodes.DepthFirstTraverser
+    first_hook = traverser.pre_processing_of_child
+    # The only kinds that processing adds to a parsed expression.
+    added = {nodes.DDBTypedValue, nodes.NoneExistingPath}
     processed: dict[tuple[type, type], bool] = {}
+    has_work: dict[tuple[type, Any], bool] = {}
+
+    def kinds_of(node: Any) -> Any:
+        """Return the kinds of a node and all below it. A node keeps them, and its copies have them."""
+        known = node.__dict__.get("kinds")
+        if known is None:
+            below = (kinds_of(one) for one in node.children or () if is_node(type(one)))
+            known = node.kinds = frozenset({type(node)}.union(*below))
+        return known
 
     def traverse(instance: Any, node: Any, place: int = -1) -> Any:
         if not is_node(type(node)):
+            return node
+        work = (type(instance), kinds_of(node))
+        if work not in has_work:
+            wanted = instance.nodes_to_be_processed()
+            hooked = work[0].pre_processing_of_child is not first_hook
+            has_work[work] = hooked or any(issubclass(kind, wanted) for kind in work[1] | added)
+        if not has_work[work]:
             return node
         parent = node.parent
         for number, child in enumerate(node.children or ()):
@@ -231,7 +251,7 @@ def _walk_expressions_by_type() -> None:
                     child.parent = made
         return made
 
-    nodes.DepthFirstTraverser.traverse_node_recursively = traverse
+    traverser.traverse_node_recursively = traverse
     nodes.Node.find_clauses = find_clauses
     nodes.Node.__deepcopy__ = copied
     # These two look for clauses at any depth, so the root of an expression is enough.
