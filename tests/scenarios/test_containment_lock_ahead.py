@@ -150,7 +150,8 @@ def test_given_a_mode_that_changes_nothing_when_an_event_arrives_then_no_lock_is
 def test_given_a_lock_that_another_run_holds_at_first_when_contained_then_it_is_taken_as_soon_as_it_is_free(
     world: World, machine: StateMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take, refused = containments.take, []
+    take = containments.take
+    refused: list[str] = []
 
     def busy_at_first(principal: str, until: float) -> containments.Lock:
         if not refused:
