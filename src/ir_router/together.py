@@ -29,7 +29,7 @@ def both(first: Callable[[], _First], second: Callable[[], _Second]) -> tuple[_F
 def started(work: Callable[[], _Second]) -> Callable[[], _Second]:
     """Run a function in a thread, and return a function that waits for its result or raises its error.
 
-    `work` must only read: nothing waits for it if the result is not needed.
+    Nothing waits for `work` if the result is not needed, so it must only read. If it writes, the caller must wait.
     """
     answered: list[Any] = []
     failed: list[BaseException] = []

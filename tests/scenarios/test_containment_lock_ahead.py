@@ -14,8 +14,10 @@ from moto.iam.models import iam_backends
 from ir_router import together
 from ir_router.ledger import containments
 from tests.scenarios.test_containment_identity import rename
+from tests.support.iam_answers import Answers
 from tests.support.world import ACCOUNT, World
 from tests.trials.world import incidents as support
+from tests.trials.world.deployment import DENY_POLICY
 from tests.trials.world.incidents import IamState, asked, decide, iam_state
 from tests.trials.world.state_machine import StateMachine
 
@@ -192,3 +194,65 @@ def test_given_a_namesake_of_a_contained_user_when_contained_then_its_state_is_r
     decide(world, asked(world)[-1]["taskToken"], "deny")
     machine.advance()
     assert iam_state(world, "backdoor") == IamState({key: "Active", other: "Inactive"}, denied=False)
+
+
+@pytest.mark.usefixtures("order")
+@pytest.mark.parametrize("earlier", ["denied", "approved"])
+def test_given_a_user_with_an_earlier_containment_that_renames_itself_when_contained_then_its_own_keys_are_disabled(
+    world: World, machine: StateMachine, earlier: str
+) -> None:
+    first, second = support.user("backdoor", 2)
+    machine.start(support.key_created(world, "backdoor", first))
+    decide(world, asked(world)[0]["taskToken"], "deny" if earlier == "denied" else "approve")
+    machine.advance()
+    world.advance(7200)
+    named = (
+        first
+        if earlier == "denied"
+        else boto3.client("iam").create_access_key(UserName="backdoor")["AccessKey"]["AccessKeyId"]
+    )
+    created = support.key_created(world, "backdoor", named, userIdentity=support.user_identity("eve", "AKIAEVE1"))
+    rename("backdoor", "elsewhere")
+
+    machine.start(created)
+
+    state = iam_state(world, "elsewhere")
+    assert state.denied
+    assert state.keys == {named: "Inactive", second: "Inactive"}
+
+
+@pytest.mark.usefixtures("order")
+def test_given_another_user_with_the_old_name_when_contained_then_its_state_is_not_recorded(
+    world: World, machine: StateMachine
+) -> None:
+    (key,) = support.user("backdoor")
+    machine.start(support.key_created(world, "backdoor", key))
+    decide(world, asked(world)[0]["taskToken"], "deny")
+    machine.advance()
+    world.advance(7200)
+    created = support.key_created(world, "backdoor", key, userIdentity=support.user_identity("eve", "AKIAEVE1"))
+    rename("backdoor", "elsewhere")
+    support.user("carol")
+    rename("carol", "backdoor")
+    boto3.client("iam").attach_user_policy(UserName="backdoor", PolicyArn=DENY_POLICY)
+
+    machine.start(created)
+
+    assert iam_state(world, "elsewhere") == IamState({key: "Inactive"}, denied=True)
+    decide(world, asked(world)[-1]["taskToken"], "deny")
+    machine.advance()
+    assert iam_state(world, "elsewhere") == IamState({key: "Active"}, denied=False)
+
+
+@pytest.mark.usefixtures("order")
+def test_given_iam_shows_the_keys_of_a_new_user_late_when_contained_then_the_named_key_is_disabled(
+    world: World, machine: StateMachine
+) -> None:
+    (key,) = support.user("backdoor")
+    created = support.key_created(world, "backdoor", key)
+    missing = ("NoSuchEntity", 404, "The user with name backdoor cannot be found.")
+    Answers(world, "ListAccessKeys", missing)
+
+    machine.start(created)
+
+    assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)

@@ -8,7 +8,7 @@ the policy is detached later.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -177,7 +177,7 @@ def _contain(incident: Incident, target: identity.Target, permission: Permission
     account, until = invocation.contained_account(incident, context), invocation.lock_until(context)
     enforced = settings().containment_mode == "enforce" and target.unreachable is None
     likely = enforced and not examination.is_refused_by_event(incident, target, account)
-    with lock_ahead.started(target.principal, until, wanted=likely) as ahead:
+    with lock_ahead.started(target, until, wanted=likely) as ahead:
         found, spared = examination.examine(
             incident, target, account, lambda: deployed_lists.current().protected_principals
         )
@@ -186,13 +186,13 @@ def _contain(incident: Incident, target: identity.Target, permission: Permission
         together.started(partial(sessions.open_ahead, found))
         with contained_names.locked(found["arn"], found.get("id"), until, ahead.take_over) as lock:
             principal: Principal = {**found, "arn": lock.principal}
-            reading = ahead.reading_under(lock)
-            return _under_lock(lock, reading, incident, principal, target.named_key, permission, context)
+            read = partial(ahead.reading_under, lock, principal)
+            return _under_lock(lock, read, incident, principal, target.named_key, permission, context)
 
 
 def _under_lock(
     lock: Lock,
-    read_ahead: lock_ahead.Reading | None,
+    read: Callable[[], Callable[[], lock_ahead.Reading]],
     incident: Incident,
     principal: Principal,
     key: str | None,
@@ -202,7 +202,7 @@ def _under_lock(
     execution = incident["execution"]["id"]
     row = lock.row
     joins = joining.joins(row, execution, principal)
-    reading = None if joins else read_ahead or together.started(partial(changes.read_as_permitted, principal))
+    reading = None if joins else read()
     leader = Leader(str(row["incident"]), first=False) if joins else actor_incidents.leader(incident, principal)
     incident_of = leader.execution
     only_key, limited = examination.only_key_of(incident, key, row), False
