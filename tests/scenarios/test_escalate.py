@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from ir_router.commands.execution import StillAtWorkError
 from ir_sandbox.slack.people import Person
 from tests.attacks.test_decisions import with_token
 from tests.support.commands import answers
 from tests.support.world import World
 from tests.trials.world.incidents import audit_rows
+from tests.trials.world.wire import Side
 
 
 def resolver(world: World, case_id: str) -> str:
@@ -60,3 +64,42 @@ def test_given_a_button_of_another_users_command_when_pressed_then_it_is_refused
     world.settle()
     assert resolver(world, case_id) == "Self"
     assert [one["action"] for one in audit_rows()].count("command_refused") == 2
+
+
+def died_at_call(world: World, jane: Person, channel: str, operation: str, side: Side) -> None:
+    question = ask(world, jane, channel)
+    world.unexpected.allow(StillAtWorkError)
+    world.wire.kill_on("security-ir", operation, side)
+    jane.press(channel, question["ts"], "escalate_confirm")
+    world.settle(patience=20)
+    assert world.wire.died_at is not None
+    world.wire.spare()
+
+
+def test_given_a_press_that_died_before_the_call_when_another_user_escalates_then_the_retry_records_no_change(
+    world: World, jane: Person, case_id: str
+) -> None:
+    channel = world.channel_of(case_id)
+    died_at_call(world, jane, channel, "GetCase", "after")
+    world.security_ir.call("UpdateResolverType", {"caseId": case_id, "resolverType": "AWS"})
+
+    world.live(5)
+
+    assert answers(world, jane)[-1] == "AWS already handles this case."
+    assert [one for one in world.comments(case_id) if "handed this case over to AWS" in one] == []
+    assert "command_executed" not in [one["action"] for one in audit_rows()]
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_given_a_press_that_died_at_the_call_when_retried_then_the_change_is_recorded_once(
+    world: World, jane: Person, case_id: str, side: Side
+) -> None:
+    channel = world.channel_of(case_id)
+    died_at_call(world, jane, channel, "UpdateResolverType", side)
+
+    world.live(5)
+
+    assert resolver(world, case_id) == "AWS"
+    assert "AWS now handles case" in answers(world, jane)[-1]
+    assert len([one for one in world.comments(case_id) if "handed this case over to AWS" in one]) == 1
+    assert [one["action"] for one in audit_rows()].count("command_executed") == 1

@@ -104,9 +104,7 @@ def _press(command: Command, pressed: _Pressed) -> Answer | None:
 
 def has_acted_since(command: Command, row: Row, name: two_people.Votes) -> bool:
     """Whether this is a retry, and the user has decided or released since the first attempt, as the first of two."""
-    if command.claim is None or not command.is_repeated:
-        return False
-    return two_people.has_own(row, name, command.user_id, float(command.claim.row["claimed_at"]))
+    return command.is_repeated and two_people.has_own(row, name, command.user_id, command.began_at)
 
 
 def require_posted(command: Command, row: Row, message_ts: str) -> None:
@@ -156,8 +154,6 @@ def _decide(command: Command, pressed: str, decision: approvals.Answer, reason: 
     logger.info("approval.decision_sent: the approval function answered", extra=shown)
     if status == "not_allowed":  # the approval function has recorded it in the audit
         raise NotPermittedError(str(answer["message"]))
-    if status == "same_person" and command.is_repeated:
-        return None  # the first attempt recorded it
     if status in ("events_joined", "same_person"):
         raise InvalidInputError(str(answer["message"]))
     by = (answer.get("slack_user_id"), answer.get("first_slack_user_id"))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ir_router import clock
 from ir_router import deadline as deadlines
 from ir_router.commands import linking
 from ir_router.deadline import Deadline, LambdaContext
@@ -80,6 +81,12 @@ class Command:
     def is_repeated(self) -> bool:
         """Whether an earlier attempt may have had an effect."""
         return self.claim is not None and self.claim.attempt > 1
+
+    @property
+    def began_at(self) -> float:
+        """When the first attempt claimed the command, in seconds since the epoch."""
+        claimed_at = self.claim.row.get("claimed_at") if self.claim is not None else None
+        return clock.now() if claimed_at is None else float(claimed_at)
 
     @property
     def by(self) -> str:

@@ -76,10 +76,11 @@ def _contain(command: Command, value: str) -> Answer | None:
 
 
 def _is_own(command: Command, value: str) -> bool:
-    """Whether this is a retry, and the user's own request is the recorded one."""
+    """Whether this is a retry, and the recorded request is the user's own, made since the first attempt."""
     row, creator_id = _request(value)
     requested = creators.requested(creators.requested_row(row, creator_id) or row, creator_id) or {}
-    return command.is_repeated and requested.get("analyst", {}).get("slack_user_id") == command.user_id
+    is_own = requested.get("analyst", {}).get("slack_user_id") == command.user_id
+    return command.is_repeated and is_own and float(requested["requested_at"]) >= command.began_at
 
 
 def _request(value: str) -> tuple[Row, str]:

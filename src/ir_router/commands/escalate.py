@@ -22,6 +22,9 @@ CONFIRMATION = Confirmation(
     asked="asked_to_escalate",
 )
 _AWS = "AWS"
+# The attribute of the command's claim: an attempt was about to hand the case over. A case that is with AWS without it
+# was handed over by another user.
+_CALLED = "escalates"
 _TITLE_LENGTH = 200
 # AWS has fewer places for supported cases than for self-managed ones.
 _FULL = "ServiceQuotaExceededException"
@@ -43,10 +46,11 @@ def handle_interaction(payload: Mapping[str, Any], context: Any) -> None:
 
 def _escalate(command: Command) -> Answer:
     case = changing.open_case_to_change(command, as_watcher=False)
-    if case.resolver_type == _AWS and not command.is_repeated:
+    if case.resolver_type == _AWS and not (command.claim is not None and _CALLED in command.claim.row):
         return Answer("AWS already handles this case.", replaces=True)
     command.changes = True
     if case.resolver_type != _AWS:
+        command.first(_CALLED, value=True)
         try:
             security_ir.update_resolver_type(command.case_id)
         except RefusedError as error:

@@ -29,12 +29,18 @@ def execute_command(command: Command) -> Answer | None:
     rows = [approvals.get(approval_id) for approval_id in approval_places.of_case(command.case_id)]
     found = [row for row in rows if row is not None and releases.releasable(row)]
     if not found:
-        before = [row for row in rows if row is not None and releases.earlier(row)]
-        last = max(before, key=lambda row: float(row["released_at"]), default=None)
-        return Answer(_NOTHING) if last is None else _earlier(command, last, releases.earlier(last))
+        return Answer(_nothing([row for row in rows if row is not None]))
     newest_first = sorted(found, key=lambda row: float(row["created_at"]), reverse=True)
     _open(command, newest_first, "Send the command again")
     return None
+
+
+def _nothing(rows: Sequence[Row]) -> str:
+    """Return why no containment of the case can be released: the last release, unless a request is still open."""
+    before = [row for row in rows if releases.earlier(row)]
+    if not before or any(row["state"] in (approvals.PENDING, approvals.DECIDED) for row in rows):
+        return _NOTHING
+    return releases.earlier(max(before, key=lambda row: float(row["released_at"])))
 
 
 def handle_interaction(payload: Mapping[str, Any], context: Any) -> None:
@@ -58,16 +64,16 @@ def _press(command: Command, value: str, message_ts: str) -> Answer | None:
     approval_buttons.require_posted(command, row, message_ts)
     if not releases.releasable(row):
         if earlier := releases.earlier(row):
-            return _earlier(command, row, earlier)
+            return None if _has_released_since(command, row) else Answer(earlier)
         raise InvalidInputError("Nothing was released: this request left nothing contained.")
     _open(command, [row], "Press the button again")
     return None
 
 
-def _earlier(command: Command, row: Row, text: str) -> Answer | None:
-    """Return the answer about an earlier release. A retry is silent about that of its own user, who has an answer."""
+def _has_released_since(command: Command, row: Row) -> bool:
+    """Whether this is a retry, and its user has released since the first attempt and so has an answer."""
     is_own = f"({command.user_id})" in str(row["released_by"])
-    return None if command.is_repeated and is_own else Answer(text)
+    return command.is_repeated and is_own and float(row["released_at"]) >= command.began_at
 
 
 def _open(command: Command, rows: Sequence[Row], again: str) -> None:
@@ -107,8 +113,6 @@ def _release(command: Command, chosen: str, reason: str) -> Answer | None:
         raise NotPermittedError(str(answer["message"]))
     if status == "not_releasable":
         raise InvalidInputError(str(answer["message"]))
-    if status == "already_released":
-        return _earlier(command, _request(approval_id), str(answer["message"]))
     return Answer(str(answer["message"]))
 
 

@@ -38,12 +38,11 @@ def _press(command: Command, request: Mapping[str, Any], message_ts: str) -> Ans
         raise InvalidInputError("Nothing was changed: this approval request no longer exists.")
     approval_buttons.require_posted(command, row, message_ts)
     approval_buttons.require_approver(command, row)
-    answer = approval_buttons.invoke(
-        {**request, "analyst": approval_buttons.analyst(command), "request_id": command.id}
-    )
+    who = {"analyst": approval_buttons.analyst(command), "request_id": command.id}
+    answer = approval_buttons.invoke({**request, **who, "pressed_at": command.began_at})
     status: approvals.AnswerStatus = answer["status"]
     if status == "not_allowed":  # the approval function has recorded it in the audit
         raise NotPermittedError(str(answer["message"]))
-    if status in ("assigned", "withdrawn") or (command.is_repeated and status == "not_withdrawn"):
+    if status in ("assigned", "withdrawn"):
         return None  # the approval request shows it
     return Answer(str(answer["message"]))

@@ -36,6 +36,7 @@ AnswerStatus = Literal[
     "events_joined",
     "first_recorded",
     "not_allowed",
+    "not_assigned",
     "not_releasable",
     "not_withdrawn",
     "pending",

@@ -211,7 +211,7 @@ def delete_item(key: Key, condition: str | None = None, **values: Any) -> Transa
 def reserved_names(*expressions: str | None) -> dict[str, str]:
     """Return `{"#state": "state"}` for every `#name` in the expressions. DynamoDB's reserved words need them."""
     words = " ".join(expression for expression in expressions if expression)
-    for separator in ",()=<>+-":
+    for separator in ",()=<>+-.":
         words = words.replace(separator, " ")
     return {word: word[1:] for word in words.split() if word.startswith("#")}
 

@@ -100,11 +100,13 @@ def _once(row: Row, request_id: str) -> str | None:
     return f"{row['approval_id']}/by-one/{request_id}" if "required" in row and request_id else None
 
 
-def withdraw(row: Row, analyst: Mapping[str, Any], until: float | None = None) -> bool:
+def withdraw(row: Row, analyst: Mapping[str, Any], until: float | None, request_id: str) -> bool:
     """Withdraw the person's approval or denial, or their release of an ended request. Return False if there is none.
 
-    A repeated request must not withdraw a later one, so only those that were made `until` then are withdrawn.
+    A repeated request must not withdraw a later one, so only those that were made `until` then are withdrawn. It
+    returns True if the first one withdrew something.
     """
+    once = f"{row['approval_id']}/withdrawn/{request_id}" if request_id else None
     for _ in range(_TRIES):
         name: Votes = "votes" if row["state"] == approvals.PENDING else "release_votes"
         before: list[Row] = list(row.get(name) or ())
@@ -114,8 +116,8 @@ def withdraw(row: Row, analyst: Mapping[str, Any], until: float | None = None) -
             if not _is_own(one["analyst"], analyst) or (until is not None and float(one["at"]) > until)
         ]
         if len(kept) == len(before):
-            return False
-        if _replace(row, name, kept, "decision_withdrawn", analyst, {}):
+            return once is not None and audit.recorded(once) is not None
+        if _replace(row, name, kept, "decision_withdrawn", analyst, {}, once=once):
             return True
         row = approvals.get(row["approval_id"]) or row
     return False

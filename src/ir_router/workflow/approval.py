@@ -141,7 +141,7 @@ def handle(event: Mapping[str, Any], context: Any) -> Answer | dict[str, Any] | 
             _publish("ApprovalRequested", row)
         return _answer(row, status, message)
     if other in (_ASSIGN, _WITHDRAW):
-        return _change_request(row, other, analyst, event.get("until"))
+        return _change_request(row, other, analyst, event, request_id)
     if decision is None:
         status, message = creator_request.carry_out(row, str(event.get("creator") or ""), analyst)
         _publish("ApprovalRequested", row)
@@ -164,19 +164,29 @@ def handle(event: Mapping[str, Any], context: Any) -> Answer | dict[str, Any] | 
     return answer
 
 
-def _change_request(row: Row, change: str, analyst: Analyst, until: object) -> Answer:
+def _change_request(row: Row, change: str, analyst: Analyst, event: Mapping[str, Any], request_id: str) -> Answer:
     """Withdraw the analyst's approval or denial, or make the analyst the assignee of the request."""
     if change == _ASSIGN:
         if row["state"] != approvals.PENDING:
             return _current_answer(row, None)
-        assignees.assign(str(row["approval_id"]), analyst)
+        if not assignees.assign(str(row["approval_id"]), analyst, _number(event.get("pressed_at"))):
+            row = approvals.get(row["approval_id"]) or row
+            if row["state"] != approvals.PENDING:
+                return _current_answer(row, None)
+            if row["assignee"].get("slack_user_id") != analyst.get("slack_user_id"):
+                who, at = wording_decisions.decider(row["assignee"]), wording_decisions.at(row["assignee"]["at"])
+                return _answer(row, "not_assigned", f"Nothing was changed: {who} has taken the request since, {at}.")
         answer = _answer(row, "assigned", f"{wording_decisions.decider(analyst)} is on it. Reminders go to this user.")
-    elif not two_people.withdraw(row, analyst, float(until) if isinstance(until, int | float) else None):
+    elif not two_people.withdraw(row, analyst, _number(event.get("until")), request_id):
         return _answer(row, "not_withdrawn", "Nothing was withdrawn: you have no approval or denial that still waits.")
     else:
         answer = _answer(row, "withdrawn", "Your decision is withdrawn.")
     _publish("ApprovalRequested", row)
     return answer
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _record_change(event: Mapping[str, Any]) -> None:

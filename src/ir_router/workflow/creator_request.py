@@ -18,7 +18,7 @@ from ir_router.settings import settings
 from ir_router.workflow import creators, wording_decisions
 from ir_router.workflow.incident import Analyst
 
-_EXISTS = "ExecutionAlreadyExists"
+_EXISTS, _MISSING = "ExecutionAlreadyExists", "ExecutionDoesNotExist"
 
 
 def carry_out(row: Row, wanted: str, analyst: Analyst) -> tuple[AnswerStatus, str]:
@@ -57,19 +57,43 @@ def carry_out(row: Row, wanted: str, analyst: Analyst) -> tuple[AnswerStatus, st
 
 
 def _again(row: Row, creator_id: str) -> str:
-    """Start the containment if its start failed the first time; return who requested it, when, and the result."""
-    became = offers.result(row, creator_id)
-    if not became:
+    """Start the containment if its start failed the first time; return who requested it, when, and the result.
+
+    A denial found the event harmless, so nothing starts after it.
+    """
+    by = _by(row, creator_id)
+    if became := offers.result(row, creator_id):
+        return f"{by}: {became}"
+    if row.get("decision") != "deny":
         _start(row, creator_id)
-    return f"{_by(row, creator_id)}: {became}" if became else f"{_by(row, creator_id)}."
+    elif not _has_started(row, creator_id):
+        return f"{by}, but it was never started, and this request was denied. Nothing was contained."
+    return f"{by}."
+
+
+def _name(row: Row, creator_id: str) -> str:
+    digest = hashlib.sha256(f"{row['execution']}|{creator_id}".encode()).hexdigest()[:16]
+    return f"{str(row['execution_name'])[:50]}-creator-{digest}"
+
+
+def _has_started(row: Row, creator_id: str) -> bool:
+    # The execution of the request itself belongs to the same state machine.
+    arn = f"{str(row['execution']).rpartition(':')[0]}:{_name(row, creator_id)}"
+    try:
+        # The status alone needs no permission to decrypt the execution's input.
+        aws.client("stepfunctions").describe_execution(executionArn=arn, includedData="METADATA_ONLY")
+    except ClientError as error:
+        if error.response["Error"]["Code"] != _MISSING:
+            raise
+        return False
+    return True
 
 
 def _start(row: Row, creator_id: str) -> None:
-    digest = hashlib.sha256(f"{row['execution']}|{creator_id}".encode()).hexdigest()[:16]
     try:
         aws.client("stepfunctions").start_execution(
             stateMachineArn=settings().require("state_machine_arn"),
-            name=f"{str(row['execution_name'])[:50]}-creator-{digest}",
+            name=_name(row, creator_id),
             input=json.dumps(creators.start_of(row["approval_id"], creator_id)),
         )
     except ClientError as error:

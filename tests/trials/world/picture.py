@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from ir_router.cases import status
 from tests.trials.world.world import World
 
 _VOLATILE = (
@@ -35,6 +36,7 @@ _VOLATILE = (
 
 
 _STATUS_CHANGE = re.compile(r"\*Status\*: (.+?) → (.+?), by")
+_EDITED = re.compile(r"Status changed from (.+) to (.+)\.")
 _REMINDER = "Still waiting for a decision: "
 _DUE = re.compile(rf"messages: 1 too many: .*{_REMINDER}.*The request was made 10 min ago", re.DOTALL)
 # ir-router names the reads that failed in the list of possible leftovers. The list has fewer things then.
@@ -59,7 +61,7 @@ class Picture:
     """A comparable state. `said` and `written` keep the order of synchronised items; the counters hold everything.
 
     `answers` holds each answer to a single user once, because answers are sent at least once. A scenario adds
-    `workflow`.
+    `workflow`. `statuses` has each status that a case had, as Slack shows it; it is not compared.
     """
 
     channels: tuple[tuple[Any, ...], ...]
@@ -72,6 +74,7 @@ class Picture:
     dead: Counter[str] = field(default_factory=Counter)
     answers: frozenset[str] = frozenset()
     workflow: Counter[str] = field(default_factory=Counter)
+    statuses: frozenset[str] = field(default=frozenset(), compare=False)
 
     def with_names(self, names: Mapping[str, str]) -> Picture:
         """Return a copy in which names that differ between runs are replaced."""
@@ -107,7 +110,7 @@ class Picture:
         if _UNREAD.search(repr(self)):
             found, expected = self._rewritten(_without_leftovers), other._rewritten(_without_leftovers)
         lines = []
-        for item in fields(self):
+        for item in (item for item in fields(self) if item.compare):
             mine, theirs = getattr(found, item.name), getattr(expected, item.name)
             if isinstance(mine, Counter):
                 lines += [f"{item.name}: {count} too many: {what}" for what, count in (mine - theirs).items()]
@@ -125,7 +128,7 @@ class Picture:
         A status that was reached in two steps equals one change. The first reminder of a request does not count if
         `other` ended before it was due.
         """
-        found = self.differences(replace(other, messages=_in_steps(other.messages, self.messages)))
+        found = self.differences(replace(other, messages=_in_steps(other.messages, self.messages, self.statuses)))
         if any(_REMINDER in message for message in other.messages):
             return found
         return [line for line in found if not _DUE.match(line)]
@@ -175,7 +178,16 @@ def take(world: World) -> Picture:
         attachments=Counter(attachments),
         dead=Counter(f"{name}" for name, _ in world.dead),
         answers=frozenset(number_cases(text, cases) for text in _answers(world)),
+        statuses=frozenset(status.shown(one) for case in cases.values() for one in _statuses(case)),
     )
+
+
+def _statuses(case: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the statuses of a case from its edit log and its state."""
+    yield case["status"]
+    for edit in case["edits"]:
+        if changed := _EDITED.fullmatch(edit["message"]):
+            yield from changed.groups()
 
 
 def steady(text: str) -> str:
@@ -185,13 +197,16 @@ def steady(text: str) -> str:
     return text
 
 
-def _in_steps(expected: Counter[str], found: Counter[str]) -> Counter[str]:
-    """Return the expected messages, with each change of the status in the two steps in which it was found."""
+def _in_steps(expected: Counter[str], found: Counter[str], statuses: frozenset[str]) -> Counter[str]:
+    """Return the expected messages, with each change of the status in the two steps in which it was found.
+
+    The step between is one of `statuses`, which a case really had.
+    """
     for change in expected - found:
         if (ends := _STATUS_CHANGE.search(change)) is None:
             continue
         before, after = ends.groups()
-        for between in {step[2] for text in found - expected if (step := _STATUS_CHANGE.search(text))}:
+        for between in statuses & {step[2] for text in found - expected if (step := _STATUS_CHANGE.search(text))}:
             steps = Counter([change.replace(after, between), change.replace(before, between)])
             topics = [text for text in found - expected if f"channel topic: Status: {between} |" in text]
             if steps <= found - expected:
