@@ -42,6 +42,7 @@ def _withdrawn_then_approved(world: World, there: Incident) -> None:
     ann = _second(world, there)
     deciding("approval_deny", {"reason": "planned rotation"})(world, there)
     world.settle(patience=30)
+    world.live(_MINUTES_UNTIL_REPEATED)  # the button may come with the next poll only
     pressing("request_withdraw")(world, there)
     world.settle(patience=30)
     world.live(_MINUTES_UNTIL_REPEATED)
