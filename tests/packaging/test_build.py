@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import base64
 import csv
-import gzip
 import hashlib
 import json
 import os
@@ -17,9 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import botocore.session
 import pytest
-from botocore.regions import EndpointResolver
 
 from ir_operator.__main__ import main
 from ir_operator.build import contents, package, service_data
@@ -177,6 +174,7 @@ def test_given_the_release_zip_when_compared_file_by_file_then_every_recorded_fi
             recorded.update({path: (digest, size) for path, digest, size in csv.reader(lines)})
     left_out = {path for path in recorded if not contents.is_packed_dependency_file(PurePosixPath(path))}
     ours = {path.relative_to(SOURCES.parent).as_posix(): path for path in contents.source_files(SOURCES)}
+    endpoints = service_data.endpoint_prefixes(installed(ARM64), contents.AWS_SERVICES)
 
     with zipfile.ZipFile(release) as archive:
         assert len(archive.namelist()) == len(set(archive.namelist()))
@@ -187,79 +185,12 @@ def test_given_the_release_zip_when_compared_file_by_file_then_every_recorded_fi
             if name in ours:
                 assert data == ours[name].read_bytes()
             else:
-                if re.fullmatch(r"botocore/data/(endpoints\.json|.*/service-2\.json(\.gz)?)", name):
-                    # The next two tests compare these.
-                    data = (installed(ARM64) / name).read_bytes()
+                original = (installed(ARM64) / name).read_bytes()
+                if (expected := service_data.packed(PurePosixPath(name), original, endpoints)) != original:
+                    assert data == expected, name  # tests/packaging/test_service_data.py
+                    data = original
                 digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip("=")
                 assert (f"sha256={digest}", str(len(data))) == recorded[name], name
-
-
-def json_of(name: str, content: bytes) -> Any:
-    return json.loads(gzip.decompress(content) if name.endswith(".gz") else content)
-
-
-def differences(whole: Any, part: Any, place: str = "") -> Iterator[str]:
-    """Yield the place of each value that only `whole` has. Every other value must be equal."""
-    if isinstance(whole, dict):
-        assert part.keys() <= whole.keys(), place
-        for name, value in whole.items():
-            if name in part:
-                yield from differences(value, part[name], f"{place}/{name}")
-            else:
-                yield f"{place}/{name}" if isinstance(value, str) else f"{place}/{name}/"
-    elif isinstance(whole, list):
-        assert len(whole) == len(part), place
-        for number, (one, other) in enumerate(zip(whole, part, strict=True)):
-            yield from differences(one, other, f"{place}/{number}")
-    else:
-        assert whole == part, place
-
-
-def test_given_the_models_in_the_zip_when_compared_with_botocores_then_only_the_documentation_is_gone(
-    release: Path,
-) -> None:
-    site, compared = installed(ARM64), set()
-    with zipfile.ZipFile(release) as archive:
-        for name in archive.namelist():
-            if re.fullmatch(r"botocore/data/[^/]+/[^/]+/service-2\.json\.gz", name):
-                whole, part = json_of(name, (site / name).read_bytes()), json_of(name, archive.read(name))
-                gone = set(differences(whole, part))
-                assert gone
-                assert {place.rpartition("/")[2] for place in gone} == {"documentation"}, name
-                compared.add(name.split("/")[2])
-
-    assert compared == contents.AWS_SERVICES
-
-
-def test_given_the_endpoints_in_the_zip_when_botocore_reads_them_then_those_of_the_packed_services_are_unchanged(
-    release: Path,
-) -> None:
-    name = "botocore/data/endpoints.json"
-    with zipfile.ZipFile(release) as archive:
-        part = json.loads(archive.read(name))
-    whole = json.loads((installed(ARM64) / name).read_text("utf-8"))
-
-    gone = set(differences(whole, part))
-
-    assert all(re.fullmatch(r"/partitions/\d+/services/[^/]+/", place) for place in gone)
-    loaders = botocore.session.get_session()
-    for service in contents.AWS_SERVICES:
-        prefix = loaders.get_service_model(service).endpoint_prefix
-        assert not {place for place in gone if place.endswith((f"/{prefix}/", f"/{service}/"))}
-        for partition in (one["partition"] for one in whole["partitions"]):
-            resolvers = [EndpointResolver(data) for data in (whole, part)]
-            regions = [resolver.get_available_endpoints(prefix, partition) for resolver in resolvers]
-            assert regions[0] == regions[1]
-            for region in regions[0]:
-                assert resolvers[0].construct_endpoint(prefix, region) == resolvers[1].construct_endpoint(
-                    prefix, region
-                )
-
-
-def test_given_a_member_named_documentation_when_a_model_is_cut_then_the_member_stays() -> None:
-    model = {"documentation": "Text", "members": {"documentation": {"shape": "Text", "documentation": "A text"}}}
-
-    assert service_data.without_documentation(model) == {"members": {"documentation": {"shape": "Text"}}}
 
 
 def test_given_what_is_left_out_when_listed_then_it_is_unused_data_examples_scripts_and_metadata_only() -> None:

@@ -45,6 +45,14 @@ def jane(world: World) -> Person:
 
 
 @pytest.fixture
+def ann(world: World, jane: Person, security_channel: str) -> Person:
+    """A second user in the security channel."""
+    person = world.workspace.create_user("ann", email="ann@example.com", real_name="Ann Lee")
+    jane.invite(security_channel, person.id)
+    return person
+
+
+@pytest.fixture
 def case_id(world: World, jane: Person) -> str:
     return settled_case(world)
 

@@ -28,13 +28,6 @@ def jane(world: World) -> Person:
 
 
 @pytest.fixture
-def ann(world: World, jane: Person, security_channel: str) -> Person:
-    person = world.workspace.create_user("ann", email="ann@example.com", real_name="Ann Lee")
-    jane.invite(security_channel, person.id)
-    return person
-
-
-@pytest.fixture
 def approved(world: World, machine: StateMachine, jane: Person, security_channel: str) -> None:
     support.contain(world, machine, keys=2)
     world.settle()

@@ -33,13 +33,6 @@ def jane(world: World) -> Person:
 
 
 @pytest.fixture
-def ann(world: World, jane: Person, security_channel: str) -> Person:
-    person = world.workspace.create_user("ann", email="ann@example.com", real_name="Ann Lee")
-    jane.invite(security_channel, person.id)
-    return person
-
-
-@pytest.fixture
 def two(world: World, machine: StateMachine, security_channel: str) -> None:
     """Wait for two people."""
     world.environment["IR_APPROVALS_REQUIRED"] = json.dumps({"remediate_approve": 2, "remediate_deny": 2})
