@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,13 @@ def result() -> dict[str, Any]:
         audit=audit_load.measure(1),
     )
     return bench.assembled(counted, FIGURES, FIXED)
+
+
+def test_given_a_count_when_it_runs_then_the_log_lines_of_functions_are_not_in_the_output_of_the_bench() -> None:
+    code = "from tests.trials.bench import calls; calls.before_acknowledgement()"
+    environment = os.environ | {"PYTHONPATH": f"{PROJECT_ROOT / 'src'}{os.pathsep}{PROJECT_ROOT}"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert not done.stdout
 
 
 @pytest.fixture

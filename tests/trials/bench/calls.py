@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -209,9 +210,16 @@ def case_with_channel(world: World) -> tuple[Person, str, str]:
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Remove the functions' log lines from the output of the bench."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        yield
+    """Remove the functions' metrics and log lines from the output of the bench.
+
+    Some loggers of the functions are made at import and keep the stream of that moment.
+    """
+    logging.disable(logging.WARNING)  # the simulator finds unexpected exceptions in lines of errors
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _measured(world: World, act: Callable[[], object], minutes: int) -> Work:
