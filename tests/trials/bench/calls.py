@@ -170,10 +170,13 @@ def operations() -> dict[str, Work]:
             "comment_to_slack": (lambda: service.add_comment_as(case_id, body="found"), 0),
             "message_to_case": (lambda: jane.post(channel, "looking"), 0),
             "file_from_slack": (lambda: jane.upload(channel, "log.txt", _CONTENT), 0),
-            # AWS sends no event for an attachment: the poll finds it.
+            # AWS sends no event for an attachment, so the poll finds it. A report is two attachments.
             "file_to_slack": (lambda: service.add_attachment_as(case_id, content=_CONTENT), 2),
             **{
-                f"command_{name.replace('-', '_')}": (command(f"{name} {argument}".strip()), 0)
+                f"command_{name.replace('-', '_')}": (
+                    command(f"{name} {argument}".strip()),
+                    2 if name == "report" else 0,
+                )
                 for name, argument in COMMANDS.items()
             },
         }
