@@ -737,7 +737,7 @@ variable "dashboard" {
 
 variable "alert_emails" {
   type        = list(string)
-  description = "E-mail addresses that receive security alerts and alarms. Each recipient must confirm the subscription once. You can also use the e-mail address of a Slack channel."
+  description = "E-mail addresses that receive security alerts and alarms. Each recipient must confirm two subscriptions, three outside us-east-1. You can also use the e-mail address of a Slack channel."
   default     = []
 
   validation {

@@ -92,7 +92,7 @@ def test_given_swapped_labels_when_the_message_is_changed_then_it_is_restored_an
 
     (view,) = jane.views()
     shown = as_shown(view.body)
-    assert "Deny restores user backdoor as found" in shown  # the form has the facts of the ledger
+    assert "*Deny*  restores user backdoor as found" in shown  # the form has the facts of the ledger
     assert view.body["submit"]["text"] == "Deny"
     assert not decided()
     (restored,) = approvals_in(world, security_channel)

@@ -145,7 +145,7 @@ def test_given_people_when_they_act_then_each_role_has_its_documented_commands_a
     queue = f"arn:aws:sqs:eu-central-1:{ACCOUNT}:acme-approval"
     table = f"arn:aws:dynamodb:eu-central-1:{ACCOUNT}:table/acme-ledger"
 
-    assert invokes["oncall"] == {"operations"}
+    assert invokes["deployer"] == invokes["oncall"] == {"operations"}
     assert invokes["analyst"] == {"workflow", "decide"}
     assert invokes["break-glass"] == {"alone"}
     assert invokes["auditor"] == invokes["organization"] == set()

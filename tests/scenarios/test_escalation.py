@@ -106,7 +106,7 @@ def test_given_an_owner_when_time_passes_then_reminders_go_to_the_owner_and_the_
     overdue = [text for text in texts(world, security_channel) if "No decision yet" in text]
     assert len(overdue) == 1
     assert overdue[0].startswith(f"<@{jane.id}>")
-    assert "Ann Lee is on it since" in overdue[0]
+    assert "Ann Lee took this request at" in overdue[0]
     on_it(world, jane, security_channel)
     let_pass(world, 31)
     assert len([text for text in texts(world, security_channel) if "No decision yet" in text]) == 2

@@ -25,7 +25,7 @@ In order, for this deployment:
    b. Choose Install to Workspace
    c. make rotate TFVARS={tfvars}
    d. In the app's Event Subscriptions, press Retry next to the Request URL
-   e. Confirm the subscription in each e-mail from AWS
+   e. Confirm each e-mail subscription on the command line (docs/operations.md, "Confirm the subscriptions")
    f. make verify TFVARS={tfvars}"""
 
 

@@ -273,7 +273,7 @@ def help_text() -> str:
     statuses = "Status: Open, In Progress, Resolved, Closed, or AWS's own names (Detection and Analysis...)"
     permitted = (
         "Watchers, the incident response team and configured editors can change a case. "
-        "Everyone in the channel can read it"
+        "Watchers cannot close or escalate it, or remove watchers. Everyone in the channel can read it"
     )
     return "\n".join(("📖 AWS Security Incident Response", *lines, "", statuses, permitted))
 

@@ -61,9 +61,9 @@ def _mark(case_id: str) -> None:
         why = (
             "its rows are already erased"
             if "erased_at" in conflict.row
-            else "it is not closed, or ir-router does not know it"
+            else "it is not closed, or ir-router does not know it. Close the case first"
         )
-        raise InvalidInputError(f"Case {case_id} cannot be erased: {why}. Close the case first.") from conflict
+        raise InvalidInputError(f"Case {case_id} cannot be erased: {why}.") from conflict
     audit.append("case_erased", "operator", {"case_id": case_id}, once=f"case_erased {case_id}")
 
 

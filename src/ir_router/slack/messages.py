@@ -292,7 +292,9 @@ def not_in_workspace(members: Sequence[Mapping[str, Any]]) -> Message:
 def outside(members: Sequence[Mapping[str, Any]]) -> Message:
     """Report watchers who are not invited because of the domain of their address."""
     what = f"⚠️ {len(members)} of the case's watchers have an outside address, so ir-router does not invite them"
-    return _line(f"{_people(what, members)}\nTo invite them, add their domain to `watcher_domains`.")
+    return _line(
+        f"{_people(what, members)}\nTo invite them, ask your operators to add the domain to `watcher_domains`."
+    )
 
 
 def _line(text: str) -> Message:

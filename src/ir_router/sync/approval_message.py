@@ -144,9 +144,10 @@ def reminder(row: Row, waited: str, link: str) -> Message:
 def overdue(row: Row, link: str) -> Message:
     """Return the message for the other approvers: the assignee of the request has not decided."""
     assignee = row["assignee"]
+    name = request_people.name_of(assignee)
     text = (
-        f"No decision yet: {_line(row['headline'])}. {request_people.name_of(assignee)} is on it since "
-        f"{_at(assignee['at'])}. Check with this user, or approve or deny by {_at(row['decide_by'])}."
+        f"No decision yet: {_line(row['headline'])}. {name} took this request at "
+        f"{_at(assignee['at'])}. Check with {name}, or approve or deny by {_at(row['decide_by'])}."
     )
     return _pointing(text, row, link)
 
@@ -161,13 +162,13 @@ def _pointing(text: str, row: Row, link: str) -> Message:
 def approve_form(origin: str, row: Row) -> dict[str, Any]:
     """Return the form that confirms an approval. Slack returns the hidden `origin` with the submission."""
     title, submit = ("Approve containment", "Approve") if is_permission(row) else ("Approve", "Approve")
-    return _form(APPROVE_FORM, origin, title, submit, [*_facts(row, f"Approve {_line(row['approve_does'])}")])
+    return _form(APPROVE_FORM, origin, title, submit, [*_facts(row, f"*Approve*  {_line(row['approve_does'])}")])
 
 
 def reason_form(origin: str, row: Row) -> dict[str, Any]:
     """Return the form for the reason of a denial. Slack returns the hidden `origin` with the submission."""
     title, submit = ("Do not contain", "Do not contain") if is_permission(row) else ("Deny and restore", "Deny")
-    return _form(REASON_FORM, origin, title, submit, [*_facts(row, f"Deny {_line(row['deny_does'])}"), _reason()])
+    return _form(REASON_FORM, origin, title, submit, [*_facts(row, f"*Deny*  {_line(row['deny_does'])}"), _reason()])
 
 
 def release_form(origin: str, rows: Sequence[Row], reason: str) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def form(origin: str, offer: creators.Offer) -> dict[str, Any]:
         "title": _plain("Contain the creator"),
         "submit": _plain("Contain"),
         "close": _plain("Cancel"),
-        "blocks": [section(f"{_short(offer['note'])}\nContain {_short(offer.get('does', ''))}")],
+        "blocks": [section(f"{_short(offer['note'])}\n*Contain*  {_short(offer.get('does', ''))}")],
     }
 
 

@@ -12,7 +12,12 @@ from ir_router.slack.text import quoted
 _LINE_LENGTH = 400
 _MOST_LINES = 5
 _PAST = {"approve": "Approved", "deny": "Denied", "release": "Released"}
-_TIMES = {"contain": "contained after", "ask": "asked after", "decide": "decided after", "close": "closed after"}
+_TIMES = {
+    "contain": "event to containment",
+    "ask": "containment to request",
+    "decide": "request to decision",
+    "close": "opening to closing",
+}
 
 
 def message(report: Mapping[str, Any], record: Mapping[str, Any], where: str) -> Message:

@@ -34,7 +34,8 @@ def lines(row: Row) -> list[str]:
         found.append(f"*{label}*  {len(given)} of {number} people{by}")
     outdated = [one for one in row.get("votes") or () if one not in current]
     texts = (
-        f"*Outdated*  events joined after {name_of(one['analyst'])} decided. Decide once more." for one in outdated
+        f"*Outdated*  events joined after {name} decided. {name} must decide again."
+        for name in (name_of(one["analyst"]) for one in outdated)
     )
     return [*found, *texts]
 

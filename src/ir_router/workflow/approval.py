@@ -117,8 +117,8 @@ def handle(event: Mapping[str, Any], context: Any) -> Answer | dict[str, Any] | 
     if row is None:
         return {
             "status": "unknown_token",
-            "message": "Decision not recorded: no approval request has this token. Copy taskToken from the body of the "
-            "message in the queue, or list the pending requests with the task list_approvals.",
+            "message": "Nothing was done: no approval request has this token or id. Copy taskToken from the body of "
+            "the message in the queue, or list the pending requests with the task list_approvals.",
         }
     observability.correlate(str(row.get("execution_name", row["approval_id"])))
     request_id = str(event.get("request_id") or getattr(context, "aws_request_id", ""))

@@ -13,6 +13,10 @@ from ir_router.ledger.alerts import Alert
 from ir_router.workflow import notices, wording, wording_subjects
 from ir_router.workflow.incident import Incident
 
+_DECIDE = (
+    "Decide with the buttons in Slack, or with `ir-router approvals`. Without a decision within 24 hours, ir-router "
+    "contains nothing more."
+)
 _LATER = "Further events of this kind are summarised in one hour and do not send another approval request."
 
 
@@ -24,7 +28,9 @@ def run_task(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     once = f"{incident['execution']['id']}/limit_reached"
     reason = "containment_limit_reached" if containment["outcome"] == "limit_reached" else "containment_needs_approval"
     audit.append(reason, wording.AUDIT_ACTOR, details, once=once)
-    text = wording.containment(incident, containment, case_id, (_LATER,), no_case=task["case"].get("for_readers", ""))
+    text = wording.containment(
+        incident, containment, case_id, (_DECIDE, _LATER), no_case=task["case"].get("for_readers", "")
+    )
     subject = wording_subjects.permission(incident, containment)
     notices.mail(Alert(f"{incident['execution']['name']}/limit", incident["severity"], subject, text))
     return {"done": True, "step": "Page: Limit Reached"}

@@ -41,8 +41,8 @@ def beyond_limit(
     result: PrincipalResult = {
         "principal": principal,
         "outcome": "limit_reached",
-        "why": f"{limit.number} {counted} were contained within the last hour, so ir-router did not contain {who} "
-        "without an approval.",
+        "why": f"{limit.number} {counted} were contained within the last hour, so ir-router contains {who} "
+        "only after an approval.",
         "actions": [],
         "named_keys": [],
         "recorded": {},
