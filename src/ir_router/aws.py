@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.httpsession import get_cert_path
 
-from ir_router import tls
+from ir_router import json_text, tls
 from ir_router.errors import FunctionFailedError
 from ir_router.unicode import replace_lone_surrogates
 
@@ -154,7 +154,9 @@ def invoke_later(function: str, event: Mapping[str, Any]) -> None:
         ClientError: Lambda refused the call.
         BotoCoreError: Lambda did not answer.
     """
-    answer = client("lambda").invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(event).encode())
+    answer = client("lambda").invoke(
+        FunctionName=function, InvocationType="Event", Payload=json_text.written(event).encode()
+    )
     # The answer is empty. Until it is read, its connection is not free, and the next call opens another one.
     answer["Payload"].read()
 

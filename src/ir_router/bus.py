@@ -6,14 +6,13 @@ PutEvents answers 200 even when it rejects every entry: each entry has its own r
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router import aws
+from ir_router import aws, json_text
 from ir_router.settings import settings
 
 if TYPE_CHECKING:
@@ -57,6 +56,6 @@ def _entry(event: Event) -> PutEventsRequestEntryTypeDef:
         "EventBusName": settings().require("event_bus_name"),
         "Source": event.source,
         "DetailType": event.detail_type,
-        "Detail": json.dumps(event.detail),
+        "Detail": json_text.written(event.detail),
         "Resources": list(event.resources),
     }

@@ -128,3 +128,49 @@ def test_given_messages_that_fail_when_given_up_and_replayed_then_events_return_
 
         _, second = machine.executions.values()
         assert [one.path[-1] for one in (first, second)] == ["Collect for an Hour"] * 2
+
+
+def test_given_an_event_with_much_text_that_is_not_ascii_when_it_arrives_then_it_is_alerted(
+    world: World, machine: StateMachine
+) -> None:
+    """An emoji has 4 bytes in UTF-8. Its escape in JSON has 12, and 97 KB would exceed the limit of 256 KB."""
+    event = denied(world, requestParameters={"note": "\U0001f600" * 24_000})
+    url = world.environment["INTAKE_QUEUE_URL"]
+    boto3.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(event, ensure_ascii=False))
+    world.run_intake()
+
+    (started,) = machine.executions.values()
+    assert started.path[-1] == "Collect for an Hour"
+
+
+def test_given_a_large_message_that_the_intake_gave_up_on_when_the_schedule_runs_then_it_is_alerted(
+    world: World, machine: StateMachine
+) -> None:
+    event = denied(world, requestParameters={"note": "\U0001f600" * 60_000})
+    url = world.environment["INTAKE_QUEUE_URL"]
+    boto3.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(event, ensure_ascii=False))
+    with deployed_in(world):
+        queues.give_up(queues.INTAKE)
+
+        (what,) = world.invoke("operations", {"task": "start_oversized"})["started"]
+        assert what.endswith(f"{event['detail']['eventID']} of the intake")
+        world.run_intake()
+
+    (started,) = machine.executions.values()
+    assert started.path[-1] == "Collect for an Hour"
+    assert len(json.dumps(started.input)) < 200_000
+
+
+def test_given_a_message_nested_too_deeply_when_its_batch_arrives_then_only_this_message_fails(
+    world: World, machine: StateMachine
+) -> None:
+    world.expect(ValueError, RecursionError)
+    url = world.environment["INTAKE_QUEUE_URL"]
+    for depth in (100_000, 2_000, 900):
+        nested = "[" * depth + "]" * depth
+        for body in (nested, json.dumps({**denied(world, "eve"), "id": str(depth)})[:-1] + f', "deep": {nested}}}'):
+            boto3.client("sqs").send_message(QueueUrl=url, MessageBody=body)
+    send(machine, denied(world))
+    world.run_intake()
+
+    assert "Collect for an Hour" in [one.path[-1] for one in machine.executions.values()]

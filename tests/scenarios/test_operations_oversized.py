@@ -9,7 +9,8 @@ from typing import Any, Literal
 import boto3
 import pytest
 
-from ir_router.ops import replay, trimming
+from ir_router.ops import replay
+from ir_router.workflow import trimming
 from tests.support.operations import Deployed, deployed_in
 from tests.support.world import World
 from tests.trials.world.incidents import alerts, audit_actions, key_created, user
@@ -115,6 +116,6 @@ def test_given_an_event_of_many_short_values_when_it_is_cut_then_it_fits() -> No
 
     fitted = trimming.fitting(event)
 
-    assert len(json.dumps(fitted)) <= trimming.LARGEST_INPUT
+    assert len(json.dumps(fitted, ensure_ascii=False).encode()) <= trimming.LARGEST_INPUT
     assert fitted["detail"]["eventID"] == "2"
     assert trimming.fitting({"id": "1"}) == {"id": "1"}

@@ -2,6 +2,10 @@
 
 The attributes that its events share name the group. The group's row names the execution that opened it. A second row
 counts events for the reporter: the execution that waits for an hour and then sends the summary.
+
+An execution can take over a group of alerts whose opener ended before its summary. It also takes over the counter, so
+that the summary includes the events that were counted for the opener. `told` marks a counter whose number was read for
+a summary. No event is added to it afterwards.
 """
 
 from __future__ import annotations
@@ -57,11 +61,44 @@ def find(group: str) -> Row | None:
     return row if row is not None and row["until"] > clock.now() else None
 
 
-def opening(group: str, execution: str) -> TransactWriteItemTypeDef:
-    """Return the opening of the group for an execution as an item of a transaction, which fails if it is open."""
+def last(group: str) -> Row | None:
+    """Return the newest row of the group, whether the group is open or not."""
+    return table.get(_key(group))
+
+
+def counter_of(row: Row) -> str:
+    """Return the execution that names the counter of the group: the opener, or the first of those it replaces."""
+    return str(row.get("counted_in", row["execution"]))
+
+
+def opening(group: str, execution: str, previous: Row | None, *, takes_over: bool) -> list[TransactWriteItemTypeDef]:
+    """Return the opening of the group for an execution as items of a transaction.
+
+    The transaction fails if the group's row is no longer `previous`, or if the counter to take over was told meanwhile.
+
+    Args:
+        group: Name of the group.
+        execution: The execution that opens the group.
+        previous: The group's row, as `last` returned it.
+        takes_over: Whether the execution continues the counter of `previous`.
+    """
     now = clock.now()
-    row: Row = {"execution": execution, "until": now + SECONDS, "expires_at": int(now) + _KEPT_SECONDS}
-    return table.put_item(_key(group), row, "attribute_not_exists(PK) OR #until <= :now", now=now)
+    kept = int(now) + _KEPT_SECONDS
+    row: Row = {"execution": execution, "until": now + SECONDS, "expires_at": kept}
+    if previous is None:
+        return [table.put_item(_key(group), row, "attribute_not_exists(PK)")]
+    items: list[TransactWriteItemTypeDef] = []
+    if takes_over:
+        counter = counter_of(previous)
+        row["counted_in"] = counter
+        taken = "SET told_by = :execution, expires_at = :kept"
+        items.append(table.update_item(_counter(counter), taken, _NOT_TOLD, execution=execution, kept=kept))
+        if counter != execution:
+            pointer = "SET counted_in = :counter, expires_at = :kept"
+            items.append(table.update_item(_counter(execution), pointer, counter=counter, kept=kept))
+    condition = "execution = :opener AND #until = :until"
+    values = {"opener": previous["execution"], "until": previous["until"]}
+    return [*items, table.put_item(_key(group), row, condition, **values)]
 
 
 def annotate(group: str, opener: str, expression: str, **values: Any) -> Row:
@@ -73,9 +110,12 @@ def count(reporter: str, execution: str, caller: str | None = None) -> None:
     """Count the event of `execution` for `reporter`, once however often this is called.
 
     Args:
-        reporter: The execution that sends the summary.
+        reporter: The execution that names the counter.
         execution: The execution of the event.
         caller: The event's caller, for the summary. The row keeps a limited number of callers.
+
+    Raises:
+        TransactionFailedError: The number was told, and the event is not counted.
     """
     values = _one_more()
     expression = _ONE_MORE
@@ -87,7 +127,7 @@ def count(reporter: str, execution: str, caller: str | None = None) -> None:
         table.transact(
             [
                 table.put_item(_mark(execution), counted_once, "attribute_not_exists(PK)"),
-                table.update_item(_counter(reporter), expression, **values),
+                table.update_item(_counter(reporter), expression, _NOT_TOLD, **values),
             ]
         )
     except TransactionFailedError as error:
@@ -101,10 +141,10 @@ def counting(reporter: str, case_id: str) -> TransactWriteItemTypeDef:
 
 
 def adding(reporter: str, events: int, callers: Set[str], known: Set[str]) -> TransactWriteItemTypeDef:
-    """Return the counting of several events as an item of a transaction.
+    """Return the counting of several events as an item of a transaction, which fails after the number was told.
 
     Args:
-        reporter: The execution that sends the summary.
+        reporter: The execution that names the counter.
         events: The number of events.
         callers: Their callers.
         known: The callers that the row has. The row keeps a limited number of callers.
@@ -112,9 +152,9 @@ def adding(reporter: str, events: int, callers: Set[str], known: Set[str]) -> Tr
     values = {**_one_more(), "one": events}
     some = some_more(callers, known)
     if not some:
-        return table.update_item(_counter(reporter), _ONE_MORE, **values)
+        return table.update_item(_counter(reporter), _ONE_MORE, _NOT_TOLD, **values)
     expression = _ONE_MORE.replace("events :one", "events :one, callers :callers")
-    return table.update_item(_counter(reporter), expression, callers=some, **values)
+    return table.update_item(_counter(reporter), expression, _NOT_TOLD, callers=some, **values)
 
 
 def some_more(callers: Set[str], known: Set[str]) -> set[str]:
@@ -123,10 +163,28 @@ def some_more(callers: Set[str], known: Set[str]) -> set[str]:
 
 
 def counted(reporter: str) -> Row | None:
-    """Return the reporter's counter, or None: `events` without the first one, and `case_id` if it was given."""
+    """Return the counter with this name, or None: `events` without the opener's one, and `case_id` if it was given."""
     return table.get(_counter(reporter))
 
 
+def told(reporter: str) -> Row:
+    """Return the counter of a reporter for its summary, to which no event is added from now on.
+
+    `events` excludes the event of the execution that names the counter. `taken_over` says whether this is another one.
+    The row is empty if another execution reports the counter. A repeated call returns the same number.
+    """
+    counter = str((counted(reporter) or {}).get("counted_in", reporter))
+    expression = "SET told = :told, told_by = :reporter, expires_at = :kept"
+    condition = "attribute_not_exists(told_by) OR told_by = :reporter"
+    kept = int(clock.now()) + _KEPT_SECONDS
+    try:
+        row = table.update(_counter(counter), expression, condition, told=True, reporter=reporter, kept=kept)
+    except ConditionFailedError:
+        return {}
+    return {"events": 0, "taken_over": counter != reporter, **row}
+
+
+_NOT_TOLD = "attribute_not_exists(told)"
 _ONE_MORE = "ADD events :one SET expires_at = :expires_at"
 
 

@@ -11,10 +11,11 @@ Three services write entries:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from ir_router import json_text
 
 # Users' requests are not replayed: they are executed in the user's name, and an entry in the queue may be forged. The
 # user was notified that the request failed.
@@ -53,7 +54,7 @@ class Handback:
 def read(body: str, origin: Mapping[str, str]) -> Handback:
     """Decide where an entry goes. `origin` are the message attributes by name."""
     try:
-        content = json.loads(body)
+        content = json_text.parsed(body)
     except ValueError:
         content = None
     if not isinstance(content, dict):
@@ -68,7 +69,7 @@ def read(body: str, origin: Mapping[str, str]) -> Handback:
 def of_intake(body: str) -> Handback:
     """Decide about a message that the intake could not process. SQS moved it to the failures queue."""
     try:
-        event = json.loads(body)
+        event = json_text.parsed(body)
     except ValueError:
         event = None
     if not isinstance(event, dict):
@@ -138,7 +139,7 @@ def describe(event: Mapping[str, Any]) -> str:
 def describe_message(body: str) -> str:
     """Describe a message of the FIFO queues by its ids: a Slack event, or a file in either direction."""
     try:
-        content = json.loads(body)
+        content = json_text.parsed(body)
     except ValueError:
         content = None
     if not isinstance(content, dict):

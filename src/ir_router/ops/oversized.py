@@ -10,16 +10,16 @@ minutes, so that both kinds of events are contained and alerted without an opera
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from ir_router import aws, clock
+from ir_router import aws, clock, json_text
 from ir_router.deadline import Deadline, LambdaContext, of_invocation
 from ir_router.observability import logger
-from ir_router.ops import names, regions, replay, trimming
+from ir_router.ops import names, regions, replay
 from ir_router.settings import settings
+from ir_router.workflow import trimming
 from ir_router.workflow.incident import INSTEAD_OF
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def _from_queue(deadline: Deadline) -> Iterator[str]:
         messages = sqs.receive_message(
             QueueUrl=url,
             MaxNumberOfMessages=10,
+            AttributeNames=["All"],
             MessageAttributeNames=["All"],
             VisibilityTimeout=_VISIBILITY_SECONDS,
         ).get("Messages", [])
@@ -73,9 +74,12 @@ def _from_queue(deadline: Deadline) -> Iterator[str]:
             if len(message["Body"].encode()) <= trimming.LARGEST_INPUT:
                 continue
             handback = replay.read(message)
-            if handback.way != "start":
+            if handback.way == "start":
+                replay.start(handback.payload, message["MessageId"])
+            elif handback.way == "queue":
+                replay.to_intake(message)
+            else:
                 continue
-            replay.start(handback.payload, message["MessageId"])
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
             yield handback.what
 
@@ -94,7 +98,7 @@ def _from_failed_executions(deadline: Deadline) -> Iterator[str]:
         found = states.describe_execution(executionArn=execution["executionArn"])
         if found.get("error") != _TOO_LARGE or "input" not in found:
             continue
-        event = json.loads(found["input"])
+        event = json_text.parsed(found["input"])
         replay.start({**event, INSTEAD_OF: execution["executionArn"]}, execution["name"])
         yield f"the event of execution {execution['name']}"
 

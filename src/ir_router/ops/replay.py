@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router import aws, bus
+from ir_router import aws, bus, json_text
 from ir_router.deadline import Deadline, LambdaContext, of_invocation
 from ir_router.errors import InvalidInputError
 from ir_router.observability import logger
-from ir_router.ops import envelopes, names, regions, trimming
+from ir_router.ops import envelopes, names, regions
 from ir_router.ops.checks import code_of
 from ir_router.ops.envelopes import Handback, Json
 from ir_router.settings import settings
+from ir_router.workflow import trimming
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -214,9 +215,7 @@ def _deliver(queue: str, message: MessageTypeDef) -> Outcome:
             start(handback.payload, message["MessageId"])
             return Outcome("moved", queue, handback.what, to="the workflow")
         case "queue":
-            sqs = aws.client("sqs")
-            url = sqs.get_queue_url(QueueName=names.intake_queue())["QueueUrl"]
-            sqs.send_message(QueueUrl=url, MessageBody=message["Body"])
+            to_intake(message)
             return Outcome("moved", queue, handback.what, to="queue intake")
         case "publish":
             return _publish(queue, handback)
@@ -242,11 +241,18 @@ def start(event: Json, message_id: str) -> None:
         aws.client("stepfunctions").start_execution(
             stateMachineArn=settings().require("state_machine_arn"),
             name=f"replay-{event.get('id') or message_id}"[:80],
-            input=json.dumps(trimming.fitting(event)),
+            input=json_text.written(trimming.fitting(event)),
         )
     except ClientError as error:
         if code_of(error) != "ExecutionAlreadyExists":
             raise
+
+
+def to_intake(message: MessageTypeDef) -> None:
+    """Send a message back to the intake, which starts the execution under the name that its claim has."""
+    sqs = aws.client("sqs")
+    url = sqs.get_queue_url(QueueName=names.intake_queue())["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody=message["Body"])
 
 
 def _publish(queue: str, handback: Handback) -> Outcome:

@@ -5,7 +5,6 @@ Terraform sets a batch size of 1: SQS would also count a receive for messages th
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from collections.abc import Callable, Mapping
@@ -15,7 +14,7 @@ from aws_lambda_powertools.utilities.batch import SqsFifoPartialProcessor, proce
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router import aws, clock
+from ir_router import aws, clock, json_text
 from ir_router.errors import IrRouterError, RetryLaterError
 from ir_router.observability import logger
 from ir_router.sync import comment_claims
@@ -36,7 +35,7 @@ class Record:
 
     def __init__(self, raw: Mapping[str, Any]) -> None:
         """Parse the record. Raises ValueError if the body is not JSON."""
-        self.body: dict[str, Any] = json.loads(raw["body"])
+        self.body: dict[str, Any] = json_text.parsed(raw["body"])
         self.receipt_handle = str(raw.get("receiptHandle") or "")
         self.receive_count = int((raw.get("attributes") or {}).get("ApproximateReceiveCount", 1))
 

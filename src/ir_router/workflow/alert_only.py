@@ -1,19 +1,22 @@
 """State "Alert Only": send an SNS alert, grouped by principal and detection if the detection asks for it.
 
 The first event of a group sends its alert immediately and opens the group for one hour. Later events are counted. At
-the end of the hour the first execution sends the count.
+the end of the hour the first execution sends the count. If it ends before, the next event takes its place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from ir_router.errors import RefusedError
+from ir_router.errors import RefusedError, UncertainError
 from ir_router.ledger import audit, groups, unavailable
 from ir_router.ledger.alerts import Alert
+from ir_router.ledger.table import Row, TransactionFailedError
 from ir_router.observability import logger
 from ir_router.workflow import (
+    alert_groups,
     attempts,
     check_allowlist,
     detections,
@@ -28,6 +31,7 @@ from ir_router.workflow import (
 from ir_router.workflow.incident import Incident
 
 GROUP_SECONDS = groups.SECONDS
+_TRIES = 4
 _NOT_CONTAINED = (
     "The principal was not contained when these events arrived. The alert about the first event applies to all of them."
 )
@@ -69,10 +73,9 @@ def _alert(incident: Incident, context: Any) -> AlertAnswer:
         # If the intake opened the group for this execution, and the caller was contained since, its events are counted.
         row = groups.find(group) if group is not None else None
         return {"alerted": False, "group_opened": row is not None and row["execution"] == execution}
-    opener = groups.enter(group, execution)["execution"] if group is not None else execution
-    first = opener == execution
-    counted = 1 if first else _count(opener, incident)
-    if not _is_due(opener, incident, counted):
+    part = _take_part(group, incident) if group is not None else _Part(execution, first=True, counted=1)
+    first, counted = part.first, part.counted
+    if not _is_due(part, incident):
         logger.info("alert.counted", extra={"event_id": incident["event_id"], "group": group})
         return {"alerted": False, "group_opened": first}
     notices.alert_everywhere(
@@ -100,12 +103,16 @@ def count(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     """
     incident: Incident = task["incident"]
     execution = incident["execution"]["id"]
-    row = groups.counted(execution)
-    counted = 1 + int(row["events"]) if row else 1
+    row = groups.told(execution)
+    counted = _number(row, own=not row.get("taken_over"))
     needed = events_needed(incident)
-    if row and (needed == 1 or counted > needed):
+    if counted > needed:
         text = wording_alerts.alert_count(
-            incident, counted, sorted({caller_name(incident), *row.get("callers", ())}), needed=needed
+            incident,
+            counted,
+            sorted({caller_name(incident), *row.get("callers", ())}),
+            needed=needed,
+            taken_over=row["taken_over"],
         )
         if "case_id" in row:
             text = wording.lines(text, "", _NOT_CONTAINED, wording.case_line(row["case_id"]))
@@ -149,22 +156,43 @@ def events_needed(incident: Incident) -> int:
     return found[0].at_least if found and "quiet" not in incident else 1
 
 
-def _count(opener: str, incident: Incident) -> int:
-    """Count the event in the group of `opener` and return the number of its events so far."""
-    groups.count(opener, incident["execution"]["id"], caller_name(incident))
-    row = groups.counted(opener)
-    return 1 + int(row["events"]) if row else 1
+@dataclass(frozen=True)
+class _Part:
+    """The part of an event in its group: `first` opened the group, and `counted` events arrived so far."""
+
+    counter: str
+    first: bool
+    counted: int
 
 
-def _is_due(opener: str, incident: Incident, counted: int) -> bool:
-    """Return whether this event sends the group's first alert: it is the first, or completes the number needed."""
+def _take_part(group: str, incident: Incident) -> _Part:
+    """Open the group for the event, or count it."""
     execution = incident["execution"]["id"]
+    for _ in range(_TRIES):
+        row = alert_groups.enter(group, execution)
+        counter = groups.counter_of(row)
+        first = row["execution"] == execution
+        if first and counter == execution:
+            return _Part(counter, first, 1)
+        try:
+            groups.count(counter, execution, caller_name(incident))
+        except TransactionFailedError:
+            continue  # the number was told meanwhile
+        return _Part(counter, first, _number(groups.counted(counter), own=row["execution"] == counter))
+    raise UncertainError("DynamoDB", "counting an event", "other executions changed its group")
+
+
+def _number(row: Row | None, *, own: bool) -> int:
+    """Return the number of the group's events. A counter excludes the event of the execution that names it."""
+    return int((row or {}).get("events", 0)) + own
+
+
+def _is_due(part: _Part, incident: Incident) -> bool:
+    """Return whether this event sends the group's first alert: it is the first, or completes the number needed."""
     needed = events_needed(incident)
     if needed == 1:
-        return opener == execution
-    if counted < needed:
-        return False
-    return bool(groups.enter(groups.name_of("alerted", opener), execution)["execution"] == execution)
+        return part.first
+    return part.counted >= needed and alert_groups.alerts(part.counter, incident["execution"]["id"])
 
 
 def caller_name(incident: Incident) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router import aws
+from ir_router import aws, json_text
 from ir_router.ledger import approvals
 from ir_router.observability import logger
 from ir_router.settings import settings
@@ -68,7 +68,7 @@ def _tidy() -> None:
 def _approval_id(message: MessageTypeDef) -> str:
     """Return the id of the request, or an empty string for a message that no version of ir-router wrote."""
     try:
-        body = json.loads(message["Body"])
+        body = json_text.parsed(message["Body"])
     except ValueError:
         return ""
     return str(body.get("approvalId") or "") if isinstance(body, Mapping) else ""

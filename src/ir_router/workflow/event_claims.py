@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router import aws, clock
+from ir_router import clock
 from ir_router.errors import IrRouterError
 from ir_router.ledger import approvals, audit, groups, joined_events, keys, table
 from ir_router.ledger.alerts import Alert
 from ir_router.ledger.table import ConditionFailedError, Row
 from ir_router.observability import logger
 from ir_router.settings import settings
-from ir_router.workflow import notices, wording
+from ir_router.workflow import alert_groups, notices, wording
 from ir_router.workflow.incident import Facts, Incident, Severity, Unclaimed
 
 if TYPE_CHECKING:
@@ -181,23 +181,13 @@ def _take(name: str, content: Content, execution_id: str, instead_of: str) -> Ro
 
 
 def _handles(execution: str) -> bool:
-    """Return whether an execution handles its event, or has handled it. A failed one has if an analyst decided.
-
-    The status needs no permission on the encryption key:
-    https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
-    """
+    """Return whether an execution handles its event, or has handled it. A failed one has if an analyst decided."""
     if execution == COUNTED:
         return True
-    client = aws.client("stepfunctions")
-    try:
-        status = client.describe_execution(executionArn=execution, includedData="METADATA_ONLY")["status"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
-            return True  # Step Functions has deleted its history
-        raise
+    status = alert_groups.status(execution)
     if status == "FAILED":
         return any(_is_decided(approvals.get(approvals.id_of(execution, kind))) for kind in approvals.KINDS)
-    return status not in ("ABORTED", "TIMED_OUT")
+    return status not in ("ABORTED", "TIMED_OUT")  # Step Functions has deleted the history of one without a status
 
 
 def _is_decided(row: Row | None) -> bool:

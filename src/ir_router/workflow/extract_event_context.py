@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
 from botocore.exceptions import ClientError
 
-from ir_router import aws
+from ir_router import aws, json_text
 from ir_router.ledger import unavailable
 from ir_router.ledger.unavailable import LedgerUnavailableError
 from ir_router.observability import logger
@@ -24,6 +23,7 @@ from ir_router.workflow import (
     reading,
     severity,
     third_parties,
+    trimming,
 )
 from ir_router.workflow.detections import Detection
 from ir_router.workflow.event_claims import Claim, Content
@@ -129,7 +129,7 @@ def _start_for_further_entities(event: Mapping[str, Any], execution: Execution) 
                 stateMachineArn=execution["state_machine"],
                 # The same name for the same entity, so that a retry of the state starts nothing twice.
                 name=f"{execution['name'][:60]}-{digest}",
-                input=json.dumps({**event, _ENTITY_FIELD: entity}),
+                input=json_text.written(trimming.fitting({**event, _ENTITY_FIELD: entity})),
             )
         except ClientError as error:
             if error.response["Error"]["Code"] != "ExecutionAlreadyExists":

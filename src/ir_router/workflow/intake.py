@@ -3,7 +3,8 @@
 An allowlisted event, a denied call of a contained caller and a repetition in an open group are only counted. One
 transaction claims such events and counts them, so that a batch that is delivered again counts nothing twice. Every
 other event starts an execution, whose name follows from the event. The first event of a group claims itself and opens
-the group for its execution before that starts.
+the group for its execution before that starts. If this execution ends before it sends the count, or never starts, the
+next event takes its place (`alert_groups`).
 
 The workflow decides about an event that the intake cannot read or believe, and about one that a direct rule also
 matches.
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router import aws, clock
+from ir_router import aws, clock, json_text
 from ir_router.errors import IrRouterError
 from ir_router.ledger import allowlisted_hours, contained_names, groups, keys, table
 from ir_router.ledger.table import Row, TransactionFailedError
@@ -29,6 +30,7 @@ from ir_router.observability import logger
 from ir_router.settings import settings
 from ir_router.unicode import replace_lone_surrogates
 from ir_router.workflow import (
+    alert_groups,
     alert_only,
     attempts,
     check_allowlist,
@@ -37,6 +39,7 @@ from ir_router.workflow import (
     reading,
     severity,
     third_parties,
+    trimming,
 )
 from ir_router.workflow.allowlist import Entry
 from ir_router.workflow.event_claims import Content
@@ -124,13 +127,13 @@ def _read(records: Sequence[Mapping[str, Any]], batch: _Batch, context: Any) -> 
     for record in records:
         message = str(record["messageId"])
         try:
-            event = replace_lone_surrogates(json.loads(record["body"]))
+            event = replace_lone_surrogates(json_text.parsed(record["body"]))
             one = _arrived(event, message, context)
             if one is None:
                 _start(event, _execution_name(event))
                 batch.started += 1
                 continue
-        except (BotoCoreError, ClientError, ValueError) as error:
+        except (BotoCoreError, ClientError, ValueError, RecursionError) as error:
             logger.error("intake.message_failed", extra={"error": type(error).__name__, "message_id": message})
             batch.failed.add(message)
             continue
@@ -232,14 +235,20 @@ def _take_in(events: Sequence[Arrived], entries: Sequence[Entry], batch: _Batch)
 
 def _grouped(group: str, members: list[Arrived], countings: dict[str, _Counting], batch: _Batch) -> Iterator[Arrived]:
     """Start executions for the new events of the group, and count the others. Yield those whose rows have changed."""
-    row = groups.find(group)
-    opener = str(row["execution"]) if row else members[0].incident["execution"]["id"]
-    until = float(row["until"]) if row else clock.now() + groups.SECONDS
+    found = alert_groups.find(group)
     needed = alert_only.events_needed(members[0].incident)
-    if row is None:
+    if found.row is not None and found.is_open:
+        counter, until = groups.counter_of(found.row), float(found.row["until"])
+        if needed == 1 or alert_groups.has_alerted(counter):
+            needed = 0
+    else:
         first, *members = members
+        opener = first.incident["execution"]["id"]
+        counter = groups.counter_of(found.row) if found.row is not None and found.untold else opener
+        until = clock.now() + groups.SECONDS
+        opening = groups.opening(group, opener, found.row, takes_over=found.untold)
         try:
-            table.transact([_claim(first, opener), groups.opening(group, opener)])
+            table.transact([_claim(first, opener), *opening])
         except TransactionFailedError:
             yield from [first, *members]
             return
@@ -247,15 +256,15 @@ def _grouped(group: str, members: list[Arrived], countings: dict[str, _Counting]
             for one in [first, *members]:
                 batch.fail(one, error)
             return
-        _try_start(first, batch)
+        if not _try_start(first, batch):
+            yield from members  # the next one takes its place
+            return
         needed -= 1
-    elif needed == 1 or groups.find(groups.name_of("alerted", opener)) is not None:
-        needed = 0
     # Each of these executions counts its event. The one that completes the number sends the alert.
     for one in members[:needed]:
         _try_start(one, batch)
     for one in members[needed:]:
-        _into(countings, f"group {opener}", one, partial(_repeated, opener, until))
+        _into(countings, f"group {counter}", one, partial(_repeated, counter, until))
 
 
 def _into(countings: dict[str, _Counting], name: str, event: Arrived, counting: Callable[[], _Counting]) -> None:
@@ -293,11 +302,11 @@ def _denied(row: Row) -> _Counting:
     return _Counting(lambda events: attempts.counting([one.incident for one in events], arn, row), report)
 
 
-def _repeated(opener: str, until: float) -> _Counting:
-    known = set((groups.counted(opener) or {}).get("callers", ()))
+def _repeated(counter: str, until: float) -> _Counting:
+    known = set((groups.counted(counter) or {}).get("callers", ()))
 
     def change(events: Sequence[Arrived]) -> TransactWriteItemTypeDef:
-        return groups.adding(opener, len(events), {alert_only.caller_name(one.incident) for one in events}, known)
+        return groups.adding(counter, len(events), {alert_only.caller_name(one.incident) for one in events}, known)
 
     return _Counting(change, until=until)
 
@@ -326,19 +335,26 @@ def _claim(one: Arrived, execution: str) -> TransactWriteItemTypeDef:
     return event_claims.claiming(one.name, one.content, execution)
 
 
-def _try_start(one: Arrived, batch: _Batch) -> None:
+def _try_start(one: Arrived, batch: _Batch) -> bool:
+    """Start the execution of an event, and return whether it exists now."""
     try:
         _start(one.event, one.execution)
-        batch.started += 1
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, RecursionError) as error:
         batch.fail(one, error)
+        return False
+    batch.started += 1
+    return True
 
 
 def _start(event: Any, name: str) -> None:
-    """Start the execution of an event, which a repeated call with the same name does not start again."""
+    """Start the execution of an event, which a repeated call with the same name does not start again.
+
+    The long values of a large event are cut.
+    """
+    given = trimming.fitting(event) if isinstance(event, dict) else event
     try:
         aws.client("stepfunctions").start_execution(
-            stateMachineArn=settings().require("state_machine_arn"), name=name, input=json.dumps(event)
+            stateMachineArn=settings().require("state_machine_arn"), name=name, input=json_text.written(given)
         )
     except ClientError as error:
         if error.response["Error"]["Code"] != "ExecutionAlreadyExists":

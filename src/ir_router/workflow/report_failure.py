@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ir_router import clock, command_lines
 from ir_router.errors import IrRouterError, UncertainError
-from ir_router.ledger import approvals, audit, containments
+from ir_router.ledger import approvals, audit, containments, groups
 from ir_router.ledger.alerts import Alert
 from ir_router.ledger.approvals import ApprovalKind
 from ir_router.observability import logger
@@ -28,6 +28,7 @@ from ir_router.workflow import (
 from ir_router.workflow import principals as iam_principals
 from ir_router.workflow.incident import Decision, Incident, Principal
 
+_BEFORE_THE_COUNT = ("Extract Event Context", "Evaluate Severity", "Log & Exit", "Alert Only")
 _NOT_CARRIED_OUT = (
     "NOT carried out completely, because the workflow failed. The alert lists what you must do by hand now"
 )
@@ -95,7 +96,7 @@ def run_task(task: Mapping[str, Any], context: Any) -> Decision:
     alert_id = f"{execution.rpartition(':')[2]}/failed/{step}"
     severity = incident.get("severity", "HIGH") if incident else "HIGH"
     subject = wording_subjects.failed(step, incident, principals)
-    text = _text(step, error, cause, incident, execution, principals)
+    text = _text(step, error, cause, incident, execution, principals, _give_up_group(step, execution))
     case_id = (task.get("case") or {}).get("case_id")
     named = wording_links.named_in(incident, principals) if incident else ()
     alert = Alert(alert_id, severity, subject, text, case_id=case_id, execution=execution, principals=named)
@@ -114,6 +115,25 @@ def run_task(task: Mapping[str, Any], context: Any) -> Decision:
         clock.sleep(pause)
         unrecorded = _failing(*unrecorded)
     return {"decision": "not_asked"}
+
+
+def _give_up_group(step: str, execution: str) -> str:
+    """Give up the group of alerts that the execution may have opened, and return a text about its counted events.
+
+    The next event takes its place. No event is counted for this execution after the text.
+    """
+    if step not in _BEFORE_THE_COUNT:
+        return ""
+    try:
+        row = groups.told(execution)
+    except (BotoCoreError, ClientError) as error:
+        # The next alert of the group includes the events.
+        logger.error("workflow.group_not_given_up", extra={"error": type(error).__name__})
+        return ""
+    if not row.get("events"):
+        return ""
+    callers = ", ".join(wording.cut(name) for name in sorted(row.get("callers", ())))
+    return f"ir-router counted {row['events']} more events of this kind, and no other alert reports them: {callers}"
 
 
 def _report_to_creator(incident: Incident | None, step: str) -> None:
@@ -216,7 +236,13 @@ def error_of(failure: object) -> tuple[str, str]:
 
 
 def _text(
-    step: str, error: str, cause: str, incident: Incident | None, execution: str, principals: Sequence[Principal] = ()
+    step: str,
+    error: str,
+    cause: str,
+    incident: Incident | None,
+    execution: str,
+    principals: Sequence[Principal] = (),
+    counted: str = "",
 ) -> str:
     return wording.lines(
         f"The step {step} failed, and ir-router does not retry it. {_REQUIRED_ACTION.get(step, _DEFAULT_ACTION)}",
@@ -224,6 +250,7 @@ def _text(
         *(f"Release: {command}" for command in _release_commands(step, principals)),
         _OWNER_UNKNOWN if step == "Immediate Containment" and not principals else "",
         f"Error: {error}" + (f" - {cause}" if cause else ""),
+        counted,
         "",
         *(wording.facts(incident) if incident else ()),
         *(wording.ids(incident) if incident else ("", f"Execution: {execution}")),

@@ -52,7 +52,9 @@ def _required(incident: Incident) -> str:
     return "Nothing was contained. Check whether this was intended."
 
 
-def alert_count(incident: Incident, count: int, callers: Sequence[str] = (), *, needed: int = 1) -> str:
+def alert_count(
+    incident: Incident, count: int, callers: Sequence[str] = (), *, needed: int = 1, taken_over: bool = False
+) -> str:
     """Return the text of the hourly summary.
 
     Args:
@@ -60,11 +62,13 @@ def alert_count(incident: Incident, count: int, callers: Sequence[str] = (), *, 
         count: The number of events.
         callers: The callers of a group that has several.
         needed: The number of events that caused the first alert.
+        taken_over: Whether an execution that ended too early had counted some of them.
     """
     first = "the first one when it arrived" if needed == 1 else f"them after {needed} events"
     return wording.lines(
         f"{wording_subjects.counted(incident, count)}.",
         f"There were {count} events within the hour. ir-router sent an alert about {first}.",
+        "The number includes events that were counted for an earlier execution, which ended too early." * taken_over,
         f"Callers: {', '.join(wording.cut(name) for name in callers)}" if len(callers) > 1 else "",
         "",
         *wording.facts(incident),

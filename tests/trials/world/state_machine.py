@@ -223,6 +223,8 @@ class StateMachine:
     def _start_execution(self, params: Mapping[str, Any], **_: Any) -> Any:
         with self.world.wire.call("stepfunctions", "StartExecution"):
             body = json.loads(params["body"])
+            if len(body["input"].encode()) > LARGEST_PAYLOAD:
+                return _refusal("ValidationException")
             if any(execution.name == body["name"] for execution in self.executions.values()):
                 return _refusal("ExecutionAlreadyExists")
             caller = self.world.current

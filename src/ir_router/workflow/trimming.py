@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
+
+from ir_router import json_text
 
 # Step Functions' limit is 256 KB. The state machine adds its own values to the event, and passes both to a function.
 LARGEST_INPUT = 200_000
@@ -16,7 +17,7 @@ def fitting(event: Mapping[str, Any]) -> dict[str, Any]:
     """Return the event, with long strings and lists cut if it is larger than the workflow's input may be."""
     fitted: dict[str, Any] = dict(event)
     for longest in _LONGEST_VALUES:
-        if len(json.dumps(fitted)) <= LARGEST_INPUT:
+        if len(json_text.written(fitted).encode()) <= LARGEST_INPUT:
             break
         fitted = _cut(event, longest)
     return fitted

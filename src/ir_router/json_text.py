@@ -1,0 +1,21 @@
+"""JSON as text: for services that limit its bytes, and from senders that may nest it without limit. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ir_router.unicode import replace_lone_surrogates
+
+
+def written(value: Any) -> str:
+    """Return the JSON of a value in as few bytes of UTF-8 as possible: the escape of an emoji has twelve bytes."""
+    return json.dumps(replace_lone_surrogates(value), ensure_ascii=False)
+
+
+def parsed(text: str) -> Any:
+    """Return the value of a JSON text. Raises ValueError for a text that is not JSON, or that is nested too deeply."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("the JSON is nested too deeply") from error

@@ -1,0 +1,100 @@
+"""Groups of alerts: an opener that ended without its summary holds no group, and the next event takes its place.
+
+A group is open while its opener runs: the opener has sent the group's alert, or will, and sends the count after an
+hour. Only Step Functions knows whether an execution runs. One that was refused does not exist, one that fails for the
+size of its event runs no further state, and another may be stopped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from botocore.exceptions import ClientError
+
+from ir_router import aws, clock
+from ir_router.errors import UncertainError
+from ir_router.ledger import groups, table
+from ir_router.ledger.table import Row, TransactionFailedError
+
+_TRIES = 6
+
+
+@dataclass(frozen=True)
+class Group:
+    """The state of a group.
+
+    Attributes:
+        row: Its newest row.
+        is_open: Whether its opener alerts about it and sends the count.
+        untold: Whether the row's opener ended without the count, so that the next opener continues its counter.
+    """
+
+    row: Row | None
+    is_open: bool = False
+    untold: bool = False
+
+
+def find(group: str) -> Group:
+    """Return the state of the group. Raises ClientError if it cannot be read: an unknown opener silences nothing."""
+    row = groups.last(group)
+    if row is None or (groups.counted(groups.counter_of(row)) or {}).get("told"):
+        return Group(row)
+    if status(row["execution"]) != "RUNNING":
+        return Group(row, untold=True)
+    return Group(row, is_open=row["until"] > clock.now())
+
+
+def enter(group: str, execution: str) -> Row:
+    """Return the row of the open group. Open the group for the execution if there is none."""
+    for _ in range(_TRIES):
+        row = groups.last(group)
+        if row is not None and row["execution"] == execution:
+            if row["until"] > clock.now():
+                return row
+            found = Group(row, untold=True)
+        else:
+            found = find(group)
+        if found.row is not None and found.is_open:
+            return found.row
+        try:
+            table.transact(groups.opening(group, execution, found.row, takes_over=found.untold))
+        except TransactionFailedError:
+            continue
+    raise UncertainError("DynamoDB", "entering a group", "other executions changed it")
+
+
+def has_alerted(counter: str) -> bool:
+    """Return whether an execution has sent the first alert of a group that needs several events, or is about to."""
+    row = groups.find(_alerted(counter))
+    return row is not None and _alerts(row)
+
+
+def alerts(counter: str, execution: str) -> bool:
+    """Return whether this execution sends the first alert of a group that needs several events."""
+    row = groups.enter(_alerted(counter), execution)
+    if row["execution"] != execution and not _alerts(row):
+        row = groups.enter(_alerted(counter), execution, instead_of=row["execution"])
+    return bool(row["execution"] == execution)
+
+
+def status(execution: str) -> str | None:
+    """Return the status of an execution, or None for one that does not exist.
+
+    The status needs no permission on the encryption key:
+    https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
+    """
+    client = aws.client("stepfunctions")
+    try:
+        return client.describe_execution(executionArn=execution, includedData="METADATA_ONLY")["status"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
+            return None
+        raise
+
+
+def _alerts(row: Row) -> bool:
+    return status(str(row["execution"])) in ("RUNNING", "SUCCEEDED")
+
+
+def _alerted(counter: str) -> str:
+    return groups.name_of("alerted", counter)
