@@ -221,7 +221,17 @@ def health(chosen: str | None = None, **detail: Any) -> Any:
         ("210987654321", "account", "210987654321", "210987654321"),
         ("AKIAEXAMPLE", "unknown", "", ACCOUNT),
         ("ASIAEXAMPLE", "unknown", "", ACCOUNT),
-        ("bob", "user", "bob", ACCOUNT),
+        ("bob", "unknown", "bob", ACCOUNT),  # only IAM shows whether this is a user or a role
+        ("UNKNOWN", "unknown", "", ACCOUNT),
+        ("AWS_ACCOUNT", "account", ACCOUNT, ACCOUNT),
+        ("root", "root", "root", ACCOUNT),
+        ("<root_account>", "root", "root", ACCOUNT),
+        ("rooted", "unknown", "rooted", ACCOUNT),
+        ("AIDACKCEVSQ6C2EXAMPLE", "unknown", "AIDACKCEVSQ6C2EXAMPLE", ACCOUNT),
+        ("AROACKCEVSQ6C2EXAMPLE:i-0123", "unknown", "AROACKCEVSQ6C2EXAMPLE", ACCOUNT),
+        ("arn:aws:sts::210987654321:assumed-role/app/s", "role", "app", "210987654321"),
+        ("arn:aws:sts::210987654321:federated-user/bob", "unknown", "", "210987654321"),
+        ("arn:aws:sts::210987654321:assumed-role/app", "unknown", "", ACCOUNT),
         ("b" * 65, "unknown", "", ACCOUNT),
         ("bob smith", "unknown", "", ACCOUNT),
         ("", "unknown", "", ACCOUNT),
@@ -272,6 +282,15 @@ def test_given_an_arn_when_read_then_a_user_a_role_or_root_is_named(
     read = principals.from_arn(arn)
 
     assert read == ({"kind": kind, "name": name, "arn": arn, "account": ACCOUNT} if kind else None)
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-us-gov", "aws-cn"])
+def test_given_the_arn_of_a_session_when_read_then_it_is_the_role_of_that_partition(partition: str) -> None:
+    named = principals.session_of_arn(f"arn:{partition}:sts::{ACCOUNT}:assumed-role/app/jane@example.com")
+
+    assert named == (principals.role("app", ACCOUNT, partition), "jane@example.com")
+    assert principals.session_of_arn(f"x arn:{partition}:sts::{ACCOUNT}:assumed-role/app/s") is None
+    assert principals.session_of_arn(f"arn:{partition}:iam::{ACCOUNT}:role/app") is None
 
 
 def test_given_values_of_other_types_when_read_then_they_count_as_absent() -> None:
