@@ -190,6 +190,23 @@ def test_given_an_attack_sequence_when_read_then_each_actor_has_its_own_facts() 
     assert first["details"][0] == "Actors: 5. ir-router handles each of them in an execution of its own."
 
 
+def test_given_a_key_that_is_all_a_sequence_shows_of_a_principal_when_read_then_it_is_an_entity() -> None:
+    """ARNs end with the key's id. Resources of other kinds, of services and without content are none."""
+    resources = [
+        {"name": "AKIA7", "resourceType": "ACCESS_KEY"},
+        {"uid": "arn:aws:iam::1:access-key/ASIA8", "resourceType": "ACCESS_KEY", "data": {}},
+        {"uid": "x", "resourceType": "ACCESS_KEY"},
+        {"uid": "AKIA9", "resourceType": "S3_BUCKET", "data": {"accessKey": {"userName": "bob"}}},
+        {"uid": "AKIA9", "resourceType": "ACCESS_KEY", "data": {"accessKey": {"userType": "AWSService"}}},
+        {"uid": "AKIA6", "resourceType": "ACCESS_KEY"},
+    ]
+    detail = sequence({"user": {"credentialUid": "AKIA6"}}, resources=resources)
+
+    assert findings.entities({"detail": detail}) == ["AKIA6", "AKIA7", "arn:aws:iam::1:access-key/ASIA8"]
+    assert facts(detail, "AKIA7")["access_key_id"] == "AKIA7"
+    assert facts(detail, "arn:aws:iam::1:access-key/ASIA8")["actor"]["access_key_id"] == "ASIA8"
+
+
 def test_given_the_signals_of_a_sequence_when_listed_then_eight_are_named_with_their_time() -> None:
     signals = [
         {"name": "s-0", "firstSeenAt": "2026-01-15T18:05:00Z", "createdAt": "2026-01-15T19:00:00Z"},

@@ -177,6 +177,8 @@ def _finding_actor(credentials: Mapping[str, object], account: str, partition: s
         principal = root(account, partition)
     elif kind in ("service", "account"):
         principal = {"kind": kind, "name": name, "arn": "", "account": account}
+    elif unique := unique_id(string(credentials.get("principalId")))[0]:
+        principal = named(unique, account)
     session = string(credentials.get("principalId")).partition(":")[2]
     caller_arn = principal["arn"]
     if kind == "role" and name and session:
@@ -209,6 +211,8 @@ def _finding_details(
         yield from session_lines(actor["name"], actor["caller_arn"].partition("assumed-role/")[2].partition("/")[2])
     if actor["kind"] == "unknown" and (name := string(credentials.get("userName"))):
         yield from _unknown_caller(name, actor["identity_type"])
+    if actor["kind"] == "unknown":
+        yield from session_lines("", unique_id(string(credentials.get("principalId")))[1])
     if actor["access_key_id"] and not long_term(actor["access_key_id"]):
         yield f"Session key: {short(actor['access_key_id'])}"
     if actors > 1:
