@@ -8,11 +8,13 @@ import boto3
 import pytest
 from moto.iam.models import iam_backends
 
+from tests.support.iam_answers import Answers
 from tests.support.world import ACCOUNT, World
 from tests.trials.world import incidents as support
 from tests.trials.world.incidents import alerts, asked, iam_state, role_is_denied
 from tests.trials.world.state_machine import StateMachine
 
+USER_ID, ROLE_ID = "AIDACKCEVSQ6C2EXAMPLE", "AROACKCEVSQ6C2EXAMPLE"
 INSTANCE = "i-0123456789abcdef0"
 
 
@@ -119,3 +121,16 @@ def test_given_a_name_of_a_user_and_a_role_when_reported_then_the_user_is_contai
 
     assert iam_state(world, "web").denied
     assert not role_is_denied(world, "web")
+
+
+@pytest.mark.parametrize(("unique_id", "call"), [(USER_ID, "ListUsers"), (ROLE_ID, "ListRoles")])
+def test_given_iam_that_denies_the_list_when_a_unique_id_is_reported_then_people_must_act_and_there_is_a_case(
+    world: World, machine: StateMachine, unique_id: str, call: str
+) -> None:
+    Answers(world, call, ("AccessDenied", 403, "no"), until=float("inf"))
+
+    execution = machine.start(support.exposed(unique_id))
+
+    assert execution.status == "SUCCEEDED"
+    assert alerts(world)[0]["Subject"].startswith("ACT by hand now")
+    assert len(cases(world)) == 1
