@@ -17,9 +17,50 @@ SAMPLE_DOCUMENT = '{"Statement": [{"Effect": "Allow", "Action": ["s3:GetObject"]
 ADMIN_DOCUMENT = '{\n "Statement": {"Effect": "Allow", "Action": [\n "*"], "Resource": "*"}}'
 
 
-def role(name: str) -> dict[str, Any]:
-    issuer = {"type": "Role", "userName": name, "arn": f"arn:aws:iam::{ACCOUNT}:role/{name}", "accountId": ACCOUNT}
-    return {"type": "AssumedRole", "accountId": ACCOUNT, "sessionContext": {"sessionIssuer": issuer}}
+def role(name: str, path: str = "/", account: str = ACCOUNT, partition: str = "aws") -> dict[str, Any]:
+    arn = f"arn:{partition}:iam::{account}:role{path}{name}"
+    issuer = {"type": "Role", "userName": name, "arn": arn, "accountId": account}
+    return {"type": "AssumedRole", "accountId": account, "sessionContext": {"sessionIssuer": issuer}}
+
+
+def federated(name: str, path: str = "/") -> dict[str, Any]:
+    """Return the caller of GetFederationToken's session, which a user of this name created."""
+    issuer = {"type": "IAMUser", "userName": name, "arn": f"arn:aws:iam::{ACCOUNT}:user{path}{name}"}
+    arn = f"arn:aws:sts::{ACCOUNT}:federated-user/x"
+    return {"type": "FederatedUser", "arn": arn, "accountId": ACCOUNT, "sessionContext": {"sessionIssuer": issuer}}
+
+
+CONTAINMENT = "security-incident-containment"
+MEMBER = "444455556666"
+CONTAINMENT_ROLES = (
+    role(CONTAINMENT),
+    role(CONTAINMENT, account=MEMBER),
+    role(CONTAINMENT, account=MEMBER, partition="aws-us-gov"),
+    role(CONTAINMENT, account=MEMBER, partition="aws-cn"),
+)
+"""The callers of ir-router's own changes in IAM: Terraform makes this role in the hub and in each member."""
+
+IMPOSTORS = (
+    role("security-incident-workflow"),
+    role("security-incident-workflow", account=MEMBER),
+    role("my-security-incident-containment"),
+    role("security-incident-containment-2"),
+    role(CONTAINMENT, path="/team/"),
+    federated("security-incident-workflow"),
+    federated(CONTAINMENT),
+    federated(CONTAINMENT, path="/x:role/"),
+    USER | {"userName": CONTAINMENT},
+    # A field alone proves nothing.
+    {"type": "AssumedRole", "accountId": ACCOUNT, "sessionContext": {"sessionIssuer": {"userName": CONTAINMENT}}},
+    {"type": "AssumedRole", "accountId": ACCOUNT, "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{CONTAINMENT}/x"},
+    {"sessionContext": {"sessionIssuer": {"userName": CONTAINMENT}}},
+)
+"""Callers that resemble ir-router."""
+
+
+def by(callers: tuple[Any, ...], event: str, **request: Any) -> list[dict[str, Any]]:
+    """Return the event of a call by each caller."""
+    return [call(event, who=caller, **request) for caller in callers]
 
 
 def call(
@@ -177,14 +218,10 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
             call("DetachUserPolicy", userName="bob", policyArn="arn:aws-cn:iam::aws:policy/AWSDenyAll"),
             call("DetachRolePolicy", who=role("admin"), roleName="app", policyArn=f"{AWS}/AWSDenyAll"),
             call("DetachUserPolicy", userName="bob", policyArn=EARLIER),
+            *by(IMPOSTORS, "DetachUserPolicy", userName="bob", policyArn=f"{AWS}/AWSDenyAll"),
         ],
         [
-            call(
-                "DetachUserPolicy",
-                who=role("security-incident-containment"),
-                userName="bob",
-                policyArn=f"{AWS}/AWSDenyAll",
-            ),
+            *by(CONTAINMENT_ROLES, "DetachUserPolicy", userName="bob", policyArn=f"{AWS}/AWSDenyAll"),
             call("DetachUserPolicy", userName="bob", policyArn=f"{OWN}/AWSDenyAll"),
         ],
     ),
@@ -224,20 +261,24 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
         [call("ChangePassword"), call("GetLoginProfile", userName="bob")],
     ),
     "access_key_reactivated": (
-        [call("UpdateAccessKey", userName="bob", accessKeyId="AKIAX", status="Active")],
+        [
+            call("UpdateAccessKey", userName="bob", accessKeyId="AKIAX", status="Active"),
+            *by(IMPOSTORS, "UpdateAccessKey", userName="bob", accessKeyId="AKIAX", status="Active"),
+        ],
         [
             call("UpdateAccessKey", userName="bob", accessKeyId="AKIAX", status="Inactive"),
-            call("UpdateAccessKey", who=role("security-incident-workflow"), accessKeyId="AKIAX", status="Active"),
+            *by(CONTAINMENT_ROLES, "UpdateAccessKey", userName="bob", accessKeyId="AKIAX", status="Active"),
         ],
     ),
     "access_key_disabled": (
         [
             call("UpdateAccessKey", userName="bob", accessKeyId="AKIAX", status="Inactive"),
             call("UpdateAccessKey", who=role("security"), userName="bob", accessKeyId="AKIAX", status="Inactive"),
+            *by(IMPOSTORS, "UpdateAccessKey", userName="bob", accessKeyId="AKIAX", status="Inactive"),
         ],
         [
             call("UpdateAccessKey", userName="bob", accessKeyId="AKIAX", status="Active"),
-            call("UpdateAccessKey", who=role("security-incident-workflow"), accessKeyId="AKIAX", status="Inactive"),
+            *by(CONTAINMENT_ROLES, "UpdateAccessKey", userName="bob", accessKeyId="AKIAX", status="Inactive"),
         ],
     ),
     "service_credential_created": (
@@ -357,14 +398,8 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
             call("PutUserPolicy", userName="bob", policyDocument=SAMPLE_DOCUMENT),
             call("UploadSSHPublicKey", userName="bob"),
             call("PutRolePermissionsBoundary", roleName="app", permissionsBoundary=f"{OWN}/other"),
+            *by(IMPOSTORS, "AttachUserPolicy", userName="bob", policyArn=f"{AWS}/AWSDenyAll"),
         ],
-        [
-            call(
-                "AttachUserPolicy",
-                who=role("security-incident-workflow"),
-                userName="bob",
-                policyArn=f"{AWS}/AWSDenyAll",
-            )
-        ],
+        by(CONTAINMENT_ROLES, "AttachUserPolicy", userName="bob", policyArn=f"{AWS}/AWSDenyAll"),
     ),
 }
