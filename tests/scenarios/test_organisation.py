@@ -11,6 +11,7 @@ from moto.iam.models import iam_backends
 from ir_router.ledger import approvals
 from ir_router.workflow import origin
 from ir_sandbox import cloud_trail
+from tests.support.detection_events import role
 from tests.support.world import ACCOUNT, World
 from tests.trials.world import incidents as support
 from tests.trials.world import organisation
@@ -99,15 +100,17 @@ def test_given_a_contained_user_of_a_member_when_undone_there_then_the_verificat
     assert any("contained again" in alert["Message"] for alert in alerts(world))
 
 
+@pytest.mark.parametrize("who", [None, role("security-incident-workflow", account=SHOP)], ids=["user", "role"])
 def test_given_a_call_that_detaches_the_policy_in_a_member_when_it_arrives_then_the_user_is_contained_again(
-    world: World, machine: StateMachine, others_untouched: Any
+    world: World, machine: StateMachine, others_untouched: Any, who: dict[str, Any] | None
 ) -> None:
     same_user_everywhere()
     others_untouched()
     key_of(world, machine, SHOP)
     iam_of(SHOP).detach_user_policy(UserName="carol", PolicyArn=DENY_POLICY)
     request = {"userName": "carol", "policyArn": DENY_POLICY}
-    call = support.call(world, "DetachUserPolicy", requestParameters=request)
+    caller: Any = {"userIdentity": who} if who else {}
+    call = support.call(world, "DetachUserPolicy", requestParameters=request, **caller)
 
     execution = machine.start(moved(support.event(call), SHOP))
 
