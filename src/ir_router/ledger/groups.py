@@ -4,7 +4,7 @@ The attributes that its events share name the group. The group's row names the e
 counts events for the reporter: the execution that waits for an hour and then sends the summary.
 
 An execution can take over a group of alerts whose opener ended before its summary. It also takes over the counter, so
-that the summary includes the events that were counted for the opener. `told` marks a counter whose number was read for
+that the summary includes the events that were counted for the opener. `reported` marks a counter whose number was read for
 a summary. No event is added to it afterwards.
 """
 
@@ -74,7 +74,7 @@ def counter_of(row: Row) -> str:
 def opening(group: str, execution: str, previous: Row | None, *, takes_over: bool) -> list[TransactWriteItemTypeDef]:
     """Return the opening of the group for an execution as items of a transaction.
 
-    The transaction fails if the group's row is no longer `previous`, or if the counter to take over was told meanwhile.
+    The transaction fails if the group's row is no longer `previous`, or if the counter to take over was reported meanwhile.
 
     Args:
         group: Name of the group.
@@ -91,8 +91,8 @@ def opening(group: str, execution: str, previous: Row | None, *, takes_over: boo
     if takes_over:
         counter = counter_of(previous)
         row["counted_in"] = counter
-        taken = "SET told_by = :execution, expires_at = :kept"
-        items.append(table.update_item(_counter(counter), taken, _NOT_TOLD, execution=execution, kept=kept))
+        taken = "SET reported_by = :execution, expires_at = :kept"
+        items.append(table.update_item(_counter(counter), taken, _NOT_REPORTED, execution=execution, kept=kept))
         if counter != execution:
             pointer = "SET counted_in = :counter, expires_at = :kept"
             items.append(table.update_item(_counter(execution), pointer, counter=counter, kept=kept))
@@ -115,7 +115,7 @@ def count(reporter: str, execution: str, caller: str | None = None) -> None:
         caller: The event's caller, for the summary. The row keeps a limited number of callers.
 
     Raises:
-        TransactionFailedError: The number was told, and the event is not counted.
+        TransactionFailedError: The number was reported, and the event is not counted.
     """
     values = _one_more()
     expression = _ONE_MORE
@@ -127,7 +127,7 @@ def count(reporter: str, execution: str, caller: str | None = None) -> None:
         table.transact(
             [
                 table.put_item(_mark(execution), counted_once, "attribute_not_exists(PK)"),
-                table.update_item(_counter(reporter), expression, _NOT_TOLD, **values),
+                table.update_item(_counter(reporter), expression, _NOT_REPORTED, **values),
             ]
         )
     except TransactionFailedError as error:
@@ -141,7 +141,7 @@ def counting(reporter: str, case_id: str) -> TransactWriteItemTypeDef:
 
 
 def adding(reporter: str, events: int, callers: Set[str], known: Set[str]) -> TransactWriteItemTypeDef:
-    """Return the counting of several events as an item of a transaction, which fails after the number was told.
+    """Return the counting of several events as an item of a transaction, which fails after the number was reported.
 
     Args:
         reporter: The execution that names the counter.
@@ -152,9 +152,9 @@ def adding(reporter: str, events: int, callers: Set[str], known: Set[str]) -> Tr
     values = {**_one_more(), "one": events}
     some = some_more(callers, known)
     if not some:
-        return table.update_item(_counter(reporter), _ONE_MORE, _NOT_TOLD, **values)
+        return table.update_item(_counter(reporter), _ONE_MORE, _NOT_REPORTED, **values)
     expression = _ONE_MORE.replace("events :one", "events :one, callers :callers")
-    return table.update_item(_counter(reporter), expression, _NOT_TOLD, callers=some, **values)
+    return table.update_item(_counter(reporter), expression, _NOT_REPORTED, callers=some, **values)
 
 
 def some_more(callers: Set[str], known: Set[str]) -> set[str]:
@@ -167,24 +167,24 @@ def counted(reporter: str) -> Row | None:
     return table.get(_counter(reporter))
 
 
-def told(reporter: str) -> Row:
+def reported(reporter: str) -> Row:
     """Return the counter of a reporter for its summary, to which no event is added from now on.
 
-    `events` excludes the event of the execution that names the counter. `taken_over` says whether this is another one.
+    `events` excludes the event of the execution that names the counter. `taken_over` is whether this is another one.
     The row is empty if another execution reports the counter. A repeated call returns the same number.
     """
     counter = str((counted(reporter) or {}).get("counted_in", reporter))
-    expression = "SET told = :told, told_by = :reporter, expires_at = :kept"
-    condition = "attribute_not_exists(told_by) OR told_by = :reporter"
+    expression = "SET reported = :reported, reported_by = :reporter, expires_at = :kept"
+    condition = "attribute_not_exists(reported_by) OR reported_by = :reporter"
     kept = int(clock.now()) + _KEPT_SECONDS
     try:
-        row = table.update(_counter(counter), expression, condition, told=True, reporter=reporter, kept=kept)
+        row = table.update(_counter(counter), expression, condition, reported=True, reporter=reporter, kept=kept)
     except ConditionFailedError:
         return {}
     return {"events": 0, "taken_over": counter != reporter, **row}
 
 
-_NOT_TOLD = "attribute_not_exists(told)"
+_NOT_REPORTED = "attribute_not_exists(reported)"
 _ONE_MORE = "ADD events :one SET expires_at = :expires_at"
 
 

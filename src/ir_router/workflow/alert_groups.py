@@ -26,21 +26,21 @@ class Group:
     Attributes:
         row: Its newest row.
         is_open: Whether its opener alerts about it and sends the count.
-        untold: Whether the row's opener ended without the count, so that the next opener continues its counter.
+        unreported: Whether the row's opener ended without the count, so that the next opener continues its counter.
     """
 
     row: Row | None
     is_open: bool = False
-    untold: bool = False
+    unreported: bool = False
 
 
 def find(group: str) -> Group:
     """Return the state of the group. Raises ClientError if it cannot be read: an unknown opener silences nothing."""
     row = groups.last(group)
-    if row is None or (groups.counted(groups.counter_of(row)) or {}).get("told"):
+    if row is None or (groups.counted(groups.counter_of(row)) or {}).get("reported"):
         return Group(row)
     if status(row["execution"]) != "RUNNING":
-        return Group(row, untold=True)
+        return Group(row, unreported=True)
     return Group(row, is_open=row["until"] > clock.now())
 
 
@@ -51,13 +51,13 @@ def enter(group: str, execution: str) -> Row:
         if row is not None and row["execution"] == execution:
             if row["until"] > clock.now():
                 return row
-            found = Group(row, untold=True)
+            found = Group(row, unreported=True)
         else:
             found = find(group)
         if found.row is not None and found.is_open:
             return found.row
         try:
-            table.transact(groups.opening(group, execution, found.row, takes_over=found.untold))
+            table.transact(groups.opening(group, execution, found.row, takes_over=found.unreported))
         except TransactionFailedError:
             continue
     raise UncertainError("DynamoDB", "entering a group", "other executions changed it")

@@ -103,7 +103,7 @@ def count(task: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     """
     incident: Incident = task["incident"]
     execution = incident["execution"]["id"]
-    row = groups.told(execution)
+    row = groups.reported(execution)
     counted = _number(row, own=not row.get("taken_over"))
     needed = events_needed(incident)
     if counted > needed:
@@ -177,7 +177,7 @@ def _take_part(group: str, incident: Incident) -> _Part:
         try:
             groups.count(counter, execution, caller_name(incident))
         except TransactionFailedError:
-            continue  # the number was told meanwhile
+            continue  # the number was reported meanwhile
         return _Part(counter, first, _number(groups.counted(counter), own=row["execution"] == counter))
     raise UncertainError("DynamoDB", "counting an event", "other executions changed its group")
 

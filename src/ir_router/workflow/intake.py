@@ -244,9 +244,9 @@ def _grouped(group: str, members: list[Arrived], countings: dict[str, _Counting]
     else:
         first, *members = members
         opener = first.incident["execution"]["id"]
-        counter = groups.counter_of(found.row) if found.row is not None and found.untold else opener
+        counter = groups.counter_of(found.row) if found.row is not None and found.unreported else opener
         until = clock.now() + groups.SECONDS
-        opening = groups.opening(group, opener, found.row, takes_over=found.untold)
+        opening = groups.opening(group, opener, found.row, takes_over=found.unreported)
         try:
             table.transact([_claim(first, opener), *opening])
         except TransactionFailedError:

@@ -125,7 +125,7 @@ def _give_up_group(step: str, execution: str) -> str:
     if step not in _BEFORE_THE_COUNT:
         return ""
     try:
-        row = groups.told(execution)
+        row = groups.reported(execution)
     except (BotoCoreError, ClientError) as error:
         # The next alert of the group includes the events.
         logger.error("workflow.group_not_given_up", extra={"error": type(error).__name__})
