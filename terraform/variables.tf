@@ -637,10 +637,13 @@ variable "extra_detections_path" {
       && length(jsonencode(detection.pattern)) <= 2048
       && alltrue([for found in regexall("[\\[,]\\{\"([^\"]+)\"", jsonencode(detection.pattern)) :
         contains(["prefix", "suffix", "anything-but", "exists", "numeric", "wildcard"], found[0])
+      ])
+      && alltrue([for found in regexall("\"anything-but\":\\{\"([^\"]+)\"", jsonencode(detection.pattern)) :
+        contains(["prefix", "suffix", "wildcard"], found[0])
       ]),
       false
     )])
-    error_message = "Each pattern in extra_detections_path requires sources that begin with aws., at most 2,048 characters, and only the operators prefix, suffix, anything-but, exists, numeric and wildcard."
+    error_message = "Each pattern in extra_detections_path requires sources that begin with aws., at most 2,048 characters, and only the operators prefix, suffix, anything-but (also with prefix, suffix or wildcard), exists, numeric and wildcard."
   }
 }
 

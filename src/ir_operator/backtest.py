@@ -23,7 +23,7 @@ from typing import Any, TextIO, cast
 from ir_operator.recorded_events import as_event, files_of, records_of
 from ir_router.errors import InvalidInputError
 from ir_router.settings import settings
-from ir_router.workflow import check_allowlist, detections, protection, reading, severity, wording
+from ir_router.workflow import check_allowlist, detections, principals, protection, reading, severity, wording
 from ir_router.workflow.alert_only import GROUP_SECONDS, events_needed, group_of
 from ir_router.workflow.detections import Detection
 from ir_router.workflow.incident import Facts, Incident
@@ -199,6 +199,9 @@ class Backtest:
 
     def _contain(self, incident: Incident, at: float) -> tuple[str, str]:
         subject = incident["subject"]
+        if incident.get("finding") and subject["kind"] == "unknown" and subject["name"]:
+            # IAM shows whether the name is a user's or a role's. The back-test has no IAM.
+            subject = principals.user(subject["name"], subject["account"])
         # The deployment is assumed to be in the account of the record.
         refused = protection.refusal(subject, incident["account"], settings().protected_principals)
         if refused:

@@ -196,6 +196,81 @@ def test_given_a_tied_chain_when_it_is_damaged_then_the_first_broken_link_is_nam
     assert (found[:2], found[2].replace(records[0].month, "2026-01")) == (expected[:2], expected[2])
 
 
+@pytest.mark.parametrize("damage", [_end_removed, _all_removed])
+def test_given_missing_tied_records_when_their_chain_goes_on_in_a_later_month_then_they_are_still_named(
+    world: World, damage: Callable[[list[audit.Record]], None]
+) -> None:
+    records = write(world, 0, OTHER, OTHER)
+    tie(world)
+    damage(records)
+
+    world.advance(31 * 86_400)
+    write(world, 0, OTHER)
+    found = run(world, "verify_audit")["broken"]
+    tie(world)
+
+    expected = (OTHER, records[2].month, 2, "the main chain names this record, but it is missing")
+    assert (found["chain"], found["month"], found["sequence"], found["why"]) == expected
+    assert broken(world) == (OTHER, 2, expected[3])
+
+
+def test_given_a_chain_set_back_to_an_earlier_month_when_it_goes_on_then_the_missing_month_is_named(
+    world: World,
+) -> None:
+    before = write(world, 0, OTHER)[1]
+    tie(world)
+    world.advance(31 * 86_400)
+    missing = write(world, 0, OTHER)[1]
+    tie(world)
+    for key in (keys.audit_record(missing.month, 1, OTHER), keys.audit_closing(before.month, OTHER)):
+        table.delete(key)
+    with_head(OTHER, row_of(before))
+
+    world.advance(31 * 86_400)
+    write(world, OTHER)
+
+    found = run(world, "verify_audit")["broken"]
+    assert (found["chain"], found["month"], found["sequence"]) == (OTHER, missing.month, 1)
+
+
+@pytest.mark.parametrize("chain", [audit.MAIN, OTHER])
+def test_given_a_record_added_to_the_end_of_a_past_month_when_verified_then_it_is_named(
+    world: World, chain: int
+) -> None:
+    (last,) = write(world, chain)
+    world.advance(31 * 86_400)
+    write(world, chain, chain)
+
+    added = row_of(last) | {"sequence": 2, "previous": last.hash, "actor": "someone else"}
+    added["hash"] = audit.digest(added)
+    table.put(keys.audit_record(last.month, 2, chain), added)
+
+    assert broken(world) == (chain, 2, "the record comes after the chain's end")
+
+
+def test_given_records_written_during_the_verification_when_a_month_ends_then_they_are_no_break(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(world, 0)
+    read = table.query
+    has_ended: list[bool] = []
+
+    def query(*arguments: Any, **options: Any) -> Any:
+        """Before the records are read, add one to the month whose end is known, and one to the next month."""
+        rows = read(*arguments, **options)
+        if str(arguments[0]).startswith("AUDIT#2") and not has_ended:
+            has_ended.append(True)
+            write(world, 0)
+            world.advance(31 * 86_400)
+            write(world, 0)
+        return rows
+
+    monkeypatch.setattr(table, "query", query)
+
+    assert run(world, "verify_audit")["verified"]
+    assert has_ended
+
+
 @pytest.mark.parametrize(
     ("after", "why"),
     [

@@ -26,15 +26,22 @@ OWN = {
 ROOT = {"type": "Root", "arn": f"arn:aws:iam::{ACCOUNT}:root", "accountId": ACCOUNT}
 
 
-def sign_in(world: World, result: str, who: Mapping[str, Any], address: str = "203.0.113.9", mfa: str = "No") -> Any:
+def sign_in(
+    world: World,
+    result: str,
+    who: Mapping[str, Any],
+    address: str = "203.0.113.9",
+    mfa: str = "No",
+    name: str = "ConsoleLogin",
+) -> Any:
     """Return the event of a console sign-in."""
     record = call(
         world,
-        "ConsoleLogin",
+        name,
         service="signin",
         userIdentity=who,
         sourceIPAddress=address,
-        responseElements={"ConsoleLogin": result},
+        responseElements={name: result},
         additionalEventData={"MFAUsed": mfa},
     )
     return event(record, source="aws.signin", detail_type="AWS Console Sign In via CloudTrail")
@@ -136,6 +143,27 @@ def test_given_root_when_signing_in_fails_or_succeeds_then_only_success_is_criti
     assert "MFA was NOT used" in succeeded["Message"]
 
 
+def test_given_root_events_without_authentication_when_started_then_they_are_grouped_and_not_critical(
+    world: World, machine: StateMachine
+) -> None:
+    for result, name in (
+        ("Failure", "ConsoleLogin"),
+        ("Failure", "CheckMfa"),
+        ("Success", "PasswordRecoveryRequested"),
+        ("Failure", "PasswordRecoveryRequested"),
+        ("Failure", "PasswordRecoveryCompleted"),
+        ("Success", "PasswordRecoveryCompleted"),
+    ):
+        machine.start(sign_in(world, result, ROOT, name=name))
+
+    failed, recovery, recovered = alerts(world)
+    assert failed["Subject"].endswith(" - MEDIUM: Root sign-in failed")
+    assert recovery["Subject"].endswith(" - MEDIUM: Recovery of the root password requested or failed")
+    assert "PasswordRecoveryRequested: Success" in recovery["Message"]
+    assert recovered["Subject"].endswith(" - CRITICAL: Root user active")
+    assert "PasswordRecoveryCompleted: Success" in recovered["Message"]
+
+
 def test_given_root_that_deletes_a_detector_when_alerted_then_service_and_second_detection_are_stated(
     world: World, machine: StateMachine
 ) -> None:
@@ -162,6 +190,23 @@ def test_given_callers_without_an_arn_when_denied_then_each_has_its_own_alert(
 
     told = "".join(alert["Message"] for alert in alerts(world))
     assert all(name in told for name in ("user-1", "web-1", "alice@example.com", "accounts.example[.]com"))
+
+
+def test_given_two_principals_of_another_account_when_denied_then_each_has_its_own_alert_with_its_id(
+    world: World, machine: StateMachine
+) -> None:
+    calls = [("AIDASTRANGER00000001", "203.0.113.9"), ("AIDASTRANGER00000002", "203.0.113.9")]
+    calls += [("AROASTRANGER00000003:one", "203.0.113.9"), ("AROASTRANGER00000003:two", "192.0.2.1")]
+    for principal, address in calls:
+        who = {"type": "AWSAccount", "accountId": "444455556666", "principalId": principal}
+        machine.start(
+            event(call(world, "GetObject", userIdentity=who, errorCode="AccessDenied", sourceIPAddress=address))
+        )
+
+    told = [alert["Message"] for alert in alerts(world)]
+    assert len(told) == 3
+    for number, message in enumerate(told, 1):
+        assert f"account 444455556666 (principal {calls[number - 1][0].partition(':')[0]})" in message
 
 
 def test_given_sample_findings_when_started_then_one_alert_an_hour_and_nothing_contained(

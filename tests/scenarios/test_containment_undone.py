@@ -9,6 +9,7 @@ import boto3
 import pytest
 
 from tests.support.approvals import case_channel, make_approver
+from tests.support.detection_events import CONTAINMENT, federated, role
 from tests.support.undoing import mentions, reports, undo
 from tests.support.world import World
 from tests.trials.world import incidents as support
@@ -45,6 +46,28 @@ def test_given_a_containment_when_undone_within_15_seconds_then_it_is_re_applied
     assert "containment_reapplied" in [row["action"] for row in audit_rows()]
     (case,) = world.security_ir.call("ListCases", {"maxResults": 25})["items"]
     assert any("user backdoor contained again" in body for body in world.comments(case["caseId"]))
+
+
+@pytest.mark.parametrize(
+    ("caller", "logged"),
+    [
+        (federated("security-incident-workflow"), False),
+        (federated(CONTAINMENT, path="/x:role/"), False),
+        (role(CONTAINMENT), True),
+    ],
+    ids=["user named after the function", "user named after the role", "the role"],
+)
+def test_given_a_call_that_detaches_the_policy_when_it_arrives_then_only_the_calls_of_the_role_are_left_alone(
+    world: World, machine: StateMachine, contained: Any, caller: Any, logged: bool
+) -> None:
+    boto3.client("iam").detach_user_policy(UserName="backdoor", PolicyArn=DENY_POLICY)
+    request = {"userName": "backdoor", "policyArn": DENY_POLICY}
+    call = support.call(world, "DetachUserPolicy", requestParameters=request, userIdentity=caller)
+
+    execution = machine.start(support.event(call))
+
+    assert (execution.path[-1] == "Logged") is logged
+    assert iam_state(world, "backdoor").denied is not logged
 
 
 def test_given_a_containment_when_undone_twice_then_each_re_application_mentions_the_approvers_once(

@@ -11,6 +11,7 @@ from moto.iam.models import iam_backends
 from ir_router.ledger import approvals
 from ir_router.workflow import origin
 from ir_sandbox import cloud_trail
+from tests.support.detection_events import role
 from tests.support.world import ACCOUNT, World
 from tests.trials.world import incidents as support
 from tests.trials.world import organisation
@@ -99,15 +100,17 @@ def test_given_a_contained_user_of_a_member_when_undone_there_then_the_verificat
     assert any("contained again" in alert["Message"] for alert in alerts(world))
 
 
+@pytest.mark.parametrize("who", [None, role("security-incident-workflow", account=SHOP)], ids=["user", "role"])
 def test_given_a_call_that_detaches_the_policy_in_a_member_when_it_arrives_then_the_user_is_contained_again(
-    world: World, machine: StateMachine, others_untouched: Any
+    world: World, machine: StateMachine, others_untouched: Any, who: dict[str, Any] | None
 ) -> None:
     same_user_everywhere()
     others_untouched()
     key_of(world, machine, SHOP)
     iam_of(SHOP).detach_user_policy(UserName="carol", PolicyArn=DENY_POLICY)
     request = {"userName": "carol", "policyArn": DENY_POLICY}
-    call = support.call(world, "DetachUserPolicy", requestParameters=request)
+    caller: Any = {"userIdentity": who} if who else {}
+    call = support.call(world, "DetachUserPolicy", requestParameters=request, **caller)
 
     execution = machine.start(moved(support.event(call), SHOP))
 
@@ -169,6 +172,20 @@ def test_given_an_exposed_key_of_a_member_when_reported_then_its_owner_is_contai
     machine.start(moved(support.exposed(old), SHOP))
 
     assert iam_state(world, "carol", SHOP) == IamState({old: "Inactive"}, denied=True)
+
+
+@pytest.mark.parametrize("form", ["name", "id"])
+def test_given_a_user_of_a_member_when_aws_health_names_it_then_it_is_contained_there(
+    world: World, machine: StateMachine, others_untouched: Any, form: str
+) -> None:
+    same_user_everywhere()
+    stored: Any = iam_backends[SHOP]["aws"].users["carol"]
+    stored.id = "AIDACKCEVSQ6C2EXAMPLE"
+    others_untouched()
+
+    machine.start(moved(support.exposed("carol" if form == "name" else stored.id), SHOP))
+
+    assert iam_state(world, "carol", SHOP).denied
 
 
 def test_given_users_of_one_name_in_three_accounts_when_all_have_events_then_each_has_its_own_incident(

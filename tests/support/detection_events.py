@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,9 +18,50 @@ SAMPLE_DOCUMENT = '{"Statement": [{"Effect": "Allow", "Action": ["s3:GetObject"]
 ADMIN_DOCUMENT = '{\n "Statement": {"Effect": "Allow", "Action": [\n "*"], "Resource": "*"}}'
 
 
-def role(name: str) -> dict[str, Any]:
-    issuer = {"type": "Role", "userName": name, "arn": f"arn:aws:iam::{ACCOUNT}:role/{name}", "accountId": ACCOUNT}
-    return {"type": "AssumedRole", "accountId": ACCOUNT, "sessionContext": {"sessionIssuer": issuer}}
+def role(name: str, path: str = "/", account: str = ACCOUNT, partition: str = "aws") -> dict[str, Any]:
+    arn = f"arn:{partition}:iam::{account}:role{path}{name}"
+    issuer = {"type": "Role", "userName": name, "arn": arn, "accountId": account}
+    return {"type": "AssumedRole", "accountId": account, "sessionContext": {"sessionIssuer": issuer}}
+
+
+def federated(name: str, path: str = "/") -> dict[str, Any]:
+    """Return the caller of GetFederationToken's session, which a user of this name created."""
+    issuer = {"type": "IAMUser", "userName": name, "arn": f"arn:aws:iam::{ACCOUNT}:user{path}{name}"}
+    arn = f"arn:aws:sts::{ACCOUNT}:federated-user/x"
+    return {"type": "FederatedUser", "arn": arn, "accountId": ACCOUNT, "sessionContext": {"sessionIssuer": issuer}}
+
+
+CONTAINMENT = "security-incident-containment"
+MEMBER = "444455556666"
+CONTAINMENT_ROLES = (
+    role(CONTAINMENT),
+    role(CONTAINMENT, account=MEMBER),
+    role(CONTAINMENT, account=MEMBER, partition="aws-us-gov"),
+    role(CONTAINMENT, account=MEMBER, partition="aws-cn"),
+)
+"""The callers of ir-router's own changes in IAM: Terraform makes this role in the hub and in each member."""
+
+IMPOSTORS = (
+    role("security-incident-workflow"),
+    role("security-incident-workflow", account=MEMBER),
+    role("my-security-incident-containment"),
+    role("security-incident-containment-2"),
+    role(CONTAINMENT, path="/team/"),
+    federated("security-incident-workflow"),
+    federated(CONTAINMENT),
+    federated(CONTAINMENT, path="/x:role/"),
+    USER | {"userName": CONTAINMENT},
+    # A field alone proves nothing.
+    {"type": "AssumedRole", "accountId": ACCOUNT, "sessionContext": {"sessionIssuer": {"userName": CONTAINMENT}}},
+    {"type": "AssumedRole", "accountId": ACCOUNT, "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{CONTAINMENT}/x"},
+    {"sessionContext": {"sessionIssuer": {"userName": CONTAINMENT}}},
+)
+"""Callers that resemble ir-router."""
+
+
+def by(callers: tuple[Any, ...], event: str, **request: Any) -> list[dict[str, Any]]:
+    """Return the event of a call by each caller."""
+    return [call(event, who=caller, **request) for caller in callers]
 
 
 def call(
@@ -40,6 +82,19 @@ def call(
     if error:
         detail["errorCode"] = error
     return _event(f"aws.{service}", "AWS API Call via CloudTrail", detail)
+
+
+def mapping_changed(event: str, function: str) -> dict[str, Any]:
+    """Return the event of a changed event source mapping. Its request names only the mapping's id."""
+    changed = call(event, "lambda", uUID="14e0db71-5d35-4eb5-b481-8945cf9d10c2", enabled=False)
+    changed["detail"]["responseElements"] = {"functionArn": f"arn:aws:lambda:r:1:function:{function}"}
+    return changed
+
+
+def granted(**statement: Any) -> dict[str, Any]:
+    """Return the event of an inline policy with one statement."""
+    document = json.dumps({"Statement": [{"Effect": "Allow", **statement}]})
+    return call("PutUserPolicy", userName="bob", policyDocument=document)
 
 
 def _without(event: dict[str, Any], name: str) -> dict[str, Any]:
@@ -76,9 +131,9 @@ def guardduty(
     return _event("aws.guardduty", "GuardDuty Finding", detail)
 
 
-def sequence(kind: str, *actors: Mapping[str, Any]) -> Any:
+def sequence(kind: str, *actors: Mapping[str, Any], **more: Any) -> Any:
     """Return an attack sequence."""
-    service = {"detection": {"sequence": {"actors": list(actors)}}}
+    service = {"detection": {"sequence": {"actors": list(actors), **more}}}
     return guardduty(9, kind, service=service, resource={"resourceType": "AttackSequence"})
 
 
@@ -100,8 +155,26 @@ def _event(source: str, detail_type: str, detail: Mapping[str, Any]) -> dict[str
 
 
 ACTOR = {"id": "a-1", "user": {"name": "bob", "type": "IAMUser", "uid": "AIDAX", "credentialUid": "AKIAX"}}
+ACCESS_KEY = {"uid": "AKIAX", "resourceType": "ACCESS_KEY", "data": {"accessKey": {"userName": "bob"}}}
 PROCESS = {"id": "p-1", "process": {"name": "sh"}}
 TRUST = '{"Statement": [{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999988887777:root"}}]}'
+
+# Resources of findings with and without credentials. Each field of accessKeyDetails is optional.
+USED = [
+    {"resourceType": "S3Bucket", "accessKeyDetails": {"accessKeyId": "AKIAX"}},
+    {"resourceType": "S3Bucket", "accessKeyDetails": {"accessKeyId": "AKIAX", "userName": "", "principalId": ""}},
+    {"resourceType": "S3Bucket", "accessKeyDetails": {"principalId": "AIDAX"}},
+    {"accessKeyDetails": {"userName": "bob"}},
+    {"accessKeyDetails": {"principalId": "AROAX:i-1"}},
+]
+UNUSED = [
+    {"resourceType": "Instance", "instanceDetails": {"instanceId": "i-1"}},
+    {"resourceType": "Instance", "accessKeyDetails": {}},
+    {"resourceType": "Instance", "accessKeyDetails": None},
+    {"resourceType": "Instance", "accessKeyDetails": {"accessKeyId": "", "userName": "", "principalId": ""}},
+    {"instanceDetails": {"instanceId": "i-1"}},
+    {"resourceType": "AccessKey", "accessKeyDetails": {"accessKeyId": "AKIAX"}},
+]
 
 # Detection -> events that it means, and events that resemble them.
 EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
@@ -116,25 +189,59 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
             call("DeleteDetector", "guardduty", ROOT, detectorId="d"),
             sign_in("Success", ROOT),
             call("ListUsers", who=ROOT, error="AccessDenied"),
+            *(
+                sign_in("Success", ROOT, name=name)
+                for name in ("CheckMfa", "PasswordRecoveryCompleted", "PasswordUpdated")
+            ),
+            # Only a root user who is signed in can try to change these.
+            *(sign_in("Failure", ROOT, name=name) for name in ("PasswordUpdated", "EmailUpdated")),
         ],
-        [sign_in("Failure", ROOT), call("PutObject", "s3", ROOT | {"invokedBy": "AWS Internal"}), call("CreateUser")],
+        [
+            *(
+                sign_in("Failure", ROOT, name=name)
+                for name in ("ConsoleLogin", "CheckMfa", "PasswordRecoveryCompleted")
+            ),
+            *(sign_in(result, ROOT, name="PasswordRecoveryRequested") for result in ("Success", "Failure")),
+            call("PutObject", "s3", ROOT | {"invokedBy": "AWS Internal"}),
+            call("CreateUser"),
+        ],
     ),
-    "root_sign_in_failed": ([sign_in("Failure", ROOT)], [sign_in("Success", ROOT), sign_in("Failure")]),
+    "root_sign_in_failed": (
+        [sign_in("Failure", ROOT), sign_in("Failure", ROOT, name="CheckMfa")],
+        [sign_in("Success", ROOT), sign_in("Failure"), sign_in("Failure", name="CheckMfa")],
+    ),
+    "root_recovery_attempted": (
+        [
+            *(sign_in(result, ROOT, name="PasswordRecoveryRequested") for result in ("Success", "Failure")),
+            sign_in("Failure", ROOT, name="PasswordRecoveryCompleted"),
+        ],
+        [sign_in("Success", ROOT, name="PasswordRecoveryCompleted"), sign_in("Failure", ROOT)],
+    ),
     "guardduty_attack_sequence": (
         [sequence("AttackSequence:IAM/CompromisedCredentials", ACTOR), sequence("AttackSequence:IAM/New")],
         [sequence("AttackSequence:EKS/CompromisedCluster", PROCESS), guardduty(9)],
     ),
     "guardduty_attack_sequence_identity": (
-        [sequence("AttackSequence:S3/CompromisedData", ACTOR)],
-        [sequence("AttackSequence:EKS/CompromisedCluster", PROCESS), sequence("AttackSequence:S3/CompromisedData")],
+        [
+            sequence("AttackSequence:S3/CompromisedData", ACTOR),
+            sequence("AttackSequence:S3/CompromisedData", resources=[{"resourceType": "S3_BUCKET"}, ACCESS_KEY]),
+        ],
+        [
+            sequence("AttackSequence:S3/CompromisedData", resources=[{"resourceType": "S3_BUCKET"}]),
+            sequence("AttackSequence:EKS/CompromisedCluster", PROCESS),
+            sequence("AttackSequence:S3/CompromisedData"),
+        ],
     ),
     "guardduty_credentials_high": ([guardduty(7), guardduty(8.5)], [guardduty(6.9), guardduty(8, resource="Instance")]),
     "guardduty_resource_high": (
-        [guardduty(8, "Exfiltration:S3/AnomalousBehavior", "S3Bucket")],
-        [guardduty(8), guardduty(8, resource={"resourceType": "Instance", "instanceDetails": {"instanceId": "i-1"}})],
+        [guardduty(8, "Exfiltration:S3/AnomalousBehavior", "S3Bucket"), *(guardduty(8, resource=one) for one in USED)],
+        [guardduty(8), *(guardduty(8, resource=one) for one in UNUSED)],
     ),
     "guardduty_credentials_medium": ([guardduty(4), guardduty(5.0)], [guardduty(7), guardduty(2)]),
-    "guardduty_resource_medium": ([guardduty(5, "Discovery:S3/X", "S3Bucket")], [guardduty(5), guardduty(8)]),
+    "guardduty_resource_medium": (
+        [guardduty(5, "Discovery:S3/X", "S3Bucket"), *(guardduty(5, resource=one) for one in USED)],
+        [guardduty(5), guardduty(8), *(guardduty(5, resource=one) for one in UNUSED)],
+    ),
     "guardduty_logging_disabled": (
         [guardduty(2, "Stealth:IAMUser/CloudTrailLoggingDisabled"), guardduty(2, "Stealth:S3/X", "S3Bucket")],
         [guardduty(2)],
@@ -177,14 +284,10 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
             call("DetachUserPolicy", userName="bob", policyArn="arn:aws-cn:iam::aws:policy/AWSDenyAll"),
             call("DetachRolePolicy", who=role("admin"), roleName="app", policyArn=f"{AWS}/AWSDenyAll"),
             call("DetachUserPolicy", userName="bob", policyArn=EARLIER),
+            *by(IMPOSTORS, "DetachUserPolicy", userName="bob", policyArn=f"{AWS}/AWSDenyAll"),
         ],
         [
-            call(
-                "DetachUserPolicy",
-                who=role("security-incident-containment"),
-                userName="bob",
-                policyArn=f"{AWS}/AWSDenyAll",
-            ),
+            *by(CONTAINMENT_ROLES, "DetachUserPolicy", userName="bob", policyArn=f"{AWS}/AWSDenyAll"),
             call("DetachUserPolicy", userName="bob", policyArn=f"{OWN}/AWSDenyAll"),
         ],
     ),
@@ -206,6 +309,18 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
             ),
             call("Unsubscribe", "sns", subscriptionArn="arn:aws:sns:r:1:security-incident-alerts:1"),
             call("DeleteTable", "dynamodb", tableName="security-incident-ledger"),
+            call(
+                "SetSubscriptionAttributes",
+                "sns",
+                subscriptionArn="arn:aws:sns:r:1:security-incident-alerts:1",
+                attributeName="FilterPolicy",
+            ),
+            call("Unsubscribe", "sns", subscriptionArn="arn:aws:sns:r:1:security-incident-page:1"),
+            call("DeleteTopic", "sns", topicArn="arn:aws:sns:r:1:security-incident-alarms"),
+            call("UpdateAlias20150331", "lambda", functionName="security-incident-workflow", name="live"),
+            call("PurgeQueue", "sqs", queueUrl="https://sqs.us-east-1.amazonaws.com/1/security-incident-intake"),
+            mapping_changed("UpdateEventSourceMapping20150331", "security-incident-sync"),
+            mapping_changed("DeleteEventSourceMapping20150331", "security-incident-workflow"),
             call("DisableRule", "events", name="security-incident-detect-rule-of-ir-router-changed"),
             call("StopLogging", "cloudtrail", name="arn:aws:cloudtrail:r:1:trail/security-incident-trail"),
             call("PutEventSelectors", "cloudtrail", trailName="security-incident-trail"),
@@ -213,10 +328,16 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
         [
             call("UpdateFunctionCode20150331v2", "lambda", functionName="shop"),
             call("DeleteTable", "dynamodb", tableName="orders"),
+            mapping_changed("UpdateEventSourceMapping20150331", "shop"),
+            call("SetSubscriptionAttributes", "sns", subscriptionArn="arn:aws:sns:r:1:orders:1"),
         ],
     ),
     "role_of_ir_router_changed": (
-        [call("PutRolePolicy", roleName="security-incident-workflow", policyName="x")],
+        [
+            call("PutRolePolicy", roleName="security-incident-workflow", policyName="x"),
+            call("DeleteRolePermissionsBoundary", roleName="security-incident-operations"),
+            call("DetachRolePolicy", roleName="security-incident-forwarding-eu-west-1", policyArn="x"),
+        ],
         [call("PutRolePolicy", roleName="app"), call("GetRole", roleName="security-incident-workflow")],
     ),
     "login_profile_changed": (
@@ -224,20 +345,24 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
         [call("ChangePassword"), call("GetLoginProfile", userName="bob")],
     ),
     "access_key_reactivated": (
-        [call("UpdateAccessKey", userName="bob", accessKeyId="AKIAX", status="Active")],
+        [
+            call("UpdateAccessKey", userName="bob", accessKeyId="AKIAX", status="Active"),
+            *by(IMPOSTORS, "UpdateAccessKey", userName="bob", accessKeyId="AKIAX", status="Active"),
+        ],
         [
             call("UpdateAccessKey", userName="bob", accessKeyId="AKIAX", status="Inactive"),
-            call("UpdateAccessKey", who=role("security-incident-workflow"), accessKeyId="AKIAX", status="Active"),
+            *by(CONTAINMENT_ROLES, "UpdateAccessKey", userName="bob", accessKeyId="AKIAX", status="Active"),
         ],
     ),
     "access_key_disabled": (
         [
             call("UpdateAccessKey", userName="bob", accessKeyId="AKIAX", status="Inactive"),
             call("UpdateAccessKey", who=role("security"), userName="bob", accessKeyId="AKIAX", status="Inactive"),
+            *by(IMPOSTORS, "UpdateAccessKey", userName="bob", accessKeyId="AKIAX", status="Inactive"),
         ],
         [
             call("UpdateAccessKey", userName="bob", accessKeyId="AKIAX", status="Active"),
-            call("UpdateAccessKey", who=role("security-incident-workflow"), accessKeyId="AKIAX", status="Inactive"),
+            *by(CONTAINMENT_ROLES, "UpdateAccessKey", userName="bob", accessKeyId="AKIAX", status="Inactive"),
         ],
     ),
     "service_credential_created": (
@@ -258,11 +383,24 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
         [
             call("PutUserPolicy", userName="bob", policyDocument=ADMIN_DOCUMENT),
             call("PutRolePolicy", roleName="app", policyDocument=ADMIN_DOCUMENT.replace('"*"]', '"iam:*"]')),
+            granted(Action="*", NotResource="arn:aws:s3:::backup/*"),
+            granted(Action="*", Resource="*:*"),
+            granted(Action="IAM:*", Resource="arn:*"),
+            granted(Action=["s3:GetObject", "iam:?*"], Resource=["arn:aws:*:*:*"]),
+            granted(NotAction="aws-portal:*", Resource="*"),
+            granted(NotAction=["s3:*"], NotResource=["arn:aws:s3:::backup"]),
+            granted(NotAction=["s3:*"], Resource="*:*"),
         ],
         [
             call("PutUserPolicy", userName="bob", policyDocument=SAMPLE_DOCUMENT),
             call("PutUserPolicy", userName="bob", policyDocument=ADMIN_DOCUMENT.replace("Allow", "Deny")),
             call("PutUserPolicy", userName="bob", policyDocument='{"unreadable": "*"'),
+            granted(Action="*", NotResource="*"),
+            granted(NotAction="*", Resource="*"),
+            granted(Action="*", Resource="arn:aws:s3:::backup/*"),
+            granted(Action="s3:*", NotResource="arn:aws:s3:::backup/*"),
+            granted(Action=["iam:Get*", "iam:List*"], Resource="*"),
+            granted(Action=7, Resource=None),
         ],
     ),
     "administrators_group_joined": (
@@ -305,7 +443,11 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
     "console_sign_ins_failed": ([sign_in("Failure")], [sign_in("Success"), sign_in("Failure", ROOT)]),
     "session_from_long_term_key": (
         [call("GetFederationToken", "sts", name="x"), sign_in("Success", name="GetSigninToken")],
-        [call("GetFederationToken", "sts", role("x")), call("GetSessionToken", "sts")],
+        [
+            call("GetFederationToken", "sts", role("x")),
+            call("GetSessionToken", "sts"),
+            sign_in("Failure", name="GetSigninToken"),
+        ],
     ),
     "assume_root": (
         [call("AssumeRoot", "sts", role("OrgAdmin"), targetPrincipal=ACCOUNT)],
@@ -345,6 +487,8 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
             call("RunInstances", "ec2", error="Client.UnauthorizedOperation"),
             call("ListDetectors", "guardduty", error="AccessDeniedException"),
             call("CreateToken", "sso", None, "AccessDenied"),
+            call("GetObject", "s3", error="VpceAccessDenied"),
+            call("Decrypt", "kms", error="Client.AccessDeniedException"),
         ],
         [
             call("DescribeEventAggregates", "health", role("support"), "AccessDenied"),
@@ -357,14 +501,8 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
             call("PutUserPolicy", userName="bob", policyDocument=SAMPLE_DOCUMENT),
             call("UploadSSHPublicKey", userName="bob"),
             call("PutRolePermissionsBoundary", roleName="app", permissionsBoundary=f"{OWN}/other"),
+            *by(IMPOSTORS, "AttachUserPolicy", userName="bob", policyArn=f"{AWS}/AWSDenyAll"),
         ],
-        [
-            call(
-                "AttachUserPolicy",
-                who=role("security-incident-workflow"),
-                userName="bob",
-                policyArn=f"{AWS}/AWSDenyAll",
-            )
-        ],
+        by(CONTAINMENT_ROLES, "AttachUserPolicy", userName="bob", policyArn=f"{AWS}/AWSDenyAll"),
     ),
 }

@@ -243,7 +243,12 @@ def test_given_any_field_spoiled_when_read_then_it_is_understood_or_refused_and_
         facts = reading.read(spoiled)
     except InvalidInputError:
         return
-    allowlist.find(facts["actor"], facts["source_ip"], [Entry("ip", "10.0.0.0/8", ""), Entry("principal", ROLE, "")], 0)
+    allowlist.find(
+        facts["actor"],
+        [*filter(None, [facts["source_ip"]])],
+        [Entry("ip", "10.0.0.0/8", ""), Entry("principal", ROLE, "")],
+        0,
+    )
     severity.assess(detections.matching(spoiled), facts["subject"])
     protection.refusal(facts["subject"], ACCOUNT, [f"arn:aws:iam::{ACCOUNT}:role/*"])
     assert wording.what_happened(facts)  # type: ignore[arg-type]  # an incident has more

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import islice, takewhile
 
 from ir_router import clock
 from ir_router.ledger import audit, keys, table
@@ -18,6 +18,7 @@ from ir_router.ledger.table import Row
 from ir_router.settings import settings
 
 _DAY = 86_400
+_TIED_IS_MISSING = "the main chain names this record, but it is missing"
 
 
 @dataclass(frozen=True)
@@ -114,14 +115,14 @@ class _Walk:
             return
         before: str | None = None
         for end in [*closings, head]:
-            yield from self._month(end, before)
+            yield from self._month(end, before, is_past=end is not head)
             before = end["chain_hash"]
         if self._gap is not None and not self._month_expired(head["month"]):
             yield self._gap
         end_of_chain = _order(audit.position_of(head))
         for tied in self._tied:
             if _order(tied.place) > end_of_chain:
-                yield self._link(*_order(tied.place), "the main chain names this record, but it is missing")
+                yield self._link(*_order(tied.place), _TIED_IS_MISSING)
 
     def _headless(self, closings: list[Row]) -> Iterator[BrokenLink]:
         """Yield the break if the chain has records but no head."""
@@ -132,12 +133,12 @@ class _Walk:
         if left:
             yield self._link(left[0]["month"], left[0]["sequence"], "the head is missing")
 
-    def _month(self, end: Row, before: str | None) -> Iterator[BrokenLink]:
-        """Check the records of a month. `before` is the last hash of the previous month."""
+    def _month(self, end: Row, before: str | None, *, is_past: bool) -> Iterator[BrokenLink]:
+        """Check the records of a month. `before` is the last hash of the previous month. A past month has a closing."""
         month, sequence, chain_hash = end["month"], 0, before
         for row in table.query(keys.audit_record(month, 0, self._chain).pk):
             if row["sequence"] > end["sequence"]:
-                if not self._written_since(row):
+                if is_past or not self._written_since(row):
                     yield self._link(month, row["sequence"], "the record comes after the chain's end")
                 break
             self._count(row)
@@ -145,7 +146,13 @@ class _Walk:
             if self._gap is not None and (why or not self._expired(row["previous_expires_at"])):
                 yield self._gap
             self._gap = None
-            why = why or self._misplaced(row)
+            if self._chain != audit.MAIN:
+                yield from self._passed(row)
+                why = why or self._misplaced(row)
+                while self._tied and _order(self._tied[0].place) == (month, row["sequence"]):
+                    self._tied.popleft()
+            elif not why:
+                self._keep_ties(row)
             if why:
                 yield self._link(month, row["sequence"], why)
             sequence, chain_hash = row["sequence"], row.get("hash")
@@ -168,20 +175,31 @@ class _Walk:
             return "the record does not follow the one before it"
         return None
 
+    def _keep_ties(self, row: Row) -> None:
+        """Keep the records of other chains that a record of the main chain names."""
+        if row["action"] == audit.TIED:
+            by = Position(row["month"], row["sequence"], row["hash"])
+            for chain, place in audit.heads_of(row).items():
+                self.ties.setdefault(chain, []).append(_Tied(place, by))
+
+    def _passed(self, row: Row) -> Iterator[BrokenLink]:
+        """Yield a break for each record before this one that the main chain names and that is not there.
+
+        It may have expired only if the record before this one has.
+        """
+        is_excused = self._expired(row["previous_expires_at"])
+        while self._tied and _order(self._tied[0].place) < (row["month"], row["sequence"]):
+            place = self._tied.popleft().place
+            if not is_excused:
+                yield self._link(*_order(place), _TIED_IS_MISSING)
+
     def _misplaced(self, row: Row) -> str | None:
         """Return why the record contradicts the main chain, or None."""
-        if self._chain == audit.MAIN:
-            if row["action"] == audit.TIED:
-                by = Position(row["month"], row["sequence"], row["hash"])
-                for chain, place in audit.heads_of(row).items():
-                    self.ties.setdefault(chain, []).append(_Tied(place, by))
-            return None
         here = (row["month"], row["sequence"])
-        while self._tied and _order(self._tied[0].place) < here:
-            self._tied.popleft()
+        for named in takewhile(lambda named: _order(named.place) == here, self._tied):
+            if named.place.hash != row["hash"]:
+                return f"record {named.by.sequence} of the main chain in {named.by.month} names another record here"
         tied = self._tied[0] if self._tied else None
-        if tied and _order(tied.place) == here and tied.place.hash != row["hash"]:
-            return f"record {tied.by.sequence} of the main chain in {tied.by.month} names another record here"
         after = Position.read(row["after"]) if row["after"] else None
         if after and tied and _order(after) >= _order(tied.by):
             return "the record claims to follow a record of the main chain that already names it"
@@ -219,9 +237,13 @@ class _Walk:
         self.last_at = row.get("at")
 
     def _written_since(self, row: Row) -> bool:
-        """Return whether the record was written during this verification: the head has reached it."""
+        """Return whether the record was written during this verification: the end of its month has reached it.
+
+        The end is the head, or the closing if the month has ended during this verification.
+        """
         head = table.get(keys.audit_head(self._chain)) or {"month": "", "sequence": 0}
-        return (head["month"], head["sequence"]) >= (row["month"], row["sequence"])
+        end = head if head["month"] == row["month"] else table.get(keys.audit_closing(row["month"], self._chain))
+        return end is not None and bool(end["sequence"] >= row["sequence"])
 
 
 def _order(position: Position) -> tuple[str, int]:

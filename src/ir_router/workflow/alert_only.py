@@ -174,10 +174,15 @@ def caller_name(incident: Incident) -> str:
 
 
 def _caller(incident: Incident) -> str:
-    """Return a text that differs for each caller. Callers without an ARN differ in their names and addresses."""
+    """Return a text that differs for each caller.
+
+    Callers without an ARN differ in their names and addresses. The id of another account's principal needs no address.
+    """
     actor = incident["actor"]
     named = actor["arn"] or actor["caller_arn"]
-    return named or " ".join((actor["kind"], actor["name"], actor["account"], incident["source_ip"] or ""))
+    has_id = actor["kind"] == "account" and actor["name"] != actor["account"]
+    address = "" if has_id else incident["source_ip"] or ""
+    return named or " ".join((actor["kind"], actor["name"], actor["account"], address))
 
 
 def _comment(case_id: str, execution: str, text: str) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -31,6 +31,7 @@ _SESSION = re.compile(r"(?P<role>arn:aws[a-z-]*:sts::\d{12}:assumed-role/[^/]+/)
 # Only AWS can create roles on this path. The prefix of their names is for entries, which lack the path.
 _IDENTITY_CENTER = ":role/aws-reserved/sso.amazonaws.com/"
 _PERSONAL = "AWSReservedSSO_"
+_SHOWN = 8
 _SHORTEST_PREFIX = {4: 8, 6: 32}
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -46,28 +47,47 @@ class Entry:
     expires_at: float | None = None
 
 
-def find(actor: Actor, source_ip: str | None, entries: Iterable[Entry], now: float) -> Entry | None:
-    """Return the first unexpired entry that matches the caller or its address.
+def find(actor: Actor, addresses: Sequence[str], entries: Iterable[Entry], now: float) -> Entry | None:
+    """Return the first unexpired entry that matches the caller or its addresses.
+
+    If several addresses are given, each of them must match. If several entries match them only together, the result
+    has the values and reasons of these entries.
 
     Args:
         actor: The caller.
-        source_ip: The caller's address, or None if it cannot be trusted.
+        addresses: The addresses from which the caller acted; empty if they are unknown or cannot be trusted.
         entries: Valid entries.
         now: The current time in seconds since the epoch.
     """
+    missing, used = list(addresses), list[Entry]()
     for entry in entries:
         if entry.expires_at is not None and entry.expires_at <= now:
             continue
-        if entry.kind == "ip" and source_ip and _allows_address(entry.value, source_ip):
+        if entry.kind == "principal" and _allows_caller(entry.value, actor, addresses):
             return entry
-        if entry.kind == "principal" and _allows_caller(entry.value, actor, source_ip):
-            return entry
+        if entry.kind != "ip":
+            continue
+        left = [address for address in missing if not _allows_address(entry.value, address)]
+        if len(left) < len(missing):
+            used.append(entry)
+            if not left:
+                return _together(used)
+            missing = left
     return None
 
 
-def _allows_caller(value: str, actor: Actor, source_ip: str | None) -> bool:
+def _together(entries: Sequence[Entry]) -> Entry:
+    if len(entries) == 1:
+        return entries[0]
+    more = f" and {len(entries) - _SHOWN} more" if len(entries) > _SHOWN else ""
+    shown = entries[:_SHOWN]
+    reasons = "; ".join(dict.fromkeys(entry.reason for entry in shown))
+    return Entry("ip", f"{', '.join(entry.value for entry in shown)}{more}", reasons)
+
+
+def _allows_caller(value: str, actor: Actor, addresses: Sequence[str]) -> bool:
     pattern, _, service = value.partition(_VIA)
-    if service and service != source_ip:
+    if service and [*addresses] != [service]:
         return False
     return any(arn and matches_caller(pattern, arn) for arn in (_session_of(actor), actor["arn"]))
 

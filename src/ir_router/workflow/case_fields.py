@@ -8,15 +8,18 @@ from typing import Any
 from ir_router.cases import structured_fields
 from ir_router.workflow.incident import Incident
 
+_MOST_ADDRESSES = 8
 # Findings and exposed keys are about credentials of IAM, not about the service that reported them.
 _REPORTERS = frozenset({"guardduty", "health"})
 
 
 def structured(incident: Incident) -> dict[str, Any]:
-    """Return CreateCase's optional fields that the event has: source address, impacted service and region."""
+    """Return CreateCase's optional fields that the event has: source addresses, impacted service and region."""
     fields: dict[str, Any] = {}
-    if actor := structured_fields.threat_actor(incident["source_ip"] or "", incident["user_agent"] or ""):
-        fields["threatActorIpAddresses"] = [actor]
+    addresses = incident.get("addresses") or [incident["source_ip"] or ""]
+    actors = [structured_fields.threat_actor(address, incident["user_agent"] or "") for address in addresses]
+    if found := [actor for actor in actors if actor is not None]:
+        fields["threatActorIpAddresses"] = found[:_MOST_ADDRESSES]
     service = incident["event_source"].partition(".")[0]
     service = "iam" if service in _REPORTERS else service
     if structured_fields.is_service(service):

@@ -81,10 +81,13 @@ def _without_effect(incident: Incident, known: Iterable[Entry]) -> Iterator[str]
 
 
 def entry_for(facts: Mapping[str, Any], entries: Iterable[Entry], at: float) -> Entry | None:
-    """Return the entry that matches the caller or its address at the time `at` (seconds since the epoch), if any."""
+    """Return the entry that matches the caller or all its addresses at the time `at` (seconds since the epoch), if any.
+
+    GuardDuty can report several addresses of a caller. One of the attacker, without an entry, must cause a containment.
+    """
     # Behind a VPC endpoint the caller's address is chosen by the owner of the VPC, who could choose an allowlisted one.
-    address = None if facts["vpc_endpoint_id"] else facts["source_ip"]
-    return allowlist.find(facts["actor"], address, entries, at)
+    known = [] if facts["vpc_endpoint_id"] else facts.get("addresses") or [facts["source_ip"]]
+    return allowlist.find(facts["actor"], [address for address in known if address], entries, at)
 
 
 def may_silence(facts: Mapping[str, Any], severity: Severity) -> bool:

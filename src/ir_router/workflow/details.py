@@ -113,6 +113,8 @@ def _call(detail: Mapping[str, object], actor: Actor) -> Iterator[str]:
         yield f"VPC endpoint: {short(endpoint)}"
     if detail.get("eventName") == "ConsoleLogin":
         yield _sign_in(detail)
+    elif detail.get("eventSource") == "signin.amazonaws.com":
+        yield _sign_in_step(detail)
     request = mapping(detail.get("requestParameters"))
     if detail.get("eventName") != "CreateAccessKey":
         yield _request(request)
@@ -135,6 +137,13 @@ def _sign_in(detail: Mapping[str, object]) -> str:
         return f"Sign-in: succeeded; {used}"
     why = string(detail.get("errorMessage"))
     return f"Sign-in: failed{f' ({short(why)})' if why else ''}"
+
+
+def _sign_in_step(detail: Mapping[str, object]) -> str:
+    """Return the result of another event of a sign-in, such as the recovery of a password."""
+    name = string(detail.get("eventName"))
+    result = string(mapping(detail.get("responseElements")).get(name))
+    return f"{name}: {short(result)}" if result else ""
 
 
 def _request(request: Mapping[str, object]) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _KEPT_DAYS = 14
 _IDENTITY = ("event_name", "account", "subject", "access_key_id")
 # With these, the allowlist decides about the containment.
-_CALLER = ("actor", "source_ip", "vpc_endpoint_id")
+_CALLER = ("actor", "source_ip", "vpc_endpoint_id", "addresses")
 _OF_CALLS = ("event_source", "event_time", "region", "read_only", "error_code")
 COUNTED = "counted by the intake"
 """In the row of an event that no execution handles, because the intake counted it (`workflow/intake.py`)."""
@@ -219,5 +219,6 @@ def _is_same(row: Row, content: Content) -> bool:
 
 
 def _digest(facts: Facts, names: tuple[str, ...]) -> str:
-    chosen = {name: facts[name] for name in names}  # type: ignore[literal-required]
+    # Most facts have no `addresses`.
+    chosen = {name: facts[name] for name in names if name in facts}  # type: ignore[literal-required]
     return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:24]

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from ir_router.cases import structured_fields
 from ir_router.errors import InvalidInputError
+from ir_router.workflow import attack_sequences
 from ir_router.workflow.details import federated, session_lines, short
 from ir_router.workflow.incident import Actor, Facts, Principal, PrincipalKind
 from ir_router.workflow.principals import (
@@ -22,9 +24,12 @@ from ir_router.workflow.principals import (
     items,
     long_term,
     mapping,
+    named,
     role,
     root,
+    session_of_arn,
     string,
+    unique_id,
     unknown_principal,
     user,
     user_id,
@@ -41,9 +46,15 @@ _KINDS: Mapping[str, PrincipalKind] = {
 }
 _ACCESS_KEY = re.compile(r"A(?:KIA|SIA)[A-Z0-9]*")
 _ACCOUNT = re.compile(r"\d{12}")
+# Texts of AWS Health for root, for the account and for no entity.
+_ROOT = re.compile(r"<?root(?:[ _-](?:account|user))?>?", re.IGNORECASE)
+_THE_ACCOUNT = "AWS_ACCOUNT"
+_NO_ENTITY = "UNKNOWN"
 _USER_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 _CONSOLES = {"aws-cn": "amazonaws.cn", "aws-us-gov": "amazonaws-us-gov.com"}
 _SIGNALS = 8
+# AWS lists at most this many endpoints in an attack sequence.
+_MOST_ADDRESSES = 400
 # The meaning of the codes of AWS Health, by their part after AWS_RISK_:
 # https://docs.aws.amazon.com/health/latest/ug/aws-health-events-eventbridge-schema.html
 _HEALTH = (
@@ -62,7 +73,7 @@ def entities(event: Mapping[str, Any]) -> list[str]:
     """
     detail = mapping(event.get("detail"))
     values = [string(entity.get("entityValue")) for entity in items(detail.get("affectedEntities"))]
-    values = values or [_actor_id(actor) for actor in _actors(detail)]
+    values = values or [attack_sequences.id_of(actor) for actor in attack_sequences.actors(detail)]
     if not any(values) and string(event.get("detail-type")).startswith("AWS Health "):
         resources = event.get("resources")
         values = [string(one) for one in resources] if isinstance(resources, list) else []
@@ -73,17 +84,21 @@ def guardduty(event: Mapping[str, Any], detail: Mapping[str, Any], partition: st
     """Return the facts of a finding. `chosen` is the actor of an attack sequence, see `entities`."""
     account = string(detail.get("accountId")) or string(event.get("account"))
     service = mapping(detail.get("service"))
-    sequence = _sequence(detail)
+    sequence = attack_sequences.of(detail)
     credentials = mapping(mapping(detail.get("resource")).get("accessKeyDetails"))
     event_id = string(detail.get("id"))
     if not event_id:
         raise InvalidInputError("The GuardDuty finding has no id.")
-    actors = _actors(detail)
+    actors = attack_sequences.actors(detail)
     if actors:
-        actor_of = next((one for one in actors if _actor_id(one) == chosen), actors[0])
-        credentials = _credentials(actor_of)
+        actor_of = next((one for one in actors if attack_sequences.id_of(one) == chosen), actors[0])
+        credentials = attack_sequences.credentials(actor_of)
         account = string(mapping(mapping(actor_of.get("user")).get("account")).get("uid")) or account
-        event_id = f"{event_id}#{_actor_id(actor_of)}"
+        event_id = f"{event_id}#{attack_sequences.id_of(actor_of)}"
+        addresses = attack_sequences.addresses(sequence, actor_of)
+    else:
+        addresses = [*_addresses(service.get("action")), *attack_sequences.all_addresses(sequence)]
+    addresses = _bounded(addresses)
     actor = _finding_actor(credentials, account, partition)
     finding_type = string(detail.get("type")) or "GuardDuty finding of unknown type"
     region = string(detail.get("region")) or string(event.get("region"))
@@ -98,15 +113,17 @@ def guardduty(event: Mapping[str, Any], detail: Mapping[str, Any], partition: st
         "account": string(detail.get("accountId")) or string(event.get("account")),
         "read_only": False,
         "error_code": None,
-        "source_ip": _remote_address(service, sequence),
+        "source_ip": next((one for one in addresses if structured_fields.address(one)), None),
         "vpc_endpoint_id": None,
         "user_agent": None,
         "actor": actor,
         "subject": _without_credentials(actor),
         "access_key_id": long_term(string(credentials.get("accessKeyId"))),
         "finding": True,
-        "details": list(_finding_details(detail, actor, credentials, partition, region, len(actors))),
+        "details": list(_finding_details(detail, actor, credentials, partition, region, len(actors), addresses)),
     }
+    if addresses and addresses != [facts["source_ip"]]:
+        facts["addresses"] = addresses
     if _is_sample(detail, service):
         facts["quiet"] = "sample"
     return facts
@@ -115,8 +132,8 @@ def guardduty(event: Mapping[str, Any], detail: Mapping[str, Any], partition: st
 def health(event: Mapping[str, Any], detail: Mapping[str, Any], partition: str, chosen: str | None) -> Facts:
     """Return the facts of an event about one of its entities: `chosen`, or the first one."""
     account = string(detail.get("affectedAccount")) or string(event.get("account"))
-    named = entities(event)
-    entity = chosen or (named[0] if named else "")
+    listed = entities(event)
+    entity = chosen or (listed[0] if listed else "")
     subject = _of_entity(entity, account, partition)
     code = string(detail.get("eventTypeCode"))
     event_arn = string(detail.get("eventArn")) or string(event.get("id"))
@@ -160,6 +177,8 @@ def _finding_actor(credentials: Mapping[str, object], account: str, partition: s
         principal = root(account, partition)
     elif kind in ("service", "account"):
         principal = {"kind": kind, "name": name, "arn": "", "account": account}
+    elif unique := unique_id(string(credentials.get("principalId")))[0]:
+        principal = named(unique, account)
     session = string(credentials.get("principalId")).partition(":")[2]
     caller_arn = principal["arn"]
     if kind == "role" and name and session:
@@ -177,31 +196,6 @@ def _without_credentials(actor: Actor) -> Principal:
     return {**who, "id": actor["id"]} if "id" in actor else who
 
 
-def _sequence(detail: Mapping[str, Any]) -> Mapping[str, object]:
-    return mapping(mapping(mapping(detail.get("service")).get("detection")).get("sequence"))
-
-
-def _actors(detail: Mapping[str, Any]) -> list[Mapping[str, object]]:
-    """Return the actors with an identity. An actor of a runtime signal is a process."""
-    return [actor for actor in items(_sequence(detail).get("actors")) if mapping(actor.get("user"))]
-
-
-def _actor_id(actor: Mapping[str, object]) -> str:
-    who = mapping(actor.get("user"))
-    return string(actor.get("id")) or string(who.get("uid")) or string(who.get("name"))
-
-
-def _credentials(actor: Mapping[str, object]) -> Mapping[str, object]:
-    """Return an actor of an attack sequence in the shape of `accessKeyDetails`."""
-    who, session = mapping(actor.get("user")), mapping(actor.get("session"))
-    return {
-        "accessKeyId": string(who.get("credentialUid")) or string(session.get("uid")),
-        "principalId": who.get("uid"),
-        "userName": who.get("name"),
-        "userType": who.get("type"),
-    }
-
-
 def _finding_details(
     detail: Mapping[str, Any],
     actor: Actor,
@@ -209,6 +203,7 @@ def _finding_details(
     partition: str,
     region: str,
     actors: int,
+    addresses: Sequence[str],
 ) -> Iterator[str]:
     if title := string(detail.get("title")):
         yield f"Finding: {short(title)}"
@@ -216,11 +211,14 @@ def _finding_details(
         yield from session_lines(actor["name"], actor["caller_arn"].partition("assumed-role/")[2].partition("/")[2])
     if actor["kind"] == "unknown" and (name := string(credentials.get("userName"))):
         yield from _unknown_caller(name, actor["identity_type"])
+    if actor["kind"] == "unknown":
+        yield from session_lines("", unique_id(string(credentials.get("principalId")))[1])
     if actor["access_key_id"] and not long_term(actor["access_key_id"]):
         yield f"Session key: {short(actor['access_key_id'])}"
     if actors > 1:
         yield f"Actors: {actors}. ir-router handles each of them in an execution of its own."
-    sequence = _sequence(detail)
+    yield from _address_lines(addresses)
+    sequence = attack_sequences.of(detail)
     if sequence:
         signals = items(sequence.get("signals"))
         listed = "; ".join(_signal(signal) for signal in signals[:_SIGNALS])
@@ -260,15 +258,35 @@ def _resources(resource: Mapping[str, object]) -> Iterator[str]:
         yield f"Affected instance: {short(instance)}"
 
 
-def _remote_address(service: Mapping[str, object], sequence: Mapping[str, object]) -> str | None:
-    """Return the caller's address, IPv4 or IPv6. Each kind of action has its own object; a sequence has endpoints."""
-    for action in mapping(service.get("action")).values():
-        remote = mapping(mapping(action).get("remoteIpDetails"))
-        found = string(remote.get("ipAddressV4")) or string(remote.get("ipAddressV6"))
-        if found:
-            return found
-    addresses = [string(endpoint.get("ip")) for endpoint in items(sequence.get("endpoints"))]
-    return next((address for address in addresses if address), None)
+def _addresses(action: object) -> Iterator[str]:
+    """Yield the remote addresses of a finding, IPv4 and IPv6. Each kind of action has its own object.
+
+    A port probe has a list of them. A call of the API of Kubernetes may have only its source addresses.
+    """
+    for kind in mapping(action).values():
+        part = mapping(kind)
+        remote = [
+            string(mapping(one.get("remoteIpDetails")).get(name))
+            for one in (part, *(one for value in part.values() for one in items(value)))
+            for name in ("ipAddressV4", "ipAddressV6")
+        ]
+        sources = part.get("sourceIPs") or part.get("sourceIps")
+        if not any(remote) and isinstance(sources, list):
+            remote = [string(one) for one in sources]
+        yield from filter(None, remote)
+
+
+def _bounded(addresses: Iterable[str]) -> list[str]:
+    """Return the distinct addresses, and a text that is no address instead of those beyond the limit."""
+    found = list(dict.fromkeys(addresses))
+    more = len(found) - _MOST_ADDRESSES
+    return [*found[:_MOST_ADDRESSES], f"{more} further addresses"] if more > 0 else found
+
+
+def _address_lines(addresses: Sequence[str]) -> Iterator[str]:
+    if len(addresses) > 1 or any(not structured_fields.address(one) for one in addresses):
+        more = f" and {len(addresses) - _SIGNALS} more" if len(addresses) > _SIGNALS else ""
+        yield f"Addresses: {', '.join(short(one) for one in addresses[:_SIGNALS])}{more}"
 
 
 def _is_sample(detail: Mapping[str, Any], service: Mapping[str, object]) -> bool:
@@ -286,14 +304,24 @@ def _is_sample(detail: Mapping[str, Any], service: Mapping[str, object]) -> bool
 
 
 def _of_entity(entity: str, account: str, partition: str) -> Principal:
-    """Return the principal that an entity of AWS Health names: an ARN, an account or a user name."""
-    if named := from_arn(entity):
-        return named
-    if _ACCOUNT.fullmatch(entity):
-        return {"kind": "account", "name": entity, "arn": "", "account": entity}
-    if entity.startswith("arn:") or _ACCESS_KEY.fullmatch(entity) or not _USER_NAME.fullmatch(entity):
+    """Return the principal that an entity of AWS Health means: an ARN, an account, a name or a unique id.
+
+    Only IAM shows whether a name is that of a user or of a role.
+    """
+    if principal := from_arn(entity):
+        return principal
+    if session := session_of_arn(entity):
+        return session[0]
+    if _ACCOUNT.fullmatch(entity) or entity == _THE_ACCOUNT:
+        account = account if entity == _THE_ACCOUNT else entity
+        return {"kind": "account", "name": account, "arn": "", "account": account}
+    if _ROOT.fullmatch(entity):
+        return root(account, partition)
+    if unique := unique_id(entity)[0]:
+        return named(unique, account)
+    if entity == _NO_ENTITY or _ACCESS_KEY.fullmatch(entity) or not _USER_NAME.fullmatch(entity):
         return unknown_principal(account)
-    return user(entity, account, partition)
+    return named(entity, account)
 
 
 def _health_details(detail: Mapping[str, Any], entity: str) -> Iterator[str]:
@@ -303,4 +331,13 @@ def _health_details(detail: Mapping[str, Any], entity: str) -> Iterator[str]:
     message = next((string(one.get("latestDescription")) for one in descriptions if one.get("latestDescription")), "")
     if message:
         yield f"Message from AWS: {short(message)}"
+    yield from _entity_session(entity)
     yield f"Affected: {short(entity)}" if entity else "Affected: the event names no key, user or account"
+
+
+def _entity_session(entity: str) -> Iterator[str]:
+    found = session_of_arn(entity)
+    if found and found[0]["kind"] == "unknown":
+        yield from _unknown_caller(found[1], "FederatedUser")
+    else:
+        yield from session_lines(*(found[0]["name"], found[1]) if found else ("", unique_id(entity)[1]))

@@ -77,8 +77,10 @@ class Facts(TypedDict):
 
     For a call through a VPC endpoint (`vpc_endpoint_id`), the owner of the VPC chose `source_ip`. `subject` is the
     principal whose credentials are at risk: the owner of the key that the event names, else the actor. `details` are
-    further lines for people. `first_seen` is the time of a finding's first activity. `quiet` marks an event that only
-    informs, `finding` an event of GuardDuty or AWS Health in contrast to an API call.
+    further lines for people. `addresses` are all addresses of a finding if `source_ip` is not the only one; they may
+    contain a domain or a text for an endpoint without an address. `first_seen` is the time of a finding's first
+    activity. `quiet` marks an event that only informs, `finding` an event of GuardDuty or AWS Health in contrast to an
+    API call.
     """
 
     event_id: str
@@ -99,6 +101,7 @@ class Facts(TypedDict):
     quiet: NotRequired[Quiet]
     finding: NotRequired[bool]
     first_seen: NotRequired[str | None]
+    addresses: NotRequired[list[str]]
 
 
 class CreatorRequest(TypedDict):

@@ -14,6 +14,7 @@ Predicate = Callable[[Any], bool]
 
 _MISSING = object()
 _OR = "$or"
+_NEGATED = frozenset({"prefix", "suffix", "wildcard"})
 _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "=": lambda value, limit: value == limit,
     "<": lambda value, limit: value < limit,
@@ -101,7 +102,12 @@ def _operator(option: Mapping[str, Any], name: str) -> Predicate:
     if operator == "wildcard" and isinstance(operand, str):
         wildcard = _wildcard(operand)
         return lambda value: isinstance(value, str) and wildcard.fullmatch(value) is not None
-    if operator == "anything-but" and not isinstance(operand, Mapping):
+    if operator == "anything-but" and isinstance(operand, Mapping):
+        if not set(operand) <= _NEGATED:
+            raise PatternError(f"{name}: anything-but supports only {', '.join(sorted(_NEGATED))}")
+        excluded_texts = _operator(operand, name)
+        return lambda value: value is not _MISSING and not isinstance(value, Mapping) and not excluded_texts(value)
+    if operator == "anything-but":
         excluded = frozenset(_typed(item) for item in (operand if isinstance(operand, list) else [operand]))
         return lambda value: value is not _MISSING and not isinstance(value, Mapping) and _typed(value) not in excluded
     if operator == "numeric" and isinstance(operand, list):

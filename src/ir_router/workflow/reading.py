@@ -168,7 +168,10 @@ def _actor(identity: Mapping[str, Any], account: str, partition: str) -> Actor:
     elif kind == "AWSService":
         principal = {"kind": "service", "name": string(identity.get("invokedBy")), "arn": "", "account": own_account}
     elif kind == "AWSAccount":
-        principal = {"kind": "account", "name": own_account, "arn": arn, "account": own_account}
+        # A principal of another account. Its id is all that AWS shows; the caller chooses the name of a role's session.
+        who = string(identity.get("principalId")).partition(":")[0]
+        shown = f"{own_account} (principal {who})" if who and who != own_account else own_account
+        principal = {"kind": "account", "name": shown, "arn": arn, "account": own_account}
     else:
         # IdentityCenterUser, WebIdentityUser, SAMLUser, Directory, Unknown: each names its person in another field.
         person = string(mapping(identity.get("onBehalfOf")).get("userId")) or string(identity.get("principalId"))

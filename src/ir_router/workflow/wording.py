@@ -103,10 +103,14 @@ def what_happened(incident: Incident) -> str:
     if actor["name"] or actor["caller_arn"]:
         parts.append(f"by {caller(incident)}")
     if incident["source_ip"]:
-        parts.append(origin(incident["source_ip"]))
+        parts.append(f"{origin(incident['source_ip'])}{_and_more(len(incident.get('addresses', ())) - 1)}")
     sentence = " ".join(parts)
     error = f" ({incident['error_code']})" if incident["error_code"] else ""
     return f"{sentence}{error}, {clock_time(incident['event_time'])}"
+
+
+def _and_more(addresses: int) -> str:
+    return f" and {addresses} more address{'es' if addresses > 1 else ''}" if addresses > 0 else ""
 
 
 def alert_subject(incident: Incident, principals: Sequence[Principal] = ()) -> str:
@@ -341,6 +345,7 @@ def record(incident: Incident) -> dict[str, Any]:
         "subject": subject["arn"],
         "access_key_id": incident["access_key_id"],
         "source_ip": incident["source_ip"],
+        **({"addresses": incident["addresses"]} if "addresses" in incident else {}),
         "allowlist": incident.get("allowlist"),
     }
 
