@@ -58,6 +58,7 @@ class Backtest:
         self._entries = [one for one in check_allowlist.deployed_entries() if check_allowlist.refusal(one) is None]
         self.outcome = Outcome(allowlist=len(self._entries), protected=len(settings().protected_principals))
         self._seen: set[str] = set()
+        self._partition = "aws"
         self._open: dict[str, tuple[float, Containment]] = {}
         self._contained: set[tuple[str, str, str]] = set()
         self._groups: dict[str, tuple[float, int]] = {}
@@ -79,6 +80,7 @@ class Backtest:
             self._report(record, "archived", why=ARCHIVED)
             return
         partition, whom = partition_of(event), severity.whom(found)
+        self._partition = partition
         try:
             facts = reading.read(event, partition=partition, whom=whom)
         except InvalidInputError as error:
@@ -177,10 +179,15 @@ class Backtest:
         )
 
     def _contain(self, incident: Incident, at: float) -> tuple[str, str]:
-        subject, key = _with_reserved_path(incident), incident["access_key_id"]
-        if subject["kind"] == "unknown" and key:
+        subject, key = incident["subject"], incident["access_key_id"]
+        if subject["kind"] == "unknown" and not subject["name"] and key:
             self.outcome.owner_asked[f"key {key}: {_OWNER}"] += 1
             return "owner_asked", _OWNER
+        if incident.get("finding") and subject["kind"] == "unknown" and subject["name"]:
+            # IAM shows whether the name is a user's or a role's. The back-test has no IAM.
+            as_named = principals.role if subject["name"].startswith(tuple(_RESERVED_PATHS)) else principals.user
+            subject = as_named(subject["name"], subject["account"], self._partition)
+        subject = _with_reserved_path(subject, incident)
         # The deployment is assumed to be in the account of the record.
         refused = protection.refusal(subject, incident["account"], settings().protected_principals)
         if refused:
@@ -216,9 +223,8 @@ def _names(principal: Principal) -> tuple[str, str, str]:
     return principal["account"], principal["kind"], principal["name"]
 
 
-def _with_reserved_path(incident: Incident) -> Principal:
+def _with_reserved_path(subject: Principal, incident: Incident) -> Principal:
     """Return the subject. A role that the event names without its path gets the path of AWS's own roles by its name."""
-    subject = incident["subject"]
     named = incident.get("finding", False) or not principals.same_name(subject, incident["actor"])
     for beginning, path in _RESERVED_PATHS.items():
         arn, separator, name = subject["arn"].partition(":role/")

@@ -174,6 +174,20 @@ def test_given_an_exposed_key_of_a_member_when_reported_then_its_owner_is_contai
     assert iam_state(world, "carol", SHOP) == IamState({old: "Inactive"}, denied=True)
 
 
+@pytest.mark.parametrize("form", ["name", "id"])
+def test_given_a_user_of_a_member_when_aws_health_names_it_then_it_is_contained_there(
+    world: World, machine: StateMachine, others_untouched: Any, form: str
+) -> None:
+    same_user_everywhere()
+    stored: Any = iam_backends[SHOP]["aws"].users["carol"]
+    stored.id = "AIDACKCEVSQ6C2EXAMPLE"
+    others_untouched()
+
+    machine.start(moved(support.exposed("carol" if form == "name" else stored.id), SHOP))
+
+    assert iam_state(world, "carol", SHOP).denied
+
+
 def test_given_users_of_one_name_in_three_accounts_when_all_have_events_then_each_has_its_own_incident(
     world: World, machine: StateMachine
 ) -> None:

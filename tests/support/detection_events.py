@@ -131,9 +131,9 @@ def guardduty(
     return _event("aws.guardduty", "GuardDuty Finding", detail)
 
 
-def sequence(kind: str, *actors: Mapping[str, Any]) -> Any:
+def sequence(kind: str, *actors: Mapping[str, Any], **more: Any) -> Any:
     """Return an attack sequence."""
-    service = {"detection": {"sequence": {"actors": list(actors)}}}
+    service = {"detection": {"sequence": {"actors": list(actors), **more}}}
     return guardduty(9, kind, service=service, resource={"resourceType": "AttackSequence"})
 
 
@@ -155,8 +155,26 @@ def _event(source: str, detail_type: str, detail: Mapping[str, Any]) -> dict[str
 
 
 ACTOR = {"id": "a-1", "user": {"name": "bob", "type": "IAMUser", "uid": "AIDAX", "credentialUid": "AKIAX"}}
+ACCESS_KEY = {"uid": "AKIAX", "resourceType": "ACCESS_KEY", "data": {"accessKey": {"userName": "bob"}}}
 PROCESS = {"id": "p-1", "process": {"name": "sh"}}
 TRUST = '{"Statement": [{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999988887777:root"}}]}'
+
+# Resources of findings with and without credentials. Each field of accessKeyDetails is optional.
+USED = [
+    {"resourceType": "S3Bucket", "accessKeyDetails": {"accessKeyId": "AKIAX"}},
+    {"resourceType": "S3Bucket", "accessKeyDetails": {"accessKeyId": "AKIAX", "userName": "", "principalId": ""}},
+    {"resourceType": "S3Bucket", "accessKeyDetails": {"principalId": "AIDAX"}},
+    {"accessKeyDetails": {"userName": "bob"}},
+    {"accessKeyDetails": {"principalId": "AROAX:i-1"}},
+]
+UNUSED = [
+    {"resourceType": "Instance", "instanceDetails": {"instanceId": "i-1"}},
+    {"resourceType": "Instance", "accessKeyDetails": {}},
+    {"resourceType": "Instance", "accessKeyDetails": None},
+    {"resourceType": "Instance", "accessKeyDetails": {"accessKeyId": "", "userName": "", "principalId": ""}},
+    {"instanceDetails": {"instanceId": "i-1"}},
+    {"resourceType": "AccessKey", "accessKeyDetails": {"accessKeyId": "AKIAX"}},
+]
 
 # Detection -> events that it means, and events that resemble them.
 EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
@@ -204,16 +222,26 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
         [sequence("AttackSequence:EKS/CompromisedCluster", PROCESS), guardduty(9)],
     ),
     "guardduty_attack_sequence_identity": (
-        [sequence("AttackSequence:S3/CompromisedData", ACTOR)],
-        [sequence("AttackSequence:EKS/CompromisedCluster", PROCESS), sequence("AttackSequence:S3/CompromisedData")],
+        [
+            sequence("AttackSequence:S3/CompromisedData", ACTOR),
+            sequence("AttackSequence:S3/CompromisedData", resources=[{"resourceType": "S3_BUCKET"}, ACCESS_KEY]),
+        ],
+        [
+            sequence("AttackSequence:S3/CompromisedData", resources=[{"resourceType": "S3_BUCKET"}]),
+            sequence("AttackSequence:EKS/CompromisedCluster", PROCESS),
+            sequence("AttackSequence:S3/CompromisedData"),
+        ],
     ),
     "guardduty_credentials_high": ([guardduty(7), guardduty(8.5)], [guardduty(6.9), guardduty(8, resource="Instance")]),
     "guardduty_resource_high": (
-        [guardduty(8, "Exfiltration:S3/AnomalousBehavior", "S3Bucket")],
-        [guardduty(8), guardduty(8, resource={"resourceType": "Instance", "instanceDetails": {"instanceId": "i-1"}})],
+        [guardduty(8, "Exfiltration:S3/AnomalousBehavior", "S3Bucket"), *(guardduty(8, resource=one) for one in USED)],
+        [guardduty(8), *(guardduty(8, resource=one) for one in UNUSED)],
     ),
     "guardduty_credentials_medium": ([guardduty(4), guardduty(5.0)], [guardduty(7), guardduty(2)]),
-    "guardduty_resource_medium": ([guardduty(5, "Discovery:S3/X", "S3Bucket")], [guardduty(5), guardduty(8)]),
+    "guardduty_resource_medium": (
+        [guardduty(5, "Discovery:S3/X", "S3Bucket"), *(guardduty(5, resource=one) for one in USED)],
+        [guardduty(5), guardduty(8), *(guardduty(5, resource=one) for one in UNUSED)],
+    ),
     "guardduty_logging_disabled": (
         [guardduty(2, "Stealth:IAMUser/CloudTrailLoggingDisabled"), guardduty(2, "Stealth:S3/X", "S3Bucket")],
         [guardduty(2)],

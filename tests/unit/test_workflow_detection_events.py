@@ -122,7 +122,7 @@ def test_given_a_sample_when_assessed_then_it_is_a_low_alert(mark: dict[str, Any
     [
         ("AKIAIOSFODNN7EXAMPLE", "unknown", "", "AKIAIOSFODNN7EXAMPLE"),
         ("ASIAIOSFODNN7EXAMPLE", "unknown", "", None),
-        ("bob", "user", "bob", None),
+        ("bob", "unknown", "bob", None),
         (f"arn:aws:iam::{ACCOUNT}:user/team/bob", "user", "bob", None),
         (f"arn:aws:iam::{ACCOUNT}:role/app", "role", "app", None),
         (f"arn:aws:iam::{ACCOUNT}:root", "root", "root", None),

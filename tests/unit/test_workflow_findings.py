@@ -190,6 +190,23 @@ def test_given_an_attack_sequence_when_read_then_each_actor_has_its_own_facts() 
     assert first["details"][0] == "Actors: 5. ir-router handles each of them in an execution of its own."
 
 
+def test_given_a_key_that_is_all_a_sequence_shows_of_a_principal_when_read_then_it_is_an_entity() -> None:
+    """ARNs end with the key's id. Resources of other kinds, of services and without content are none."""
+    resources = [
+        {"name": "AKIA7", "resourceType": "ACCESS_KEY"},
+        {"uid": "arn:aws:iam::1:access-key/ASIA8", "resourceType": "ACCESS_KEY", "data": {}},
+        {"uid": "x", "resourceType": "ACCESS_KEY"},
+        {"uid": "AKIA9", "resourceType": "S3_BUCKET", "data": {"accessKey": {"userName": "bob"}}},
+        {"uid": "AKIA9", "resourceType": "ACCESS_KEY", "data": {"accessKey": {"userType": "AWSService"}}},
+        {"uid": "AKIA6", "resourceType": "ACCESS_KEY"},
+    ]
+    detail = sequence({"user": {"credentialUid": "AKIA6"}}, resources=resources)
+
+    assert findings.entities({"detail": detail}) == ["AKIA6", "AKIA7", "arn:aws:iam::1:access-key/ASIA8"]
+    assert facts(detail, "AKIA7")["access_key_id"] == "AKIA7"
+    assert facts(detail, "arn:aws:iam::1:access-key/ASIA8")["actor"]["access_key_id"] == "ASIA8"
+
+
 def test_given_the_signals_of_a_sequence_when_listed_then_eight_are_named_with_their_time() -> None:
     signals = [
         {"name": "s-0", "firstSeenAt": "2026-01-15T18:05:00Z", "createdAt": "2026-01-15T19:00:00Z"},
@@ -221,7 +238,17 @@ def health(chosen: str | None = None, **detail: Any) -> Any:
         ("210987654321", "account", "210987654321", "210987654321"),
         ("AKIAEXAMPLE", "unknown", "", ACCOUNT),
         ("ASIAEXAMPLE", "unknown", "", ACCOUNT),
-        ("bob", "user", "bob", ACCOUNT),
+        ("bob", "unknown", "bob", ACCOUNT),  # only IAM shows whether this is a user or a role
+        ("UNKNOWN", "unknown", "", ACCOUNT),
+        ("AWS_ACCOUNT", "account", ACCOUNT, ACCOUNT),
+        ("root", "root", "root", ACCOUNT),
+        ("<root_account>", "root", "root", ACCOUNT),
+        ("rooted", "unknown", "rooted", ACCOUNT),
+        ("AIDACKCEVSQ6C2EXAMPLE", "unknown", "AIDACKCEVSQ6C2EXAMPLE", ACCOUNT),
+        ("AROACKCEVSQ6C2EXAMPLE:i-0123", "unknown", "AROACKCEVSQ6C2EXAMPLE", ACCOUNT),
+        ("arn:aws:sts::210987654321:assumed-role/app/s", "role", "app", "210987654321"),
+        ("arn:aws:sts::210987654321:federated-user/bob", "unknown", "", "210987654321"),
+        ("arn:aws:sts::210987654321:assumed-role/app", "unknown", "", ACCOUNT),
         ("b" * 65, "unknown", "", ACCOUNT),
         ("bob smith", "unknown", "", ACCOUNT),
         ("", "unknown", "", ACCOUNT),
@@ -272,6 +299,15 @@ def test_given_an_arn_when_read_then_a_user_a_role_or_root_is_named(
     read = principals.from_arn(arn)
 
     assert read == ({"kind": kind, "name": name, "arn": arn, "account": ACCOUNT} if kind else None)
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-us-gov", "aws-cn"])
+def test_given_the_arn_of_a_session_when_read_then_it_is_the_role_of_that_partition(partition: str) -> None:
+    named = principals.session_of_arn(f"arn:{partition}:sts::{ACCOUNT}:assumed-role/app/jane@example.com")
+
+    assert named == (principals.role("app", ACCOUNT, partition), "jane@example.com")
+    assert principals.session_of_arn(f"x arn:{partition}:sts::{ACCOUNT}:assumed-role/app/s") is None
+    assert principals.session_of_arn(f"arn:{partition}:iam::{ACCOUNT}:role/app") is None
 
 
 def test_given_values_of_other_types_when_read_then_they_count_as_absent() -> None:

@@ -11,8 +11,10 @@ from ir_router.workflow.incident import Principal
 def containment(principal: Principal, key: str | None = None) -> str:
     """Return a sentence with the commands that contain the principal, for an administrator of its account.
 
-    If the principal is unknown, the key leads to it.
+    If the principal is unknown, the key, if there is one, leads to it.
     """
+    if principal["kind"] == "unknown" and key is None:
+        return "Find the user or role in IAM and contain it by hand now."
     if principal["kind"] == "unknown":
         return (
             f"Find the key's owner (aws iam get-access-key-last-used --access-key-id {key}) and contain it by hand now."

@@ -64,7 +64,7 @@ def examine(
         by_hand_now = by_hand.containment(principal, target.named_key)
         return principal, result_of(principal, "refused", f"{error} {by_hand_now}")
     if found is None:
-        return principal, _not_found(principal)
+        return principal, _not_found(incident, principal)
     refused = protection.refusal(found, account, protected())
     if refused:
         return found, result_of(found, "refused", refused)
@@ -77,9 +77,18 @@ def examine(
     return found, None
 
 
-def _not_found(principal: Principal) -> PrincipalResult:
-    """Return the result for a name that no longer exists in IAM, or that belongs to another user now."""
+def _not_found(incident: Incident, principal: Principal) -> PrincipalResult:
+    """Return the result for a name that no longer exists in IAM, or that belongs to another user now.
+
+    A finding about a user or role can arrive after its renaming, so it needs a person.
+    """
     who = wording.name_of(principal)
+    if "id" not in principal and incident.get("finding"):
+        why = (
+            f"IAM no longer has the {who}: the {principal['kind']} was deleted or renamed. Find out whose credentials "
+            "these are. If they still exist, contain their owner by hand."
+        )
+        return result_of(principal, "refused", why)
     if "id" not in principal:
         return result_of(principal, "gone", f"IAM no longer has the {who}.")
     why = (

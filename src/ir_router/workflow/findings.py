@@ -24,9 +24,12 @@ from ir_router.workflow.principals import (
     items,
     long_term,
     mapping,
+    named,
     role,
     root,
+    session_of_arn,
     string,
+    unique_id,
     unknown_principal,
     user,
     user_id,
@@ -43,6 +46,10 @@ _KINDS: Mapping[str, PrincipalKind] = {
 }
 _ACCESS_KEY = re.compile(r"A(?:KIA|SIA)[A-Z0-9]*")
 _ACCOUNT = re.compile(r"\d{12}")
+# Texts of AWS Health for root, for the account and for no entity.
+_ROOT = re.compile(r"<?root(?:[ _-](?:account|user))?>?", re.IGNORECASE)
+_THE_ACCOUNT = "AWS_ACCOUNT"
+_NO_ENTITY = "UNKNOWN"
 _USER_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 _CONSOLES = {"aws-cn": "amazonaws.cn", "aws-us-gov": "amazonaws-us-gov.com"}
 _SIGNALS = 8
@@ -125,8 +132,8 @@ def guardduty(event: Mapping[str, Any], detail: Mapping[str, Any], partition: st
 def health(event: Mapping[str, Any], detail: Mapping[str, Any], partition: str, chosen: str | None) -> Facts:
     """Return the facts of an event about one of its entities: `chosen`, or the first one."""
     account = string(detail.get("affectedAccount")) or string(event.get("account"))
-    named = entities(event)
-    entity = chosen or (named[0] if named else "")
+    listed = entities(event)
+    entity = chosen or (listed[0] if listed else "")
     subject = _of_entity(entity, account, partition)
     code = string(detail.get("eventTypeCode"))
     event_arn = string(detail.get("eventArn")) or string(event.get("id"))
@@ -170,6 +177,8 @@ def _finding_actor(credentials: Mapping[str, object], account: str, partition: s
         principal = root(account, partition)
     elif kind in ("service", "account"):
         principal = {"kind": kind, "name": name, "arn": "", "account": account}
+    elif unique := unique_id(string(credentials.get("principalId")))[0]:
+        principal = named(unique, account)
     session = string(credentials.get("principalId")).partition(":")[2]
     caller_arn = principal["arn"]
     if kind == "role" and name and session:
@@ -202,6 +211,8 @@ def _finding_details(
         yield from session_lines(actor["name"], actor["caller_arn"].partition("assumed-role/")[2].partition("/")[2])
     if actor["kind"] == "unknown" and (name := string(credentials.get("userName"))):
         yield from _unknown_caller(name, actor["identity_type"])
+    if actor["kind"] == "unknown":
+        yield from session_lines("", unique_id(string(credentials.get("principalId")))[1])
     if actor["access_key_id"] and not long_term(actor["access_key_id"]):
         yield f"Session key: {short(actor['access_key_id'])}"
     if actors > 1:
@@ -293,14 +304,24 @@ def _is_sample(detail: Mapping[str, Any], service: Mapping[str, object]) -> bool
 
 
 def _of_entity(entity: str, account: str, partition: str) -> Principal:
-    """Return the principal that an entity of AWS Health names: an ARN, an account or a user name."""
-    if named := from_arn(entity):
-        return named
-    if _ACCOUNT.fullmatch(entity):
-        return {"kind": "account", "name": entity, "arn": "", "account": entity}
-    if entity.startswith("arn:") or _ACCESS_KEY.fullmatch(entity) or not _USER_NAME.fullmatch(entity):
+    """Return the principal that an entity of AWS Health means: an ARN, an account, a name or a unique id.
+
+    Only IAM shows whether a name is that of a user or of a role.
+    """
+    if principal := from_arn(entity):
+        return principal
+    if session := session_of_arn(entity):
+        return session[0]
+    if _ACCOUNT.fullmatch(entity) or entity == _THE_ACCOUNT:
+        account = account if entity == _THE_ACCOUNT else entity
+        return {"kind": "account", "name": account, "arn": "", "account": account}
+    if _ROOT.fullmatch(entity):
+        return root(account, partition)
+    if unique := unique_id(entity)[0]:
+        return named(unique, account)
+    if entity == _NO_ENTITY or _ACCESS_KEY.fullmatch(entity) or not _USER_NAME.fullmatch(entity):
         return unknown_principal(account)
-    return user(entity, account, partition)
+    return named(entity, account)
 
 
 def _health_details(detail: Mapping[str, Any], entity: str) -> Iterator[str]:
@@ -310,4 +331,13 @@ def _health_details(detail: Mapping[str, Any], entity: str) -> Iterator[str]:
     message = next((string(one.get("latestDescription")) for one in descriptions if one.get("latestDescription")), "")
     if message:
         yield f"Message from AWS: {short(message)}"
+    yield from _entity_session(entity)
     yield f"Affected: {short(entity)}" if entity else "Affected: the event names no key, user or account"
+
+
+def _entity_session(entity: str) -> Iterator[str]:
+    found = session_of_arn(entity)
+    if found and found[0]["kind"] == "unknown":
+        yield from _unknown_caller(found[1], "FederatedUser")
+    else:
+        yield from session_lines(*(found[0]["name"], found[1]) if found else ("", unique_id(entity)[1]))

@@ -12,8 +12,9 @@ from typing import Final, Literal
 
 from botocore.exceptions import ClientError
 
+from ir_router.observability import logger
 from ir_router.workflow import sessions
-from ir_router.workflow.incident import Principal
+from ir_router.workflow.incident import Principal, PrincipalKind
 
 KeyStatus = Literal["Active", "Inactive"]
 ACTIVE: Final = "Active"
@@ -40,6 +41,32 @@ def find(principal: Principal) -> Principal | None:
         if _is_missing(error):
             return None
         raise
+
+
+def with_id(unique_id: str, account: str) -> Principal | None:
+    """Return the user or role of an account with IAM's unique id, or None if IAM has none or denies the list.
+
+    IAM has no operation that finds a principal by its id. An empty account is this one.
+    """
+    client = sessions.reader(account)
+    try:
+        if unique_id.startswith("AIDA"):
+            users = client.get_paginator("list_users").paginate(PaginationConfig={"PageSize": _LARGEST_PAGE})
+            user = next((one for page in users for one in page["Users"] if one["UserId"] == unique_id), None)
+            return _principal("user", user["UserName"], user["Arn"], unique_id) if user else None
+        roles = client.get_paginator("list_roles").paginate(PaginationConfig={"PageSize": _LARGEST_PAGE})
+        role = next((one for page in roles for one in page["Roles"] if one["RoleId"] == unique_id), None)
+    except ClientError as error:
+        # The role of a member account can be of an earlier version, and a service control policy can deny the list.
+        if error.response["Error"]["Code"] != "AccessDenied":
+            raise
+        logger.error("iam.list_denied: the principal must be found by hand", extra={"unique_id": unique_id})
+        return None
+    return _principal("role", role["RoleName"], role["Arn"], unique_id) if role else None
+
+
+def _principal(kind: PrincipalKind, name: str, arn: str, unique_id: str) -> Principal:
+    return {"kind": kind, "name": name, "arn": arn, "account": arn.split(":")[4], "id": unique_id}
 
 
 def arns_of_all(kind: str) -> list[str]:

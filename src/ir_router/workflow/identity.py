@@ -38,21 +38,36 @@ class Target(NamedTuple):
 def targets(incident: Incident, context: Any) -> list[Target]:
     """Return the principals to contain: the subject and, by variable, the actor."""
     subject, key = incident["subject"], incident["access_key_id"]
-    if subject["kind"] == "unknown" and key:
+    # The names of other callers are chosen by them.
+    text = subject["name"] if incident.get("finding") else ""
+    if subject["kind"] == "unknown" and (key or text):
         partition, account = invocation.own_account(context)[0], invocation.contained_account(incident, context)
         # An event names no account in which it can cause no containment: that is refused before any change.
         try:
-            owner = iam.owner_of(key, account) if subject["account"] in ("", account) else None
+            if subject["account"] in ("", account):
+                subject = _in_iam(subject, key, text, account, partition)
         except NoRoleError as error:
             return [Target(accounts.placed(subject, incident), key, (), error)]
-        subject = principals.user(owner, account, partition) if owner else subject
     actor = incident["actor"]
     used = principals.own_key(actor)
     itself = principals.same_name(subject, actor)
     found = [Target(accounts.placed(subject, incident), key, _given(key, used if itself else None))]
-    if settings().contain_actor and not itself:
+    # The actor of a finding is its subject, or unknown.
+    if settings().contain_actor and not itself and not incident.get("finding"):
         found.append(Target(accounts.placed(principals.principal_of(actor), incident), used, _given(used)))
     return found
+
+
+def _in_iam(subject: Principal, key: str | None, text: str, account: str, partition: str) -> Principal:
+    """Return the owner of the key, else the user or role with this name or unique id, else the subject itself."""
+    if key and (owner := iam.owner_of(key, account)):
+        return principals.user(owner, account, partition)
+    if principals.unique_id(text)[0] and (found := iam.with_id(text, account)):
+        return found
+    if not text:
+        return subject
+    candidates = (principals.user(text, account, partition), principals.role(text, account, partition))
+    return next(filter(None, map(iam.find, candidates)), subject)
 
 
 def actor_of(incident: Incident) -> Principal | None:

@@ -15,6 +15,12 @@ _LONG_TERM_KEY = "AKIA"
 _USER_ID = re.compile(r"(AIDA\w{12,})(:.*)?")
 _IAM_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):(user|role)/(?:[^:]*/)?([\w+=,.@-]{1,128})", re.ASCII)
 _ROOT_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):root")
+_SESSION_ARN = re.compile(
+    r"arn:(aws[a-z-]*):sts::(\d{12}):(?:assumed-role/([\w+=,.@-]{1,64})|(federated-user))/([\w+=,.@:-]{1,64})", re.ASCII
+)
+# IAM's unique ids of users and roles: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html. A
+# session's name may follow.
+_UNIQUE_ID = re.compile(r"((?:AIDA|AROA)[A-Z0-9]{12,})(?::(.*))?")
 
 
 class _Id(TypedDict, total=False):
@@ -49,6 +55,29 @@ def from_arn(arn: str) -> Principal | None:
     if found := _ROOT_ARN.fullmatch(arn):
         return {"kind": "root", "name": "root", "arn": arn, "account": found[1]}
     return None
+
+
+def session_of_arn(arn: str) -> tuple[Principal, str] | None:
+    """Return the role and the session's name that an STS ARN names, or None for other texts.
+
+    The caller chooses the name of a federated session. It belongs to an unknown principal.
+    """
+    found = _SESSION_ARN.fullmatch(arn)
+    if found is None:
+        return None
+    partition, account, name, _, session = found.groups()
+    return (role(name, account, partition) if name else unknown_principal(account)), session
+
+
+def unique_id(text: str) -> tuple[str, str]:
+    """Return IAM's unique id of a user or role, and the session's name after it; both empty for other texts."""
+    found = _UNIQUE_ID.fullmatch(text)
+    return (found[1], found[2] or "") if found else ("", "")
+
+
+def named(text: str, account: str) -> Principal:
+    """Return the principal that a text means. Only IAM shows whether it is a user or a role (`identity.targets`)."""
+    return {"kind": "unknown", "name": text, "arn": "", "account": account}
 
 
 def user_id(identity: Mapping[str, object]) -> _Id:

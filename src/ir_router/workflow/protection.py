@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ir_router.workflow.allowlist import matches_arn
+from ir_router.workflow.details import harmless
 from ir_router.workflow.incident import Principal
 
 _RESERVED = ("role/aws-service-role/", "role/aws-reserved/")
@@ -42,6 +43,8 @@ def refusal(principal: Principal, account: str, protected: Iterable[str], *, eve
             f"The event is about account {event_account}, so it can cause no containment in account {account}. "
             "Review the event and act by hand."
         )
+    if kind == "unknown" and name and not arn:
+        return _not_shown(name)
     if kind not in ("user", "role") or not name:
         return "The event names no IAM user or role of this account. Review the event and act by hand."
     # Only the path counts, since only AWS can choose it: a name that looks like one of AWS's must not protect a role.
@@ -58,3 +61,13 @@ def refusal(principal: Principal, account: str, protected: Iterable[str], *, eve
             "its credentials must be disabled, and disable them by hand."
         )
     return None
+
+
+def _not_shown(name: str) -> str:
+    of_root = (
+        " It may be the e-mail address of root: then sign in as root and change its password." if "@" in name else ""
+    )
+    return (
+        f'IAM shows no user or role with the name or unique id "{harmless(name)}". It may have been deleted or renamed.'
+        f"{of_root} Find out whose credentials these are, and contain that principal by hand."
+    )

@@ -71,7 +71,7 @@ locals {
         Action   = ["iam:GetRolePolicy"]
         Resource = "arn:${local.partition}:iam::${var.account}:role/${local.role_name}"
       },
-      # To find entries of the allowlist with a * that match no principal. IAM accepts no resource for these actions.
+      # To find entries of the allowlist with a * that match no principal, and principals by their unique id. IAM accepts no resource for these actions.
       {
         Sid      = "ListPrincipals"
         Effect   = "Allow"
