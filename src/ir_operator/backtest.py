@@ -13,88 +13,40 @@ import argparse
 import json
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from ir_operator.recorded_events import as_event, files_of, records_of
+from ir_operator.backtest_outcome import ARCHIVED, Containment, Outcome, as_json, table
+from ir_operator.recorded_events import as_event, files_of, is_archived, partition_of, records_of
 from ir_router.errors import InvalidInputError
 from ir_router.settings import settings
-from ir_router.workflow import check_allowlist, detections, principals, protection, reading, severity, wording
+from ir_router.workflow import (
+    check_allowlist,
+    detections,
+    event_claims,
+    principals,
+    protection,
+    reading,
+    severity,
+    tampering,
+    wording,
+)
 from ir_router.workflow.alert_only import GROUP_SECONDS, events_needed, group_of
 from ir_router.workflow.detections import Detection
-from ir_router.workflow.incident import Facts, Incident
+from ir_router.workflow.incident import Facts, Incident, Principal
+from ir_router.workflow.severity import Assessment
 
 RESULT = Path("build") / "backtest.json"
 
 _LISTS = "IR_ALLOWED_CIDRS, IR_ALLOWED_PRINCIPALS and IR_PROTECTED_PRINCIPALS (JSON lists)"
 _OPEN_SECONDS = 86_400
 _PROGRESS_SECONDS = 2.0
-
-
-@dataclass
-class Containment:
-    """A principal that would have been contained.
-
-    Attributes:
-        principal: ARN of the principal.
-        at: Time of the first event (ISO 8601).
-        why: Description of the first event.
-        key: Id of the access key that the first event names.
-        joined: Number of later events within the same day.
-    """
-
-    principal: str
-    at: str
-    why: str
-    key: str | None
-    joined: int = 0
-
-
-@dataclass
-class Outcome:
-    """The counts of a back-test.
-
-    Attributes:
-        allowlist: Number of valid allowlist entries.
-        protected: Number of protected principals.
-        files: Files found, including skipped ones.
-        files_skipped: The reason by path.
-        records: Records read.
-        refused: Records with missing or invalid fields.
-        duplicates: Records whose event id was seen before.
-        detections: Matches by detection id.
-        refusals: Invalid records by reason.
-        severities: Incidents by severity.
-        allowlisted: Records by allowlist entry.
-        alerts: Alerts that would have been sent.
-        grouped: Records that would have been counted in the group of an earlier alert.
-        logged: Records that would only have been logged.
-        contained: Principals that would have been contained.
-        not_contained: Records by principal and the reason that prevents a containment.
-        seconds: Duration.
-    """
-
-    allowlist: int = 0
-    protected: int = 0
-    files: int = 0
-    files_skipped: dict[str, str] = field(default_factory=dict)
-    records: int = 0
-    refused: int = 0
-    refusals: Counter[str] = field(default_factory=Counter)
-    duplicates: int = 0
-    detections: Counter[str] = field(default_factory=Counter)
-    severities: Counter[str] = field(default_factory=Counter)
-    allowlisted: Counter[str] = field(default_factory=Counter)
-    alerts: int = 0
-    grouped: int = 0
-    logged: int = 0
-    contained: list[Containment] = field(default_factory=list)
-    not_contained: Counter[str] = field(default_factory=Counter)
-    seconds: float = 0.0
+_OWNER = "the workflow asks IAM for the key's owner, and contains that user"
+# The paths of the roles that only AWS can change. Findings and requests name a role without its path.
+_RESERVED_PATHS = {"AWSReservedSSO_": "aws-reserved/sso.amazonaws.com/", "AWSServiceRoleFor": "aws-service-role/"}
+_DENY_POLICY = ":iam::aws:policy/AWSDenyAll"
 
 
 class Backtest:
@@ -106,7 +58,9 @@ class Backtest:
         self._entries = [one for one in check_allowlist.deployed_entries() if check_allowlist.refusal(one) is None]
         self.outcome = Outcome(allowlist=len(self._entries), protected=len(settings().protected_principals))
         self._seen: set[str] = set()
+        self._partition = "aws"
         self._open: dict[str, tuple[float, Containment]] = {}
+        self._contained: set[tuple[str, str, str]] = set()
         self._groups: dict[str, tuple[float, int]] = {}
 
     def assess(self, record: Any) -> None:
@@ -121,31 +75,41 @@ class Backtest:
         if not found:
             self._report(record, "no_detection")
             return
+        if is_archived(event):
+            outcome.archived += 1
+            self._report(record, "archived", why=ARCHIVED)
+            return
+        partition, whom = partition_of(event), severity.whom(found)
+        self._partition = partition
         try:
-            facts = reading.read(event, whom=severity.whom(found))
+            facts = reading.read(event, partition=partition, whom=whom)
         except InvalidInputError as error:
             self._refuse(record, str(error))
             return
         named: list[str | None] = [*reading.entities(event)] or [None]
         for entity in named:
-            each = facts if entity is None else reading.read(event, entity=entity, whom=severity.whom(found))
-            self._matched(record, each, found)
+            each = facts if entity is None else reading.read(event, partition=partition, entity=entity, whom=whom)
+            self._matched(record, event, each, found)
 
     def _refuse(self, record: Any, why: str) -> None:
         self.outcome.refused += 1
         self.outcome.refusals[why] += 1
         self._report(record, "invalid", why=why)
 
-    def _matched(self, record: Any, facts: Facts, found: list[Detection]) -> None:
+    def _matched(self, record: Any, event: Mapping[str, Any], facts: Facts, found: list[Detection]) -> None:
         outcome = self.outcome
-        if facts["event_id"] in self._seen:
+        # As the workflow's claims: a finding keeps its id when its severity changes.
+        name = event_claims.name_of(
+            event, facts["event_id"], severity.band(found, facts.get("quiet")), facts["account"]
+        )
+        if name in self._seen:
             outcome.duplicates += 1
             self._report(record, "duplicate", facts)
             return
-        self._seen.add(facts["event_id"])
+        self._seen.add(name)
         outcome.detections.update(detection.id for detection in found)
         at = _seconds(facts["event_time"])
-        assessment = severity.assess(found, facts["subject"], facts.get("quiet"))
+        facts, assessment = self._assessment(event, facts, found)
         entry = check_allowlist.entry_for(facts, self._entries, at)
         incident = cast(
             "Incident",
@@ -171,6 +135,23 @@ class Backtest:
             outcome.logged += 1
             result, why = "logged", ""
         self._report(record, result, incident, whom=whom, why=why)
+
+    def _assessment(self, event: Mapping[str, Any], facts: Facts, found: list[Detection]) -> tuple[Facts, Assessment]:
+        """Assess the event as the workflow does. A containment in the records stands for a row of the ledger."""
+        assessment = severity.assess(found, facts["subject"], facts.get("quiet"))
+        if not any(detection.tampering for detection in found):
+            return facts, assessment
+        target, _key = reading.target(event, partition_of(event))
+        if _names(target) in self._contained:
+            if assessment.action != "contain":
+                facts, assessment = cast("Facts", {**facts, "subject": target}), severity.of_tampering(assessment)
+            return facts, assessment
+        policy = principals.mapping(event["detail"].get("requestParameters")).get("policyArn")
+        if tampering.only_detaches(found) and principals.string(policy).endswith(_DENY_POLICY):
+            others = [detection for detection in found if detection.id != tampering.DETACHED]
+            without = severity.assess(others, facts["subject"], facts.get("quiet"))
+            assessment = severity.lifted_by_others(assessment, without)
+        return facts, assessment
 
     def _report(self, record: Any, result: str, facts: Mapping[str, Any] | None = None, **more: str) -> None:
         if self._each is None:
@@ -198,15 +179,21 @@ class Backtest:
         )
 
     def _contain(self, incident: Incident, at: float) -> tuple[str, str]:
-        subject = incident["subject"]
+        subject, key = incident["subject"], incident["access_key_id"]
+        if subject["kind"] == "unknown" and not subject["name"] and key:
+            self.outcome.owner_asked[f"key {key}: {_OWNER}"] += 1
+            return "owner_asked", _OWNER
         if incident.get("finding") and subject["kind"] == "unknown" and subject["name"]:
             # IAM shows whether the name is a user's or a role's. The back-test has no IAM.
-            subject = principals.user(subject["name"], subject["account"])
+            as_named = principals.role if subject["name"].startswith(tuple(_RESERVED_PATHS)) else principals.user
+            subject = as_named(subject["name"], subject["account"], self._partition)
+        subject = _with_reserved_path(subject, incident)
         # The deployment is assumed to be in the account of the record.
         refused = protection.refusal(subject, incident["account"], settings().protected_principals)
         if refused:
             self.outcome.not_contained[f"{wording.name_of(subject)}: {refused}"] += 1
             return "not_contained", refused
+        self._contained.add(_names(subject))
         known = self._open.get(subject["arn"])
         if known is not None and at < known[0] + _OPEN_SECONDS:
             known[1].joined += 1
@@ -230,6 +217,20 @@ class Backtest:
             return "alerted"
         self.outcome.grouped += 1
         return "grouped"
+
+
+def _names(principal: Principal) -> tuple[str, str, str]:
+    return principal["account"], principal["kind"], principal["name"]
+
+
+def _with_reserved_path(subject: Principal, incident: Incident) -> Principal:
+    """Return the subject. A role that the event names without its path gets the path of AWS's own roles by its name."""
+    named = incident.get("finding", False) or not principals.same_name(subject, incident["actor"])
+    for beginning, path in _RESERVED_PATHS.items():
+        arn, separator, name = subject["arn"].partition(":role/")
+        if named and subject["kind"] == "role" and name.startswith(beginning):
+            return {**subject, "arn": f"{arn}{separator}{path}{name}"}
+    return subject
 
 
 def run_backtest(trail: Path, progress: TextIO, each: Callable[[dict[str, Any]], None] | None = None) -> Outcome:
@@ -259,51 +260,6 @@ def run_backtest(trail: Path, progress: TextIO, each: Callable[[dict[str, Any]],
             print(f"reading  {outcome.files} files, {outcome.records:,} records ...", file=progress, flush=True)
     outcome.seconds = round(time.monotonic() - began, 3)
     return outcome
-
-
-def table(outcome: Outcome) -> Iterable[str]:
-    """Yield the report in aligned lines."""
-    joined = sum(contained.joined for contained in outcome.contained)
-    rows: list[tuple[str, object]] = [
-        ("Allowlist entries used", outcome.allowlist),
-        ("Protected principals used", outcome.protected),
-        ("Files read", outcome.files - len(outcome.files_skipped)),
-        ("Files skipped", len(outcome.files_skipped)),
-        ("Records read", outcome.records),
-        ("Records invalid", outcome.refused),
-        ("Duplicate records", outcome.duplicates),
-        *(
-            (f"Detection {entry.id} ({entry.severity}, {entry.whom})", outcome.detections[entry.id])
-            for entry in detections.table()
-        ),
-        *((f"Severity {name}", outcome.severities[name]) for name in reversed(detections.SEVERITIES)),
-        ("Allowlisted", sum(outcome.allowlisted.values())),
-        ("Alerts", outcome.alerts),
-        ("Grouped with an earlier alert", outcome.grouped),
-        ("Only logged", outcome.logged),
-        ("Principals contained", len(outcome.contained)),
-        ("Added to an open incident", joined),
-        ("Not contained, act yourself", sum(outcome.not_contained.values())),
-    ]
-    width = max(len(name) for name, _ in rows)
-    yield from (f"{name:<{width}}  {value:>9,}" for name, value in rows)
-    for contained in outcome.contained:
-        yield f"\n{contained.at}  {contained.principal}\n  {contained.why}"
-        if contained.joined:
-            yield f"  {contained.joined} later events would have joined"
-    for why, count in outcome.not_contained.items():
-        yield f"\nnot contained ({count}): {why}"
-    for why, count in outcome.refusals.items():
-        yield f"\ninvalid ({count}): {why}"
-
-
-def as_json(outcome: Outcome) -> dict[str, Any]:
-    """Return the content of build/backtest.json."""
-    values = dict(vars(outcome))
-    values["contained"] = [vars(contained) for contained in outcome.contained]
-    return values | {
-        name: dict(value.most_common()) for name, value in vars(outcome).items() if isinstance(value, Counter)
-    }
 
 
 def execute_command(options: argparse.Namespace) -> int:

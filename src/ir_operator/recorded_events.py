@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,17 @@ _DETAIL_TYPES = {
     "AwsConsoleSignIn": "AWS Console Sign In via CloudTrail",
     "AwsServiceEvent": "AWS Service Event via CloudTrail",
 }
+# https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
+_PARTITIONS = {
+    "us-gov-": "aws-us-gov",
+    "cn-": "aws-cn",
+    "us-isob-": "aws-iso-b",
+    "us-isof-": "aws-iso-f",
+    "eu-isoe-": "aws-iso-e",
+    "us-iso-": "aws-iso",
+    "eusc-": "aws-eusc",
+}
+_ARN = re.compile(r"arn:(aws[a-z-]*):")
 _ENDINGS = (".json", ".json.gz", ".jsonl", ".jsonl.gz")
 _CONTAINERS = ("Records", "Findings", "findings", "Events", "events")
 
@@ -37,6 +49,25 @@ def as_event(record: Any) -> dict[str, Any] | None:
         account = record.get("affectedAccount")
         return _event_of(record, "aws.health", "AWS Health Event", account, record.get("lastUpdatedTime"))
     return None
+
+
+def partition_of(event: Mapping[str, Any]) -> str:
+    """Return the AWS partition of an event: that of its region, else that of its first ARN, else `aws`."""
+    detail = event["detail"]
+    region = str(detail.get("awsRegion") or event.get("region") or detail.get("region") or "")
+    for beginning, partition in _PARTITIONS.items():
+        if region.startswith(beginning):
+            return partition
+    identity = detail.get("userIdentity")
+    arns = [detail.get("arn"), detail.get("eventArn"), identity.get("arn") if isinstance(identity, dict) else None]
+    found = (_ARN.match(arn) for arn in arns if isinstance(arn, str))
+    return next((match[1] for match in found if match), "aws")
+
+
+def is_archived(event: Mapping[str, Any]) -> bool:
+    """Return whether GuardDuty suppressed a finding, or a user archived it: GuardDuty sends these to no rule."""
+    service = event["detail"].get("service")
+    return event.get("source") == "aws.guardduty" and isinstance(service, dict) and service.get("archived") is True
 
 
 def _cloudtrail_event(record: dict[str, Any]) -> dict[str, Any]:

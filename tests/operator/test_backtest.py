@@ -223,6 +223,104 @@ def test_given_findings_and_health_events_when_run_then_they_are_assessed_in_eve
     assert result["refused"] == 0
 
 
+def shown(records: list[Any], folder: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Run the back-test of the records with --json; return the results."""
+    settings.cache_clear()
+    write(folder / "a.json", records)
+    assert command.main(["backtest", str(folder), "--json"]) == 0
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def results(records: list[Any], folder: Path, capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str | None]]:
+    return [(row["result"], row["severity"]) for row in shown(records, folder, capsys)]
+
+
+def detached(user: str, **changes: Any) -> dict[str, Any]:
+    request = {"userName": user, "policyArn": "arn:aws:iam::aws:policy/AWSDenyAll"}
+    return record("DetachUserPolicy", requestParameters=request, **changes)
+
+
+def test_given_a_finding_whose_severity_rises_when_run_then_it_is_contained(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = results([finding(1, 5), finding(1, 8), finding(1, 8)], folder, capsys)
+
+    assert [result for result, _ in found] == ["alerted", "contained", "duplicate"]
+
+
+def test_given_a_key_whose_owner_only_iam_knows_when_run_then_the_result_states_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nameless = finding(1, 8)
+    del nameless["resource"]["accessKeyDetails"]["userName"]
+    nameless["resource"]["accessKeyDetails"]["accessKeyId"] = "AKIAIOSFODNN7EXAMPLE"
+    health = {
+        "eventArn": "arn:aws:health:global::event/1",
+        "service": "RISK",
+        "eventTypeCode": "AWS_RISK_CREDENTIALS_EXPOSED",
+        "affectedAccount": ACCOUNT,
+        "affectedEntities": [{"entityValue": "AKIAIOSFODNN7EXAMPLE"}],
+    }
+
+    found = shown([nameless, health], folder, capsys)
+
+    assert [row["result"] for row in found] == ["owner_asked", "owner_asked"]
+    assert all("asks IAM" in row["why"] for row in found)
+
+
+@pytest.mark.parametrize("name", ["AWSReservedSSO_Admin_0123456789abcdef", "AWSServiceRoleForSupport"])
+def test_given_a_finding_about_a_role_of_aws_when_run_then_it_is_not_contained(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    about = finding(1, 8)
+    about["resource"]["accessKeyDetails"] |= {"userName": name, "userType": "Role", "accessKeyId": "ASIAX"}
+
+    (row,) = shown([about], folder, capsys)
+
+    assert row["result"] == "not_contained"
+    assert "Only AWS can change this role" in row["why"]
+
+
+def test_given_a_detached_deny_policy_when_run_then_only_a_contained_principal_is_contained_again(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    password = record("CreateLoginProfile", minute=3, requestParameters={"userName": "bob"})
+    records = [detached("bob"), key_created("bob", minute=1), detached("bob", minute=2), password]
+
+    found = results(records, folder, capsys)
+
+    assert found == [("alerted", "MEDIUM"), ("contained", "HIGH"), ("joined", "HIGH"), ("joined", "HIGH")]
+
+
+def test_given_an_archived_finding_when_run_then_it_is_not_counted_and_the_reason_is_stated(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archived = finding(1, 8, service={"archived": True, "eventLastSeen": "2026-01-15T12:00:00Z"})
+
+    (row,) = shown([archived], folder, capsys)
+    outcome = run(folder)
+
+    assert (row["result"], outcome["archived"], outcome["contained"]) == ("archived", 1, [])
+    assert "to no rule" in row["why"]
+    assert "Suppressed or archived findings" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("partition", "region"), [("aws-us-gov", "us-gov-west-1"), ("aws-cn", "cn-north-1")])
+def test_given_records_of_another_partition_when_run_then_protected_principals_match(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, partition: str, region: str
+) -> None:
+    monkeypatch.setenv("IR_PROTECTED_PRINCIPALS", f'["arn:{partition}:iam::{ACCOUNT}:user/*"]')
+    global_event = key_created("eve") | {"awsRegion": None}
+    global_event["userIdentity"] = {"type": "Root", "arn": f"arn:{partition}:iam::{ACCOUNT}:root", "accountId": ACCOUNT}
+    write(folder / "a.json", [key_created("bob", awsRegion=region), finding(1, 8, region=region), global_event])
+
+    result = run(folder)
+
+    assert result["contained"] == []
+    assert sum(result["not_contained"].values()) == 3
+    assert all("It is protected" in why for why in result["not_contained"])
+
+
 def test_given_json_when_run_then_each_record_is_one_object_with_detection_severity_whom_and_why(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,17 +10,21 @@ from ir_router.errors import RetryLaterError
 from ir_router.ledger import keys, leases, table
 from ir_router.sync import channel_pace
 from ir_sandbox.security_ir import Settings
+from tests.support.at_once import at_once
 from tests.support.sync import calls
 from tests.support.world import World
 from tests.trials.world.running import own_world
 
 MINUTE = 60
+DELETED = 24
 
 
 @pytest.fixture
 def limited() -> Iterator[World]:
     with own_world(enforce_rate_limits=True) as world:
         world.security_ir.configure(Settings(active_self_managed_cases=1000))
+        began = world.now()
+        world.use_clock(lambda: began)  # only waits take time, on a machine of any speed
         world.live(1)
         yield world
 
@@ -28,6 +32,16 @@ def limited() -> Iterator[World]:
 def created(world: World) -> list[tuple[float, str]]:
     """Return the times and names of the channels in the order in which they were made."""
     return [(channel.created, channel.name) for channel in world.workspace.store.channels.values()]
+
+
+def with_channels(world: World, count: int) -> list[str]:
+    """Return that many cases with their channels."""
+    cases = [world.create_case(tags={"severity": "Low"}) for _ in range(count)]
+    world.live(1)
+    while len(created(world)) < count:
+        world.live(1)
+    world.live(1)
+    return cases
 
 
 @pytest.mark.parametrize("reported", [True, False], ids=["events", "poll"])
@@ -92,3 +106,29 @@ def test_given_a_full_queue_when_a_turn_is_wanted_then_the_case_waits_for_the_ne
 
     assert raised.value.seconds < channel_pace.SECONDS_A_CHANNEL
     assert channel_pace._reserve("urgent_at") <= limited.now()
+
+
+def test_given_many_deleted_channels_and_new_cases_when_synchronised_then_no_turn_is_lost_and_urgent_ones_come_first(
+    limited: World,
+) -> None:
+    cases = with_channels(limited, DELETED)
+    earlier = dict(limited.workspace.store.channels)
+    for channel in earlier.values():
+        limited.workspace.channels.delete(channel)
+    calls_before = calls(limited, "slack").count("conversations.create")
+    with at_once(limited) as running:
+        begin = limited.now()
+        running.live(1)
+        new = [limited.create_case(tags={"severity": name}) for name in ("Low", "HIGH", "Low", "CRITICAL", "Low")]
+        limited.security_ir.events.wait_until_idle()
+        reported_at = limited.now()
+        running.live(int((len(cases) + len(new)) / 18 + 1))
+
+    made = [(at, name) for at, name in created(limited) if at >= begin]
+    times = [at for at, _ in made]
+    assert len(made) == len(cases) + len(new)
+    assert times[-1] - begin <= len(made) / 18 * MINUTE + 10
+    assert all(sum(at <= other < at + MINUTE for other in times) <= 20 for at in times)
+    assert calls(limited, "slack").count("conversations.create") - calls_before == len(made)
+    urgent = [at for at, name in made if name.endswith((new[1], new[3]))]
+    assert max(urgent) - reported_at <= 12

@@ -209,7 +209,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "sync.case_to_slack": {"_RESERVE_SECONDS": 12},
     "sync.catch_up": {"_UNNOTICED_SECONDS": 3600, "_OLDER_MESSAGES": 1000},
     "sync.channel": {"NAME_LENGTH": 80, "_NAMES_TRIED": 9, "_MOST_REPLACEMENTS": 3},
-    "sync.channel_pace": {"SECONDS_A_CHANNEL": 3.25, "LONGEST_WAIT_SECONDS": 75, "_TRIES": 20},
+    "sync.channel_pace": {"SECONDS_A_CHANNEL": 3.25, "LONGEST_WAIT_SECONDS": 75, "_TRIES": 20, "_NEEDED_SECONDS": 8},
     "sync.comment_claims": {"CLOCK_SKEW_SECONDS": 600},
     "sync.comment_reading": {
         "COMPARED_EVERY_SECONDS": 3600,

@@ -4,8 +4,8 @@ The attributes that its events share name the group. The group's row names the e
 counts events for the reporter: the execution that waits for an hour and then sends the summary.
 
 An execution can take over a group of alerts whose opener ended before its summary. It also takes over the counter, so
-that the summary includes the events that were counted for the opener. `reported` marks a counter whose number was read for
-a summary. No event is added to it afterwards.
+that the summary includes the events that were counted for the opener. `reported` marks a counter whose number was read
+for a summary. No event is added to it afterwards.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def counter_of(row: Row) -> str:
 def opening(group: str, execution: str, previous: Row | None, *, takes_over: bool) -> list[TransactWriteItemTypeDef]:
     """Return the opening of the group for an execution as items of a transaction.
 
-    The transaction fails if the group's row is no longer `previous`, or if the counter to take over was reported meanwhile.
+    The transaction fails if the group has a newer row than `previous`, or if the counter to take over was reported.
 
     Args:
         group: Name of the group.

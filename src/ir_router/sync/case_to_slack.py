@@ -120,7 +120,7 @@ def synchronise(
     if float(row.get("next_try") or 0) > clock.now():
         # The hint is kept: the poller publishes the case again after the back-off.
         return _outcome(case_id, "deferred")
-    usual = SLICE_SECONDS if row.get("slackChannelId") else NEW_CASE_SLICE_SECONDS
+    usual = SLICE_SECONDS if row.get("channel_id") else NEW_CASE_SLICE_SECONDS
     slice_seconds = max(float(row.get("slice_seconds") or 0), usual)
     deadline = of_invocation(context, reserve=_RESERVE_SECONDS, at_most=slice_seconds)
     lease = leases.take(case_id, until=deadline.settle_after)
@@ -206,6 +206,7 @@ def _work(lease: Lease, deadline: Deadline, row_digest: str | None) -> Outcome:
             failing_reason=None,
             failing_fix=None,
             channel_away_since=None,
+            channel_id=sync.channel_id or None,
         )
         if released:
             return "synced" if imported else "not imported"

@@ -134,7 +134,8 @@ def _without_invented(stored: Mapping[str, Row], listed: Set[str]) -> dict[str, 
     until = clock.now() - _INVENTED_SECONDS
     kept: dict[str, Row] = {}
     for case_id, row in stored.items():
-        is_known = case_id in listed or row.get("channel_id") or row.get("fingerprint") or row.get("row_digest")
+        is_read = any(row.get(name) for name in ("channel_id", "fingerprint", "row_digest", "severity"))
+        is_known = case_id in listed or is_read
         if is_known or float(row.get("hinted_at") or clock.now()) > until or not _may_be_tried({**row, "next_try": 0}):
             kept[case_id] = row
             continue

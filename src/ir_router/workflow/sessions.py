@@ -42,6 +42,8 @@ _MODE_TAG = "ir-router-mode"
 _kept: dict[tuple[str, str], tuple[float, IAMClient]] = {}
 _modes: dict[str, tuple[float, str]] = {}
 _keeping = Lock()
+# The sessions that this task opens. Nothing waits for a thread of an earlier task: Lambda may have frozen its request.
+_opening: dict[tuple[str, str], Lock] = {}
 _execution = ["ir-router"]
 
 
@@ -55,6 +57,7 @@ class AccountClosedError(NoRoleError):
 
 def begin_task(execution: str) -> None:
     """Name the sessions of this task after its execution, so that CloudTrail shows who changed a principal."""
+    _opening.clear()
     _execution[0] = f"ir-{execution}"[:_NAME_LENGTH]
 
 
@@ -178,6 +181,7 @@ def _partition() -> str:
 def forget() -> None:
     """Drop the sessions. Tests change the endpoints."""
     _kept.clear()
+    _opening.clear()
     _modes.clear()
 
 
@@ -188,20 +192,26 @@ def _of_account(arn: str, account: str) -> str:
 
 def _client(account: str, name: str, statements: list[dict[str, Any]]) -> IAMClient:
     role = role_arn(account)
-    policy = _policy(statements)
-    kept = _kept.get((role + name, policy))
-    if kept is not None and kept[0] > clock.now():
-        return kept[1]  # without the lock, which another thread may hold for the time of AssumeRole
-    with _keeping:
-        now = clock.now()
-        for key in [key for key, (until, _) in _kept.items() if until <= now]:
-            del _kept[key]
-        if (role + name, policy) not in _kept:
-            _kept[role + name, policy] = (
-                now + _SECONDS - _RENEWED_SECONDS,
-                aws.iam_of_session(_assume(role, name, policy)),
-            )
-        return _kept[role + name, policy][1]
+    key = (role + name, _policy(statements))
+    # A lock for each session: AssumeRole takes its time, which only a thread that needs this session waits for.
+    if (open_already := _open(key)) is not None:
+        return open_already
+    with _opening.setdefault(key, Lock()):
+        if (open_already := _open(key)) is not None:
+            return open_already
+        until = clock.now() + _SECONDS - _RENEWED_SECONDS
+        credentials = _assume(role, name, key[1])
+        with _keeping:  # no call goes out in this block
+            for ended in [one for one, (end, _) in _kept.items() if end <= clock.now()]:
+                del _kept[ended]
+            made = aws.iam_of_session(credentials)
+            _kept[key] = (until, made)
+            return made
+
+
+def _open(key: tuple[str, str]) -> IAMClient | None:
+    until, client = _kept.get(key, (0.0, None))
+    return client if until > clock.now() else None
 
 
 def _policy(statements: list[dict[str, Any]]) -> str:

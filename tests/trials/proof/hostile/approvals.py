@@ -32,6 +32,7 @@ _TEMPLATES = (
     {"approval_id": _APPROVAL, "decision": "approve", "analyst": ""},
     {"approval_id": _APPROVAL, "decision": "approve", "analyst": {"name": " "}},
 )
+_REFUSALS = ("Decision not recorded", "Nothing was done")
 _STATUSES = frozenset({"unknown_decision", "analyst_missing", "unknown_joined_events", "unknown_token", "not_allowed"})
 _MOST_EVENTS = 1_000_000_000
 
@@ -70,7 +71,7 @@ class Approvals(Trial):
         yield from changes(before, self.scene.state())
         if answer.error is None:
             said = answer.value
-            if said.get("status") not in _STATUSES or not str(said.get("message")).startswith("Decision not recorded"):
+            if said.get("status") not in _STATUSES or not str(said.get("message")).startswith(_REFUSALS):
                 yield f"answered {said!r:.300}"
 
     def _filled(self, value: Any) -> Any:
