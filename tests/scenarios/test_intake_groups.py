@@ -11,6 +11,7 @@ import boto3
 import pytest
 
 from ir_router.errors import UncertainError
+from ir_router.workflow import alert_groups
 from tests.scenarios.test_intake import denied, send
 from tests.support.operations import deployed_in
 from tests.support.world import World
@@ -249,3 +250,47 @@ def test_given_an_unknown_opener_when_others_follow_then_sqs_delivers_them_again
     world.run_intake()
 
     assert [*subjects(world), *after_an_hour(world, machine)] == [FIRST, count(3)]
+
+
+def test_given_many_batches_of_a_group_when_counted_then_the_state_of_its_opener_is_read_twice_a_minute(
+    world: World, machine: StateMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    status = alert_groups.status
+
+    def counted(execution: str) -> str | None:
+        read.append(execution)
+        return status(execution)
+
+    monkeypatch.setattr(alert_groups, "status", counted)
+    send(machine, denied(world))
+    world.run_intake()
+    read.clear()
+    for _ in range(12):
+        world.advance(5)
+        send(machine, denied(world), denied(world))
+        world.run_intake()
+
+    assert 1 <= len(read) <= 3
+    assert [*subjects(world), *after_an_hour(world, machine)] == [FIRST, count(25)]
+
+
+def test_given_an_opener_that_ran_a_moment_ago_when_stopped_then_the_next_alert_has_the_events_counted_for_it(
+    world: World, machine: StateMachine
+) -> None:
+    send(machine, denied(world), denied(world))
+    world.run_intake()
+    send(machine, denied(world))
+    world.run_intake()
+    (opener,) = machine.executions.values()
+    machine.abort(opener)
+    send(machine, denied(world))
+    world.run_intake()
+    assert subjects(world) == [FIRST]
+
+    world.advance(31)
+    send(machine, denied(world))
+    world.run_intake()
+
+    (alert,) = alerts(world)
+    assert "4 events of this kind arrived" in alert["Message"]

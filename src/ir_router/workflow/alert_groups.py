@@ -17,6 +17,13 @@ from ir_router.ledger import groups, table
 from ir_router.ledger.table import Row, TransactionFailedError
 
 _TRIES = 6
+# Step Functions limits DescribeExecution to about 15 calls a second, and a batch of the intake can have 100 groups:
+# https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html. The events that are counted for an opener
+# that ended meanwhile stay in its counter, which the next opener continues.
+_KEPT_SECONDS = 30
+_MOST_KEPT = 1_000
+_running: dict[str, float] = {}
+"""The openers that were running, with the time (seconds since the epoch) until which this counts."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ def find(group: str) -> Group:
     row = groups.last(group)
     if row is None or (groups.counted(groups.counter_of(row)) or {}).get("reported"):
         return Group(row)
-    if status(row["execution"]) != "RUNNING":
+    if not _runs(row["execution"]):
         return Group(row, unreported=True)
     return Group(row, is_open=row["until"] > clock.now())
 
@@ -75,6 +82,22 @@ def alerts(counter: str, execution: str) -> bool:
     if row["execution"] != execution and not _alerts(row):
         row = groups.enter(_alerted(counter), execution, instead_of=row["execution"])
     return bool(row["execution"] == execution)
+
+
+def forget() -> None:
+    """Drop the kept states of openers. Each simulated process begins without them."""
+    _running.clear()
+
+
+def _runs(opener: str) -> bool:
+    if _running.get(opener, 0.0) > clock.now():
+        return True
+    if status(opener) != "RUNNING":
+        return False
+    if len(_running) >= _MOST_KEPT:
+        _running.clear()
+    _running[opener] = clock.now() + _KEPT_SECONDS
+    return True
 
 
 def status(execution: str) -> str | None:

@@ -14,7 +14,7 @@ from ir_router.ledger import audit, keys
 from ir_router.settings import settings
 from ir_router.slack import credentials, gateway, installation, signature
 from ir_router.sync import members
-from ir_router.workflow import accounts, sessions
+from ir_router.workflow import accounts, alert_groups, sessions
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -204,6 +204,7 @@ def forget_what_is_kept() -> None:
     members.forget_team()
     sessions.forget()
     accounts.forget()
+    alert_groups.forget()
     audit.forget()
 
 
