@@ -638,9 +638,10 @@ variable "extra_detections_path" {
       && alltrue([for found in regexall("[\\[,]\\{\"([^\"]+)\"", jsonencode(detection.pattern)) :
         contains(["prefix", "suffix", "anything-but", "exists", "numeric", "wildcard"], found[0])
       ])
-      && alltrue([for found in regexall("\"anything-but\":\\{\"([^\"]+)\"", jsonencode(detection.pattern)) :
-        contains(["prefix", "suffix", "wildcard"], found[0])
-      ]),
+      && length(regexall("\"anything-but\":\\{", jsonencode(detection.pattern))) == length(regexall(
+        "\"anything-but\":\\{\"(?:prefix|suffix|wildcard)\":(?:\"[^\"]*\"|\\[\"[^\"]*\"(?:,\"[^\"]*\")*\\])\\}",
+        jsonencode(detection.pattern)
+      )),
       false
     )])
     error_message = "Each pattern in extra_detections_path requires sources that begin with aws., at most 2,048 characters, and only the operators prefix, suffix, anything-but (also with prefix, suffix or wildcard), exists, numeric and wildcard."

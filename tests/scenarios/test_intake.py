@@ -161,6 +161,20 @@ def test_given_a_large_message_that_the_intake_gave_up_on_when_the_schedule_runs
     assert len(json.dumps(started.input)) < 200_000
 
 
+def test_given_a_large_event_that_cannot_be_cut_when_given_up_then_it_waits_for_a_person(
+    world: World, machine: StateMachine
+) -> None:
+    event = denied(world)
+    event["detail"]["requestParameters"] = {f"key-{number:030d}": 1 for number in range(7_000)}
+    url = world.environment["INTAKE_QUEUE_URL"]
+    boto3.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(event))
+    with deployed_in(world):
+        queues.give_up(queues.INTAKE)
+
+        assert world.invoke("operations", {"task": "start_oversized"}) == {"started": []}
+    assert machine.executions == {}
+
+
 def test_given_a_message_nested_too_deeply_when_its_batch_arrives_then_only_this_message_fails(
     world: World, machine: StateMachine
 ) -> None:

@@ -153,6 +153,7 @@ def test_given_an_opener_that_an_operator_stops_when_others_follow_then_the_coun
     (stopped,) = machine.executions.values()
     machine.abort(stopped)
 
+    world.advance(31)  # the state of an opener is kept for half a minute
     send(machine, denied(world), denied(world))
     world.run_intake()
     (alert,) = alerts(world)
@@ -294,3 +295,49 @@ def test_given_an_opener_that_ran_a_moment_ago_when_stopped_then_the_next_alert_
 
     (alert,) = alerts(world)
     assert "4 events of this kind arrived" in alert["Message"]
+
+
+def test_given_a_count_of_a_version_that_did_not_mark_it_when_events_follow_then_it_is_not_reported_again(
+    world: World, machine: StateMachine
+) -> None:
+    send(machine, denied(world), denied(world), denied(world))
+    world.run_intake()
+    assert [*subjects(world), *after_an_hour(world, machine)] == [FIRST, count(3)]
+    for row in boto3.resource("dynamodb").Table("ledger").scan()["Items"]:
+        if "reported" in row:
+            values = {name: value for name, value in row.items() if name not in ("reported", "reported_by")}
+            boto3.resource("dynamodb").Table("ledger").put_item(Item=values)
+
+    send(machine, denied(world), denied(world))
+    world.run_intake()
+    assert [*subjects(world), *after_an_hour(world, machine)] == [FIRST, count(2)]
+
+
+def test_given_an_opener_that_is_about_to_start_when_another_function_has_an_event_then_it_waits_for_it(
+    world: World, machine: StateMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DescribeExecution is eventually consistent, and the group is opened before its execution starts."""
+    send(machine, denied(world))
+    world.run_intake()
+    alert_groups.forget()
+    status = alert_groups.status
+    monkeypatch.setattr(alert_groups, "status", lambda _execution: None)
+    send(machine, denied(world))
+    world.run_intake()
+    monkeypatch.setattr(alert_groups, "status", status)
+
+    assert [*subjects(world), *after_an_hour(world, machine)] == [FIRST, count(2)]
+
+
+def test_given_one_group_whose_opener_is_unknown_when_a_batch_arrives_then_the_other_events_are_handled(
+    world: World, machine: StateMachine
+) -> None:
+    send(machine, denied(world))
+    world.run_intake()
+    alert_groups.forget()
+    mend = refuse("DescribeExecution")
+    send(machine, denied(world), denied(world, "eve"))
+    world.run_intake()
+    mend()
+
+    assert subjects(world) == [FIRST, FIRST.replace("mallory", "eve")]

@@ -390,6 +390,9 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
             granted(NotAction="aws-portal:*", Resource="*"),
             granted(NotAction=["s3:*"], NotResource=["arn:aws:s3:::backup"]),
             granted(NotAction=["s3:*"], Resource="*:*"),
+            granted(NotAction=["iam:*", "organizations:*", "account:*"], Resource="*"),
+            granted(Action="*", Resource="arn:aws:iam::*:*"),
+            granted(Action="iam:*", Resource=["arn:aws:iam::111122223333:*"]),
         ],
         [
             call("PutUserPolicy", userName="bob", policyDocument=SAMPLE_DOCUMENT),
@@ -397,6 +400,8 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
             call("PutUserPolicy", userName="bob", policyDocument='{"unreadable": "*"'),
             granted(Action="*", NotResource="*"),
             granted(NotAction="*", Resource="*"),
+            granted(NotAction=["s3:*", "*:*"], Resource="*"),
+            granted(Action="iam:*", Resource="arn:aws:iam::*:user/${aws:username}"),
             granted(Action="*", Resource="arn:aws:s3:::backup/*"),
             granted(Action="s3:*", NotResource="arn:aws:s3:::backup/*"),
             granted(Action=["iam:Get*", "iam:List*"], Resource="*"),

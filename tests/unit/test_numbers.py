@@ -286,7 +286,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
         "_RESERVE_SECONDS": 12.0,
     },
     "workflow.inputs": {"_LONGEST": 1000},
-    "workflow.alert_groups": {"_TRIES": 6, "_KEPT_SECONDS": 30, "_MOST_KEPT": 1_000},
+    "workflow.alert_groups": {"_TRIES": 6, "_KEPT_SECONDS": 30, "_MOST_KEPT": 1_000, "_STARTING_SECONDS": 60},
     "workflow.trimming": {"LARGEST_INPUT": 200000, "_MOST_ITEMS": 200},
     "workflow.intake": {"_CLAIMS_AT_ONCE": 99, "_ROUNDS": 4},
     "workflow.later_verifications": {"_SHORTEST_SECONDS": 3600.0, "_LONGEST_SECONDS": 86400.0, "_SHARE": 24},

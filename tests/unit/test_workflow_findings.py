@@ -199,6 +199,7 @@ def test_given_a_key_that_is_all_a_sequence_shows_of_a_principal_when_read_then_
         {"uid": "AKIA9", "resourceType": "S3_BUCKET", "data": {"accessKey": {"userName": "bob"}}},
         {"uid": "AKIA9", "resourceType": "ACCESS_KEY", "data": {"accessKey": {"userType": "AWSService"}}},
         {"uid": "AKIA6", "resourceType": "ACCESS_KEY"},
+        {"uid": "x", "resourceType": "ACCESS_KEY", "data": {"accessKey": {"userType": ["IAMUser"], "userName": {}}}},
     ]
     detail = sequence({"user": {"credentialUid": "AKIA6"}}, resources=resources)
 

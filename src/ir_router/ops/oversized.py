@@ -76,12 +76,19 @@ def _from_queue(deadline: Deadline) -> Iterator[str]:
             handback = replay.read(message)
             if handback.way == "start":
                 replay.start(handback.payload, message["MessageId"])
-            elif handback.way == "queue":
+            elif handback.way == "queue" and _fits(handback.payload):
                 replay.to_intake(message)
             else:
                 continue
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
             yield handback.what
+
+
+def _fits(event: object) -> bool:
+    """Return whether the intake can start the event. Otherwise it would come back here without end."""
+    if not isinstance(event, dict):
+        return False
+    return len(json_text.written(trimming.fitting(event)).encode()) <= trimming.LARGEST_INPUT
 
 
 def _from_failed_executions(deadline: Deadline) -> Iterator[str]:

@@ -8,6 +8,7 @@ size of its event runs no further state, and another may be stopped.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -22,8 +23,13 @@ _TRIES = 6
 # that ended meanwhile stay in its counter, which the next opener continues.
 _KEPT_SECONDS = 30
 _MOST_KEPT = 1_000
-_running: dict[str, float] = {}
-"""The openers that were running, with the time (seconds since the epoch) until which this counts."""
+# The intake opens a group before it starts the opener, and DescribeExecution is eventually consistent:
+# https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
+_STARTING_SECONDS = 60
+_states: dict[str, tuple[str, float]] = {}
+"""Executions that were running or had succeeded, with the time (seconds since the epoch) until which this counts."""
+_refused: dict[str, float] = {}
+"""Openers whose start failed in this process, with the time until which this counts."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,10 @@ def find(group: str) -> Group:
     row = groups.last(group)
     if row is None or (groups.counted(groups.counter_of(row)) or {}).get("reported"):
         return Group(row)
-    if not _runs(row["execution"]):
+    state = _state(row["execution"])
+    if state == "SUCCEEDED":  # it sends the count first. Versions before 0.2.0 did not mark the counter
+        return Group(row)
+    if state != "RUNNING" and not (state is None and _starts(row)):
         return Group(row, unreported=True)
     return Group(row, is_open=row["until"] > clock.now())
 
@@ -84,20 +93,41 @@ def alerts(counter: str, execution: str) -> bool:
     return bool(row["execution"] == execution)
 
 
+def note_start(opener: str, *, refused: bool) -> None:
+    """Remember the result of the start of an opener, which Step Functions may show later."""
+    if refused:
+        _keep(_refused, opener, clock.now() + _STARTING_SECONDS)
+        return
+    _refused.pop(opener, None)
+    _keep(_states, opener, ("RUNNING", clock.now() + _KEPT_SECONDS))
+
+
 def forget() -> None:
     """Drop the kept states of openers. Each simulated process begins without them."""
-    _running.clear()
+    _states.clear()
+    _refused.clear()
 
 
-def _runs(opener: str) -> bool:
-    if _running.get(opener, 0.0) > clock.now():
-        return True
-    if status(opener) != "RUNNING":
-        return False
-    if len(_running) >= _MOST_KEPT:
-        _running.clear()
-    _running[opener] = clock.now() + _KEPT_SECONDS
-    return True
+def _starts(row: Row) -> bool:
+    """Return whether the opener of the group may be about to start."""
+    opened_at = float(row["until"]) - groups.SECONDS
+    return clock.now() < opened_at + _STARTING_SECONDS and _refused.get(row["execution"], 0.0) < clock.now()
+
+
+def _state(execution: str) -> str | None:
+    state, until = _states.get(execution, ("", 0.0))
+    if until > clock.now():
+        return state
+    found = status(execution)
+    if found in ("RUNNING", "SUCCEEDED"):
+        _keep(_states, execution, (found, clock.now() + _KEPT_SECONDS))
+    return found
+
+
+def _keep(kept: dict[str, Any], name: str, value: object) -> None:
+    if len(kept) >= _MOST_KEPT:
+        kept.clear()
+    kept[name] = value
 
 
 def status(execution: str) -> str | None:
@@ -116,7 +146,7 @@ def status(execution: str) -> str | None:
 
 
 def _alerts(row: Row) -> bool:
-    return status(str(row["execution"])) in ("RUNNING", "SUCCEEDED")
+    return _state(str(row["execution"])) in ("RUNNING", "SUCCEEDED")
 
 
 def _alerted(counter: str) -> str:

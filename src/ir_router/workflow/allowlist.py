@@ -35,6 +35,7 @@ _SHOWN = 8
 _SHORTEST_PREFIX = {4: 8, 6: 32}
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def find(actor: Actor, addresses: Sequence[str], entries: Iterable[Entry], now: 
         entries: Valid entries.
         now: The current time in seconds since the epoch.
     """
-    missing, used = list(addresses), list[Entry]()
+    missing, used = [(text, _address(text)) for text in addresses], list[Entry]()
     for entry in entries:
         if entry.expires_at is not None and entry.expires_at <= now:
             continue
@@ -67,7 +68,8 @@ def find(actor: Actor, addresses: Sequence[str], entries: Iterable[Entry], now: 
             return entry
         if entry.kind != "ip":
             continue
-        left = [address for address in missing if not _allows_address(entry.value, address)]
+        network = _network(entry.value)
+        left = [one for one in missing if not _allows(network, one[1])]
         if len(left) < len(missing):
             used.append(entry)
             if not left:
@@ -155,15 +157,13 @@ def checked(kind: Kind, value: str) -> str:
     return value
 
 
-def _allows_address(value: str, source_ip: str) -> bool:
-    network = _network(value)
-    if network is None:
+def _allows(network: Network | None, address: Address | None) -> bool:
+    if network is None or address is None or address.version != network.version:
         return False
-    address = _address(source_ip)
-    return address is not None and address.version == network.version and address in network
+    return int(address) & int(network.netmask) == int(network.network_address)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def _network(value: str) -> Network | None:
     try:
         return ipaddress.ip_network(value, strict=False)
@@ -172,7 +172,7 @@ def _network(value: str) -> Network | None:
 
 
 @lru_cache(maxsize=1024)
-def _address(value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _address(value: str) -> Address | None:
     try:
         address = ipaddress.ip_address(value)
     except ValueError:

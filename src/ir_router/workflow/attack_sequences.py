@@ -43,7 +43,7 @@ def actors(detail: Mapping[str, Any]) -> list[Mapping[str, object]]:
 def _of_resource(resource: Mapping[str, object]) -> Mapping[str, object] | None:
     """Return the user of an access key in the shape of an actor's user, or None if the resource names none."""
     details = mapping(mapping(resource.get("data")).get("accessKey"))
-    if resource.get("resourceType") != "ACCESS_KEY" or details.get("userType") in _OF_AWS:
+    if resource.get("resourceType") != "ACCESS_KEY" or string(details.get("userType")) in _OF_AWS:
         return None
     ids = (string(resource.get(name)).rpartition("/")[2] for name in ("uid", "name"))
     user = {

@@ -235,12 +235,17 @@ def _take_in(events: Sequence[Arrived], entries: Sequence[Entry], batch: _Batch)
 
 def _grouped(group: str, members: list[Arrived], countings: dict[str, _Counting], batch: _Batch) -> Iterator[Arrived]:
     """Start executions for the new events of the group, and count the others. Yield those whose rows have changed."""
-    found = alert_groups.find(group)
     needed = alert_only.events_needed(members[0].incident)
+    try:
+        found = alert_groups.find(group)
+        if found.is_open and found.row and (needed == 1 or alert_groups.has_alerted(groups.counter_of(found.row))):
+            needed = 0
+    except (BotoCoreError, ClientError) as error:
+        for one in members:
+            batch.fail(one, error)
+        return
     if found.row is not None and found.is_open:
         counter, until = groups.counter_of(found.row), float(found.row["until"])
-        if needed == 1 or alert_groups.has_alerted(counter):
-            needed = 0
     else:
         first, *members = members
         opener = first.incident["execution"]["id"]
@@ -256,7 +261,9 @@ def _grouped(group: str, members: list[Arrived], countings: dict[str, _Counting]
             for one in [first, *members]:
                 batch.fail(one, error)
             return
-        if not _try_start(first, batch):
+        is_started = _try_start(first, batch)
+        alert_groups.note_start(opener, refused=not is_started)
+        if not is_started:
             yield from members  # the next one takes its place
             return
         needed -= 1

@@ -103,13 +103,16 @@ def _operator(option: Mapping[str, Any], name: str) -> Predicate:
         wildcard = _wildcard(operand)
         return lambda value: isinstance(value, str) and wildcard.fullmatch(value) is not None
     if operator == "anything-but" and isinstance(operand, Mapping):
-        if not set(operand) <= _NEGATED:
+        if not set(operand) <= _NEGATED or len(operand) != 1:
             raise PatternError(f"{name}: anything-but supports only {', '.join(sorted(_NEGATED))}")
-        excluded_texts = _operator(operand, name)
-        return lambda value: value is not _MISSING and not isinstance(value, Mapping) and not excluded_texts(value)
+        ((kind, texts),) = operand.items()
+        excluded = [_operator({kind: text}, name) for text in (texts if isinstance(texts, list) else [texts])]
+        return lambda value: (
+            value is not _MISSING and not isinstance(value, Mapping) and not any(one(value) for one in excluded)
+        )
     if operator == "anything-but":
-        excluded = frozenset(_typed(item) for item in (operand if isinstance(operand, list) else [operand]))
-        return lambda value: value is not _MISSING and not isinstance(value, Mapping) and _typed(value) not in excluded
+        values = frozenset(_typed(item) for item in (operand if isinstance(operand, list) else [operand]))
+        return lambda value: value is not _MISSING and not isinstance(value, Mapping) and _typed(value) not in values
     if operator == "numeric" and isinstance(operand, list):
         return _numeric(operand, name)
     raise PatternError(f"{name}: the operator {operator} is not supported")

@@ -7,7 +7,8 @@ without an alert.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,6 +19,10 @@ from ir_router.workflow.principals import items, mapping, string
 
 # An action pattern that matches each of them counts as all actions of IAM: `*`, `*:*`, `iam:*`, `IAM:?*`.
 _OF_IAM = ("iam:attachuserpolicy", "iam:createaccesskey", "iam:passrole", "iam:updateassumerolepolicy")
+# A pattern that matches these too matches the actions of all services.
+_OF_OTHERS = ("ec2:runinstances", "lambda:invokefunction", "s3:getobject", "sts:assumerole")
+# Every resource of IAM: `arn:aws:iam::*:*`, `arn:aws:iam::123456789012:*`.
+_EVERYTHING_IN_IAM = re.compile(r"arn:[a-z*-]+:iam:\*?:[\d*?]*:\*[*/]*")
 # Every resource, or every resource of a partition: `*`, `*:*`, `arn:*`, `arn:aws:*:*:*`.
 _EVERYWHERE = re.compile(r"(?:arn(?::aws[a-z-]*)?)?[:?*]*\*[:?*]*")
 
@@ -35,26 +40,36 @@ def grants_everything(event: Mapping[str, Any]) -> bool:
 def _is_grant(statement: Mapping[str, object]) -> bool:
     if statement.get("Effect") != "Allow":
         return False
-    return _covers(statement, "Resource", _is_everywhere) and _covers(statement, "Action", _is_everything)
-
-
-def _covers(statement: Mapping[str, object], element: str, is_all: Callable[[str], bool]) -> bool:
-    """Return whether `Action` or `Resource` covers all, or its negation excludes only some."""
-    negated = f"Not{element}"
-    listed = any(
-        isinstance(value, str) and is_all(value) for value in _list(statement.get(element, statement.get(negated)))
+    return _covers(statement, "Resource", _is_all_of_iam, _is_everywhere) and _covers(
+        statement, "Action", partial(_matches, _OF_IAM), partial(_matches, (*_OF_IAM, *_OF_OTHERS))
     )
-    return not listed if negated in statement and element not in statement else listed
+
+
+def _covers(
+    statement: Mapping[str, object],
+    element: str,
+    is_enough: Callable[[str], bool],
+    is_everything: Callable[[str], bool],
+) -> bool:
+    """Return whether `Action` or `Resource` covers enough, or its negation excludes less than everything."""
+    if element in statement:
+        return any(isinstance(value, str) and is_enough(value) for value in _list(statement[element]))
+    excluded = _list(statement.get(f"Not{element}"))
+    return f"Not{element}" in statement and not any(isinstance(one, str) and is_everything(one) for one in excluded)
+
+
+def _is_all_of_iam(resource: str) -> bool:
+    return _is_everywhere(resource) or _EVERYTHING_IN_IAM.fullmatch(resource) is not None
 
 
 def _is_everywhere(resource: str) -> bool:
     return _EVERYWHERE.fullmatch(resource) is not None
 
 
-def _is_everything(action: str) -> bool:
+def _matches(actions: Sequence[str], action: str) -> bool:
     parts = ("." if part == "?" else ".*" if part == "*" else re.escape(part) for part in action.lower())
     pattern = re.compile(re.sub(r"(?:\.\*)+", ".*", "".join(parts)))
-    return all(pattern.fullmatch(one) for one in _OF_IAM)
+    return all(pattern.fullmatch(one) for one in actions)
 
 
 def _list(value: object) -> list[object]:
