@@ -15,7 +15,7 @@ from ir_router.workflow import alert_groups
 from tests.scenarios.test_intake import denied, send
 from tests.support.operations import deployed_in
 from tests.support.world import World
-from tests.trials.world import HttpAnswer, queues
+from tests.trials.world import FunctionDiedError, HttpAnswer, queues
 from tests.trials.world.incidents import alerts
 from tests.trials.world.state_machine import StateMachine
 
@@ -341,3 +341,34 @@ def test_given_one_group_whose_opener_is_unknown_when_a_batch_arrives_then_the_o
     mend()
 
     assert subjects(world) == [FIRST, FIRST.replace("mallory", "eve")]
+
+
+def test_given_a_batch_that_dies_at_any_call_when_it_takes_over_a_group_then_each_event_counts_once(
+    world: World, machine: StateMachine
+) -> None:
+    world.unexpected.allow(FunctionDiedError)
+    rounds, died = 0, True
+    while died:
+        rounds += 1
+        name = f"caller-{rounds}"
+        send(machine, denied(world, name), denied(world, name))
+        world.run_intake()
+        machine.abort(list(machine.executions.values())[-1])
+        world.advance(31)
+        send(machine, denied(world, name), denied(world, name))
+        # An end before the next call leaves the same rows.
+        world.wire.kill_at(rounds, "after")
+        world.run_intake()
+        died = world.wire.died_at is not None
+        world.wire.spare()
+        world.settle()
+    assert rounds > 5
+
+    world.advance(3661)
+    machine.advance()
+    names = [f"caller-{number}" for number in range(1, rounds + 1)]
+    found = subjects(world)
+    assert sorted(one for one in found if "times" in one) == sorted(count(3).replace("mallory", name) for name in names)
+    # The group's first event, and the one that took its place, have alerts of their own. An alert is repeated if its
+    # function dies before the alert is marked as sent.
+    assert {found.count(FIRST.replace("mallory", name)) for name in names} == {2, 3}
