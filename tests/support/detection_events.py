@@ -13,6 +13,7 @@ EARLIER = f"{OWN}/security-incident-containment-deny"
 USER = {"type": "IAMUser", "userName": "mallory", "accountId": ACCOUNT, "accessKeyId": "AKIAMALLORY000000001"}
 OWN_KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/11111111-2222-4333-8444-555555555555"
 ROOT = {"type": "Root", "arn": f"arn:aws:iam::{ACCOUNT}:root", "accountId": ACCOUNT}
+QUEUES = "https://sqs.us-east-1.amazonaws.com/1"
 NOBODY = {"type": "AWSAccount", "accountId": "210987654321"}
 SAMPLE_DOCUMENT = '{"Statement": [{"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": "*"}]}'
 ADMIN_DOCUMENT = '{\n "Statement": {"Effect": "Allow", "Action": [\n "*"], "Resource": "*"}}'
@@ -308,7 +309,6 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
                 stateMachineArn="arn:aws:states:r:1:stateMachine:security-incident-response",
             ),
             call("Unsubscribe", "sns", subscriptionArn="arn:aws:sns:r:1:security-incident-alerts:1"),
-            call("DeleteTable", "dynamodb", tableName="security-incident-ledger"),
             call(
                 "SetSubscriptionAttributes",
                 "sns",
@@ -318,7 +318,11 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
             call("Unsubscribe", "sns", subscriptionArn="arn:aws:sns:r:1:security-incident-page:1"),
             call("DeleteTopic", "sns", topicArn="arn:aws:sns:r:1:security-incident-alarms"),
             call("UpdateAlias20150331", "lambda", functionName="security-incident-workflow", name="live"),
-            call("PurgeQueue", "sqs", queueUrl="https://sqs.us-east-1.amazonaws.com/1/security-incident-intake"),
+            call("StopExecution", "states", executionArn="arn:aws:states:r:1:execution:security-incident-response:e"),
+            call("AddPermission20150331v2", "lambda", functionName="security-incident-approval-handler"),
+            call("PutFunctionEventInvokeConfig", "lambda", functionName="security-incident-workflow"),
+            call("AddPermission", "sns", topicArn="arn:aws:sns:r:1:security-incident-alerts"),
+            call("DeleteStackInstances", "cloudformation", stackSetName="security-incident-members:1a2b"),
             mapping_changed("UpdateEventSourceMapping20150331", "security-incident-sync"),
             mapping_changed("DeleteEventSourceMapping20150331", "security-incident-workflow"),
             call("DisableRule", "events", name="security-incident-detect-rule-of-ir-router-changed"),
@@ -327,9 +331,68 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
         ],
         [
             call("UpdateFunctionCode20150331v2", "lambda", functionName="shop"),
-            call("DeleteTable", "dynamodb", tableName="orders"),
+            call("StopExecution", "states", executionArn="arn:aws:states:r:1:execution:orders:e"),
+            call(
+                "StartExecution", "states", stateMachineArn="arn:aws:states:r:1:stateMachine:security-incident-response"
+            ),
+            call("DeleteStackInstances", "cloudformation", stackSetName="baseline"),
             mapping_changed("UpdateEventSourceMapping20150331", "shop"),
             call("SetSubscriptionAttributes", "sns", subscriptionArn="arn:aws:sns:r:1:orders:1"),
+        ],
+    ),
+    "data_of_ir_router_changed": (
+        [
+            call("DeleteTable", "dynamodb", tableName="security-incident-ledger"),
+            call("UpdateTable", "dynamodb", tableName="arn:aws:dynamodb:r:1:table/security-incident-ledger"),
+            call("PutResourcePolicy", "dynamodb", resourceArn="arn:aws:dynamodb:r:1:table/security-incident-ledger"),
+            call("PurgeQueue", "sqs", queueUrl=f"{QUEUES}/security-incident-intake"),
+            call("RemovePermission", "sqs", queueUrl=f"{QUEUES}/security-incident-intake"),
+            call("SetQueueAttributes", "sqs", queueUrl=f"{QUEUES}/security-incident-failures"),
+            *(
+                call("SetQueueAttributes", "sqs", caller, queueUrl=f"{QUEUES}/security-incident-failures")
+                for caller in (role("security-incident-workflow"), federated("security-incident-operations"))
+            ),
+            call(
+                "DeleteQueue",
+                "sqs",
+                role("security-incident-operations"),
+                queueUrl=f"{QUEUES}/security-incident-intake",
+            ),
+        ],
+        [
+            call("DeleteTable", "dynamodb", tableName="orders"),
+            call("SetQueueAttributes", "sqs", queueUrl=f"{QUEUES}/orders"),
+            # make deploy, and the next hourly task
+            call(
+                "SetQueueAttributes",
+                "sqs",
+                role("security-incident-operations"),
+                queueUrl=f"{QUEUES}/security-incident-failures",
+            ),
+        ],
+    ),
+    "credential_of_ir_router_changed": (
+        [
+            call("PutParameter", "ssm", name="/SecurityIncidentResponse/slackBotToken", overwrite=True),
+            call("PutParameter", "ssm", name="arn:aws:ssm:r:1:parameter/SecurityIncidentResponse/b/slackSigningSecret"),
+            call("DeleteParameters", "ssm", names=["/shop/price", "/SecurityIncidentResponse/slackSigningSecret"]),
+        ],
+        [
+            call("PutParameter", "ssm", name="/shop/price"),
+            call("GetParameter", "ssm", name="/SecurityIncidentResponse/slackBotToken"),
+        ],
+    ),
+    "monitoring_of_ir_router_changed": (
+        [
+            call("DeleteAlarms", "monitoring", alarmNames=["shop", "security-incident-failures-waiting"]),
+            call("SetAlarmState", "monitoring", alarmName="security-incident-failures-waiting", stateValue="OK"),
+            call("DeleteLogGroup", "logs", logGroupName="/aws/lambda/security-incident-workflow"),
+            call("PutRetentionPolicy", "logs", logGroupName="/aws/vendedlogs/states/security-incident-response"),
+        ],
+        [
+            call("DeleteAlarms", "monitoring", alarmNames=["shop"]),
+            call("DeleteLogGroup", "logs", logGroupName="/aws/lambda/shop"),
+            call("CreateLogStream", "logs", logGroupName="/aws/lambda/security-incident-workflow"),
         ],
     ),
     "role_of_ir_router_changed": (
@@ -337,8 +400,15 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
             call("PutRolePolicy", roleName="security-incident-workflow", policyName="x"),
             call("DeleteRolePermissionsBoundary", roleName="security-incident-operations"),
             call("DetachRolePolicy", roleName="security-incident-forwarding-eu-west-1", policyArn="x"),
+            call("UntagRole", roleName="security-incident-containment", tagKeys=["ir-router-mode"]),
+            call("CreatePolicyVersion", policyArn=f"{OWN}/security-incident-verify", setAsDefault=True),
+            call("SetDefaultPolicyVersion", policyArn=f"{OWN}/security-incident-protected-2", versionId="v1"),
         ],
-        [call("PutRolePolicy", roleName="app"), call("GetRole", roleName="security-incident-workflow")],
+        [
+            call("CreatePolicyVersion", policyArn=f"{OWN}/app-verify", setAsDefault=True),
+            call("PutRolePolicy", roleName="app"),
+            call("GetRole", roleName="security-incident-workflow"),
+        ],
     ),
     "login_profile_changed": (
         [call("CreateLoginProfile", userName="bob"), call("UpdateLoginProfile", userName="bob")],
@@ -383,6 +453,7 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
         [
             call("PutUserPolicy", userName="bob", policyDocument=ADMIN_DOCUMENT),
             call("PutRolePolicy", roleName="app", policyDocument=ADMIN_DOCUMENT.replace('"*"]', '"iam:*"]')),
+            call("CreatePolicy", policyName="helper", policyDocument=ADMIN_DOCUMENT),
             granted(Action="*", NotResource="arn:aws:s3:::backup/*"),
             granted(Action="*", Resource="*:*"),
             granted(Action="IAM:*", Resource="arn:*"),
@@ -445,7 +516,15 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
         [sign_in("Success", mfa="No")],
         [sign_in("Success"), sign_in("Failure", mfa="No"), sign_in("Success", role("sso"), mfa="No")],
     ),
-    "console_sign_ins_failed": ([sign_in("Failure")], [sign_in("Success"), sign_in("Failure", ROOT)]),
+    "console_sign_ins_failed": (
+        [sign_in("Failure"), sign_in("Failure", name="CheckMfa")],
+        [
+            sign_in("Success"),
+            sign_in("Success", name="CheckMfa"),
+            sign_in("Failure", ROOT),
+            sign_in("Failure", ROOT, name="CheckMfa"),
+        ],
+    ),
     "session_from_long_term_key": (
         [call("GetFederationToken", "sts", name="x"), sign_in("Success", name="GetSigninToken")],
         [
@@ -506,6 +585,10 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
             call("PutUserPolicy", userName="bob", policyDocument=SAMPLE_DOCUMENT),
             call("UploadSSHPublicKey", userName="bob"),
             call("PutRolePermissionsBoundary", roleName="app", permissionsBoundary=f"{OWN}/other"),
+            call("DeleteRolePolicy", roleName="app", policyName="restrict"),
+            call("DetachUserPolicy", userName="bob", policyArn=f"{AWS}/AWSCompromisedKeyQuarantineV3"),
+            call("UpdateSSHPublicKey", userName="bob", status="Active"),
+            call("RemoveUserFromGroup", userName="bob", groupName="restricted"),
             *by(IMPOSTORS, "AttachUserPolicy", userName="bob", policyArn=f"{AWS}/AWSDenyAll"),
         ],
         by(CONTAINMENT_ROLES, "AttachUserPolicy", userName="bob", policyArn=f"{AWS}/AWSDenyAll"),
