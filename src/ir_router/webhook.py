@@ -10,7 +10,6 @@ import base64
 import binascii
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -18,7 +17,7 @@ from urllib.parse import parse_qsl
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router import aws
+from ir_router import aws, json_text
 from ir_router.commands import forms
 from ir_router.errors import IrRouterError, NotConfiguredError, RetryLaterError, UncertainError, error_id
 from ir_router.observability import identifier, logger
@@ -44,9 +43,6 @@ _COMMAND_FIELDS = (
     "response_url",
     "trigger_id",
 )
-
-# Characters that JSON allows and SendMessage rejects. json.dumps already escapes those below U+0020.
-_NOT_FOR_SQS = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
 _SSL_CHECK = b"ssl_check=1"
 
@@ -158,7 +154,7 @@ def _enqueue(payload: Mapping[str, Any], event: Mapping[str, Any], headers: Mapp
     try:
         aws.client("sqs").send_message(
             QueueUrl=queue,
-            MessageBody=_NOT_FOR_SQS.sub(_escaped, json.dumps(message, ensure_ascii=False)),
+            MessageBody=json_text.for_queue(message),
             MessageGroupId=_identifier(group),
             MessageDeduplicationId=_identifier(str(payload.get("event_id") or hashlib.sha256(signed).hexdigest())),
         )
@@ -167,10 +163,6 @@ def _enqueue(payload: Mapping[str, Any], event: Mapping[str, Any], headers: Mapp
         logger.error("sqs.send_failed: the event was not queued", extra={"error": type(error).__name__})
         return _answer(503)
     return _answer(200)
-
-
-def _escaped(match: re.Match[str]) -> str:
-    return f"\\u{ord(match[0]):04x}"
 
 
 def _form(form: Mapping[str, str]) -> Answer:

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ir_router import json_text
 from ir_router.slack import inbound
-from ir_router.webhook import _NOT_FOR_SQS, _escaped
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(), max_size=20),
@@ -52,7 +52,7 @@ def test_given_an_event_of_any_shape_when_it_is_looked_at_then_nothing_fails_and
 @settings(max_examples=300)
 @given(anything)
 def test_given_any_value_when_it_is_queued_then_sqs_takes_every_character_and_nothing_changes(value: Any) -> None:
-    body = _NOT_FOR_SQS.sub(_escaped, json.dumps(value, ensure_ascii=False))
+    body = json_text.for_queue(value)
 
     assert all(c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c >= "\U00010000" for c in body)
     assert json.loads(body) == value

@@ -114,10 +114,44 @@ def test_given_either_vocabulary_when_updating_the_status_then_it_is_understood_
         ("“in   progress”", "In Progress", "Detection and Analysis"),
         ("Post-Incident activities", "Resolved (Post-incident Activities)", "Post-incident Activities"),
         ("Detection and Analysis", "In Progress (Detection and Analysis)", "Detection and Analysis"),
+        ("«\u00a0Resolved\u00a0»", "Resolved", "Post-incident Activities"),
+        ("*in-progress*", "In Progress (Detection and Analysis)", "Detection and Analysis"),
+        ("\u200eContainment, Eradication, &amp; Recovery\u200f", f"In Progress ({recovery})", recovery),
+        ("`Detection & Analysis`", "In Progress (Detection and Analysis)", "Detection and Analysis"),
     ):
         (answer,) = type_command(world, jane, case_id, f"UPDATE-STATUS {typed}")
         assert answer.split("\n")[0] == f'✅ Case status updated to "{shown}"'
         assert case(world, case_id)["caseStatus"] == status
+
+
+def test_given_a_command_copied_from_a_formatted_text_when_typed_then_it_is_understood(world: World) -> None:
+    case_id, jane = case_with_channel(world)
+
+    for typed in (
+        "\ufeffstatus",
+        "`status`",
+        "*Status*",
+        "`/security-ir status`",
+        "security-ir status\u200b",
+        "status?",
+    ):
+        (answer,) = type_command(world, jane, case_id, typed)
+        assert answer.startswith("📋 Case Status"), typed
+    (answer,) = type_command(world, jane, case_id, "update-title: \u2060New title\u200b")
+    assert case(world, case_id)["title"] == "New title"
+
+
+@pytest.mark.parametrize("name", ["update-title", "update-description", "comment"])
+def test_given_a_text_of_invisible_characters_when_changing_a_case_then_it_counts_as_missing(
+    world: World, name: str
+) -> None:
+    case_id, jane = case_with_channel(world)
+    before = case(world, case_id)
+
+    (answer,) = type_command(world, jane, case_id, f"{name} \u200b\u2060 \ufeff")
+
+    assert answer == type_command(world, jane, case_id, name)[0]
+    assert case(world, case_id) == before
 
 
 def test_given_wrong_or_impossible_statuses_when_updating_then_each_has_its_own_answer(world: World) -> None:

@@ -130,6 +130,37 @@ def test_given_failed_sign_ins_when_five_came_from_an_address_then_one_alert_and
     assert "Callers: bob, eve, jane" in summary["Message"]
 
 
+def test_given_failed_mfa_checks_of_a_user_when_five_came_then_they_count_as_failed_sign_ins(
+    world: World, machine: StateMachine
+) -> None:
+    for _ in range(4):
+        machine.start(sign_in(world, "Failure", {"type": "IAMUser", "userName": "bob", "accountId": ACCOUNT}))
+    assert alerts(world) == []
+
+    machine.start(
+        sign_in(world, "Failure", {"type": "IAMUser", "userName": "bob", "accountId": ACCOUNT}, name="CheckMfa")
+    )
+
+    (alert,) = alerts(world)
+    assert "Repeated failed console sign-ins" in alert["Subject"]
+
+
+def test_given_a_session_of_a_function_when_it_calls_then_the_alert_names_the_function_and_the_source_identity(
+    world: World, machine: StateMachine
+) -> None:
+    identity = support.role_identity("app", "orders")
+    identity["sessionContext"]["sourceIdentity"] = "jane@example.com"
+    function = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:orders"
+    identity["inScopeOf"] = {"issuerType": "AWS::Lambda::Function", "credentialsIssuedTo": function}
+    request = {"userName": "backdoor"}
+
+    machine.start(event(call(world, "CreateLoginProfile", requestParameters=request, userIdentity=identity)))
+
+    (alert,) = alerts(world)
+    assert f"Credentials issued to: {function}" in alert["Message"]
+    assert 'Source identity (chosen when the first role was assumed): "jane@example.com"' in alert["Message"]
+
+
 def test_given_root_when_signing_in_fails_or_succeeds_then_only_success_is_critical_and_mfa_is_stated(
     world: World, machine: StateMachine
 ) -> None:

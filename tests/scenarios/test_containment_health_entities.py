@@ -53,6 +53,29 @@ def test_given_an_entity_that_iam_does_not_know_when_reported_then_people_must_a
     assert len(cases(world)) == 1
 
 
+@pytest.mark.parametrize(
+    "form",
+    [" {key} ", "{key} (deploy)", f"arn:aws:iam::{ACCOUNT}:access-key/{{key}}", "deploy:{key}", "user/team/deploy"],
+)
+def test_given_a_key_or_user_amid_other_text_when_reported_then_its_user_is_contained(
+    world: World, machine: StateMachine, form: str
+) -> None:
+    (key,) = support.user("deploy")
+
+    machine.start(support.exposed(form.format(key=key)))
+
+    assert iam_state(world, "deploy") == support.IamState({key: "Inactive"}, denied=True)
+
+
+def test_given_an_entity_with_two_keys_when_reported_then_people_must_act(world: World, machine: StateMachine) -> None:
+    (key,) = support.user("deploy")
+
+    machine.start(support.exposed(f"{key}, AKIAOTHER00000000001"))
+
+    assert not iam_state(world, "deploy").denied
+    assert alerts(world)[0]["Subject"].startswith("ACT by hand now")
+
+
 @pytest.mark.parametrize("entity", ["root", "ROOT", "<root_account>", f"arn:aws:iam::{ACCOUNT}:root"])
 def test_given_a_text_for_root_when_reported_then_root_is_alerted_as_critical(
     world: World, machine: StateMachine, entity: str

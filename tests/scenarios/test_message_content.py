@@ -243,6 +243,27 @@ def test_given_content_without_text_when_it_is_copied_then_the_comment_names_it_
     assert channel in text
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "see  now\n(In Slack only: content that has no text (list_record). Read it at https://"),
+        ("see  now", "see  now\n(In Slack only: content that has no text (list_record). Read it at https://"),
+        ("see *Row 5* now", "see *Row 5* now"),
+        ("see Containment now", "see Containment now"),
+    ],
+)
+def test_given_rich_text_with_an_unknown_element_when_it_is_copied_then_its_words_or_its_type_are_there(
+    world: World, jane: Person, case_id: str, channel: str, text: str, expected: str
+) -> None:
+    unknown = {"type": "list_record", "list_id": "F0LIST00001", "record_id": "Rec001"}
+    blocks = rich(section(words("see "), unknown, words(" now")))
+
+    shown = copied(world, case_id, message(world, channel, user=jane.id, text=text, blocks=blocks))
+
+    assert shown.startswith(expected)
+    assert ("In Slack only" in shown) == ("In Slack only" in expected)
+
+
 def test_given_every_form_of_a_mention_when_it_is_copied_then_it_is_readable(
     world: World, jane: Person, case_id: str, channel: str
 ) -> None:

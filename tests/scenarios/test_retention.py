@@ -136,6 +136,24 @@ def test_given_a_decided_incident_when_its_case_is_forgotten_then_the_approval_n
     assert jane.id not in json.dumps(row, default=str)
 
 
+def test_given_a_person_without_a_slack_account_when_forgotten_then_the_cases_with_the_address_are_erased(
+    world: World,
+) -> None:
+    watchers = [{"email": "lee@partner.example", "name": "Lee", "jobTitle": "Owner"}]
+    ended = world.create_case(watchers=watchers)
+    world.settle()
+    world.security_ir.call("CloseCase", {"caseId": ended})
+    world.live(2)
+
+    answer = world.invoke("operations", {"task": "forget", "person": "lee@partner.example"})
+    world.live(3)
+
+    assert (answer["cases"], answer["open_cases"], answer["complete"]) == ([ended], [], True)
+    assert "lee@partner" not in json.dumps(rows(world, ended), default=str)
+    unknown = world.invoke("operations", {"task": "forget", "person": "U0NOBODY99"})
+    assert (unknown["cases"], unknown["open_cases"], unknown["complete"]) == ([], [], True)
+
+
 def test_given_no_person_when_forgotten_then_it_is_refused(world: World) -> None:
     with pytest.raises(InvalidInputError, match="person must be a Slack user id"):
         world.invoke("operations", {"task": "forget", "person": "jane"})

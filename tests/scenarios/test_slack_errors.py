@@ -53,6 +53,43 @@ def test_given_an_error_about_the_app_when_members_are_invited_then_no_member_is
     assert len(lines_with(world, case_id, "Added to this channel")) == 1
 
 
+@pytest.mark.parametrize("code", ["accesslimited", "too_many_convos_for_app_on_team", "method_deprecated"])
+def test_given_a_new_code_about_the_app_when_a_channel_is_made_then_the_case_names_cause_and_fix(
+    world: World, code: str
+) -> None:
+    make_jane(world)
+    refuse(world, "conversations.create", code)
+    case_id = settled_case(world)
+    (told,) = [text for text in system_comments(world, case_id) if "out of sync" in text]
+    assert f"({code}): " in told
+    assert "Ask " in told
+
+    world.workspace.faults.clear()
+    world.live(6)
+    assert world.channel_of(case_id)
+
+
+def test_given_a_policy_against_external_people_when_a_watcher_is_invited_then_only_this_person_is_named(
+    world: World,
+) -> None:
+    make_jane(world)
+    refuse(world, "conversations.invite", "no_external_invite_permission")
+    case_id = settled_case(world, watchers=[JANE])
+    assert lines_with(world, case_id, "could not be invited to this channel")
+    assert "out of sync" not in everything_told(world, case_id)
+
+
+def test_given_an_upload_that_slack_could_not_complete_when_retried_then_the_file_is_in_the_channel_once(
+    world: World,
+) -> None:
+    case_id = settled_case(world)
+    refuse(world, "files.completeUploadExternal", "file_update_failed", times=1)
+    world.security_ir.add_attachment_as(case_id, file_name="a.pdf", content=b"x" * 9)
+    world.live(30)
+    assert [file["name"] for file in shared_files(world, case_id)] == ["a.pdf"]
+    assert "could not be copied" not in everything_told(world, case_id)
+
+
 def test_given_a_workspace_that_lets_no_app_create_channels_when_a_case_is_new_then_it_names_the_setting(
     world: World,
 ) -> None:

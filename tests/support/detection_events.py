@@ -516,7 +516,15 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
         [sign_in("Success", mfa="No")],
         [sign_in("Success"), sign_in("Failure", mfa="No"), sign_in("Success", role("sso"), mfa="No")],
     ),
-    "console_sign_ins_failed": ([sign_in("Failure")], [sign_in("Success"), sign_in("Failure", ROOT)]),
+    "console_sign_ins_failed": (
+        [sign_in("Failure"), sign_in("Failure", name="CheckMfa")],
+        [
+            sign_in("Success"),
+            sign_in("Success", name="CheckMfa"),
+            sign_in("Failure", ROOT),
+            sign_in("Failure", ROOT, name="CheckMfa"),
+        ],
+    ),
     "session_from_long_term_key": (
         [call("GetFederationToken", "sts", name="x"), sign_in("Success", name="GetSigninToken")],
         [

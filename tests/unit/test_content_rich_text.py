@@ -185,7 +185,7 @@ def test_given_a_message_of_rich_text_only_when_read_then_its_text_for_notificat
     empty = {"type": "rich_text", "elements": [section({"type": "new"})]}
 
     assert reader.read({"text": "see 7", "blocks": [rich]}, Names()).text == "see"
-    assert reader.read({"text": "see 7", "blocks": [rich, empty]}, Names()).text == "see 7\nsee"
+    assert reader.read({"text": "see 7", "blocks": [rich, empty]}, Names()).text == "see 7"
     assert reader.read({"text": "see 7", "blocks": [empty]}, Names()).text == "see 7"
 
 

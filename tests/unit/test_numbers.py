@@ -171,7 +171,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "slack.parameters": {"CACHE_SECONDS": 300, "RETRY_SECONDS": 60, "_THROTTLED_SECONDS": 5.0},
     "slack.response_url": {"_TIMEOUT_SECONDS": 10},
     "slack.signature": {"WINDOW_SECONDS": 300, "_TIMESTAMP_DIGITS": 10},
-    "slack.text": {"MESSAGE_LENGTH": 4000, "SECTION_LENGTH": 3000, "TOPIC_LENGTH": 250},
+    "slack.text": {"MESSAGE_LENGTH": 4000, "SECTION_LENGTH": 3000, "TOPIC_LENGTH": 250, "_LONGEST_CHARACTER": 64},
     "sync.alert_message": {"_LINE_LENGTH": 400, "_COMMAND_LENGTH": 2500},
     "sync.alerts": {"_RESERVE_SECONDS": 10, "_SLICE_SECONDS": 120},
     "sync.failure_alerts": {"_HOUR": 3600, "_KEPT_SECONDS": 86400, "_LINE_LENGTH": 600},

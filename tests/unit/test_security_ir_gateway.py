@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pytest
 from botocore.exceptions import ClientError
 
-from ir_router import aws
+from ir_router import aws, clock
 from ir_router.cases.models import Case, CaseRow, Person
+from ir_router.deadline import Deadline
 from ir_router.errors import RefusedError, RetryLaterError, UncertainError
 from ir_router.security_ir import gateway
 
@@ -255,3 +257,22 @@ def test_given_memberships_when_the_team_is_read_then_those_that_ended_are_left_
     answering({"items": memberships[1:2]}, rejection("ConflictException"))
     with pytest.raises(RefusedError, match="GetMembership"):
         gateway.response_team()
+
+
+@pytest.mark.parametrize(("asked_for", "waits"), [(3.0, [3.0]), (20.0, [20.0]), (20.5, None), (60.0, None)])
+def test_given_a_throttled_page_when_comments_are_read_then_only_a_wait_of_at_most_twenty_seconds_is_waited_for(
+    answering: Callable[..., Client], monkeypatch: pytest.MonkeyPatch, asked_for: float, waits: list[float] | None
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(clock, "now", lambda: 1_000.0)
+    monkeypatch.setattr(clock, "sleep", waited.append)
+    answer: Any = {"Error": {"Code": "ThrottlingException"}, "retryAfterSeconds": asked_for}
+    throttled = ClientError(answer, "any")
+    client = answering(throttled, {"items": [{"commentId": "a", "createdDate": EARLY}]})
+
+    with nullcontext() if waits else pytest.raises(RetryLaterError):
+        found = gateway.list_comments("1", deadline=Deadline(1_600.0, 1_700.0))
+        assert len(found.comments) == 1
+
+    assert waited == (waits or [])
+    assert len(client.asked) == (2 if waits else 1)

@@ -198,3 +198,26 @@ def test_given_an_event_of_another_kind_when_trimmed_then_its_texts_and_channels
     assert inbound.channel_of(event) == channel
     assert inbound.trimmed(event) == {"type": event["type"], **kept}
     assert len(inbound.channel_ids({"channel_ids": [f"C{number}" for number in range(101)]})) == 100
+
+
+# The subtypes of https://docs.slack.dev/reference/events/message#subtypes, and those that clients of Slack report.
+# They are repeated here, because a misspelled one raises a warning for each message of that kind.
+KNOWN_SUBTYPES = (
+    "app_conversation_join", "app_conversation_leave", "assistant_app_thread", "bot_add", "bot_disable", "bot_enable",
+    "bot_message", "bot_remove", "channel_archive", "channel_canvas_updated", "channel_convert_to_private",
+    "channel_convert_to_public", "channel_join", "channel_leave", "channel_name", "channel_posting_permissions",
+    "channel_purpose", "channel_topic", "channel_unarchive", "document_mention", "ekm_access_denied", "file_comment",
+    "file_mention", "file_share", "group_archive", "group_join", "group_leave", "group_name", "group_purpose",
+    "group_topic", "group_unarchive", "huddle_thread", "joiner_notification", "joiner_notification_for_inviter",
+    "me_message", "message_changed", "message_deleted", "message_replied", "pinned_item", "reminder_add",
+    "reminder_delete", "reply_broadcast", "sh_room_created", "sh_room_shared", "slackbot_response",
+    "tabbed_canvas_updated", "thread_broadcast", "tombstone", "unpinned_item",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("subtype", KNOWN_SUBTYPES)
+def test_given_a_subtype_that_slack_documents_when_it_comes_or_changes_then_it_counts_as_known(subtype: str) -> None:
+    assert inbound.unknown_subtype(SPOKEN | {"subtype": subtype}) is None
+    assert inbound.unknown_subtype(edit({}, {"subtype": subtype})) is None
+    assert inbound.unknown_subtype(SPOKEN | {"subtype": f"{subtype}_2"}) == f"{subtype}_2"
+    assert inbound.unknown_subtype(edit({}, {"subtype": f"{subtype}_2"})) == f"{subtype}_2"

@@ -173,3 +173,214 @@ def test_given_many_long_values_when_commented_then_the_comment_names_the_number
     assert "- and 25 more" in text
     assert "Not complete: some calls." in text
     assert max(map(len, text.splitlines())) < 400
+
+
+VALUES = {
+    "userName": "U", "roleName": "R", "groupName": "G", "functionName": "F", "accessKeyId": "K", "policyArn": "P",
+    "policyName": "N", "statementId": "S", "sAMLProviderArn": "M", "openIDConnectProviderArn": "O",
+}  # fmt: skip
+# For each call that creates or changes access: its effect, the thing with which the effect disappears, and its undoing.
+LASTING = (
+    (
+        "iam",
+        "CreateUser",
+        "user U",
+        "user U",
+        "remove its keys, password and policies, then aws iam delete-user --user-name U",
+    ),
+    (
+        "iam",
+        "CreateAccessKey",
+        "access key K of user U",
+        "user U",
+        "aws iam delete-access-key --user-name U --access-key-id K",
+    ),
+    (
+        "iam",
+        "CreateLoginProfile",
+        "login profile (console password) of user U",
+        "user U",
+        "aws iam delete-login-profile --user-name U",
+    ),
+    (
+        "iam",
+        "UpdateLoginProfile",
+        "changed console password of user U",
+        "user U",
+        "aws iam delete-login-profile --user-name U",
+    ),
+    (
+        "iam",
+        "CreateServiceSpecificCredential",
+        "service-specific credential of user U",
+        "user U",
+        "aws iam list-service-specific-credentials --user-name U, then delete-service-specific-credential",
+    ),
+    (
+        "iam",
+        "UploadSSHPublicKey",
+        "SSH public key of user U",
+        "user U",
+        "aws iam list-ssh-public-keys --user-name U, then delete-ssh-public-key",
+    ),
+    (
+        "iam",
+        "AddUserToGroup",
+        "membership of user U in group G",
+        "user U",
+        "aws iam remove-user-from-group --user-name U --group-name G",
+    ),
+    (
+        "iam",
+        "CreateGroup",
+        "group G",
+        "group G",
+        "remove its members and policies, then aws iam delete-group --group-name G",
+    ),
+    ("iam", "CreateRole", "role R", "role R", "detach and delete its policies, then aws iam delete-role --role-name R"),
+    (
+        "iam",
+        "UpdateAssumeRolePolicy",
+        "changed trust policy of role R",
+        "role R",
+        "set the earlier policy (AWS Config shows it): aws iam update-assume-role-policy --role-name R ...",
+    ),
+    ("iam", "CreatePolicy", "policy P", "", "aws iam delete-policy --policy-arn P"),
+    (
+        "iam",
+        "CreatePolicyVersion",
+        "new version of policy P",
+        "policy P",
+        "aws iam set-default-policy-version to the earlier version, then delete-policy-version, --policy-arn P",
+    ),
+    (
+        "iam",
+        "SetDefaultPolicyVersion",
+        "other default version of policy P",
+        "policy P",
+        "aws iam set-default-policy-version --policy-arn P --version-id <the earlier one>",
+    ),
+    ("iam", "CreateSAMLProvider", "SAML provider M", "", "aws iam delete-saml-provider --saml-provider-arn M"),
+    (
+        "iam",
+        "CreateOpenIDConnectProvider",
+        "OIDC provider O",
+        "",
+        "aws iam delete-open-id-connect-provider --open-id-connect-provider-arn O",
+    ),
+    (
+        "iam",
+        "AttachUserPolicy",
+        "policy P attached to user U",
+        "user U",
+        "aws iam detach-user-policy --user-name U --policy-arn P",
+    ),
+    (
+        "iam",
+        "AttachRolePolicy",
+        "policy P attached to role R",
+        "role R",
+        "aws iam detach-role-policy --role-name R --policy-arn P",
+    ),
+    (
+        "iam",
+        "AttachGroupPolicy",
+        "policy P attached to group G",
+        "group G",
+        "aws iam detach-group-policy --group-name G --policy-arn P",
+    ),
+    (
+        "iam",
+        "PutUserPolicy",
+        "inline policy N of user U",
+        "user U",
+        "aws iam delete-user-policy --user-name U --policy-name N",
+    ),
+    (
+        "iam",
+        "PutRolePolicy",
+        "inline policy N of role R",
+        "role R",
+        "aws iam delete-role-policy --role-name R --policy-name N",
+    ),
+    (
+        "iam",
+        "PutGroupPolicy",
+        "inline policy N of group G",
+        "group G",
+        "aws iam delete-group-policy --group-name G --policy-name N",
+    ),
+    ("lambda", "CreateFunction", "function F", "function F", "aws lambda delete-function --function-name F"),
+    ("lambda", "UpdateFunctionCode", "changed code of function F", "function F", "deploy function F from its source"),
+    (
+        "lambda",
+        "UpdateFunctionConfiguration",
+        "changed configuration of function F",
+        "function F",
+        "deploy function F from its source",
+    ),
+    (
+        "lambda",
+        "AddPermission",
+        "permission S to invoke function F",
+        "function F",
+        "aws lambda remove-permission --function-name F --statement-id S",
+    ),
+    (
+        "lambda",
+        "CreateFunctionUrlConfig",
+        "public URL of function F",
+        "function F",
+        "aws lambda delete-function-url-config --function-name F",
+    ),
+)
+REMOVED = (
+    ("iam", "DeleteUser", ["user U"]),
+    ("iam", "DeleteAccessKey", ["access key K of user U"]),
+    ("iam", "DeleteLoginProfile", ["login profile (console password) of user U", "changed console password of user U"]),
+    ("iam", "RemoveUserFromGroup", ["membership of user U in group G"]),
+    ("iam", "DeleteGroup", ["group G"]),
+    ("iam", "DeleteRole", ["role R"]),
+    ("iam", "DeletePolicy", ["policy P"]),
+    ("iam", "DeleteSAMLProvider", ["SAML provider M"]),
+    ("iam", "DeleteOpenIDConnectProvider", ["OIDC provider O"]),
+    ("iam", "DetachUserPolicy", ["policy P attached to user U"]),
+    ("iam", "DetachRolePolicy", ["policy P attached to role R"]),
+    ("iam", "DetachGroupPolicy", ["policy P attached to group G"]),
+    ("iam", "DeleteUserPolicy", ["inline policy N of user U"]),
+    ("iam", "DeleteRolePolicy", ["inline policy N of role R"]),
+    ("iam", "DeleteGroupPolicy", ["inline policy N of group G"]),
+    ("lambda", "DeleteFunction", ["function F"]),
+    ("lambda", "RemovePermission", ["permission S to invoke function F"]),
+    ("lambda", "DeleteFunctionUrlConfig", ["public URL of function F"]),
+)
+
+
+@pytest.mark.parametrize(("service", "name", "effect", "owner", "undo"), LASTING)
+def test_given_a_call_that_leaves_access_when_read_then_effect_owner_and_undoing_are_named(
+    service: str, name: str, effect: str, owner: str, undo: str
+) -> None:
+    assert call(name, service, requestParameters=VALUES).lasting == (lasting_changes.Lasting(effect, owner, undo),)
+
+
+@pytest.mark.parametrize(("service", "name", "removed"), REMOVED)
+def test_given_a_call_that_removes_access_when_read_then_the_removed_effects_are_named(
+    service: str, name: str, removed: list[str]
+) -> None:
+    found = call(name, service, requestParameters=VALUES)
+
+    assert found.removed == tuple(removed)
+    created = [one for one in LASTING if one[2] in removed]
+    assert created or name in ("DeleteSAMLProvider", "DeleteOpenIDConnectProvider")
+
+
+def test_given_long_names_and_many_secrets_when_read_then_names_are_cut_and_fifty_are_kept() -> None:
+    long = "n" * 201
+    (made,) = call("CreateUser", requestParameters={"userName": long}).lasting
+    assert made.name == f"user {long[:200]}"
+    (policy,) = call("CreatePolicy", responseElements={"policy": {"arn": long}}).lasting
+    assert policy.name == f"policy {long[:200]}"
+
+    found = call("GetParameters", "ssm", requestParameters={"names": [f"{number}{long}" for number in range(10, 61)]})
+    assert [len(one) for one in found.read] == [len("parameter ") + 200] * 50
+    assert found.read[-1].startswith("parameter 59n")

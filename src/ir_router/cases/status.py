@@ -7,6 +7,7 @@ parts.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 SPECIFIED = ("Open", "In Progress", "Resolved", "Closed")
@@ -93,7 +94,7 @@ def specified(case_status: str) -> str:
 def parse(text: str) -> str | None:
     """Return the API's status for a typed one, in either vocabulary and any letter case, or None.
 
-    Hyphens and underscores count as spaces, and a full stop at the end as nothing: `in-progress`, `resolved.`
+    Only letters and digits count, and `&` as `and`: `in-progress`, `InProgress`, `*Resolved*`, `detection & analysis`.
 
     Some results cannot be set: only AWS sets `Acknowledged` and `Ready to Close`, and CloseCase sets `Closed`.
     """
@@ -103,4 +104,5 @@ def parse(text: str) -> str | None:
 
 
 def _plain(text: str) -> str:
-    return " ".join(re.sub("[-_\u2010-\u2013]", " ", text).split()).rstrip(".!").casefold()
+    words = unicodedata.normalize("NFKC", text).replace("&amp;", "&").replace("&", "and")
+    return re.sub(r"[\W_]", "", words).casefold()

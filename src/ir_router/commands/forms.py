@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from ir_router import clock
 from ir_router.cases.limits import ACCOUNT_LIMIT, DESCRIPTION_LIMIT, TITLE_LIMIT, WATCHER_LIMIT
-from ir_router.slack.text import one_line
+from ir_router.slack.text import is_blank, one_line
 
 CREATE_CASE = "create_case"
 
@@ -110,7 +110,7 @@ def origin_of(payload: Mapping[str, object]) -> dict[str, str]:
 
 
 def _length(text: str, name: str, limit: int) -> str | None:
-    if not text:
+    if is_blank(text):
         return f"Give the case a {name}."
     if len(text) > limit:
         return f"The {name} has {len(text)} characters; AWS Security Incident Response allows at most {limit}."

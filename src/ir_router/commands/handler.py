@@ -12,6 +12,7 @@ from ir_router.commands.catalogue import SUB_COMMANDS, SubCommand
 from ir_router.commands.command import Answer, Command, case_of, of_slash_command
 from ir_router.errors import InvalidInputError
 from ir_router.slack import credentials, envelopes
+from ir_router.slack.text import is_blank
 
 
 def prepare() -> None:
@@ -48,7 +49,7 @@ def _execute(command: Command, entry: SubCommand) -> Answer | None:
         if not command.case_id:
             raise InvalidInputError(rendering.wrong_channel(credentials.channel_prefix()))
         observability.correlate(command.case_id)
-    if entry.asks_for and not command.argument.strip():
+    if entry.asks_for and is_blank(command.argument):
         raise InvalidInputError(rendering.missing(entry))
     execute_command: Callable[[Command], Answer | None] = importlib.import_module(entry.module).execute_command
     return execute_command(command)

@@ -60,7 +60,12 @@ def _all(codes: Iterable[str], meaning: Meaning) -> dict[str, Meaning]:
 
 TOKEN_ERRORS = frozenset({"invalid_auth", "token_revoked", "token_expired", "account_inactive", "not_authed"})
 # The call may have had its effect in spite of these codes.
-UNCERTAIN = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"})
+UNCERTAIN = frozenset(
+    {
+        "internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org",
+        "file_update_failed",
+    }
+)  # fmt: skip
 # Rejected for now, without an effect.
 RATE_LIMITED = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded", "external_channel_migrating"})
 # An id that does not exist or that the app may not see.
@@ -94,13 +99,23 @@ MEANINGS: Mapping[str, Meaning] = {
         f"{_ADMINISTRATOR} to allow the app to create and manage channels (Settings & administration, Workspace "
         "settings, Permissions, Channel Management).",
     ),
-    "user_is_bot": Meaning("app", "Slack does not allow a bot to do this", _CREDENTIALS),
+    **_all(("user_is_bot", "is_bot"), Meaning("app", "Slack does not allow a bot to do this", _CREDENTIALS)),
+    "accesslimited": Meaning(
+        "app",
+        "the workspace does not allow requests from this network",
+        f"{_ADMINISTRATOR} to allow the IP addresses of ir-router.",
+    ),
+    **_all(
+        ("method_deprecated", "deprecated_endpoint"),
+        Meaning("app", "Slack no longer offers this method", "Ask the operators of ir-router to update it."),
+    ),
     **_all(
         ("file_uploads_disabled", "file_uploads_except_images_disabled"),
         Meaning("app", "the workspace does not allow file uploads", f"{_ADMINISTRATOR} to allow file uploads."),
     ),
-    "too_many_convos_for_team": Meaning(
-        "app", "the workspace has its maximum number of channels", f"{_ADMINISTRATOR} to delete channels."
+    **_all(
+        ("too_many_convos_for_team", "too_many_convos_for_app_on_team"),
+        Meaning("app", "the workspace has its maximum number of channels", f"{_ADMINISTRATOR} to delete channels."),
     ),
     "storage_limit_reached": Meaning(
         "app", "the workspace has no storage left for files", f"{_ADMINISTRATOR} to free or add storage for files."
@@ -118,7 +133,10 @@ MEANINGS: Mapping[str, Meaning] = {
         ("user_is_ultra_restricted", "ura_max_channels"),
         Meaning("person", "a single-channel guest of another channel", _SINGLE_CHANNEL),
     ),
-    "cant_invite": Meaning("person", "Slack does not allow the app to invite this user", _BY_HAND),
+    **_all(
+        ("cant_invite", "no_external_invite_permission"),
+        Meaning("person", "Slack does not allow the app to invite this user", _BY_HAND),
+    ),
     "user_team_not_in_channel": Meaning("person", "from a workspace that does not share this channel", _CONNECT),
     "org_user_not_in_team": Meaning(
         "person",
@@ -159,6 +177,7 @@ MEANINGS: Mapping[str, Meaning] = {
         ("slack_connect_file_upload_sharing_blocked", "slack_connect_clip_sharing_blocked"),
         Meaning("request", "a workspace that shares this channel does not allow files"),
     ),
+    "file_upload_size_restricted": Meaning("request", "the workspace does not allow files of this size"),
     # A message.
     **_all(
         ("message_not_found", "edit_window_closed", "cant_update_message", "cant_delete_message", "thread_not_found"),

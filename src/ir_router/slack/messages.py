@@ -178,7 +178,7 @@ def author(creator: str | None) -> str:
 
 def comment_parts(comment: Comment) -> list[Message]:
     """Return a comment as one message, or as several numbered messages when it is long."""
-    pieces = split_escaped(set_apart(comment.body) or " ", _COMMENT_PART_LENGTH)
+    pieces = split_escaped(set_apart(clean(comment.body)) or " ", _COMMENT_PART_LENGTH)
     name = quoted(author(comment.creator), _NAME_LENGTH) or "Unknown"
     messages = []
     for number, piece in enumerate(pieces, start=1):

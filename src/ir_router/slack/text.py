@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -14,6 +15,10 @@ TOPIC_LENGTH = 250
 _MARKUP = re.compile(r"<([@#!][^<>\n]*|[A-Za-z][A-Za-z0-9+.-]*:[^<>\n]*)>|&(lt|gt|amp);")
 _ENTITIES = {"lt": "<", "gt": ">", "amp": "&"}
 _ENTITY = re.compile(r"&(lt|gt|amp);")
+# The schemes of links without `//`. Any other `<name:value>` without a label is code of an app, such as `<xs:string>`.
+_BARE_SCHEMES = frozenset({"mailto", "tel", "sms"})
+# Every line end of Unicode: CR, vertical tab (PowerPoint), form feed, NEL, line separator, paragraph separator.
+_LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 # C0 and C1 controls except tab and line feed. The API rejects some of them, and no terminal should get any.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 # Lone surrogates (JSON can hold them) and noncharacters. UTF-8 or SQS reject them.
@@ -21,6 +26,18 @@ _NOT_CHARACTERS = re.compile("[\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 # Embeddings, overrides and isolates (https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters). An
 # unclosed one reverses the text after it, ir-router's own text included. No script needs them to be readable.
 _BIDI_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_JOINER = "\u200d"
+_MARKS = frozenset({"Mn", "Me", "Mc"})
+# Code points that belong to the character before them and are no marks: joiners, Thai and Lao AM, vowels and final
+# consonants of decomposed Hangul, skin tones, and the tags of flags.
+_EXTENDING = frozenset(
+    map(
+        chr,
+        (0x200C, 0x200D, 0x0E33, 0x0EB3, *range(0x1160, 0x1200), *range(0x1F3FB, 0x1F400), *range(0xE0020, 0xE0080)),
+    )
+)
+# More code points than this are no character that a person wrote.
+_LONGEST_CHARACTER = 64
 # Characters of names in IAM, except `.` and `,`, which may also end a sentence or separate names.
 _IN_NAMES = r"\w+=@\-"
 
@@ -51,7 +68,12 @@ def linked(escaped: str, urls: Mapping[str, str]) -> str:
 
 def clean(text: str) -> str:
     """Remove control characters, replace lone surrogates with U+FFFD, and use LF as the only line end."""
-    return _NOT_CHARACTERS.sub("\ufffd", _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
+    return _NOT_CHARACTERS.sub("\ufffd", _CONTROLS.sub("", _LINE_ENDS.sub("\n", text)))
+
+
+def is_blank(text: str) -> bool:
+    """Return whether a reader sees nothing: the text has only spaces, controls and invisible characters."""
+    return all(unicodedata.category(one)[0] in "CZ" for one in text)
 
 
 def remove_bidi_controls(text: str) -> str:
@@ -129,6 +151,9 @@ def to_plain(
             return "#" + (label or channel_name(rest))
         if kind == "!":
             return _special(rest, label, group_name)
+        scheme, _, address = target.partition(":")
+        if not label and not address.startswith("//") and scheme.lower() not in _BARE_SCHEMES:
+            return unescape(match[0])
         return link(unescape(target), label)
 
     return clean(_MARKUP.sub(replace, text))
@@ -187,11 +212,37 @@ def split(text: str, length: int) -> Sequence[str]:
 
 
 def _fitting(text: str, length: int) -> int:
-    """Return how many leading characters fit into `length` units."""
+    """Return how many leading characters fit into `length` units. No visible character is divided."""
     fits = min(len(text), length)
     while (over := length_of(text[:fits]) - length) > 0:
         fits -= max(1, over // 2)
-    return fits
+    start = fits
+    while 0 < start < len(text) and fits - start < _LONGEST_CHARACTER and _is_one_character(text, start):
+        start -= 1
+    return start if start and not _is_one_character(text, start) else fits
+
+
+def _is_one_character(text: str, at: int) -> bool:
+    """Return whether readers see the code points before and after a position as one character.
+
+    The rules that matter here of https://www.unicode.org/reports/tr29/#Grapheme_Cluster_Boundary_Rules
+    """
+    if at >= len(text):
+        return False
+    before, after = text[at - 1], text[at]
+    if before == _JOINER or after in _EXTENDING or unicodedata.category(after) in _MARKS:
+        return True
+    if not (_is_flag_letter(before) and _is_flag_letter(after)):
+        return False
+    # Two letters are a flag. Only an odd number of letters leaves one for the letter after the position.
+    first = at - 1
+    while first > 0 and _is_flag_letter(text[first - 1]):
+        first -= 1
+    return (at - first) % 2 == 1
+
+
+def _is_flag_letter(character: str) -> bool:
+    return "\U0001f1e6" <= character <= "\U0001f1ff"
 
 
 def split_escaped(text: str, length: int) -> Sequence[str]:

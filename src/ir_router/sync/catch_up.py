@@ -7,11 +7,10 @@ Slack had just sent it. Each message appears on the case once, however often it 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ir_router import aws
+from ir_router import aws, json_text
 from ir_router.cases.changes import digest
 from ir_router.ledger import keys
 from ir_router.settings import settings
@@ -69,7 +68,7 @@ def _queue_event(sync: CaseSync, event: Mapping[str, Any], ts: str) -> None:
     }
     aws.client("sqs").send_message(
         QueueUrl=settings().require("slack_events_queue_url"),
-        MessageBody=json.dumps(body),
+        MessageBody=json_text.for_queue(body),
         MessageGroupId=sync.channel_id,
         MessageDeduplicationId=digest([sync.channel_id, ts]),
     )

@@ -105,6 +105,10 @@ def _call(detail: Mapping[str, object], actor: Actor) -> Iterator[str]:
     if actor["kind"] == "unknown" and actor["identity_type"]:
         provider = string(identity.get("identityProvider"))
         yield f"Caller: {short(actor['identity_type'])}{f' of {short(provider)}' if provider else ''}"
+    if source := string(mapping(identity.get("sessionContext")).get("sourceIdentity")):
+        yield f'Source identity (chosen when the first role was assumed): "{short(source)}"'
+    if issued := string(mapping(identity.get("inScopeOf")).get("credentialsIssuedTo")):
+        yield f"Credentials issued to: {short(issued)}"
     if through := string(identity.get("invokedBy")):
         yield f"Through: {short(through)}, which made the call for this caller"
     if string(detail.get("sessionCredentialFromConsole")) == "true":

@@ -46,6 +46,8 @@ _KINDS: Mapping[str, PrincipalKind] = {
 }
 _ACCESS_KEY = re.compile(r"A(?:KIA|SIA)[A-Z0-9]*")
 _ACCOUNT = re.compile(r"\d{12}")
+_KEY_IN_TEXT = re.compile(r"(?<![A-Za-z0-9])A(?:KIA|SIA)[A-Z0-9]{12,}(?![A-Za-z0-9])")
+_NAME_WITH_KIND = re.compile(r"(?:user|role)/(?:\S*/)?([\w+=,.@-]{1,64})", re.ASCII)
 # Texts of AWS Health for root, for the account and for no entity.
 _ROOT = re.compile(r"<?root(?:[ _-](?:account|user))?>?", re.IGNORECASE)
 _THE_ACCOUNT = "AWS_ACCOUNT"
@@ -134,7 +136,8 @@ def health(event: Mapping[str, Any], detail: Mapping[str, Any], partition: str, 
     account = string(detail.get("affectedAccount")) or string(event.get("account"))
     listed = entities(event)
     entity = chosen or (listed[0] if listed else "")
-    subject = _of_entity(entity, account, partition)
+    meant = _meant(entity)
+    subject = _of_entity(meant, account, partition)
     code = string(detail.get("eventTypeCode"))
     event_arn = string(detail.get("eventArn")) or string(event.get("id"))
     if not event_arn:
@@ -154,7 +157,7 @@ def health(event: Mapping[str, Any], detail: Mapping[str, Any], partition: str, 
         "actor": {**unknown_principal(account), "caller_arn": "", "access_key_id": None, "identity_type": ""},
         # IAM names the owner of the key at containment (GetAccessKeyLastUsed).
         "subject": subject,
-        "access_key_id": long_term(entity) if _ACCESS_KEY.fullmatch(entity) else None,
+        "access_key_id": long_term(meant) if _ACCESS_KEY.fullmatch(meant) else None,
         "finding": True,
         "details": list(_health_details(detail, entity)),
     }
@@ -301,6 +304,18 @@ def _is_sample(detail: Mapping[str, Any], service: Mapping[str, object]) -> bool
     except (ValueError, RecursionError):
         return False
     return mapping(value).get("sample") is True
+
+
+def _meant(entity: str) -> str:
+    """Return the only access key in an entity, or the name after `user/` or `role/`, else the entity."""
+    text = entity.strip()
+    if from_arn(text) or session_of_arn(text):
+        return text
+    keys = set(_KEY_IN_TEXT.findall(text))
+    if len(keys) == 1:
+        return str(keys.pop())
+    found = _NAME_WITH_KIND.fullmatch(text)
+    return found[1] if found else text
 
 
 def _of_entity(entity: str, account: str, partition: str) -> Principal:

@@ -49,11 +49,16 @@ def combined(text: str, shown: str) -> str:
     """
     if not shown.strip() or not text.strip() or _PLACEHOLDER.fullmatch(text):
         return shown if shown.strip() or _PLACEHOLDER.fullmatch(text) else text
-    said, seen = Counter(_words(text)), Counter(_words(shown))
-    rest = said - seen
+    said = Counter(_words(text))
+    rest = more_words(text, shown)
     if any(any(sign.isdigit() for sign in word) for word in rest) or rest.total() * 2 > said.total():
         return f"{text}\n{shown}"
     return shown
+
+
+def more_words(text: str, shown: str) -> Counter[str]:
+    """Return the words of `text` that `shown` does not have."""
+    return Counter(_words(text)) - Counter(_words(shown))
 
 
 def _words(text: str) -> list[str]:

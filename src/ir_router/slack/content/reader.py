@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ir_router.slack.content.attachments import attachment, combined, files_of, is_preview, is_unfurl
+from ir_router.slack.content.attachments import attachment, combined, files_of, is_preview, is_unfurl, more_words
 from ir_router.slack.content.blocks import blocks
 from ir_router.slack.content.reading import Ids, Lookup, Reading, lines, mappings, string
 from ir_router.slack.text import clean
@@ -72,6 +72,10 @@ def _body(message: Mapping[str, Any], reading: Reading) -> str:
     kinds = {string(block.get("type")) for block in mappings(found)}
     if kinds == {"rich_text"} and shown and not reading.missing:
         return shown
+    if kinds == {"rich_text"} and more_words(text, shown):
+        # Slack's text has words for the elements that have none here.
+        reading.missing.clear()
+        return text
     return combined(text, shown)
 
 

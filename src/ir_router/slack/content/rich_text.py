@@ -128,4 +128,12 @@ def _plain(element: Mapping[str, Any], reading: Reading) -> str:
             if "elements" in element:
                 deeper = reading.deeper()
                 return _inline(element, deeper) if deeper else ""
-            return next((text for name in _VISIBLE if (text := reading.text_object(element.get(name)))), "")
+            return _unknown(element, reading)
+
+
+def _unknown(element: Mapping[str, Any], reading: Reading) -> str:
+    """Return the visible text of an element of another type. One without text goes to `reading.missing`."""
+    text = next((text for name in _VISIBLE if (text := reading.text_object(element.get(name)))), "")
+    if not text:
+        reading.missing.append(string(element.get("type")) or "unknown type")
+    return text
