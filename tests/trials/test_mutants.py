@@ -80,3 +80,13 @@ def test_given_a_project_whose_tests_cannot_run_when_mutants_are_tried_then_none
 
     with pytest.raises(RuntimeError, match="do not run without a mutant"):
         try_sample([one("return rows[1:]", "return (rows[:])"), mutants()[0]], [project], tmp_path / "kept")
+
+
+def test_given_cases_that_name_a_module_when_its_tests_are_put_in_order_then_they_come_first() -> None:
+    numbers = "tests/unit/test_numbers.py::test_numbers"
+    names = ["tests/unit/test_tiny.py::test_grade", f"{numbers}[other]", f"{numbers}[tiny]"]
+    mutant = one("return rows[1:]", "return (rows[:])")
+    lines = {"tiny.py": list(mutant.lines)}
+    covered = coverage_map.CoverageMap({name: {"seconds": 1, "passed": True, "lines": lines} for name in names})
+
+    assert covered.covering(mutant) == [names[2], names[0], names[1]]

@@ -20,6 +20,7 @@ from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
 from botocore.retries.standard import RetryContext, StandardRetryConditions
 from moto import mock_aws
+from moto.core.botocore_stubber import BotocoreStubber
 from moto.core.request import Request
 
 from ir_sandbox.http import RunningServer
@@ -321,6 +322,39 @@ def test_given_rows_of_every_type_when_moto_answers_them_by_a_shortcut_then_its_
         answers = _answers_of_moto()
     assert answers == expected
     assert sum("Error" in answer for answer in answers) == 6
+
+
+def test_given_requests_for_rows_when_they_have_no_binary_value_then_they_go_to_the_handler_of_their_caller(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    search = BotocoreStubber.process_request
+
+    def process_request(stubber: Any, request: Any) -> Any:
+        found.append(request.headers.get("X-Amz-Target"))
+        return search(stubber, request)
+
+    monkeypatch.setattr(BotocoreStubber, "process_request", process_request)
+    client: Any = boto3.client("dynamodb")
+    client.put_item(TableName="ledger", Item=_KEY)
+    assert client.get_item(TableName="ledger", Key=_KEY)["Item"] == _KEY
+    other: Any = boto3.client("dynamodb", region_name="eu-west-1")
+    with pytest.raises(ClientError, match="ResourceNotFound"):
+        other.get_item(TableName="ledger", Key=_KEY)
+    member = boto3.client("sts").assume_role(
+        RoleArn="arn:aws:iam::222222222222:role/any", RoleSessionName="any", DurationSeconds=900
+    )["Credentials"]
+    in_member: Any = boto3.client(
+        "dynamodb",
+        aws_access_key_id=member["AccessKeyId"],
+        aws_secret_access_key=member["SecretAccessKey"],
+        aws_session_token=member["SessionToken"],
+    )
+    with pytest.raises(ClientError, match="ResourceNotFound"):
+        in_member.get_item(TableName="ledger", Key=_KEY)
+    assert found == [None]  # of STS
+    client.put_item(TableName="ledger", Item=_BINARY)
+    assert found == [None, b"DynamoDB_20120810.PutItem"]
 
 
 @pytest.mark.parametrize(("status", "code"), [(200, None), (200, "Throttling"), (400, "Throttling"), (500, None)])

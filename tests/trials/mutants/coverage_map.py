@@ -118,9 +118,12 @@ class CoverageMap:
         """Take in turn: a test of a file with the module's name, one that runs few lines, one of each test file.
 
         The first two are made for the line. The last brings different views of the line early. The cases of one test
-        function share a view, so the functions of a file take turns as well.
+        function share a view, so the functions of a file take turns as well. Cases that name the module come before
+        all others, such as those that compare the numbers of each module.
         """
         by_size = sorted(found, key=lambda one: (self._sizes[one], one))
+        module = ".".join(Path(mutated).with_suffix("").parts)
+        cases = [name for name in by_size if name.partition("[")[2] in (f"{module}]", f"ir_router.{module}]")]
         files = _grouped(by_size, "::")
         words = set(Path(mutated).stem.split("_"))
         shared = {file: len(words & set(Path(file).stem.split("_"))) for file in files}
@@ -128,7 +131,7 @@ class CoverageMap:
         namesakes = [name for name in by_size if most and shared[name.partition("::")[0]] == most]
         of_each_file = _in_turns(_in_turns(_grouped(names, "[").values()) for names in files.values())
         turns = (_in_turns(_grouped(namesakes, "[").values()), by_size, of_each_file)
-        return list(dict.fromkeys(_in_turns(turns)))
+        return list(dict.fromkeys([*cases, *_in_turns(turns)]))
 
 
 def _grouped(names: Iterable[str], end: str) -> dict[str, list[str]]:

@@ -13,7 +13,6 @@ from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from typing import Any
 from unittest import mock
-from urllib.parse import urlparse
 
 import botocore.parsers
 import moto.dynamodb.responses
@@ -26,16 +25,10 @@ from moto.dynamodb.models import dynamo_type
 from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 from moto.dynamodb.models.utilities import bytesize, dynamo_to_dict, find_nested_key
 from moto.dynamodb.responses import DynamoHandler, DynamoResult
-from moto.iam.models import mark_account_as_visited
 from moto.utilities.aws_headers import gen_amzn_requestid_long
-from moto.utilities.utils import get_partition
 
-# The answers of these are rows and numbers. The others have timestamps and members that moto leaves out.
-_OF_ROWS = {"BatchGetItem", "BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan"} | {
-    "TransactGetItems",
-    "TransactWriteItems",
-    "UpdateItem",
-}
+from tests.trials.world.dynamodb_direct import OF_ROWS, direct, has_binary
+
 # moto's own limit of a row, in bytes.
 _ROW_BYTES = 405_000
 
@@ -45,7 +38,6 @@ def shortened() -> Iterator[None]:
     """Use the shortcuts for the length of a `with` block."""
     parser: Any = botocore.parsers.JSONParser
     replaced: list[tuple[Any, str, Any]] = [
-        (DynamoHandler, "setup_class", _set_up),
         (DynamoHandler, "serialized", _serialized),
         (DynamoHandler, "_enrich_response", staticmethod(_with_request_id)),
         (moto.dynamodb.responses, "dynamo_to_dict", _plain),
@@ -60,40 +52,13 @@ def shortened() -> Iterator[None]:
         (parser, "_handle_map", _parsed_map(parser._handle_map)),
     ]
     with ExitStack() as stack:
+        stack.enter_context(direct())
         for owner, name, shortcut in replaced:
             stack.enter_context(mock.patch.object(owner, name, shortcut))
         yield
 
 
-# Requests and responses
-
-
-def _has_binary(body: Any) -> bool:
-    """Return whether JSON may contain a binary value. Only these differ between JSON and Python."""
-    marks = (b'"B":', b'"BS":') if isinstance(body, bytes) else ('"B":', '"BS":')
-    return any(mark in body for mark in marks)
-
-
-def _set_up(
-    handler: Any, request: Any, full_url: str | None = None, _headers: Any = None, _use_raw_body: Any = None
-) -> None:
-    """Set the parts of a request that DynamoDB's handler uses. moto also looks for forms, files and a query in it."""
-    url = request.raw_url if full_url is None else full_url
-    handler.is_werkzeug_request, handler.normalized_request = request.from_wsgi_server, request
-    handler.headers, handler.method = request.headers, request.method
-    handler.uri, handler.parsed_url = url, urlparse(url)
-    handler.path, handler.raw_path = handler.parsed_url.path, request.raw_path
-    handler.raw_body = handler.body = request.data.decode()
-    handler.querystring = handler.data = handler.uri_match = handler.form_data = {}
-    handler.region = handler.get_region_from_url(request, url)
-    handler.partition = get_partition(handler.region)
-    handler.response_headers = {"server": "amazon.com"}
-    if _has_binary(handler.body):
-        handler.parse_parameters(request)
-    else:
-        handler.params = json.loads(handler.body)
-    handler.access_key, handler.current_account = handler.get_access_key(), handler.get_current_account()
-    mark_account_as_visited(handler.current_account, handler.access_key, handler.service_name, handler.region)
+# Responses
 
 
 _serialize: Any = BaseResponse.serialized
@@ -107,7 +72,7 @@ def _members(operation: str) -> frozenset[str]:
 
 def _serialized(handler: Any, action_result: Any) -> Any:
     result, operation = action_result.result, handler._get_action()
-    if type(action_result) in (ActionResult, DynamoResult) and isinstance(result, dict) and operation in _OF_ROWS:
+    if type(action_result) in (ActionResult, DynamoResult) and isinstance(result, dict) and operation in OF_ROWS:
         members = _members(operation)
         try:
             body = json.dumps({name: value for name, value in result.items() if name in members and value is not None})
@@ -127,7 +92,7 @@ def _with_request_id(headers: dict[str, str], body: Any) -> tuple[dict[str, str]
 
 def _parsed_body(parse: Any) -> Any:
     def parse_body(parser: Any, raw_body: Any, shape: Any) -> Any:
-        parser.is_plain = not _has_binary(raw_body)
+        parser.is_plain = not has_binary(raw_body)
         return parse(parser, raw_body, shape)
 
     return parse_body
