@@ -72,7 +72,7 @@ def end(row: Row) -> None:
     unchanged = "urgent = :urgent" if "urgent" in row else "attribute_not_exists(urgent)"
     values = {"urgent": row["urgent"]} if "urgent" in row else {}
     try:
-        condition = f"{unchanged} AND NOT #state IN (:pending, :decided)"
+        condition = f"attribute_exists(PK) AND {unchanged} AND NOT #state IN (:pending, :decided)"
         states = {"pending": approvals.PENDING, "decided": approvals.DECIDED}
         key = keys.approval(str(row["approval_id"]))
         table.update(key, "REMOVE index_pk, index_sk, unshown", condition, **values, **states)

@@ -15,12 +15,14 @@ from ir_router.deadline import Deadline
 from ir_router.errors import IrRouterError, OutOfTimeError, RefusedError, RetryLaterError, UncertainError
 from ir_router.ledger import claims, keys, security_channel, table
 from ir_router.ledger.claims import Claim
+from ir_router.ledger.table import ConditionFailedError
 from ir_router.observability import logger
 from ir_router.settings import settings
 from ir_router.slack.gateway import Slack
 from ir_router.sync import approvers, channel, members
 
-_ERRORS = (IrRouterError, ClientError, BotoCoreError)
+# The condition of a write fails if another run has replaced the channel meanwhile.
+_ERRORS = (IrRouterError, ClientError, BotoCoreError, ConditionFailedError)
 _PURPOSE = "ir-router posts approval requests and alerts here. Its members are the approvers and the response team."
 
 

@@ -1,0 +1,246 @@
+"""Writes whose condition fails: a row that changed, ended or never existed stays as it is, and no error is raised."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ir_router import clock
+from ir_router.ledger import (
+    allowlisted_hours,
+    approvals,
+    contained_names,
+    containments,
+    deciders,
+    groups,
+    joined_events,
+    keys,
+    mentions,
+    security_channel,
+    table,
+    urgent,
+)
+from ir_router.ledger.table import ConditionFailedError, TransactionFailedError
+from ir_router.sync import security_channel_made
+from ir_router.workflow import attempts, third_parties
+from tests.support.world import World
+from tests.trials.world.incidents import audit_rows
+
+FACTS = {"headline": "h", "owners": [], "principals": [], "approve_does": "a", "deny_does": "d"}
+ARN = "arn:aws:iam::123456789012:user/carol"
+NEVER = "never-asked"
+
+
+@pytest.fixture(autouse=True)
+def _world(world: World) -> World:
+    return world
+
+
+def asked(execution: str = "one") -> str:
+    return str(approvals.request(execution, "remediate", f"token-{execution}", FACTS)["approval_id"])
+
+
+def row_of(approval_id: str) -> dict[str, Any]:
+    return approvals.get(approval_id) or {}
+
+
+def stored() -> dict[str, Any]:
+    return containments.get(ARN) or {}
+
+
+def contained(incident: str = "e1", **more: Any) -> dict[str, Any]:
+    table.put(keys.containment(ARN), {"incident": incident, "principal": {"name": "carol"}, **more})
+    return stored()
+
+
+def test_given_an_incident_that_ended_when_its_principal_is_renamed_then_the_next_incident_keeps_its_name() -> None:
+    earlier = contained("e1")
+    contained_names.rename(earlier, "caroline")
+    assert stored()["principal"] == {"name": "caroline"}
+
+    contained("e2")
+    contained_names.rename(earlier, "mallory")
+    assert stored()["principal"] == {"name": "carol"}
+
+
+def test_given_an_open_or_unknown_approval_when_its_users_are_erased_then_only_a_closed_one_changes() -> None:
+    approval_id = asked()
+    deciders.freeze(approval_id, ["U1"])
+    deciders.forget(approval_id)
+    deciders.forget(NEVER)
+    assert (row_of(approval_id)["approvers"], approvals.get(NEVER)) == (["U1"], None)
+
+    approvals.record_expired(approval_id, "too late")
+    deciders.forget(approval_id)
+    assert "approvers" not in row_of(approval_id)
+
+
+def test_given_an_unknown_approval_when_something_is_stored_about_it_then_it_gets_no_row() -> None:
+    deciders.note_owners(NEVER, ["jane"], ["U1"], [])
+    mentions.freeze(NEVER, ["U1"])
+    mentions.move_to_case(NEVER)
+    approvals.note_shown(NEVER, "digest")
+    urgent.keep(NEVER)
+    urgent.end({"approval_id": NEVER})
+    assert not urgent.note(NEVER, "m", "text")
+    assert approvals.get(NEVER) is None
+
+    approval_id = asked()
+    deciders.note_owners(approval_id, ["jane"], ["U1"], [])
+    mentions.freeze(approval_id, ["U1"])
+    mentions.move_to_case(approval_id)
+    approvals.note_shown(approval_id, "digest")
+    row = row_of(approval_id)
+    assert (row["owner_ids"], row["mentions"], row["mentions_in_case"], row["shown_as"]) == (
+        ["U1"],
+        ["U1"],
+        True,
+        "digest",
+    )
+
+
+def test_given_two_urgent_messages_at_once_when_noted_then_both_stay_and_a_closed_request_stays_listed_for_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    approval_id = asked()
+    read = approvals.get
+    between = [lambda: urgent.note(approval_id, "second", "2")]
+
+    def get(name: str) -> Any:
+        row = read(name)
+        if between:
+            between.pop()()
+        return row
+
+    monkeypatch.setattr(approvals, "get", get)
+    assert urgent.note(approval_id, "first", "1")
+
+    row = row_of(approval_id)
+    assert sorted(one["name"] for one in row["urgent"]) == ["first", "second"]
+    approvals.record_expired(approval_id, "too late")
+    assert urgent.note(approval_id, "third", "3")
+    urgent.end(row)
+    assert "index_pk" in row_of(approval_id)
+    urgent.end(row_of(approval_id))
+    assert "index_pk" not in row_of(approval_id)
+
+
+def test_given_a_counter_that_another_execution_reports_when_reported_then_its_row_is_empty() -> None:
+    groups.count("one", "e1")
+
+    assert groups.reported("one")["reported_by"] == "one"
+    table.update(groups._counter("one"), "SET reported_by = :other", other="two")
+    assert groups.reported("one") == {}
+
+
+def test_given_a_principal_that_was_released_when_it_joins_again_then_only_a_pending_request_takes_it() -> None:
+    approval_id = asked()
+
+    def with_row(name: str) -> Any:
+        return table.put_item(keys.deduplication(name), {"expires_at": int(clock.now()) + 9})
+
+    assert joined_events._join_again(approval_id, ARN, with_row("a"))
+    assert approvals.decide(row_of(approval_id), "approve", {"name": "Jane", "via": "slack"}, "")
+    assert not joined_events._join_again(approval_id, "arn:other", with_row("b"))
+
+    assert row_of(approval_id)["joined_principals"] == {ARN}
+    assert table.get(keys.deduplication("b")) is None
+
+
+def test_given_a_security_channel_that_was_replaced_when_invitations_are_stored_then_the_new_row_keeps_its_own() -> (
+    None
+):
+    table.put(keys.security_channel(), {"channel_id": "C2", "invited": ["U2"]})
+
+    security_channel_made._remember("C2", ["U2", "U3"])
+    with pytest.raises(ConditionFailedError):
+        security_channel_made._remember("C1", ["U1"])
+
+    assert (table.get(keys.security_channel()) or {})["invited"] == ["U2", "U3"]
+
+
+def test_given_a_security_channel_that_another_run_replaced_when_it_is_found_unusable_then_the_new_row_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table.put(keys.security_channel(), {"channel_id": "C1", "state": "done"})
+
+    def is_usable(*_: Any) -> bool:
+        table.put(keys.security_channel(), {"channel_id": "C2", "state": "done"})
+        return False
+
+    monkeypatch.setattr(security_channel, "known_id", lambda: "C1")
+    monkeypatch.setattr(security_channel_made, "_is_usable", is_usable)
+    monkeypatch.setattr(security_channel_made, "_make", lambda _slack: None)
+    deadline: Any = SimpleNamespace(settle_after=clock.now() + 9)
+    security_channel_made.synchronise(deadline)
+
+    assert (table.get(keys.security_channel()) or {})["channel_id"] == "C2"
+
+
+@pytest.mark.parametrize(("first", "second", "stored"), [("09", "10", "10"), ("10", "09", "10")])
+def test_given_two_calls_that_disabled_a_key_when_they_arrive_in_any_order_then_the_newer_one_is_stored(
+    first: str, second: str, stored: str
+) -> None:
+    event = {"detail": {"requestParameters": {"accessKeyId": "AKIA1"}}}
+    found: Any = [SimpleNamespace(id="access_key_disabled")]
+    for hour in (first, second):
+        actor = {"arn": f"arn:aws:iam::123456789012:user/at-{hour}", "name": f"at-{hour}", "kind": "user"}
+        incident: Any = {"event_time": f"2026-01-15T{hour}:00:00+00:00", "actor": actor}
+        third_parties.note_disabled(incident, event, found)
+
+    assert f"at-{stored}" in (table.get(keys.disabled_key("AKIA1")) or {})["by"]
+
+
+def denied_call(execution: str) -> Any:
+    incident = {"event_time": "2026-01-15T09:00:00+00:00", "event_name": "GetUser", "source_ip": None, "event_id": "x"}
+    return {**incident, "execution": {"id": execution}}
+
+
+def test_given_denied_calls_when_counted_then_each_execution_counts_once_and_only_for_its_own_incident() -> None:
+    row = contained("e1")
+
+    assert [attempts._count(denied_call(one), ARN, row) for one in ("x1", "x1", "x2")] == [True] * 3
+    assert stored()["attempts"] == 2
+
+    contained("e2")
+    assert not attempts._count(denied_call("x3"), ARN, row)
+    assert "attempts" not in stored()
+
+
+def test_given_two_runs_that_saw_the_same_number_when_they_report_it_then_one_does_and_none_for_another_incident() -> (
+    None
+):
+    row = contained("e1")
+    assert [attempts._is_ours(ARN, row, now) for now in (100.0, 101.0)] == [True, False]
+    seen = stored()
+    assert [attempts._is_ours(ARN, seen, now) for now in (500.0, 501.0)] == [True, False]
+
+    contained("e2")
+    assert not attempts._is_ours(ARN, row, 900.0)
+
+
+def test_given_an_hour_that_a_late_batch_changes_when_recorded_then_it_is_recorded_once_with_the_new_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    key = keys.allowlisted_hour("2020-01-01T00", "entry")
+    row = {"started": "2020-01-01T00:00:00Z", "allowed_by": "a", "because": "b", "events": 1, "ids_sum": 5}
+    table.put(key, row)
+    query = table.query
+
+    def stale(pk: str) -> Any:
+        found = list(query(pk))
+        table.update(key, "SET events = :events", events=2)
+        return found
+
+    monkeypatch.setattr(table, "query", stale)
+    assert allowlisted_hours.record_ended() == 0
+    assert table.get(key) is not None
+    monkeypatch.setattr(table, "query", query)
+    assert allowlisted_hours.record_ended() == 1
+
+    assert table.get(key) is None
+    assert [one["action"] for one in audit_rows()] == ["events_allowlisted"]
+    with pytest.raises(TransactionFailedError):
+        table.transact([table.delete_item(key, "events = :events", events=2)])
