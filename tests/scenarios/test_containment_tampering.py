@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.support.detection_events import role
+from tests.support.detection_events.makers import role
 from tests.support.world import ACCOUNT, World
 from tests.trials.world.incidents import IamState, alerts, call, contain, event, iam_state
 from tests.trials.world.state_machine import StateMachine

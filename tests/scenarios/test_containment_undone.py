@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from tests.support.approvals import case_channel, make_approver
-from tests.support.detection_events import CONTAINMENT, federated, role
+from tests.support.detection_events.makers import CONTAINMENT, federated, role
 from tests.support.undoing import mentions, reports, undo
 from tests.support.world import World
 from tests.trials.world import incidents as support

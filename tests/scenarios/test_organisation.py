@@ -11,7 +11,7 @@ from moto.iam.models import iam_backends
 from ir_router.ledger import approvals
 from ir_router.workflow import origin
 from ir_sandbox import cloud_trail
-from tests.support.detection_events import role
+from tests.support.detection_events.makers import role
 from tests.support.world import ACCOUNT, World
 from tests.trials.world import incidents as support
 from tests.trials.world import organisation

@@ -12,7 +12,8 @@ from ir_router.ledger import configuration
 from ir_router.workflow import detections, findings, reading, severity
 from ir_router.workflow.incident import Principal
 from tests.support import detections_table
-from tests.support.detection_events import ACCOUNT, ACTOR, EVENTS, OWN_KEY, PROCESS, call, guardduty, health, sequence
+from tests.support.detection_events import EVENTS
+from tests.support.detection_events.makers import ACCOUNT, ACTOR, OWN_KEY, PROCESS, call, guardduty, health, sequence
 
 
 @pytest.fixture(autouse=True)
