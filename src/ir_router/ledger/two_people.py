@@ -81,18 +81,13 @@ def decide(
         agreeing = [one for one in counted if one["decision"] == decision]
         if analyst.get("break_glass") or len(agreeing) + 1 >= required(row, decision):
             by = _together(agreeing, analyst)
-            least = min([int(one["seen"]) for one in agreeing], default=seen)
-            if approvals.decide(row, decision, by, notes, joined_events=_least(least, seen), once=once):
+            known = [value for value in (seen, *(int(one["seen"]) for one in agreeing)) if value is not None]
+            if approvals.decide(row, decision, by, notes, joined_events=min(known, default=None), once=once):
                 return "decided", by
         elif _record(row, decision, analyst, notes, seen, once):
             return "first_recorded", None
         row = approvals.get(row["approval_id"]) or row
     return "closed", None
-
-
-def _least(one: int | None, other: int | None) -> int | None:
-    known = [value for value in (one, other) if value is not None]
-    return min(known) if known else None
 
 
 def _once(row: Row, request_id: str) -> str | None:
