@@ -14,9 +14,10 @@ from ir_router.ledger.claims import Claim
 from ir_router.ledger.table import TransactionFailedError
 from ir_router.ops import forget
 from ir_router.settings import settings
+from ir_router.slack import credentials
 from ir_router.sync import case_to_slack, channel, failure_alerts
 from ir_router.sync.failures import Failure
-from ir_router.workflow import continuing, event_claims, missing_cases, notices
+from ir_router.workflow import continuing, event_claims, missing_cases, notices, wording, wording_links
 from ir_router.workflow.event_claims import Content
 from tests.support.world import World
 from tests.trials.world.incidents import audit_rows
@@ -102,7 +103,7 @@ def test_given_a_lease_that_another_run_has_taken_when_a_channel_was_created_the
     key = keys.note(CASE, "channel")
     table.put(key, {"state": "claimed", "attempt": 1})
     monkeypatch.setattr(channel, "names", lambda *_: ["n"])
-    monkeypatch.setattr(channel.credentials, "channel_prefix", lambda: "p")
+    monkeypatch.setattr(credentials, "channel_prefix", lambda: "p")
     monkeypatch.setattr(channel, "_create", lambda *_: ({"id": "C1", "name": "n"}, True))
     lease = SimpleNamespace(fence=1, row={})
     claim = Claim(key, 1, must_look=False, row={})
@@ -136,9 +137,9 @@ def test_given_a_denied_finding_that_continues_when_updates_arrive_then_one_exec
 ) -> None:
     denied = {"receipt": "deny", "decided_at": 1, "who": "user carol", "case_id": CASE, "analyst": {"name": "Jane"}}
     monkeypatch.setattr(joined_events, "request_of", lambda _execution: denied)
-    monkeypatch.setattr(continuing.wording, "facts", lambda _incident: ["facts"])
-    monkeypatch.setattr(continuing.wording, "ids", lambda _incident: ["ids"])
-    monkeypatch.setattr(continuing.wording_links, "named_in", lambda _incident: ())
+    monkeypatch.setattr(wording, "facts", lambda _incident: ["facts"])
+    monkeypatch.setattr(wording, "ids", lambda _incident: ["ids"])
+    monkeypatch.setattr(wording_links, "named_in", lambda _incident: ())
     alerts: list[str] = []
     comments: list[str] = []
 
