@@ -1,4 +1,4 @@
-"""Errors of the synchronisation that are rare: the rest continues, or the error is raised as what it is."""
+"""Errors of the synchronisation that are rare: the rest continues, or the error is raised."""
 
 from __future__ import annotations
 
