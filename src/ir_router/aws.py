@@ -221,7 +221,7 @@ def _require_complete(**answer: Any) -> None:
         return
     try:
         if "json" in protocol:
-            answered = json.loads(body)
+            answered = json_text.parsed(body)
             if b"\\ud" in body.lower() and (replaced := replace_lone_surrogates(answered)) != answered:
                 response["body"] = json.dumps(replaced).encode()
         elif protocol == "query":

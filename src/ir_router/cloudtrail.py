@@ -7,7 +7,6 @@ has the management events of 90 days, some minutes after the call.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router import aws, denials
+from ir_router import aws, denials, json_text
 from ir_router.errors import RefusedError, RetryLaterError, UncertainError
 from ir_router.observability import logger
 
@@ -125,7 +124,7 @@ def translated(operation: str) -> Iterator[None]:
 def _record(event: Mapping[str, Any], region: str) -> Mapping[str, Any]:
     """Return the record of an event, or its known fields if the record is unreadable."""
     try:
-        record = json.loads(event.get("CloudTrailEvent") or "")
+        record = json_text.parsed(event.get("CloudTrailEvent") or "")
     except ValueError:
         record = None
     if isinstance(record, dict):

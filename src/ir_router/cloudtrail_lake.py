@@ -9,13 +9,12 @@ complete record.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ir_router import aws
+from ir_router import aws, json_text
 from ir_router.cloudtrail import PAGE_SIZE, TOKEN_INVALID, Attribute, Page, translated
 from ir_router.errors import RefusedError
 from ir_router.observability import logger
@@ -121,7 +120,7 @@ def _records(rows: Iterable[Iterable[Mapping[str, str]]]) -> list[Mapping[str, A
     for row in rows:
         columns = {name.lower(): value for column in row for name, value in column.items()}
         try:
-            record = json.loads(columns.get(_COLUMN) or "")
+            record = json_text.parsed(columns.get(_COLUMN) or "")
         except ValueError:
             record = None
         if isinstance(record, dict):

@@ -22,7 +22,7 @@ def for_queue(value: Any) -> str:
     return _NOT_FOR_SQS.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
-def parsed(text: str) -> Any:
+def parsed(text: str | bytes) -> Any:
     """Return the value of a JSON text. Raises ValueError for a text that is not JSON, or that is nested too deeply."""
     try:
         return json.loads(text)

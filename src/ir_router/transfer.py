@@ -48,6 +48,8 @@ _TRANSIENT_S3_CODES = frozenset(
     }
 )
 _EXPIRED = "Request has expired"
+# `str.isdigit` also accepts `²`, and `float` needs fewer digits than a header may have.
+_NUMBER = re.compile(r"[0-9]{1,30}")
 _S3_CODE = re.compile(rb"<Code>([A-Za-z0-9.]{1,80})</Code>")
 # An error document of S3 is shorter.
 _ERROR_BYTES = 4_096
@@ -100,7 +102,7 @@ class Download:
         """Take the headers of `response`; the body is read later."""
         length = response.headers.get("Content-Length")
         self.service = service
-        self.length = int(length) if length and length.isdigit() else None
+        self.length = int(length) if length and _NUMBER.fullmatch(length) else None
         self.content_type = response.headers.get("Content-Type", "application/octet-stream")
         self._response = response
         self._spooled: IO[bytes] | None = None
@@ -283,7 +285,7 @@ def _check(service: str, operation: str, response: urllib3.BaseHTTPResponse) -> 
     code = found[1].decode() if found else f"HTTP {response.status}"
     if response.status in _TRANSIENT or code in _TRANSIENT_S3_CODES or (found and _EXPIRED.encode() in document):
         wait = response.headers.get("Retry-After", "")
-        raise RetryLaterError(service, operation, code, float(wait) if wait.isdigit() else _THROTTLED_SECONDS)
+        raise RetryLaterError(service, operation, code, float(wait) if _NUMBER.fullmatch(wait) else _THROTTLED_SECONDS)
     raise RefusedError(service, operation, code)
 
 

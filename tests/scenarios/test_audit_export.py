@@ -102,6 +102,18 @@ def test_given_a_bucket_when_days_end_then_each_day_is_one_locked_object_with_it
     assert (stored_object["ObjectLockRetainUntilDate"] - datetime.fromtimestamp(world.now(), UTC)).days >= 398
 
 
+def test_given_a_day_that_has_just_ended_when_exported_then_ten_minutes_are_left_for_its_last_records(
+    world: World, bucket: str
+) -> None:
+    upkeep(world)
+    world.advance(DAY - world.now() % DAY + 590)
+    assert upkeep(world) == []
+    world.advance(11)
+    (name,) = upkeep(world)
+    yesterday = f"{datetime.fromtimestamp(world.now() - DAY, UTC):%Y-%m-%d}"
+    assert name.endswith(f"/{yesterday}.jsonl")
+
+
 def closings() -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = boto3.resource("dynamodb").Table("ledger").scan()["Items"]
     return [row for row in items if row["PK"].startswith("AUDIT#closing")]

@@ -141,6 +141,22 @@ def test_given_a_refusal_by_aws_when_the_form_was_submitted_then_what_was_typed_
     assert int(made["reportedIncidentStartDate"].timestamp()) == fields["start"]
 
 
+def test_given_a_form_that_was_dismissed_when_the_button_is_pressed_once_more_then_it_opens_once_more(
+    world: World,
+) -> None:
+    jane, channel = responder(world)
+    view = open_form(world, jane, channel)
+    world.security_ir.faults.refuse("ServiceQuotaExceededException", "CreateCase")
+    jane.submit(view, filled(world))
+    world.settle()
+    error = [message for message in world.workspace.ephemerals(jane.id) if message["via"] == "response_url"][-1]
+
+    for number in (1, 2):
+        jane.press(channel, error["ts"], "create_again")
+        world.settle()
+        assert len(jane.views()) == number
+
+
 def test_given_a_lost_answer_of_createcase_when_tried_again_then_there_is_one_case_and_its_id_is_reported(
     world: World,
 ) -> None:

@@ -146,6 +146,21 @@ def test_given_a_name_of_a_user_and_a_role_when_reported_then_the_user_is_contai
     assert not role_is_denied(world, "web")
 
 
+@pytest.mark.parametrize("status", ["RESOLVED", "UNIMPAIRED", "PENDING", "UNKNOWN"])
+def test_given_an_entity_with_any_status_when_the_event_is_open_then_its_user_is_contained_and_the_alert_has_the_status(
+    world: World, machine: StateMachine, status: str
+) -> None:
+    (key,) = support.user("deploy")
+    event = support.exposed(key)
+    event["detail"]["affectedEntities"][0]["status"] = status
+
+    machine.start(event)
+
+    assert iam_state(world, "deploy") == support.IamState({key: "Inactive"}, denied=True)
+    (alert,) = alerts(world)
+    assert f"Status of the affected entity in AWS Health: {status}" in alert["Message"]
+
+
 @pytest.mark.parametrize(("unique_id", "call"), [(USER_ID, "ListUsers"), (ROLE_ID, "ListRoles")])
 def test_given_iam_that_denies_the_list_when_a_unique_id_is_reported_then_people_must_act_and_there_is_a_case(
     world: World, machine: StateMachine, unique_id: str, call: str

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from ir_sandbox.slack.faults import Fault
 from ir_sandbox.slack.model import Channel
 from ir_sandbox.slack.people import Person
 from tests.support.approvals import approvals_in, case_channel, make_approver, press
@@ -155,3 +156,12 @@ def test_given_a_crash_while_the_channel_is_made_when_polled_then_there_is_one_c
     (channel,) = made(world)
     assert len(people_in(world, channel)) == 2
     assert len(approvals_in(world, channel.id)) == 1
+
+
+def test_given_a_policy_against_purposes_when_the_channel_is_made_then_it_is_used_without_a_purpose(
+    world: World, jane: Person
+) -> None:
+    world.workspace.faults.add(Fault("conversations.setPurpose", "error", times=None, error="restricted_action"))
+    lives_until_a_check(world)
+    (channel,) = made(world)
+    assert people_in(world, channel) == {jane.id}

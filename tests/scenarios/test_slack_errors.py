@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
+from typing import Any
 
 import pytest
+import urllib3
+from slack_sdk.web.base_client import BaseClient
 
 from ir_sandbox.slack.faults import Fault
 from ir_sandbox.slack.people import Person
@@ -253,3 +257,128 @@ def test_given_a_policy_against_files_when_an_attachment_is_copied_then_the_advi
     (told,) = [text for text in system_comments(world, case_id) if "dump.bin" in text]
     assert "to let the app post messages and files in this channel" in told
     assert "create and manage channels" not in told
+
+
+@pytest.mark.parametrize("code", ["file_not_found", "file_deleted"])
+def test_given_an_upload_that_slack_no_longer_knows_when_completed_then_the_bytes_are_sent_in_a_new_upload(
+    world: World, code: str
+) -> None:
+    case_id = settled_case(world)
+    refuse(world, "files.completeUploadExternal", code, times=1)
+    world.security_ir.add_attachment_as(case_id, file_name="a.pdf", content=b"x" * 9)
+    world.live(5)
+    assert [file["name"] for file in shared_files(world, case_id)] == ["a.pdf"]
+    assert "could not be copied" not in everything_told(world, case_id)
+    assert world.dead_letters("files") == []
+
+
+@pytest.mark.parametrize("code", ["invalid_channel", "access_denied", "posting_to_channel_denied", "channel_not_found"])
+def test_given_a_channel_that_rejects_a_file_when_it_ends_then_the_file_is_there_and_the_case_named_the_fix_once(
+    world: World, code: str
+) -> None:
+    case_id = settled_case(world)
+    refuse(world, "files.completeUploadExternal", code)
+    world.security_ir.add_attachment_as(case_id, file_name="a.pdf", content=b"x" * 9)
+    world.live(10)
+    (told,) = [text for text in system_comments(world, case_id) if "a.pdf" in text]
+    assert f"({code}): " in told
+    assert "ir-router retries this automatically. " in told
+    assert "workspace to approve the app" not in told
+    assert len(lines_with(world, case_id, "a.pdf")) == 1
+
+    world.workspace.faults.clear()
+    for _ in range(2):
+        world.advance(1200)
+        world.live(1)
+    assert [file["name"] for file in shared_files(world, case_id)] == ["a.pdf"]
+    assert world.dead_letters("files") == []
+
+
+@pytest.mark.parametrize("code", ["restricted_action", "too_long", "user_is_restricted", "a_new_code"])
+def test_given_a_rejected_topic_when_a_case_lives_then_nothing_waits_and_the_channel_names_the_reason_once(
+    world: World, code: str
+) -> None:
+    refuse(world, "conversations.setTopic", code)
+    case_id = settled_case(world)
+    world.security_ir.add_comment_as(case_id, body="seen in use")
+    world.settle()
+    world.security_ir.add_comment_as(case_id, body="seen once more")
+    world.settle()
+
+    assert len(lines_with(world, case_id, "seen in use")) == len(lines_with(world, case_id, "seen once more")) == 1
+    assert "out of sync" not in everything_told(world, case_id)
+    (line,) = lines_with(world, case_id, f"Slack rejected conversations.setTopic ({code})")
+    assert "The topic of this channel does not show the status" in line
+
+
+@pytest.mark.parametrize("code", ["accesslimited", "not_in_channel"])
+def test_given_a_topic_that_the_app_cannot_set_when_a_case_is_new_then_the_rest_is_copied_and_the_fix_is_named_once(
+    world: World, code: str
+) -> None:
+    refuse(world, "conversations.setTopic", code)
+    case_id = settled_case(world)
+    world.security_ir.add_comment_as(case_id, body="seen in use")
+    world.live(20)
+    assert len(lines_with(world, case_id, "seen in use")) == 1
+    (told,) = [text for text in system_comments(world, case_id) if "out of sync" in text]
+    assert "Ask " in told or "Invite " in told
+
+    world.workspace.faults.clear()
+    world.advance(4000)
+    world.live(2)
+    assert "Open" in world.workspace.channel(world.channel_of(case_id)).topic["value"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, '["x"]'),
+        (200, '"x"'),
+        (200, "null"),
+        (200, ""),
+        (200, "[" * 100_000),
+        (503, "<html>"),
+        (502, ""),
+        (429, ""),
+    ],
+    ids=["list", "text", "null", "empty", "nested", "page", "nothing", "throttled"],
+)
+def test_given_an_answer_of_slack_without_json_when_a_comment_is_copied_then_it_is_in_the_channel_once(
+    world: World, case_id: str, monkeypatch: pytest.MonkeyPatch, status: int, body: str
+) -> None:
+    answered: list[str] = []
+    send = BaseClient._perform_urllib_http_request
+
+    def send_with_a_fault(client: BaseClient, *, url: str, args: dict[str, Any]) -> dict[str, Any]:
+        if url.endswith("chat.postMessage") and not answered:
+            answered.append(url)
+            return {"status": status, "headers": {"Retry-After": "soon"}, "body": body}
+        return send(client, url=url, args=args)
+
+    monkeypatch.setattr(BaseClient, "_perform_urllib_http_request", send_with_a_fault)
+    world.security_ir.add_comment_as(case_id, body="seen in use")
+    world.live(5)
+    assert answered
+    assert len(lines_with(world, case_id, "seen in use")) == 1
+
+
+@pytest.mark.parametrize("wait", ["", "soon", "²", "9" * 5_000, "Wed, 21 Oct 2026 07:28:00 GMT"])
+def test_given_any_retry_after_of_a_file_url_when_a_file_is_shared_then_the_case_has_it_within_minutes(
+    world: World, jane: Person, case_id: str, channel: str, monkeypatch: pytest.MonkeyPatch, wait: str
+) -> None:
+    refused: list[str] = []
+    request = urllib3.PoolManager.request
+
+    def request_with_a_fault(pool: urllib3.PoolManager, method: str, url: str, **more: Any) -> Any:
+        if "files-pri" in url and not refused:
+            refused.append(url)
+            headers = {"Retry-After": wait} if wait else {}
+            return urllib3.HTTPResponse(io.BytesIO(b"<html>"), headers, 429, preload_content=False)
+        return request(pool, method, url, **more)
+
+    monkeypatch.setattr(urllib3.PoolManager, "request", request_with_a_fault)
+    jane.upload(channel, "log.txt", b"first")
+    world.live(20)
+    assert refused
+    assert len(attachments(world, case_id)) == 1
+    assert world.dead_letters("files") == []

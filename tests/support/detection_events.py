@@ -544,6 +544,53 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
             call("DeleteTrail", "cloudtrail", error="TrailNotFoundException"),
         ],
     ),
+    "findings_suppressed": (
+        [
+            call("CreateFilter", "guardduty", detectorId="d", name="quiet", action="ARCHIVE"),
+            call("UpdateFilter", "guardduty", detectorId="d", filterName="quiet", action="ARCHIVE"),
+            call("UpdateFilter", "guardduty", detectorId="d", filterName="quiet", findingCriteria={}),
+            call("CreateIPSet", "guardduty", detectorId="d", name="mine", activate=True),
+            call("UpdateIPSet", "guardduty", detectorId="d", ipSetId="i", location="s3://b/k"),
+            call("StopMonitoringMembers", "guardduty", detectorId="d", accountIds=[MEMBER]),
+            call("DeleteMembers", "guardduty", detectorId="d", accountIds=[MEMBER]),
+            call("PutInsightSelectors", "cloudtrail", trailName="main", insightSelectors=[]),
+        ],
+        [
+            call("CreateFilter", "guardduty", detectorId="d", name="view", action="NOOP"),
+            call("UpdateFilter", "guardduty", detectorId="d", filterName="view", action="NOOP"),
+            call("CreateThreatIntelSet", "guardduty", detectorId="d", name="bad"),
+            call("DeleteMembers", "guardduty", error="BadRequestException", detectorId="d"),
+            call(
+                "PutInsightSelectors",
+                "cloudtrail",
+                trailName="main",
+                insightSelectors=[{"insightType": "ApiCallRateInsight"}],
+            ),
+        ],
+    ),
+    "organization_left": (
+        [
+            call("LeaveOrganization", "organizations"),
+            call("DetachPolicy", "organizations", role("OrgAdmin"), policyId="p-1", targetId=MEMBER),
+        ],
+        [
+            call("LeaveOrganization", "organizations", error="AccessDeniedException"),
+            call("AttachPolicy", "organizations", policyId="p-1", targetId=MEMBER),
+        ],
+    ),
+    "quarantine_policy_detached": (
+        [
+            call("DetachUserPolicy", userName="bob", policyArn=f"{AWS}/AWSCompromisedKeyQuarantineV3"),
+            call(
+                "DetachUserPolicy", userName="bob", policyArn="arn:aws-cn:iam::aws:policy/AWSCompromisedKeyQuarantine"
+            ),
+        ],
+        [
+            call("DetachUserPolicy", userName="bob", policyArn=f"{AWS}/ReadOnlyAccess"),
+            call("AttachUserPolicy", userName="bob", policyArn=f"{AWS}/AWSCompromisedKeyQuarantineV3"),
+            call("DetachUserPolicy", error="NoSuchEntityException", policyArn=f"{AWS}/AWSCompromisedKeyQuarantineV3"),
+        ],
+    ),
     "identity_center_changed": (
         [call("CreateAccountAssignment", "sso", targetId=ACCOUNT)],
         [call("DeleteAccountAssignment", "sso", targetId=ACCOUNT)],

@@ -285,6 +285,16 @@ def test_given_an_event_when_another_execution_gets_it_then_it_is_a_duplicate_an
     assert is_first(event, "e1", "HIGH", "two")
 
 
+def test_given_an_event_that_was_counted_when_it_is_claimed_in_a_transaction_then_the_first_claim_stays() -> None:
+    content = Content("same", "same", finding=False)
+    table.transact([event_claims.claiming("event-1", content, "one")])
+    with pytest.raises(TransactionFailedError):
+        table.transact([event_claims.claiming("event-1", content, "two")])
+    row = table.get(keys.detection("event-1")) or {}
+    assert row["execution"] == "one"
+    assert round((row["expires_at"] - clock.now()) / 86_400, 3) == event_claims._KEPT_DAYS
+
+
 # Claims as part of transactions
 
 

@@ -62,6 +62,22 @@ def test_given_a_hint_during_the_work_when_released_then_it_is_not_taken_for_don
     assert {"lease_until", "lease_holder", "next_try", "failures", "hinted_at"} & set(row()) == set()
 
 
+def test_given_a_case_that_failed_when_it_is_in_sync_then_its_row_has_nothing_of_the_failure(world: World) -> None:
+    leases.add_hint(CASE)
+    failed = take()
+    assert failed is not None
+    cause = {"failing_since": 1.0, "failing_reason": "r", "failing_fix": "f", "channel_away_since": 1.0}
+    leases.release_unfinished(failed, next_try=clock.now(), failures=3, **cause)
+    assert row() == {**row(), **cause, "failures": 3}
+    world.advance(61)
+    lease = take()
+    assert lease is not None
+
+    assert leases.release_synced(lease, row_digest="d")
+    kept = {"case_id", "fence", "hints", "index_pk", "index_sk", "row_digest", "synced_hints"}
+    assert set(row()) == {"PK", "SK", *kept}
+
+
 def test_given_a_release_whose_answer_was_lost_when_botocore_repeats_it_then_it_counts_as_released() -> None:
     leases.add_hint(CASE)
     lease = take()

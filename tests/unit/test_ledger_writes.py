@@ -57,7 +57,7 @@ def stored() -> dict[str, Any]:
 
 
 def contained(incident: str = "e1", **more: Any) -> dict[str, Any]:
-    table.put(keys.containment(ARN), {"incident": incident, "principal": {"name": "carol"}, **more})
+    table.put(keys.containment(ARN), {"incident": incident, "principal": {"name": "carol"}} | more)
     return stored()
 
 
@@ -69,6 +69,20 @@ def test_given_an_incident_that_ended_when_its_principal_is_renamed_then_the_nex
     contained("e2")
     contained_names.rename(earlier, "mallory")
     assert stored()["principal"] == {"name": "carol"}
+
+
+@pytest.mark.parametrize(
+    ("known", "asked_id", "is_found"),
+    [("AIDA1", "AIDA1", True), (None, "AIDA1", True), ("AIDA1", None, True), ("AIDA1", "AIDA2", False)],
+)
+def test_given_a_row_without_a_stored_name_when_asked_for_then_only_that_of_another_id_is_not_its_principals(
+    known: str | None, asked_id: str | None, *, is_found: bool
+) -> None:
+    contained("e1", principal={"name": "carol", "id": known})
+    assert (contained_names.row_of(ARN, asked_id) is not None) is is_found
+    table.put(keys.containment(ARN), {"principal": {"name": "carol", "id": known}})  # its incident has ended
+    assert contained_names.row_of(ARN, asked_id) is not None
+    assert contained_names.row_of("", asked_id) is None
 
 
 def test_given_an_open_or_unknown_approval_when_its_users_are_erased_then_only_a_closed_one_changes() -> None:

@@ -221,7 +221,7 @@ def test_given_a_command_of_another_installation_when_refused_then_the_user_read
         ("channel", ("is_archived is_inactive not_in_channel channel_not_found restricted_action_read_only_channel "
                     "restricted_action_thread_only_channel restricted_action_non_threadable_channel "
                     "restricted_action_thread_locked posting_to_channel_denied channel_is_limited_access "
-                    "channel_limit_exceeded too_many_members is_frozen name_taken")),
+                    "channel_limit_exceeded too_many_members is_frozen name_taken invalid_channel")),
         ("message", "message_not_found edit_window_closed cant_update_message cant_delete_message thread_not_found"),
         ("form", ("expired_trigger_id exchanged_trigger_id invalid_trigger_id trigger_expired trigger_exchanged "
                  "invalid_trigger not_found view_not_found hash_conflict")),

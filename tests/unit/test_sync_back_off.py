@@ -14,6 +14,7 @@ from ir_router.errors import NotConfiguredError, RefusedError, RetryLaterError, 
 from ir_router.ledger import leases
 from ir_router.sync import back_off, channel, failures
 from ir_router.sync.channel import ChannelUnavailableError
+from ir_router.sync.comment_reading import ReadingTooSlowError
 from ir_router.sync.failures import Failure
 
 NOW = 50_000.0
@@ -85,6 +86,14 @@ def test_given_a_first_failure_when_recorded_then_it_begins_now(recorded: dict[s
         {"next_try": NOW + 15, "failures": 1, "failing_since": NOW, "failing_fix": ASK,
          "failing_reason": "AWS does not respond to ir-router"}
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, 120), (60, 120), (390, 780), (600, 780)])
+def test_given_comments_that_take_too_long_when_recorded_then_the_next_slice_is_twice_as_long_up_to_13_minutes(
+    recorded: dict[str, Any], before: float | None, after: float
+) -> None:
+    failed(ReadingTooSlowError("slow"), slice_seconds=before)
+    assert [row["slice_seconds"] for row in recorded["released"]] == [after]
 
 
 def test_given_a_missing_configuration_when_recorded_then_the_poller_waits_and_nobody_is_asked(

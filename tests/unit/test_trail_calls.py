@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -61,6 +62,17 @@ def test_given_a_record_without_id_or_time_when_read_then_there_is_no_call() -> 
 @pytest.mark.parametrize("parameters", [None, "HIDDEN_DUE_TO_SECURITY_REASONS", [1], {"userName": {"nested": 1}}])
 def test_given_unusual_parameters_when_read_then_the_effect_is_listed_all_the_same(parameters: Any) -> None:
     assert left(call("CreateUser", requestParameters=parameters, responseElements=parameters)) == ["user mallory"]
+
+
+def test_given_long_texts_of_a_record_when_read_then_they_are_cut_at_their_limits() -> None:
+    found = call("ListUsers", sourceIPAddress="a" * 101, userAgent="b" * 301, errorCode="c" * 301)
+    assert (found.address, found.agent, found.error) == ("a" * 100, "b" * 300, "c" * 300)
+
+
+def test_given_the_sources_of_a_reading_when_named_then_the_regions_come_first_and_cloudtrail_lake_last() -> None:
+    scope = Scope({}, since=0.0, read_at=1.0, regions=["us-east-1", "eu-west-1"], keys=[])
+    assert scope.places == "us-east-1, eu-west-1"
+    assert replace(scope, lake=True).places == "us-east-1, eu-west-1, and from CloudTrail Lake in all Regions"
 
 
 def test_given_a_denied_creation_when_read_then_nothing_stays() -> None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router import aws, observability
+from ir_router import aws, json_text, observability
 from ir_router.commands import execution, forms, modals, people, permissions
 from ir_router.commands.command import Answer, Command, NotPermittedError, of_interaction
 from ir_router.errors import InvalidInputError, UncertainError
@@ -237,7 +237,7 @@ def invoke(payload: Mapping[str, Any]) -> dict[str, Any]:
         answer = aws.client("lambda").invoke(
             FunctionName=f"{settings().require('approval_function')}:{_ALIAS}", Payload=json.dumps(payload).encode()
         )
-        body = json.loads(answer["Payload"].read())
+        body = json_text.parsed(answer["Payload"].read())
     except (BotoCoreError, ClientError, ValueError) as error:
         raise UncertainError("Lambda", "Invoke", type(error).__name__) from error
     if answer.get("FunctionError") or not isinstance(body, dict) or "status" not in body:

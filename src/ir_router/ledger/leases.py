@@ -17,7 +17,17 @@ from ir_router.ledger import keys, table
 from ir_router.ledger.table import ConditionFailedError, Row
 
 # Attributes that are removed when a case is in sync.
-_ENDED_WITH_SUCCESS = ("lease_until", "lease_holder", "hinted_at", "next_try", "failures")
+_ENDED_WITH_SUCCESS = (
+    "lease_until",
+    "lease_holder",
+    "hinted_at",
+    "next_try",
+    "failures",
+    "failing_since",
+    "failing_reason",
+    "failing_fix",
+    "channel_away_since",
+)
 
 
 @dataclass

@@ -155,7 +155,7 @@ def with_first_release(row: Row, principal: str, analyst: Mapping[str, Any]) -> 
     if required(row, "release") < 2 or analyst.get("break_glass"):
         return dict(analyst)
     votes = [one for one in row.get("release_votes") or () if principal in one["principals"]]
-    return _together([one for one in votes if not is_same_person(one["analyst"], analyst)][:1], analyst)
+    return _together([one for one in votes if not is_same_person(one["analyst"], analyst)], analyst)
 
 
 def is_released_by_enough(row: Mapping[str, Any], principal: str) -> bool:
@@ -163,7 +163,7 @@ def is_released_by_enough(row: Mapping[str, Any], principal: str) -> bool:
     votes = [one for one in row.get("release_votes") or () if principal in one["principals"]]
     if required(row, "release") < 2 or any(one["analyst"].get("break_glass") for one in votes):
         return True
-    return any(not is_same_person(one["analyst"], votes[0]["analyst"]) for one in votes[1:])
+    return any(not is_same_person(one["analyst"], votes[0]["analyst"]) for one in votes)
 
 
 def _together(first: Sequence[Row], analyst: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,12 +5,11 @@ Logs show both within seconds; metrics are minutes late.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from ir_router import aws, clock
+from ir_router import aws, clock, json_text
 from ir_router.ops import credentials, names, regions
 from ir_router.ops.checks import Check, failed, ok, run_checks, warning
 from ir_router.settings import settings
@@ -94,7 +93,7 @@ def _slacks_requests(began: float) -> tuple[int, int]:
 
 def _entry(event: dict[str, Any]) -> dict[str, Any]:
     try:
-        entry = json.loads(event["message"])
+        entry = json_text.parsed(event["message"])
     except ValueError:
         return {}
     return entry if isinstance(entry, dict) else {}

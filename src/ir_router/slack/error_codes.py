@@ -152,7 +152,7 @@ MEANINGS: Mapping[str, Meaning] = {
     # A channel.
     **_all(("is_archived", "is_inactive"), Meaning("channel", "the channel is archived", _ARCHIVED)),
     "not_in_channel": Meaning("channel", "the app is not in the channel", _INVITE),
-    "channel_not_found": Meaning("channel", "the app cannot see the channel", _INVITE),
+    **_all(("channel_not_found", "invalid_channel"), Meaning("channel", "the app cannot see the channel", _INVITE)),
     **_all(
         (
             "restricted_action_read_only_channel",
@@ -204,6 +204,10 @@ _MAY_NOT_POST = Meaning(
     "a policy of the workspace forbids it",
     f"{_ADMINISTRATOR} to let the app post messages and files in this channel.",
 )
+# Of `access_denied`, which is about a resource of the request. https://docs.slack.dev/reference/methods/files.completeUploadExternal
+_NO_ACCESS = Meaning(
+    "channel", "Slack denies access to the file or the channel", "Invite the app to the channel again."
+)
 
 
 def meaning_of(error: Exception) -> Meaning:
@@ -212,6 +216,8 @@ def meaning_of(error: Exception) -> Meaning:
         return _OTHER
     if error.code == "restricted_action" and error.operation.startswith(("chat.", "files.")):
         return _MAY_NOT_POST
+    if error.code == "access_denied" and error.operation.startswith("files."):
+        return _NO_ACCESS
     return meaning(error.code)
 
 

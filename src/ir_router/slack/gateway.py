@@ -41,6 +41,11 @@ _READ_WITH_GET = frozenset({"chat.getPermalink"})
 _OF_ONE_WORKSPACE = frozenset(
     {"conversations.create", "users.conversations", "usergroups.list", "usergroups.users.list"}
 )
+# URLError, timeouts and resets are OSErrors. A malformed answer is a ValueError, an answer that is no JSON object an
+# AttributeError in the SDK, and one that is nested too deeply a RecursionError.
+_UNREADABLE = (
+    OSError, http.client.HTTPException, SlackRequestError, ValueError, AttributeError, RecursionError
+)  # fmt: skip
 _CODE = re.compile(r"[a-z0-9_]{1,80}")
 _SCOPES = re.compile(r"[a-z0-9_.:,]{1,200}")
 # The name of the field shows that a form was opened too late.
@@ -132,8 +137,7 @@ class Slack:
             )
         except SlackApiError as error:
             raise _classified(method, error) from error
-        except (OSError, http.client.HTTPException, SlackRequestError, ValueError) as error:
-            # URLError, timeouts and resets are OSErrors; a malformed answer is a ValueError.
+        except _UNREADABLE as error:
             raise UncertainError(_SERVICE, method, type(error).__name__) from error
         data = answer.data
         if not isinstance(data, dict):

@@ -202,10 +202,6 @@ def _work(lease: Lease, deadline: Deadline, row_digest: str | None) -> Outcome:
             severity=sync.severity,
             closed=sync.case.is_closed or None,
             due_at=_due_at(sync, {**lease.row, **read}, imported=imported),
-            failing_since=None,
-            failing_reason=None,
-            failing_fix=None,
-            channel_away_since=None,
             channel_id=sync.channel_id or None,
         )
         if released:

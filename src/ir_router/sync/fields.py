@@ -13,6 +13,7 @@ from ir_router.ledger import keys, leases
 from ir_router.observability import logger
 from ir_router.security_ir import gateway as security_ir
 from ir_router.slack import messages
+from ir_router.slack.error_codes import meaning_of
 from ir_router.sync import posting
 from ir_router.sync.case_sync import SLICE_SECONDS, CaseSync
 
@@ -27,10 +28,23 @@ def set_topic(sync: CaseSync, channel: dict[str, Any]) -> None:
             # Never repeated without a comparison: each change of the topic adds a line to the channel.
             sync.slack.post("conversations.setTopic", channel=sync.channel_id, topic=wanted)
         except RefusedError as error:
-            if error.code != _FORBIDDEN:
+            # Comments and files must not wait for the topic.
+            if error.code != _FORBIDDEN and meaning_of(error).about in ("app", "channel"):
                 raise
-            # The first message shows the status as well. Comments and files must not wait for the topic.
-            logger.warning("channel.topic_rejected: a policy of the workspace forbids to set it")
+            _report_rejected_topic(sync, error)
+
+
+def _report_rejected_topic(sync: CaseSync, error: RefusedError) -> None:
+    """Name the reason in the channel, once for each of Slack's codes."""
+    logger.warning("channel.topic_rejected: the channel's messages show the status", extra={"code": error.code})
+    claim = sync.claim(keys.note(sync.case_id, f"topic-rejected-{error.code}"))
+    if claim is not None:
+        reason = ": ".join(filter(None, (str(error), meaning_of(error).words)))
+        text = (
+            f"⚠️ The topic of this channel does not show the status of the case: {reason}. The first message of the "
+            "channel and the messages about changes show it."
+        )
+        posting.post(sync.slack, sync.channel_id, claim, messages.line(text))
 
 
 def remember(sync: CaseSync, shown: Mapping[str, str]) -> None:

@@ -28,6 +28,8 @@ _SERVICE = "AWS Security Incident Response"
 _UNKNOWN_SECONDS = 120.0
 # On a closed case a transfer that failed this often is not retried.
 _TRIES_ON_CLOSED_CASE = 3
+# Slack no longer knows the upload that it has just taken. The next attempt makes another one.
+_UPLOAD_LOST = frozenset({"file_not_found", "file_deleted"})
 
 Outcome = Literal["copied", "too large", "empty", "closed"]
 
@@ -154,7 +156,12 @@ class FileToSlack:
                 channel_id=self._transfer.channel_id,
                 initial_comment=messages.new_attachment(attachment),
             )
-        except (RefusedError, RetryLaterError, OutOfTimeError):
+        except RefusedError as error:
+            claims.note(claim, slack_file_id="")  # certainly not shared
+            if error.code in _UPLOAD_LOST:
+                raise RetryLaterError(error.service, error.operation, error.code, 0.0) from error
+            raise
+        except (RetryLaterError, OutOfTimeError):
             claims.note(claim, slack_file_id="")  # certainly not shared
             raise
         if self._transfer.channel_id not in (self._channels_of(file_id) or ()):

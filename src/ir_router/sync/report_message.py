@@ -44,12 +44,20 @@ def message(report: Mapping[str, Any], record: Mapping[str, Any], where: str) ->
         *_listed("Decisions", decided),
         *_listed("Open follow-ups", report["follow_ups"]),
     ]
-    small = (
-        f"{len(report['timeline'])} events, {len(report['evidence'])} files, {len(report['audit']['records'])} audit "
-        f"records · `ir-router report verify FILE --record {record['hash']}` checks the file"
+    counts = ", ".join(
+        [
+            _count(len(report["timeline"]), "event"),
+            _count(len(report["evidence"]), "file"),
+            _count(len(report["audit"]["records"]), "audit record"),
+        ]
     )
-    text = f"{head}. {len(report['follow_ups'])} open follow-ups."
+    small = f"{counts} · `ir-router report verify FILE --record {record['hash']}` checks the file"
+    text = f"{head}. {_count(len(report['follow_ups']), 'open follow-up')}."
     return Message(text=text, blocks=[*sections(lines), context(small)])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _by(name: object) -> str:

@@ -348,6 +348,19 @@ def _health_details(detail: Mapping[str, Any], entity: str) -> Iterator[str]:
         yield f"Message from AWS: {short(message)}"
     yield from _entity_session(entity)
     yield f"Affected: {short(entity)}" if entity else "Affected: the event names no key, user or account"
+    yield from _entity_status(detail, entity)
+
+
+def _entity_status(detail: Mapping[str, Any], entity: str) -> Iterator[str]:
+    """Yield the status of an entity that AWS does not list as impaired. It does not decide about the containment.
+
+    AWS documents `PENDING` and `RESOLVED` for planned lifecycle events only, so they do not show that a risk is over.
+    https://docs.aws.amazon.com/health/latest/ug/aws-health-planned-lifecycle-events.html
+    """
+    listed = items(detail.get("affectedEntities"))
+    statuses = {string(one.get("status")) for one in listed if string(one.get("entityValue")) == entity}
+    if shown := sorted(statuses - {"", "IMPAIRED"}):
+        yield f"Status of the affected entity in AWS Health: {', '.join(short(one) for one in shown)}"
 
 
 def _entity_session(entity: str) -> Iterator[str]:

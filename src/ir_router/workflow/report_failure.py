@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router import clock, command_lines
+from ir_router import clock, command_lines, json_text
 from ir_router.errors import IrRouterError, UncertainError
 from ir_router.ledger import approvals, audit, containments, groups
 from ir_router.ledger.alerts import Alert
@@ -227,7 +226,7 @@ def error_of(failure: object) -> tuple[str, str]:
         return "Unknown", ""
     cause = str(failure.get("Cause") or "")
     try:
-        parsed = json.loads(cause)
+        parsed = json_text.parsed(cause)
     except ValueError:
         parsed = None
     if isinstance(parsed, Mapping):
