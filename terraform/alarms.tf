@@ -10,7 +10,7 @@
 #   CommentToMessageSeconds     Seconds  from the creation of a comment to its Slack message                   -sync
 #   OpenApprovals               Count    open approval requests, if any, each poll                              -sync
 #   OldestApprovalSeconds       Seconds  age of the oldest open approval request, if any, each poll             -sync
-#   DeploymentDifferences       Count    checks of the hourly verification that are not ok, if any              -operations
+#   DeploymentDifferences       Count    checks of the hourly verification that are not ok, if any              -operations, -webhook
 #   ContainmentSeconds          Seconds  from the time in the CloudTrail event to the containment              -workflow
 #   ContainmentReactionSeconds  Seconds  from the arrival of the event to the containment                      -workflow
 #   ContainmentFailed           Count    a containment, restore or remediation that failed or is not verified  -workflow
@@ -159,7 +159,7 @@ locals {
 
   watch_alarms = {
     deployment-differs = {
-      description = "The hourly verification found a part of ir-router that is missing, changed or without effect. Run make verify: it names the part and the fix."
+      description = "The hourly verification found a part of ir-router that is missing, changed or without effect, or Slack reported that the app was uninstalled or its token revoked. Run make verify: it names the part and the fix."
       namespace   = local.metrics_namespace
       metric      = "DeploymentDifferences"
       dimensions  = local.own_metrics

@@ -36,8 +36,9 @@ locals {
       event_subscriptions = {
         request_url = local.webhook_url
         bot_events = [
-          "app_home_opened", "channel_deleted", "channel_id_changed", "file_deleted", "file_shared", "group_deleted",
-          "member_joined_channel", "member_left_channel", "message.channels", "message.groups",
+          "app_home_opened", "app_uninstalled", "channel_deleted", "channel_id_changed", "file_deleted", "file_shared",
+          "group_deleted", "member_joined_channel", "member_left_channel", "message.channels", "message.groups",
+          "tokens_revoked",
         ]
       }
       interactivity = {

@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ir_router import aws, json_text
 from ir_router.commands import forms
 from ir_router.errors import IrRouterError, NotConfiguredError, RetryLaterError, UncertainError, error_id
-from ir_router.observability import identifier, logger
+from ir_router.observability import identifier, logger, measure
 from ir_router.settings import settings
 from ir_router.slack import credentials, envelopes, inbound, installation, signature
 from ir_router.slack.envelopes import Origin
@@ -128,6 +128,11 @@ def _json(text: str, headers: Mapping[str, str], body: bytes) -> Answer:
     origin = envelopes.of_event(payload)
     if not _is_ours(origin):
         return _turned_away(origin)
+    if inbound.removes_app(event):
+        # Its alarm notifies the operators by SNS. Slack sends both events, and repeats them: the alarm is one.
+        logger.error("slack.app_removed: Slack revoked the bot token", extra={"event": event["type"]})
+        measure("DeploymentDifferences")
+        return _answer(200)
     home = inbound.home_opened(event)
     if home is not None:
         # Slack redelivers the event after a 5xx.

@@ -44,8 +44,9 @@ run "given_a_deployment_when_applied_then_the_slack_app_is_set_up_by_one_paste" 
     condition = toset(jsondecode(output.slack_app_manifest).settings.event_subscriptions.bot_events) == toset([
       "message.channels", "message.groups", "member_joined_channel", "member_left_channel", "file_shared",
       "channel_deleted", "channel_id_changed", "group_deleted", "file_deleted", "app_home_opened",
+      "app_uninstalled", "tokens_revoked",
     ]) && jsondecode(output.slack_app_manifest).features.app_home.home_tab_enabled
-    error_message = "The app must subscribe to the events that the specification gives, to changes of a channel's id, deletions of channels and files, and the opened Home tab."
+    error_message = "The app must subscribe to the events that the specification gives, to changes of a channel's id, deletions of channels and files, the opened Home tab, and the removal of the app."
   }
 
   assert {

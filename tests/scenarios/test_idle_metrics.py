@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
+from tests.support.raw_events import send_event
 from tests.support.sync import settled_case
 from tests.support.world import World
 
@@ -43,3 +45,19 @@ def test_given_a_change_that_waits_when_polled_then_its_age_is_measured(
     world.poll()
 
     assert measured(capsys)["SyncLagSeconds"] >= 390
+
+
+@pytest.mark.parametrize("event", [{"type": "app_uninstalled"}, {"type": "tokens_revoked", "tokens": {"bot": ["U1"]}}])
+def test_given_slack_that_removed_the_app_when_its_event_arrives_then_the_alarm_of_the_deployment_is_raised(
+    world: World, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, event: dict[str, Any]
+) -> None:
+    assert send_event(world, event) == 200
+    assert measured(capsys) == {"DeploymentDifferences": 1}
+    assert [one.levelname for one in caplog.records if "slack.app_removed" in one.getMessage()] == ["ERROR"]
+
+
+def test_given_a_revoked_token_of_a_user_when_its_event_arrives_then_no_alarm_is_raised(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert send_event(world, {"type": "tokens_revoked", "tokens": {"oauth": ["U1"], "bot": []}}) == 200
+    assert measured(capsys) == {}

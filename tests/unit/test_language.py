@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,22 @@ def test_given_the_goals_when_hits_per_thousand_words_are_counted_then_they_hold
     assert rate <= language.GOALS[group], (
         f"{group} in {kind}; `python -m tests.support.language {group} {kind}` lists it"
     )
+
+
+def test_given_python_code_when_its_comments_are_read_then_strings_have_none() -> None:
+    source = "\n".join(
+        [
+            '"""# no',
+            '# no \\" \' \\""" no # no"""  # one',
+            "value = '# no' + \"it's # no\"  # two",
+            "#three",
+            "other = '''a",
+            "# no '' ''' + r'\\#'  # four \"",
+            'last = f"{\'# no\'} \\" # no"',
+        ]
+    )
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+
+    expected = [(token.start[0], token.string) for token in tokens if token.type == tokenize.COMMENT]
+    assert list(language.comments(source)) == expected
+    assert [line for line, _ in expected] == [2, 3, 4, 6]

@@ -29,11 +29,17 @@ GATEWAYS = ("security_ir", "slack", "ledger", "cloudtrail")
 ROUTES = ("sync", "commands", "workflow", "ops", "webhook", "handler", "router")
 
 
+@functools.cache
+def import_statements(source: str) -> tuple[ast.Import | ast.ImportFrom, ...]:
+    """Return the imports anywhere in a module."""
+    return tuple(node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom))
+
+
 def imports(area: str) -> Iterator[tuple[str, str]]:
     """Return each module below `area` with its imports of this package, without the package's name."""
     path = ROOT / area
     for file in sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]:
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        for node in import_statements(file.read_text("utf-8")):
             names: list[str] = []
             if isinstance(node, ast.ImportFrom) and node.module:
                 names = [f"{node.module}.{alias.name}" for alias in node.names]
@@ -98,10 +104,10 @@ def imported_names(source: str, module: str = "", *, is_package: bool = False) -
     `module` and `is_package` resolve relative imports.
     """
     names: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in import_statements(source):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
+        else:
             parts = module.split(".") if is_package else module.split(".")[:-1]
             base = parts[: len(parts) - node.level + 1] if node.level else []
             start = ".".join([*base, *([node.module] if node.module else [])])

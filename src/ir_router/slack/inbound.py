@@ -125,6 +125,17 @@ def home_opened(event: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"type": HOME_OPENED, "user": {"id": user}, "view": {"private_metadata": shown}}
 
 
+def removes_app(event: Mapping[str, Any]) -> bool:
+    """Return whether the event reports that the app was uninstalled, or that its bot token was revoked.
+
+    Slack also sends `tokens_revoked` for the tokens of users, which ir-router does not have.
+    https://docs.slack.dev/reference/events/app_uninstalled, https://docs.slack.dev/reference/events/tokens_revoked
+    """
+    tokens = event.get("tokens")
+    is_bot = isinstance(tokens, Mapping) and bool(tokens.get("bot"))
+    return event.get("type") == "app_uninstalled" or (event.get("type") == "tokens_revoked" and is_bot)
+
+
 def unknown_subtype(event: Mapping[str, Any]) -> str | None:
     """Return the subtype of a message if Slack has not documented it and ir-router therefore ignores the message."""
     message = event.get("message") if event.get("subtype") == "message_changed" else event

@@ -21,6 +21,7 @@ CHANNEL_TYPES = {"public": "channel", "private": "group", "im": "im", "mpim": "m
 # Each event's reference page lists the scopes; an app needs one of them to subscribe.
 EVENT_SCOPES = {
     "app_home_opened": set[str](),
+    "app_uninstalled": set[str](),
     "app_mention": {"app_mentions:read"},
     "channel_archive": {"channels:read"},
     "channel_created": {"channels:read"},

@@ -50,6 +50,7 @@ ALL_SCOPES = frozenset(
 ALL_EVENTS = frozenset(
     {
         "app_home_opened",
+        "app_uninstalled",
         "app_mention",
         "channel_archive",
         "channel_created",

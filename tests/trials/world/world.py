@@ -271,6 +271,8 @@ class World:
         return self.workspace.deliveries.deliver_due() > 0
 
     def _run_hints(self) -> bool:
+        # A thread delivers the events of work that has just ended. Without this, its speed would decide their round.
+        self.security_ir.events.wait_until_idle()
         pending, self.hints = self.hints, []
         for event in pending:
             self._invoke_with_retries("sync", event, 0)
