@@ -9,19 +9,25 @@ import pytest
 
 from ir_router import clock
 from ir_router.ledger import (
+    activity,
+    alerts,
     allowlisted_hours,
     approvals,
+    assignees,
     contained_names,
     containments,
+    creators,
     deciders,
     groups,
     joined_events,
     keys,
     mentions,
+    releases,
     security_channel,
     table,
     urgent,
 )
+from ir_router.ledger.alerts import Alert
 from ir_router.ledger.table import ConditionFailedError, TransactionFailedError
 from ir_router.sync import security_channel_made
 from ir_router.workflow import attempts, third_parties
@@ -258,3 +264,116 @@ def test_given_an_hour_that_a_late_batch_changes_when_recorded_then_it_is_record
     assert [one["action"] for one in audit_rows()] == ["events_allowlisted"]
     with pytest.raises(TransactionFailedError):
         table.transact([table.delete_item(key, "events = :events", events=2)])
+
+
+def test_given_a_case_without_contained_credentials_when_a_reading_is_requested_then_it_gets_no_request() -> None:
+    assert not activity.request("1", 5.0)
+    activity.save("2", progress="p")
+    assert not activity.request("2", 5.0)
+    assert (activity.get("1"), "requested_at" in (activity.get("2") or {})) == (None, False)
+
+    activity.save("2", credentials=[{"arn": ARN}])
+    assert activity.request("2", 5.0)
+    assert (activity.get("2") or {})["requested_at"] == 5
+
+
+def test_given_an_alert_that_a_retry_stores_with_other_text_when_read_then_it_has_the_first_text(world: World) -> None:
+    name = alerts.note(Alert("e1/alert", "HIGH", "s", "first"))
+    before = alerts.get(name)
+    world.advance(60)
+
+    assert alerts.note(Alert("e1/alert", "HIGH", "s", "second")) == name
+    assert alerts.get(name) == before
+    assert (before or {})["text"] == "first"
+
+
+def test_given_a_request_that_was_decided_when_texts_or_creators_change_then_it_keeps_what_the_analyst_saw() -> None:
+    approval_id = asked()
+    offer: Any = {"who": "user mallory", "arn": ARN, "note": "n"}
+    approvals.amend(approval_id, approve_does="b")
+    creators.add(approval_id, {"c1": offer})
+    assert approvals.decide(row_of(approval_id), "approve", {"name": "Jane", "via": "slack"}, "")
+
+    approvals.amend(approval_id, approve_does="c")
+    creators.add(approval_id, {"c1": offer, "c2": offer})
+    creators.add(NEVER, {"c1": offer})
+
+    row = row_of(approval_id)
+    assert (row["approve_does"], row["creators"].keys(), approvals.get(NEVER)) == ("b", {"c1"}, None)
+
+
+def test_given_presses_in_any_order_when_a_user_takes_a_request_then_the_latest_one_of_an_open_request_counts(
+    world: World,
+) -> None:
+    def press(user: str, at: float, approval_id: str = "") -> bool:
+        analyst = {"name": user, "slack_user_id": user, "via": "slack"}
+        return assignees.assign(approval_id or request, analyst, at)
+
+    request, now = asked(), clock.now()
+    assert not press("U1", now, NEVER)
+    assert approvals.get(NEVER) is None
+    assert [press("U1", now - 50), press("U1", now - 40), press("U2", now - 60)] == [True, False, False]
+    assert row_of(request)["assignee"]["slack_user_id"] == "U1"
+    assert press("U2", now - 30)
+    assert approvals.decide(row_of(request), "deny", {"name": "Jane", "via": "slack"}, "")
+    assert not press("U3", now)
+    assert row_of(request)["assignee"]["slack_user_id"] == "U2"
+
+
+def locked() -> containments.Lock:
+    return containments.take(ARN, clock.now() + 60)
+
+
+def test_given_a_request_that_expired_when_its_principal_is_released_then_the_containment_ends_and_no_row_is_made() -> (
+    None
+):
+    contained("e1")
+    lock = locked()
+
+    releases.end(lock, NEVER, "Jane")
+
+    assert "incident" not in stored()
+    assert approvals.get(NEVER) is None
+
+
+def test_given_a_lock_that_another_run_took_over_when_a_release_ends_then_nothing_is_recorded(world: World) -> None:
+    approval_id = asked()
+    contained("e1")
+    lock = locked()
+    world.advance(61)
+    locked()
+
+    with pytest.raises(containments.ContainmentBusyError):
+        releases.end(lock, approval_id, "Jane")
+
+    assert (stored()["incident"], "released" in row_of(approval_id)) == ("e1", False)
+    with pytest.raises(TransactionFailedError):
+        table.transact([lock.saving(phase="kept")])
+    assert "phase" not in stored()
+
+
+def test_given_a_group_that_another_execution_opened_when_it_is_opened_as_a_new_one_then_its_row_stays() -> None:
+    first, second = (groups.opening("g", execution, None, takes_over=False) for execution in ("one", "two"))
+    table.transact(first)
+
+    with pytest.raises(TransactionFailedError):
+        table.transact(second)
+
+    assert (groups.last("g") or {})["execution"] == "one"
+    groups.annotate("g", "one", "SET case_id = :case_id", case_id="1")
+    with pytest.raises(ConditionFailedError):
+        groups.annotate("g", "two", "SET case_id = :case_id", case_id="2")
+    assert (groups.last("g") or {})["case_id"] == "1"
+
+
+def test_given_an_event_that_joins_twice_or_a_decided_request_when_noted_then_it_counts_once() -> None:
+    approval_id = asked()
+    for execution in ("x1", "x1", "x2"):
+        joined_events.note(approval_id, {"execution": execution, "what": execution})
+    assert (row_of(approval_id)["joined_events"], row_of(approval_id)["last_joined"]["what"]) == (2, "x2")
+
+    assert approvals.decide(row_of(approval_id), "deny", {"name": "Jane", "via": "slack"}, "")
+    with pytest.raises(containments.ContainmentBusyError):
+        joined_events.note(approval_id, {"execution": "x3", "what": "x3"})
+    joined_events.note(NEVER, {"execution": "x3", "what": "x3"})
+    assert (row_of(approval_id)["joined_events"], approvals.get(NEVER)) == (2, None)

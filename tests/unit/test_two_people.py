@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 
-from ir_router.ledger import two_people
+from ir_router.ledger import approvals, joined_events, two_people
+from tests.support.world import World
 
 ANN = {"name": "Ann Lee", "via": "slack", "slack_user_id": "U1"}
 BOB = {"name": "Bob", "via": "slack", "slack_user_id": "U2"}
 CARL = {"name": "Carl", "via": "slack", "slack_user_id": "U3"}
 ARN = "arn:aws:iam::123456789012:user/carol"
+
+
+FACTS = {"headline": "h", "owners": [], "principals": [ARN], "approve_does": "a", "deny_does": "d"}
 
 
 def vote(analyst: dict[str, Any], at: float = 1.0, arn: str = ARN) -> dict[str, Any]:
@@ -69,3 +73,19 @@ def test_given_earlier_releases_when_another_user_releases_then_the_first_other_
     assert (found["name"], found["first"]["name"]) == ("Carl", "Ann Lee")
     assert "first" not in two_people.with_first_release(row(vote(CARL)), ARN, CARL)
     assert "first" not in two_people.with_first_release(row(vote(ANN), required=1), ARN, CARL)
+
+
+def test_given_an_event_that_joins_between_two_decisions_when_the_row_was_read_before_then_the_first_one_does_not_count(
+    world: World,
+) -> None:
+    facts = FACTS | {"required": {"approve": 2}}
+    approval_id = str(approvals.request("one", "remediate", "token", facts)["approval_id"])
+    row_before = approvals.get(approval_id) or {}
+    assert two_people.decide(row_before, "approve", ANN, "", 0, "request-1") == ("first_recorded", None)
+    read_early = approvals.get(approval_id) or {}
+    joined_events.note(approval_id, {"execution": "two", "what": "two"})
+
+    assert two_people.decide(read_early, "approve", BOB, "", 1, "request-2") == ("first_recorded", None)
+    row = approvals.get(approval_id) or {}
+    assert row["state"] == approvals.PENDING
+    assert two_people.decide(row, "approve", ANN, "", 1, "request-3")[0] == "decided"

@@ -91,7 +91,7 @@ def refresh_hints(lease: Lease) -> None:
     """Read the hint counter and the row again, before the next round. Raises LeaseLostError."""
     row = table.get(keys.case(lease.case_id)) or {}
     if row.get("fence") != lease.fence:
-        raise LeaseLostError(f"another run has taken over the lease of case {lease.case_id}")
+        raise _lost(lease)
     lease.hints = row.get("hints", 0)
     lease.row = row
 
@@ -172,6 +172,14 @@ def release_unfinished(lease: Lease, *, next_try: float, **values: Any) -> None:
     )
 
 
+def delete(lease: Lease) -> None:
+    """Delete the case's row and with it the lease. Raises LeaseLostError."""
+    try:
+        table.delete(keys.case(lease.case_id), "fence = :fence", fence=lease.fence)
+    except ConditionFailedError as conflict:
+        raise _lost(lease) from conflict
+
+
 def _write(lease: Lease, first: str, values: dict[str, Any], condition: str, **more: Any) -> Row:
     assignments = [first] if first else []
     assignments += [f"#{name} = :{name}" for name, value in values.items() if value is not None]
@@ -189,4 +197,8 @@ def _write(lease: Lease, first: str, values: dict[str, Any], condition: str, **m
             **more,
         )
     except ConditionFailedError as conflict:
-        raise LeaseLostError(f"another run has taken over the lease of case {lease.case_id}") from conflict
+        raise _lost(lease) from conflict
+
+
+def _lost(lease: Lease) -> LeaseLostError:
+    return LeaseLostError(f"another run has taken over the lease of case {lease.case_id}")

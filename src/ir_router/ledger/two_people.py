@@ -81,18 +81,13 @@ def decide(
         agreeing = [one for one in counted if one["decision"] == decision]
         if analyst.get("break_glass") or len(agreeing) + 1 >= required(row, decision):
             by = _together(agreeing, analyst)
-            least = min([int(one["seen"]) for one in agreeing], default=seen)
-            if approvals.decide(row, decision, by, notes, joined_events=_least(least, seen), once=once):
+            known = [value for value in (seen, *(int(one["seen"]) for one in agreeing)) if value is not None]
+            if approvals.decide(row, decision, by, notes, joined_events=min(known, default=None), once=once):
                 return "decided", by
         elif _record(row, decision, analyst, notes, seen, once):
             return "first_recorded", None
         row = approvals.get(row["approval_id"]) or row
     return "closed", None
-
-
-def _least(one: int | None, other: int | None) -> int | None:
-    known = [value for value in (one, other) if value is not None]
-    return min(known) if known else None
 
 
 def _once(row: Row, request_id: str) -> str | None:
@@ -123,8 +118,13 @@ def withdraw(row: Row, analyst: Mapping[str, Any], until: float | None, request_
     return False
 
 
-def release(row: Row, principals: Sequence[str], analyst: Mapping[str, Any], reason: str, request_id: str) -> list[str]:
-    """Record one person's release, and return the principals that enough people have released by now."""
+def release(
+    row: Row, principals: Sequence[str], analyst: Mapping[str, Any], reason: str, request_id: str
+) -> list[str] | None:
+    """Record one person's release, and return the principals that enough people have released by now.
+
+    Return None if nothing was recorded: the request has expired, or it changed with every attempt.
+    """
     for _ in range(_TRIES):
         before: list[Row] = list(row.get("release_votes") or ())
         alone = bool(analyst.get("break_glass"))
@@ -142,7 +142,7 @@ def release(row: Row, principals: Sequence[str], analyst: Mapping[str, Any], rea
             row = {**row, "release_votes": after}
             return [arn for arn in principals if is_released_by_enough(row, arn)]
         row = approvals.get(row["approval_id"]) or row
-    return []
+    return None
 
 
 def with_first_release(row: Row, principal: str, analyst: Mapping[str, Any]) -> dict[str, Any]:
@@ -192,6 +192,8 @@ def _replace(
     if name == "votes":
         condition += " AND #state = :pending"
         values["pending"] = approvals.PENDING
+    else:  # a request that has expired must not get a row without its other attributes
+        condition += " AND attribute_exists(PK)"
     if seen is not None:
         condition += " AND (attribute_not_exists(joined_events) OR joined_events <= :seen)"
         values["seen"] = seen

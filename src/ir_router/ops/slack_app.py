@@ -11,7 +11,6 @@ from functools import partial
 from importlib.resources import files
 from typing import Any
 
-from botocore.exceptions import ClientError
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web import SlackResponse
@@ -184,13 +183,9 @@ def _previous_token(token: str) -> Iterator[Check]:
     label = "previous Slack token"
     name = settings().bot_token_parameter
     version = parameters.read(name).version
+    # SSM keeps the newest 100 versions of a parameter.
     for earlier in range(version - 1, max(0, version - 1 - EARLIER_TOKENS), -1):
-        try:
-            previous = parameters.read(f"{name}:{earlier}")
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") == "ParameterVersionNotFound":
-                break
-            raise
+        previous = parameters.read(f"{name}:{earlier}")
         if not previous.is_set or previous.value == token:
             continue
         try:

@@ -177,7 +177,7 @@ def _work(lease: Lease, deadline: Deadline, row_digest: str | None) -> Outcome:
             sync = begin(lease, deadline)
         except RefusedError as error:
             if error.code in _NO_SUCH_CASE and "slackChannelId" not in lease.row:
-                table.delete(keys.case(lease.case_id), "fence = :fence", fence=lease.fence)
+                leases.delete(lease)
                 return "unknown case"
             raise
         if retention.is_due(sync):

@@ -13,6 +13,9 @@ from ir_router.workflow.incident import Analyst
 
 RELEASE = "release"
 _STARTED = "ir-router now restores access. The approval request shows the result within a minute."
+_NOT_RECORDED = (
+    "Nothing was released: this approval request has expired, or others changed it at the same time. Release again."
+)
 
 
 def carry_out(row: Row, principal: str, analyst: Analyst, reason: str, request_id: str) -> tuple[AnswerStatus, str]:
@@ -43,7 +46,10 @@ def carry_out(row: Row, principal: str, analyst: Analyst, reason: str, request_i
         )
         return "not_releasable", f"Nothing was released: this approval request {why}."
     if two_people.required(row, RELEASE) > 1:
-        wanted = two_people.release(row, wanted, analyst, reason, request_id)
+        released = two_people.release(row, wanted, analyst, reason, request_id)
+        if released is None:
+            return "not_releasable", _NOT_RECORDED
+        wanted = released
         if not wanted:
             return "first_recorded", wording_two_people.first_recorded(row, RELEASE)
     details = {
