@@ -6,6 +6,7 @@ import pytest
 
 from ir_sandbox.slack.people import Person
 from ir_sandbox.slack.rendering import visible_text
+from tests.support.commands import type_command
 from tests.support.raw_events import message, send_event
 from tests.support.sync import from_slack, settled_case
 from tests.support.world import World
@@ -72,6 +73,17 @@ def test_given_another_line_end_when_a_message_or_a_comment_is_copied_then_the_l
     world.security_ir.add_comment_as(case_id, body=text)
     world.settle()
     assert visible_text(world.said(case_id)[-1]).endswith(f"first\nsecond\n> {spoof}")
+
+
+# The flag of England ends with tags. The others are an emoji that is newer than this Python, and a private character.
+@pytest.mark.parametrize(
+    "end", ["\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", "\U0001fae9", "\uf8ff"]
+)
+def test_given_a_command_with_a_rare_character_at_its_end_when_executed_then_the_comment_has_it(
+    world: World, jane: Person, case_id: str, end: str
+) -> None:
+    type_command(world, jane, case_id, f"comment {end}\u200b")
+    assert parts_from_slack(world, case_id) == [end]
 
 
 def test_given_angle_brackets_in_text_of_an_app_when_it_is_copied_then_they_stay(

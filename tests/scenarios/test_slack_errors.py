@@ -272,6 +272,21 @@ def test_given_an_upload_that_slack_no_longer_knows_when_completed_then_the_byte
     assert world.dead_letters("files") == []
 
 
+def test_given_a_scanner_that_deletes_each_upload_when_copied_then_it_ends_after_three_retries_and_the_case_states_it(
+    world: World,
+) -> None:
+    case_id = settled_case(world)
+    refuse(world, "files.completeUploadExternal", "file_deleted")
+    world.security_ir.add_attachment_as(case_id, file_name="a.pdf", content=b"x" * 9)
+    for _ in range(12):
+        world.live(2)
+        world.advance(15 * 60)
+    uploads = [call for call in world.workspace.calls if call.method == "files.completeUploadExternal"]
+    assert len(uploads) == 4
+    assert "a.pdf" in everything_told(world, case_id)
+    assert shared_files(world, case_id) == []
+
+
 @pytest.mark.parametrize("code", ["invalid_channel", "access_denied", "posting_to_channel_denied", "channel_not_found"])
 def test_given_a_channel_that_rejects_a_file_when_it_ends_then_the_file_is_there_and_the_case_named_the_fix_once(
     world: World, code: str

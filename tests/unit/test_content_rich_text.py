@@ -189,6 +189,17 @@ def test_given_a_message_of_rich_text_only_when_read_then_its_text_for_notificat
     assert reader.read({"text": "see 7", "blocks": [empty]}, Names()).text == "see 7"
 
 
+def test_given_an_app_with_other_words_in_its_text_when_an_element_is_unknown_then_its_blocks_and_the_gap_stay() -> (
+    None
+):
+    rich = {"type": "rich_text", "elements": [section(words("Server db-1 is down"), {"type": "hologram"})]}
+
+    found = reader.read({"text": "New alert from PagerX", "blocks": [rich]}, Names())
+
+    assert "Server db-1 is down" in found.text
+    assert found.missing == ["hologram"]
+
+
 def test_given_spaces_that_only_the_text_lacks_when_read_then_the_rich_text_is_still_taken_literally() -> None:
     rich = {"type": "rich_text", "elements": [section(words("typed &lt;"))]}
 

@@ -223,7 +223,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "sync.failures": {"_OUTAGE_SECONDS": 900},
     "sync.file_comments": {"_NAME_LENGTH": 255, "_FILE_EVENT_SECONDS": 120},
     "sync.file_from_slack": {"_MEGABYTE": 1048576, "_URL_SECONDS": 900},
-    "sync.file_to_slack": {"_UNKNOWN_SECONDS": 120.0, "_TRIES_ON_CLOSED_CASE": 3},
+    "sync.file_to_slack": {"_UNKNOWN_SECONDS": 120.0, "_TRIES_ON_CLOSED_CASE": 3, "_LOST_UPLOADS_RETRIED": 3},
     "sync.file_transfer": {
         "YOUNG_SECONDS": 600.0,
         "_LONGEST_TRANSFER_PAUSE": 14400.0,

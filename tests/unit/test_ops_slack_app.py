@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from slack_sdk import WebClient
 
 from ir_router.ops import slack_app
 from tests.support.answers import SlackAnswers
@@ -34,3 +35,15 @@ def test_given_workspaces_of_an_organisation_when_verified_then_the_one_of_the_c
     slack: Any = Pages(teams)
     assert line(slack_app._case_channels(slack)) == ("case channels", state, detail)
     assert slack.asked == [("auth.teams.list", {"member": "teams"})]
+
+
+@pytest.mark.parametrize("error", [AttributeError("'list' object has no attribute 'get'"), RecursionError(), OSError()])
+def test_given_an_answer_that_is_unreadable_when_slack_is_called_then_it_counts_as_no_answer(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(WebClient, "api_call", fail)
+    with pytest.raises(slack_app.SlackUnreachableError, match=type(error).__name__):
+        slack_app._call("xoxb-1", None, "auth.test")

@@ -8,7 +8,7 @@ import pytest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web import SlackResponse
 
-from ir_router.errors import RetryLaterError, UncertainError
+from ir_router.errors import RefusedError, RetryLaterError, UncertainError
 from ir_router.slack import error_codes
 from ir_router.slack.gateway import _classified, _detail
 
@@ -75,3 +75,12 @@ def test_given_a_rejection_without_a_code_when_classified_then_its_effect_is_unc
     )
     error = SlackApiError("rejected", response)  # type: ignore[no-untyped-call]
     assert isinstance(_classified("chat.postMessage", error), UncertainError)
+
+
+@pytest.mark.parametrize(
+    ("method", "about"), [("files.completeUploadExternal", "channel"), ("files.info", "app"), ("files.delete", "app")]
+)
+def test_given_a_denied_access_when_classified_then_only_the_share_of_a_file_is_about_the_channel(
+    method: str, about: str
+) -> None:
+    assert error_codes.meaning_of(RefusedError("Slack", method, "access_denied")).about == about

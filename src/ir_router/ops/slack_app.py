@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from ir_router.ops import credentials as parameters
 from ir_router.ops.checks import Check, failed, ok, run_checks, waiting, warning
 from ir_router.settings import settings
 from ir_router.slack import credentials
-from ir_router.slack.gateway import DEFAULT_BASE_URL, Slack
+from ir_router.slack.gateway import DEFAULT_BASE_URL, UNREADABLE, Slack
 
 _TIMEOUT_SECONDS = 10
 EARLIER_TOKENS = 3
@@ -134,7 +133,7 @@ def _call(token: str, base_url: str | None, method: str, **arguments: str) -> Sl
         if error.response.status_code != 200 or re.fullmatch("[a-z_]+", code) is None:
             raise SlackUnreachableError(f"Slack returned HTTP {error.response.status_code}") from error
         raise TokenRefusedError(code) from error
-    except (OSError, http.client.HTTPException, SlackClientError, ValueError) as error:
+    except (*UNREADABLE, SlackClientError) as error:
         raise SlackUnreachableError(f"Slack did not answer ({type(error).__name__})") from error
 
 

@@ -204,7 +204,7 @@ _MAY_NOT_POST = Meaning(
     "a policy of the workspace forbids it",
     f"{_ADMINISTRATOR} to let the app post messages and files in this channel.",
 )
-# Of `access_denied`, which is about a resource of the request. https://docs.slack.dev/reference/methods/files.completeUploadExternal
+# Of `access_denied`, which is about a resource of this method. https://docs.slack.dev/reference/methods/files.completeUploadExternal
 _NO_ACCESS = Meaning(
     "channel", "Slack denies access to the file or the channel", "Invite the app to the channel again."
 )
@@ -216,7 +216,7 @@ def meaning_of(error: Exception) -> Meaning:
         return _OTHER
     if error.code == "restricted_action" and error.operation.startswith(("chat.", "files.")):
         return _MAY_NOT_POST
-    if error.code == "access_denied" and error.operation.startswith("files."):
+    if error.code == "access_denied" and error.operation == "files.completeUploadExternal":
         return _NO_ACCESS
     return meaning(error.code)
 

@@ -43,7 +43,7 @@ _OF_ONE_WORKSPACE = frozenset(
 )
 # URLError, timeouts and resets are OSErrors. A malformed answer is a ValueError, an answer that is no JSON object an
 # AttributeError in the SDK, and one that is nested too deeply a RecursionError.
-_UNREADABLE = (
+UNREADABLE = (
     OSError, http.client.HTTPException, SlackRequestError, ValueError, AttributeError, RecursionError
 )  # fmt: skip
 _CODE = re.compile(r"[a-z0-9_]{1,80}")
@@ -137,7 +137,7 @@ class Slack:
             )
         except SlackApiError as error:
             raise _classified(method, error) from error
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise UncertainError(_SERVICE, method, type(error).__name__) from error
         data = answer.data
         if not isinstance(data, dict):

@@ -27,14 +27,21 @@ _NOT_CHARACTERS = re.compile("[\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 # unclosed one reverses the text after it, ir-router's own text included. No script needs them to be readable.
 _BIDI_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _JOINER = "\u200d"
+# Controls, formats (such as U+200B and U+FEFF) and separators.
+_INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
+# Tags: the letters after the black flag of England, Scotland and Wales.
+_TAGS = frozenset(map(chr, range(0xE0020, 0xE0080)))
 _MARKS = frozenset({"Mn", "Me", "Mc"})
 # Code points that belong to the character before them and are no marks: joiners, Thai and Lao AM, vowels and final
 # consonants of decomposed Hangul, skin tones, and the tags of flags.
-_EXTENDING = frozenset(
-    map(
-        chr,
-        (0x200C, 0x200D, 0x0E33, 0x0EB3, *range(0x1160, 0x1200), *range(0x1F3FB, 0x1F400), *range(0xE0020, 0xE0080)),
+_EXTENDING = (
+    frozenset(
+        map(
+            chr,
+            (0x200C, 0x200D, 0x0E33, 0x0EB3, *range(0x1160, 0x1200), *range(0x1F3FB, 0x1F400)),
+        )
     )
+    | _TAGS
 )
 # More code points than this are no character that a person wrote.
 _LONGEST_CHARACTER = 64
@@ -72,8 +79,11 @@ def clean(text: str) -> str:
 
 
 def is_blank(text: str) -> bool:
-    """Return whether a reader sees nothing: the text has only spaces, controls and invisible characters."""
-    return all(unicodedata.category(one)[0] in "CZ" for one in text)
+    """Return whether a reader sees nothing: the text has only spaces, controls and invisible characters.
+
+    A character that this version of Unicode does not know can be a new emoji, and the tags end a flag.
+    """
+    return all(one not in _TAGS and unicodedata.category(one) in _INVISIBLE for one in text)
 
 
 def remove_bidi_controls(text: str) -> str:

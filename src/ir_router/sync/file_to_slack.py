@@ -28,8 +28,9 @@ _SERVICE = "AWS Security Incident Response"
 _UNKNOWN_SECONDS = 120.0
 # On a closed case a transfer that failed this often is not retried.
 _TRIES_ON_CLOSED_CASE = 3
-# Slack no longer knows the upload that it has just taken. The next attempt makes another one.
+# Slack no longer knows the upload that it has just taken. Another upload can succeed, but a scanner may delete each.
 _UPLOAD_LOST = frozenset({"file_not_found", "file_deleted"})
+_LOST_UPLOADS_RETRIED = 3
 
 Outcome = Literal["copied", "too large", "empty", "closed"]
 
@@ -158,7 +159,7 @@ class FileToSlack:
             )
         except RefusedError as error:
             claims.note(claim, slack_file_id="")  # certainly not shared
-            if error.code in _UPLOAD_LOST:
+            if error.code in _UPLOAD_LOST and self._transfer.transfers < _LOST_UPLOADS_RETRIED:
                 raise RetryLaterError(error.service, error.operation, error.code, 0.0) from error
             raise
         except (RetryLaterError, OutOfTimeError):

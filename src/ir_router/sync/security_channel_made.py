@@ -82,7 +82,7 @@ def _make(slack: Slack) -> None:
     try:
         slack.read("conversations.setPurpose", channel=channel_id, purpose=_PURPOSE)
     except RefusedError as error:
-        # A policy of the workspace can forbid it. An error of the app also rejects the invitations.
+        # A policy of the workspace can forbid it. The next check replaces a channel that is gone.
         logger.warning("security_channel.purpose_rejected: it is used without one", extra={"code": error.code})
     claims.confirm(claim, channel_id=channel_id, invited=approvers.invite(slack, channel_id, people))
     logger.info("security_channel.made", extra={"channel": channel_id})

@@ -72,7 +72,7 @@ def _body(message: Mapping[str, Any], reading: Reading) -> str:
     kinds = {string(block.get("type")) for block in mappings(found)}
     if kinds == {"rich_text"} and shown and not reading.missing:
         return shown
-    if kinds == {"rich_text"} and more_words(text, shown):
+    if kinds == {"rich_text"} and more_words(text, shown) and not more_words(shown, text):
         # Slack's text has words for the elements that have none here.
         reading.missing.clear()
         return text
