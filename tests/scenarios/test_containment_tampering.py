@@ -43,7 +43,7 @@ ROUTES: list[tuple[str, str, dict[str, Any]]] = [
     ("events", "UpdateEventBus", {"name": f"{PREFIX}-events"}),
     ("ssm", "PutParameter", {"name": TOKEN, "overwrite": True, "type": "SecureString"}),
     ("ssm", "PutParameter", {"name": f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter{TOKEN}", "overwrite": True}),
-    ("ssm", "DeleteParameter", {"name": "/SecurityIncidentResponse/other/slackSigningSecret"}),
+    ("ssm", "DeleteParameter", {"name": "/SecurityIncidentResponse/slackSigningSecret"}),
     ("ssm", "DeleteParameters", {"names": ["/shop/price", TOKEN]}),
     ("monitoring", "DeleteAlarms", {"alarmNames": ["shop", f"{PREFIX}-failures"]}),
     ("monitoring", "DisableAlarmActions", {"alarmNames": [f"{PREFIX}-failures"]}),
@@ -53,6 +53,7 @@ ROUTES: list[tuple[str, str, dict[str, Any]]] = [
     ("logs", "DeleteLogStream", {"logGroupName": LOGS, "logStreamName": "2026/01/15/[1]0"}),
     ("logs", "PutRetentionPolicy", {"logGroupName": LOGS, "retentionInDays": 1}),
     ("iam", "TagRole", {"roleName": f"{PREFIX}-containment", "tags": [{"key": "ir-router-mode", "value": "off"}]}),
+    ("iam", "TagRole", {"roleName": f"{PREFIX}-containment", "tags": [{"key": "IR-Router-Mode", "value": "off"}]}),
     ("iam", "UntagRole", {"roleName": f"{PREFIX}-containment", "tagKeys": ["ir-router-mode"]}),
     ("iam", "UpdateRole", {"roleName": f"{PREFIX}-containment", "maxSessionDuration": 3600}),
     ("iam", "CreatePolicyVersion", {"policyArn": f"arn:aws:iam::{ACCOUNT}:policy/{PREFIX}-verify"}),
@@ -77,6 +78,26 @@ def test_given_a_call_that_changes_a_part_of_ir_router_when_started_then_it_is_r
     (alert,) = alerts(world)
     assert "HIGH: Tampering: " in alert["Subject"]
     assert name in alert["Message"]
+
+
+@pytest.mark.parametrize(
+    ("service", "name", "request_"),
+    [
+        ("ssm", "PutParameter", {"name": "/SecurityIncidentResponse/slackChannelPrefix", "overwrite": True}),
+        ("ssm", "PutParameter", {"name": "/SecurityIncidentResponse/other/slackBotToken", "overwrite": True}),
+        ("iam", "TagRole", {"roleName": f"{PREFIX}-containment", "tags": [{"key": "team", "value": "x"}]}),
+        ("iam", "UntagRole", {"roleName": f"{PREFIX}-containment", "tagKeys": ["team"]}),
+    ],
+)
+def test_given_an_ordinary_change_near_a_part_of_ir_router_when_started_then_it_is_no_tampering(
+    world: World, machine: StateMachine, service: str, name: str, request_: dict[str, Any]
+) -> None:
+    record = call(world, name, service=service, requestParameters=request_)
+
+    execution = machine.start(event(record, source=f"aws.{service}"))
+
+    assert execution.path[-1] == "Logged"
+    assert alerts(world) == []
 
 
 @pytest.mark.parametrize(
