@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.detection_events.makers import role
 from tests.support.world import ACCOUNT, World
-from tests.trials.world.incidents import IamState, alerts, call, contain, event, iam_state
+from tests.trials.world.incidents import IamState, alerts, call, contain, event, iam_state, user, user_identity
 from tests.trials.world.state_machine import StateMachine
 
 PREFIX = "security-incident"
@@ -142,6 +142,67 @@ def test_given_a_contained_user_when_a_call_eases_its_limits_then_the_call_joins
 
     assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
     assert any(name in json.dumps(alert) for alert in alerts(world)[before:])
+
+
+def test_given_a_contained_user_when_another_caller_renames_it_then_the_call_joins_the_incident(
+    world: World, machine: StateMachine
+) -> None:
+    _execution, key = contain(world, machine)
+    iam = boto3.client("iam")
+    iam.update_user(UserName="backdoor", NewUserName="innocent")
+    iam.update_access_key(UserName="innocent", AccessKeyId=key, Status="Active")
+    user("backdoor")  # another user with the old name
+    alerts(world)
+    world.advance(30)
+
+    machine.start(
+        event(call(world, "UpdateUser", requestParameters={"userName": "backdoor", "newUserName": "innocent"}))
+    )
+
+    assert iam_state(world, "innocent") == IamState({key: "Inactive"}, denied=True)
+    assert not iam_state(world, "backdoor").denied
+    assert any("UpdateUser" in json.dumps(alert) for alert in alerts(world))
+
+
+REMOVED: list[tuple[str, dict[str, Any]]] = [
+    ("DetachUserPolicy", {"policyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}),
+    ("DeleteUserPolicy", {"policyName": "grant"}),
+    ("RemoveUserFromGroup", {"groupName": "admins"}),
+    ("UpdateSSHPublicKey", {"sSHPublicKeyId": "APKAEXAMPLE", "status": "Inactive"}),
+    ("UpdateServiceSpecificCredential", {"serviceSpecificCredentialId": "ACCA", "status": "Inactive"}),
+]
+ADDED: list[tuple[str, dict[str, Any]]] = [
+    ("PutUserPolicy", {"policyName": "grant", "policyDocument": "{}"}),
+    ("UpdateSSHPublicKey", {"sSHPublicKeyId": "APKAEXAMPLE", "status": "Active"}),
+    ("DetachUserPolicy", {"policyArn": "arn:aws:iam::aws:policy/AWSDenyAll"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "request_", "of_responder"),
+    [*((*one, False) for one in REMOVED), *((*one, True) for one in ADDED)],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_given_contain_actor_when_a_responder_removes_rights_of_a_contained_user_then_the_responder_stays_free(
+    world: World, machine: StateMachine, name: str, request_: dict[str, Any], of_responder: bool
+) -> None:
+    contain(world, machine)
+    (key,) = user("responder")
+    world.environment["IR_CONTAIN_ACTOR"] = "true"
+    alerts(world)
+    world.advance(30)
+
+    record = call(
+        world,
+        name,
+        requestParameters={"userName": "backdoor", **request_},
+        userIdentity=user_identity("responder", key),
+    )
+    machine.start(event(record))
+
+    assert iam_state(world, "responder").denied is of_responder
+    assert iam_state(world, "backdoor").denied
+    assert any(name in json.dumps(alert) for alert in alerts(world))
 
 
 @pytest.mark.parametrize(
