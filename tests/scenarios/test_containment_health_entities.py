@@ -67,6 +67,63 @@ def test_given_a_key_or_user_amid_other_text_when_reported_then_its_user_is_cont
     assert iam_state(world, "deploy") == support.IamState({key: "Inactive"}, denied=True)
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        "AROAEXAMPLEEXAMPLE123:{key}",
+        "AROAEXAMPLEEXAMPLE123:x {key}",
+        f"{ACCOUNT}:{{key}}",
+        "backdoor-{key}",
+        "{key}-backdoor",
+        "x={key}",
+        "user/{key}",
+        "role/{key}",
+        "user/{key}/backdoor",
+        "assumed-role/web/{key}",
+        f"arn:aws:sts::{ACCOUNT}:assumed-role/web/{{key}} (web)",
+        f"arn:aws:iam::{ACCOUNT}:user/a:{{key}},/backdoor",
+        f"arn:aws:iam::{ACCOUNT}:instance-profile/{{key}}",
+    ],
+)
+def test_given_a_key_in_a_name_that_a_caller_can_choose_when_reported_then_its_owner_is_not_contained(
+    world: World, machine: StateMachine, form: str
+) -> None:
+    (key,) = support.user("deploy")
+
+    machine.start(support.exposed(form.format(key=key)))
+
+    assert iam_state(world, "deploy") == support.IamState({key: "Active"}, denied=False)
+    assert alerts(world)[0]["Subject"].startswith("ACT by hand now")
+
+
+@pytest.mark.parametrize("form", ["backdoor-{key}", "user/backdoor-{key}", "user/{key}"])
+def test_given_a_user_whose_name_has_the_key_of_another_when_reported_then_that_user_is_contained(
+    world: World, machine: StateMachine, form: str
+) -> None:
+    (key,) = support.user("deploy")
+    entity = form.format(key=key)
+    named = entity.removeprefix("user/")
+    support.user(named)
+
+    machine.start(support.exposed(entity))
+
+    assert iam_state(world, named).denied
+    assert not iam_state(world, "deploy").denied
+
+
+@pytest.mark.parametrize(("entity", "of_role"), [("role/web", True), ("role/app/web", True), ("user/web", False)])
+def test_given_a_kind_and_a_name_of_a_user_and_a_role_when_reported_then_the_kind_decides(
+    world: World, machine: StateMachine, entity: str, of_role: bool
+) -> None:
+    support.user("web")
+    support.role("web")
+
+    machine.start(support.exposed(entity))
+
+    assert role_is_denied(world, "web") is of_role
+    assert iam_state(world, "web").denied is not of_role
+
+
 def test_given_an_entity_with_two_keys_when_reported_then_people_must_act(world: World, machine: StateMachine) -> None:
     (key,) = support.user("deploy")
 

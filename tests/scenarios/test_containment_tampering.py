@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.detection_events.makers import role
 from tests.support.world import ACCOUNT, World
-from tests.trials.world.incidents import IamState, alerts, call, contain, event, iam_state
+from tests.trials.world.incidents import IamState, alerts, call, contain, event, iam_state, user, user_identity
 from tests.trials.world.state_machine import StateMachine
 
 PREFIX = "security-incident"
@@ -43,7 +43,7 @@ ROUTES: list[tuple[str, str, dict[str, Any]]] = [
     ("events", "UpdateEventBus", {"name": f"{PREFIX}-events"}),
     ("ssm", "PutParameter", {"name": TOKEN, "overwrite": True, "type": "SecureString"}),
     ("ssm", "PutParameter", {"name": f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter{TOKEN}", "overwrite": True}),
-    ("ssm", "DeleteParameter", {"name": "/SecurityIncidentResponse/other/slackSigningSecret"}),
+    ("ssm", "DeleteParameter", {"name": "/SecurityIncidentResponse/slackSigningSecret"}),
     ("ssm", "DeleteParameters", {"names": ["/shop/price", TOKEN]}),
     ("monitoring", "DeleteAlarms", {"alarmNames": ["shop", f"{PREFIX}-failures"]}),
     ("monitoring", "DisableAlarmActions", {"alarmNames": [f"{PREFIX}-failures"]}),
@@ -53,6 +53,7 @@ ROUTES: list[tuple[str, str, dict[str, Any]]] = [
     ("logs", "DeleteLogStream", {"logGroupName": LOGS, "logStreamName": "2026/01/15/[1]0"}),
     ("logs", "PutRetentionPolicy", {"logGroupName": LOGS, "retentionInDays": 1}),
     ("iam", "TagRole", {"roleName": f"{PREFIX}-containment", "tags": [{"key": "ir-router-mode", "value": "off"}]}),
+    ("iam", "TagRole", {"roleName": f"{PREFIX}-containment", "tags": [{"key": "IR-Router-Mode", "value": "off"}]}),
     ("iam", "UntagRole", {"roleName": f"{PREFIX}-containment", "tagKeys": ["ir-router-mode"]}),
     ("iam", "UpdateRole", {"roleName": f"{PREFIX}-containment", "maxSessionDuration": 3600}),
     ("iam", "CreatePolicyVersion", {"policyArn": f"arn:aws:iam::{ACCOUNT}:policy/{PREFIX}-verify"}),
@@ -77,6 +78,26 @@ def test_given_a_call_that_changes_a_part_of_ir_router_when_started_then_it_is_r
     (alert,) = alerts(world)
     assert "HIGH: Tampering: " in alert["Subject"]
     assert name in alert["Message"]
+
+
+@pytest.mark.parametrize(
+    ("service", "name", "request_"),
+    [
+        ("ssm", "PutParameter", {"name": "/SecurityIncidentResponse/slackChannelPrefix", "overwrite": True}),
+        ("ssm", "PutParameter", {"name": "/SecurityIncidentResponse/other/slackBotToken", "overwrite": True}),
+        ("iam", "TagRole", {"roleName": f"{PREFIX}-containment", "tags": [{"key": "team", "value": "x"}]}),
+        ("iam", "UntagRole", {"roleName": f"{PREFIX}-containment", "tagKeys": ["team"]}),
+    ],
+)
+def test_given_an_ordinary_change_near_a_part_of_ir_router_when_started_then_it_is_no_tampering(
+    world: World, machine: StateMachine, service: str, name: str, request_: dict[str, Any]
+) -> None:
+    record = call(world, name, service=service, requestParameters=request_)
+
+    execution = machine.start(event(record, source=f"aws.{service}"))
+
+    assert execution.path[-1] == "Logged"
+    assert alerts(world) == []
 
 
 @pytest.mark.parametrize(
@@ -121,6 +142,67 @@ def test_given_a_contained_user_when_a_call_eases_its_limits_then_the_call_joins
 
     assert iam_state(world, "backdoor") == IamState({key: "Inactive"}, denied=True)
     assert any(name in json.dumps(alert) for alert in alerts(world)[before:])
+
+
+def test_given_a_contained_user_when_another_caller_renames_it_then_the_call_joins_the_incident(
+    world: World, machine: StateMachine
+) -> None:
+    _execution, key = contain(world, machine)
+    iam = boto3.client("iam")
+    iam.update_user(UserName="backdoor", NewUserName="innocent")
+    iam.update_access_key(UserName="innocent", AccessKeyId=key, Status="Active")
+    user("backdoor")  # another user with the old name
+    alerts(world)
+    world.advance(30)
+
+    machine.start(
+        event(call(world, "UpdateUser", requestParameters={"userName": "backdoor", "newUserName": "innocent"}))
+    )
+
+    assert iam_state(world, "innocent") == IamState({key: "Inactive"}, denied=True)
+    assert not iam_state(world, "backdoor").denied
+    assert any("UpdateUser" in json.dumps(alert) for alert in alerts(world))
+
+
+REMOVED: list[tuple[str, dict[str, Any]]] = [
+    ("DetachUserPolicy", {"policyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}),
+    ("DeleteUserPolicy", {"policyName": "grant"}),
+    ("RemoveUserFromGroup", {"groupName": "admins"}),
+    ("UpdateSSHPublicKey", {"sSHPublicKeyId": "APKAEXAMPLE", "status": "Inactive"}),
+    ("UpdateServiceSpecificCredential", {"serviceSpecificCredentialId": "ACCA", "status": "Inactive"}),
+]
+ADDED: list[tuple[str, dict[str, Any]]] = [
+    ("PutUserPolicy", {"policyName": "grant", "policyDocument": "{}"}),
+    ("UpdateSSHPublicKey", {"sSHPublicKeyId": "APKAEXAMPLE", "status": "Active"}),
+    ("DetachUserPolicy", {"policyArn": "arn:aws:iam::aws:policy/AWSDenyAll"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "request_", "of_responder"),
+    [*((*one, False) for one in REMOVED), *((*one, True) for one in ADDED)],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_given_contain_actor_when_a_responder_removes_rights_of_a_contained_user_then_the_responder_stays_free(
+    world: World, machine: StateMachine, name: str, request_: dict[str, Any], of_responder: bool
+) -> None:
+    contain(world, machine)
+    (key,) = user("responder")
+    world.environment["IR_CONTAIN_ACTOR"] = "true"
+    alerts(world)
+    world.advance(30)
+
+    record = call(
+        world,
+        name,
+        requestParameters={"userName": "backdoor", **request_},
+        userIdentity=user_identity("responder", key),
+    )
+    machine.start(event(record))
+
+    assert iam_state(world, "responder").denied is of_responder
+    assert iam_state(world, "backdoor").denied
+    assert any(name in json.dumps(alert) for alert in alerts(world))
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ def run_task(task: Mapping[str, Any], context: Any) -> Incident:
     if target is not None:
         assessment = severity.of_tampering(assessment)
         incident = {**incident, "subject": target}
+        if tampering.only_removes(task["event"]):
+            incident = {**incident, "spares_actor": True}
     elif "unclaimed" not in incident and tampering.is_of_others(task["event"], found, context):
         others = [detection for detection in found if detection.id != tampering.DETACHED]
         without = severity.assess(others, incident["subject"], incident.get("quiet"))

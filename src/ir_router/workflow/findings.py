@@ -46,8 +46,10 @@ _KINDS: Mapping[str, PrincipalKind] = {
 }
 _ACCESS_KEY = re.compile(r"A(?:KIA|SIA)[A-Z0-9]*")
 _ACCOUNT = re.compile(r"\d{12}")
-_KEY_IN_TEXT = re.compile(r"(?<![A-Za-z0-9])A(?:KIA|SIA)[A-Z0-9]{12,}(?![A-Za-z0-9])")
-_NAME_WITH_KIND = re.compile(r"(?:user|role)/(?:\S*/)?([\w+=,.@-]{1,64})", re.ASCII)
+# Callers choose names of users, roles and sessions, also the one after an account's id, and paths.
+_KEY_IN_TEXT = re.compile(r"(?<![\w+=,.@/-])(?<!\d{12}:)(A(?:KIA|SIA)[A-Z0-9]{12,})(?![\w+=@/-])(?!,\S)", re.ASCII)
+_KEY_IN_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:access-key/(A(?:KIA|SIA)[A-Z0-9]{12,})$", re.ASCII)
+_NAME_WITH_KIND = re.compile(r"(user|role)/(?:\S*/)?([\w+=,.@-]{1,64})", re.ASCII)
 # Texts of AWS Health for root, for the account and for no entity.
 _ROOT = re.compile(r"<?root(?:[ _-](?:account|user))?>?", re.IGNORECASE)
 _THE_ACCOUNT = "AWS_ACCOUNT"
@@ -307,21 +309,18 @@ def _is_sample(detail: Mapping[str, Any], service: Mapping[str, object]) -> bool
 
 
 def _meant(entity: str) -> str:
-    """Return the only access key in an entity, or the name after `user/` or `role/`, else the entity."""
+    """Return the only access key in an entity, else the entity. A key that is part of a name or of an id is no key."""
     text = entity.strip()
-    if from_arn(text) or session_of_arn(text):
+    if _USER_NAME.fullmatch(text) or _NAME_WITH_KIND.fullmatch(text) or unique_id(text)[0]:
         return text
-    keys = set(_KEY_IN_TEXT.findall(text))
-    if len(keys) == 1:
-        return str(keys.pop())
-    found = _NAME_WITH_KIND.fullmatch(text)
-    return found[1] if found else text
+    keys = set((_KEY_IN_ARN if text.startswith("arn:") else _KEY_IN_TEXT).findall(text))
+    return str(keys.pop()) if len(keys) == 1 else text
 
 
 def _of_entity(entity: str, account: str, partition: str) -> Principal:
     """Return the principal that an entity of AWS Health means: an ARN, an account, a name or a unique id.
 
-    Only IAM shows whether a name is that of a user or of a role.
+    Only IAM shows whether a name without `user/` or `role/` is that of a user or of a role.
     """
     if principal := from_arn(entity):
         return principal
@@ -334,6 +333,8 @@ def _of_entity(entity: str, account: str, partition: str) -> Principal:
         return root(account, partition)
     if unique := unique_id(entity)[0]:
         return named(unique, account)
+    if found := _NAME_WITH_KIND.fullmatch(entity):
+        return (user if found[1] == "user" else role)(found[2], account, partition)
     if entity == _NO_ENTITY or _ACCESS_KEY.fullmatch(entity) or not _USER_NAME.fullmatch(entity):
         return unknown_principal(account)
     return named(entity, account)

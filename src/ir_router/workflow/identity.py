@@ -53,7 +53,8 @@ def targets(incident: Incident, context: Any) -> list[Target]:
     itself = principals.same_name(subject, actor)
     found = [Target(accounts.placed(subject, incident), key, _given(key, used if itself else None))]
     # The actor of a finding is its subject, or unknown.
-    if settings().contain_actor and not itself and not incident.get("finding"):
+    spared = incident.get("finding") or incident.get("spares_actor")
+    if settings().contain_actor and not itself and not spared:
         found.append(Target(accounts.placed(principals.principal_of(actor), incident), used, _given(used)))
     return found
 

@@ -145,7 +145,7 @@ class Incident(Facts):
     `requested`: an analyst requested this containment, so no detection and no allowlist entry decides about it.
     `also`: titles of the other matching detections above LOW.
     `unclaimed`: the ledger was unavailable when the event arrived. `in_account`: the name and id of the event's account
-    for people, in an organisation.
+    for people, in an organisation. `spares_actor`: the call only removes rights, so its actor is not contained.
     """
 
     execution: Execution
@@ -160,6 +160,7 @@ class Incident(Facts):
     requested: NotRequired[CreatorRequest]
     unclaimed: NotRequired[Unclaimed]
     in_account: NotRequired[str]
+    spares_actor: NotRequired[bool]
 
 
 class ActionTaken(TypedDict):

@@ -133,11 +133,17 @@ def _key_owner(detail: Mapping[str, Any], actor: Actor, account: str, partition:
 
 
 def _target(detail: Mapping[str, Any], actor: Actor, account: str, partition: str) -> tuple[Principal, str | None]:
-    """Return the user or role that the call changes. Without a name, some operations of IAM concern the caller."""
+    """Return the user or role that the call changes. Without a name, some operations of IAM concern the caller.
+
+    After `UpdateUser`, IAM knows the user by its new name. Another user can have the old one.
+    """
     request = mapping(detail.get("requestParameters"))
     key = string(request.get("accessKeyId")) or None
     if name := string(request.get("userName")):
         target = user(name, account, partition)
+        renamed = string(request.get("newUserName")) if detail.get("eventName") == "UpdateUser" else ""
+        if renamed and not same_name(target, actor):
+            return user(renamed, account, partition), key
     elif name := string(request.get("roleName")):
         target = role(name, account, partition)
     else:

@@ -25,6 +25,8 @@ _OF_OTHERS = ("ec2:runinstances", "lambda:invokefunction", "s3:getobject", "sts:
 _EVERYTHING_IN_IAM = re.compile(r"arn:[a-z*-]+:iam:\*?:[\d*?]*:\*[*/]*")
 # Every resource, or every resource of a partition: `*`, `*:*`, `arn:*`, `arn:aws:*:*:*`.
 _EVERYWHERE = re.compile(r"(?:arn(?::aws[a-z-]*)?)?[:?*]*\*[:?*]*")
+# `ir-router-mode` and `ir-router-regions` decide about containments in an account, and about its checks.
+_OWN_TAGS = "ir-router-"
 
 
 def grants_everything(event: Mapping[str, Any]) -> bool:
@@ -91,7 +93,24 @@ def concerns_own_key(event: Mapping[str, Any]) -> bool:
     return any(named in (arn, arn.rpartition("/")[2]) for arn in own if named)
 
 
+def concerns_own_tag(event: Mapping[str, Any]) -> bool:
+    """Return whether a call that sets or removes a role's tags names one of ir-router's; other calls count too.
+
+    IAM ignores the case of tag keys: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html.
+    """
+    detail = mapping(event.get("detail"))
+    request = mapping(detail.get("requestParameters"))
+    if detail.get("eventName") == "TagRole":
+        keys: list[object] = [tag.get("key") for tag in items(request.get("tags"))]
+    elif detail.get("eventName") == "UntagRole":
+        keys = _list(request.get("tagKeys"))
+    else:
+        return True
+    return any(string(key).lower().startswith(_OWN_TAGS) for key in keys)
+
+
 BY_NAME: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
     "administrator_document": grants_everything,
     "own_key": concerns_own_key,
+    "own_tag": concerns_own_tag,
 }

@@ -20,6 +20,10 @@ from ir_router.workflow.identity import OwnerNotShownError, Target
 from ir_router.workflow.incident import Incident, Principal
 from ir_router.workflow.principals import mapping, string
 
+_REMOVING = frozenset(
+    {"DetachUserPolicy", "DetachRolePolicy", "DeleteUserPolicy", "DeleteRolePolicy", "RemoveUserFromGroup"}
+)
+_WITH_STATUS = frozenset({"UpdateSSHPublicKey", "UpdateSigningCertificate", "UpdateServiceSpecificCredential"})
 DETACHED = "deny_policy_detached"
 """The detection of a call that detaches the deny policy."""
 
@@ -59,6 +63,16 @@ def contained_target(
     moment = datetime.fromisoformat(incident["event_time"]).timestamp() if incident["event_time"] else None
     # The times of events have no fractions of a second, and a call can come between two changes of a containment.
     return principal if moment is None or moment >= int(row["opened_at"]) else None
+
+
+def only_removes(event: Mapping[str, Any]) -> bool:
+    """Return whether the call takes a policy, a group or a credential from a principal.
+
+    The response team does that while it cleans up. The detection of a detached deny policy contains by itself.
+    """
+    detail = mapping(event.get("detail"))
+    name, status = detail.get("eventName"), mapping(detail.get("requestParameters")).get("status")
+    return name in _REMOVING or (name in _WITH_STATUS and status == "Inactive")
 
 
 def only_detaches(found: Sequence[Detection]) -> bool:

@@ -220,8 +220,30 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
         [call("CancelKeyDeletion", "kms", keyId="k")],
     ),
     "key_of_ir_router_disabled": (
-        [call("DisableKey", "kms", keyId=OWN_KEY), call("ScheduleKeyDeletion", "kms", keyId=OWN_KEY[-36:])],
-        [call("DisableKey", "kms", keyId="00000000-0000-4000-8000-000000000000")],
+        [
+            call("DisableKey", "kms", keyId=OWN_KEY),
+            call("ScheduleKeyDeletion", "kms", keyId=OWN_KEY[-36:]),
+            call("DisableKey", "kms", USER | {"invokedBy": "cloudformation.amazonaws.com"}, keyId=OWN_KEY),
+            call("RevokeGrant", "kms", keyId=OWN_KEY, grantId="g"),
+        ],
+        [
+            call("DisableKey", "kms", keyId="00000000-0000-4000-8000-000000000000"),
+            # DynamoDB and other services retire their own grants.
+            call(
+                "RevokeGrant",
+                "kms",
+                {"type": "AWSService", "invokedBy": "dynamodb.amazonaws.com"},
+                keyId=OWN_KEY,
+                grantId="g",
+            ),
+            call(
+                "RevokeGrant",
+                "kms",
+                role("deploy") | {"invokedBy": "dynamodb.amazonaws.com"},
+                keyId=OWN_KEY,
+                grantId="g",
+            ),
+        ],
     ),
     "access_key_creation_failed": (
         [call("CreateAccessKey", error="LimitExceededException", userName="bob")],

@@ -119,10 +119,17 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
     "credential_of_ir_router_changed": (
         [
             call("PutParameter", "ssm", name="/SecurityIncidentResponse/slackBotToken", overwrite=True),
-            call("PutParameter", "ssm", name="arn:aws:ssm:r:1:parameter/SecurityIncidentResponse/b/slackSigningSecret"),
+            call("PutParameter", "ssm", name="arn:aws:ssm:r:1:parameter/SecurityIncidentResponse/slackSigningSecret"),
+            call("PutParameter", "ssm", name="/SecurityIncidentResponse/security-incident/slackBotToken"),
+            call("DeleteParameter", "ssm", name="/SecurityIncidentResponse/slackWorkspaceId"),
             call("DeleteParameters", "ssm", names=["/shop/price", "/SecurityIncidentResponse/slackSigningSecret"]),
         ],
         [
+            call("PutParameter", "ssm", name="/SecurityIncidentResponse/slackChannelPrefix"),
+            call("PutParameter", "ssm", name="/SecurityIncidentResponse/other/slackBotToken"),
+            call(
+                "DeleteParameters", "ssm", names=["arn:aws:ssm:r:1:parameter/SecurityIncidentResponse/b/slackBotToken"]
+            ),
             call("PutParameter", "ssm", name="/shop/price"),
             call("GetParameter", "ssm", name="/SecurityIncidentResponse/slackBotToken"),
         ],
@@ -145,13 +152,18 @@ EVENTS: Mapping[str, tuple[list[Any], list[Any]]] = {
             call("PutRolePolicy", roleName="security-incident-workflow", policyName="x"),
             call("DeleteRolePermissionsBoundary", roleName="security-incident-operations"),
             call("DetachRolePolicy", roleName="security-incident-forwarding-eu-west-1", policyArn="x"),
-            call("UntagRole", roleName="security-incident-containment", tagKeys=["ir-router-mode"]),
+            call("UntagRole", roleName="security-incident-containment", tagKeys=["team", "IR-Router-Mode"]),
+            call("TagRole", roleName="security-incident-containment", tags=[{"key": "ir-router-regions", "value": ""}]),
             call("CreatePolicyVersion", policyArn=f"{OWN}/security-incident-verify", setAsDefault=True),
             call("SetDefaultPolicyVersion", policyArn=f"{OWN}/security-incident-protected-2", versionId="v1"),
         ],
         [
             call("CreatePolicyVersion", policyArn=f"{OWN}/app-verify", setAsDefault=True),
             call("PutRolePolicy", roleName="app"),
+            call("TagRole", roleName="security-incident-workflow", tags=[{"key": "cost-center", "value": "7"}]),
+            call("UntagRole", roleName="security-incident-containment", tagKeys=["cost-center"]),
+            call("UntagRole", roleName="security-incident-containment"),
+            call("UntagRole", roleName="app", tagKeys=["ir-router-mode"]),
             call("GetRole", roleName="security-incident-workflow"),
         ],
     ),
