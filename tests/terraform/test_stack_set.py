@@ -116,7 +116,8 @@ class Stack:
     def __init__(self, template: Json, account: str, region: str, mode: str) -> None:
         """Evaluate the template."""
         self._conditions = template["Conditions"]
-        self._values = {"AWS::AccountId": account, "AWS::Region": region, "ContainmentMode": mode}
+        defaults = {name: one["Default"] for name, one in template["Parameters"].items() if "Default" in one}
+        self._values = defaults | {"AWS::AccountId": account, "AWS::Region": region, "ContainmentMode": mode}
         self._resources = template["Resources"]
         self.resources = {
             name: {**resource, "Properties": self._value(resource.get("Properties", {}))}

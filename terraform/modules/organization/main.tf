@@ -9,8 +9,8 @@ resource "aws_cloudformation_stack_set" "members" {
   capabilities     = ["CAPABILITY_NAMED_IAM"]
   template_body    = local.template
 
-  # Each unit overrides it.
-  parameters = { ContainmentMode = "off" }
+  # Each unit overrides the mode.
+  parameters = { Bus = var.detections_bus_arn, ContainmentMode = "off" }
 
   # If an account leaves its unit, its stack is deleted.
   auto_deployment {

@@ -96,7 +96,7 @@ locals {
         State        = rule.state
         Targets = [{
           Id               = "hub"
-          Arn              = var.detections_bus_arn
+          Arn              = { Ref = "Bus" }
           RoleArn          = { "Fn::GetAtt" = ["ForwardingRole", "Arn"] }
           DeadLetterConfig = { Arn = { "Fn::GetAtt" = ["Failures", "Arn"] } }
         }]
@@ -111,6 +111,8 @@ locals {
       Description              = "ir-router: lets the account ${local.hub} contain users and roles of this account, and forwards security events to it"
 
       Parameters = {
+        # A parameter, because each rule names it and the template has a limit of 51,200 bytes.
+        Bus             = { Type = "String", Default = var.detections_bus_arn }
         ContainmentMode = { Type = "String", AllowedValues = ["dry_run", "enforce", "off"] }
       }
 
