@@ -23,8 +23,8 @@ from tests.trials.world.wire import Call
 
 SECTION = "crash"
 _KINDS = ("lost", "doubled", "different")
-# Few enough simulators per job that the progress lines keep moving.
-_POINTS_OF_A_JOB = 16
+# Few enough points per job that the progress lines keep moving and all workers end at about the same time.
+_POINTS_OF_A_JOB = 64
 _POINTS_OF_A_SAMPLE = 2
 
 
@@ -68,17 +68,21 @@ def undisturbed(name: str) -> tuple[list[Call], Picture, Search]:
 
 
 def points(job: Job) -> tuple[list[Outcome], Search]:
-    """Run the scenario once for each crash point of the job."""
-    scenario = scenario_named(job.scenario)
-    outcomes = []
+    """Run the scenario with a crash at each point of the job."""
     with leaks.watching() as watched:
-        for point in job.points:
-            try:
-                outcomes.append(crashes.crash(scenario, lambda: _searched(watched), point, job.expected))
-            except Exception as error:  # noqa: BLE001 - the other points must still run
-                outcomes.append(
-                    Outcome(job.scenario, point, died=True, differences=(f"the scenario did not finish: {error!r}",))
-                )
+
+        def searched(world: World) -> leaks.Leaks:
+            watched.scan(world)
+            return watched
+
+        # The caches of a branch end with it. This run fills them for all branches.
+        crashes.undisturbed(scenario_named(job.scenario), lambda: _searched(watched))
+        outcomes = []
+        found = crashes.each_crash(scenario_named(job.scenario), own_world, job.points, job.expected, searched)
+        for outcome, seen in found:
+            outcomes.append(outcome)
+            if seen is not None:
+                watched.add(seen)
     return outcomes, watched.search
 
 

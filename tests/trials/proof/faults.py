@@ -10,11 +10,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from tests.trials.proof import leaks
 from tests.trials.proof.crash import scenario_named, undisturbed
 from tests.trials.proof.part import Row, Run, Search, progress
+from tests.trials.world.branches import Branches, BranchFailedError
 from tests.trials.world.crashes import Scenario
 from tests.trials.world.outages import KINDS, Kind, Outage, struck_by
 from tests.trials.world.picture import Picture
@@ -32,7 +34,7 @@ RECOVERY_BOUND_SECONDS = 120.0
 
 _POLL_SECONDS = 60.0
 _MOST_MINUTES = 40
-_JOBS_AT_A_TIME = 8
+_JOBS_AT_A_TIME = 24
 _SAMPLE = 6
 # By then, the user of a command knows that no further answer will come.
 _PERSON_WAITS_MINUTES = 5
@@ -157,15 +159,22 @@ def measure(run: Run) -> list[dict[str, Any]]:
 
 
 def strike(job: Job) -> tuple[list[Recovery], Search]:
-    """Run each fault of the job and measure its recovery."""
+    """Run each fault of the job in a branch and measure its recovery."""
+    name = job.faults[0].scenario
     recoveries = []
     with leaks.watching() as watched:
-        for fault in job.faults:
-            try:
-                recoveries.append(_recovery(fault, job.expected, watched))
-            except Exception as error:  # noqa: BLE001 - the other faults must still run
-                wrong = (f"the scenario did not finish: {error!r}",)
-                recoveries.append(Recovery(fault, 1, None, {}, done_again=False, wrong=wrong))
+        undisturbed(name)  # fills the caches for all branches
+        with own_world() as world:
+            there = scenario_named(name).prepare(world)
+            branches = Branches(world)
+            for fault in job.faults:
+                try:
+                    recovery, seen = branches.run(partial(_searched, fault, job.expected, watched, world, there))
+                except BranchFailedError as error:
+                    wrong = (f"the scenario did not finish: {error}",)
+                    recovery, seen = Recovery(fault, 1, None, {}, done_again=False, wrong=wrong), watched
+                recoveries.append(recovery)
+                watched.add(seen)
     return recoveries, watched.search
 
 
@@ -226,23 +235,29 @@ def _jobs(wanted: Sequence[Fault], expected: Mapping[str, Picture]) -> Iterator[
             yield Job(tuple(own[first : first + _JOBS_AT_A_TIME]), expected[scenario.name])
 
 
-def _recovery(fault: Fault, expected: Picture, watched: leaks.Leaks) -> Recovery:
+def _searched(
+    fault: Fault, expected: Picture, watched: leaks.Leaks, world: World, there: object
+) -> tuple[Recovery, leaks.Leaks]:
+    recovery = _recovery(fault, expected, world, there)
+    watched.scan(world)
+    return recovery, watched
+
+
+def _recovery(fault: Fault, expected: Picture, world: World, there: object) -> Recovery:
     scenario = scenario_named(fault.scenario)
     outage = Outage(fault.service, fault.operation, fault.kind, fault.seconds)
-    with own_world() as world:
-        # The state machine raises StateFailedError for a task that fails in all its attempts.
-        world.unexpected.allow(*RAISED_WHEN_SERVICES_FAIL, StateFailedError)
-        there = scenario.prepare(world)
-        with struck_by(world, outage):
-            scenario.act(world, there)
-            acted = world.now()
-            for _minute in range(_UNTIL_STRUCK_MINUTES):
-                if outage.began is None:
-                    world.live(1)  # the call belongs to work that is due later, such as the activity
-            while outage.began is not None and world.now() < outage.ends_at:
-                world.live(1)
-        recovery = _watch(fault, _counted_from(outage, acted), outage, scenario, world, there, expected)
-        watched.scan(world)
+    # The state machine raises StateFailedError for a task that fails in all its attempts.
+    world.unexpected.allow(*RAISED_WHEN_SERVICES_FAIL, StateFailedError)
+    with struck_by(world, outage):
+        scenario.act(world, there)
+        acted = world.now()
+        for _minute in range(_UNTIL_STRUCK_MINUTES):
+            if outage.began is None:
+                world.live(1)  # the call belongs to work that is due later, such as the activity
+        while outage.began is not None and world.now() < outage.ends_at:
+            world.live(1)
+    recovery = _watch(fault, _counted_from(outage, acted), outage, scenario, world, there, expected)
+    world.unexpected.check()
     return recovery
 
 

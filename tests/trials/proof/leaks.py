@@ -76,6 +76,11 @@ class Leaks:
         self._search("an error answer", errors, CANARY)
         self._search("Slack or a case", shown)
 
+    def add(self, other: Leaks) -> None:
+        """Take over the leaks that another process found, and the secrets of its part of the log."""
+        self.found += [line for line in other.found if line not in self.found]
+        self._secrets |= other._secrets
+
     def _search(self, where: str, text: str, *texts_of_people: str) -> None:
         for secret, what in (self._secrets | dict.fromkeys(texts_of_people, "user text")).items():
             if (at := text.find(secret)) >= 0:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from ir_router.errors import IrRouterError
 from tests.trials.world import picture
+from tests.trials.world.branches import Branches, BranchFailedError
 from tests.trials.world.picture import Picture
 from tests.trials.world.wire import Call, Side
 from tests.trials.world.world import World
@@ -91,24 +92,76 @@ def points(calls: Sequence[Call]) -> list[Point]:
     return [Point(number, side, call) for number, call in enumerate(calls, start=1) for side in SIDES]
 
 
-def crash(scenario: Scenario, worlds: Worlds, point: Point, expected: Picture) -> Outcome:
-    """Run a scenario with a crash, process all retries, and compare the result."""
+def each_crash(
+    scenario: Scenario,
+    worlds: Worlds,
+    chosen: Sequence[Point],
+    expected: Picture,
+    inspect: Callable[[World], object] = lambda _: None,
+) -> Iterator[tuple[Outcome, Any]]:
+    """Run a scenario once. At each chosen point, a branch crashes there, processes all retries, and compares the end.
+
+    Args:
+        scenario: The scenario.
+        worlds: Opens a simulator.
+        chosen: The points.
+        expected: The end without a crash.
+        inspect: Called at the end of each branch. Its result must be picklable.
+
+    Yields:
+        The result of each point, with that of `inspect`. A point without a call has not died.
+    """
+    left = {(point.number, point.side): point for point in chosen}
+    found: list[tuple[Outcome, Any]] = []
     with worlds() as world:
-        world.unexpected.allow(IrRouterError)  # the leases of the crashed function are still held for a time
         prepared = scenario.prepare(world)
-        world.wire.kill_at(point.number, point.side)
-        scenario.act(world, prepared)
-        died = world.wire.died_at is not None
-        world.wire.spare()
-        recover(world)
-        return Outcome(scenario.name, point, died, tuple(scenario.look(world, prepared).effects(expected)))
+        branches = Branches(world)
+        crashed: list[Point] = []
+
+        def dies(number: int, side: Side) -> bool:
+            point = left.pop((number, side), None)
+            if point is None:
+                return False
+            try:
+                in_branch, result = branches.enter()
+            except BranchFailedError as error:
+                differences = (f"the scenario did not finish: {error}",)
+                result, in_branch = (Outcome(scenario.name, point, died=True, differences=differences), None), False
+            if in_branch:
+                world.unexpected.allow(IrRouterError)  # the leases of the crashed function are still held for a time
+                crashed.append(point)
+                return True
+            found.append(result)
+            return False
+
+        world.wire.branch_at(dies)
+        try:
+            scenario.act(world, prepared)
+            world.wire.spare()
+            if branches.in_branch:
+                recover(world)
+                differences = tuple(scenario.look(world, prepared).effects(expected))
+                seen = inspect(world)
+                world.unexpected.check()
+                branches.end((Outcome(scenario.name, crashed[0], died=True, differences=differences), seen))
+        except BaseException as error:
+            if branches.in_branch:
+                branches.fail(error)
+            raise
+    yield from found
+    yield from ((Outcome(scenario.name, point, died=False, differences=()), None) for point in left.values())
+
+
+def crash(scenario: Scenario, worlds: Worlds, point: Point, expected: Picture) -> Outcome:
+    """Run a scenario with a crash at one point, process all retries, and compare the end."""
+    ((outcome, _),) = each_crash(scenario, worlds, [point], expected)
+    return outcome
 
 
 def matrix(scenario: Scenario, worlds: Worlds) -> Iterator[Outcome]:
     """Yield the result of every crash point of a scenario."""
     calls, expected = undisturbed(scenario, worlds)
-    for point in points(calls):
-        yield crash(scenario, worlds, point, expected)
+    yield from (outcome for outcome, _ in each_crash(scenario, worlds, points(calls), expected))
 
 
 def recover(world: World) -> None:

@@ -209,6 +209,19 @@ def asked(world: World) -> list[dict[str, Any]]:
     return bodies
 
 
+def waiting(world: World) -> list[dict[str, Any]]:
+    """Return the message bodies of the queue security-incident-approval, and leave the messages visible."""
+    found: dict[str, dict[str, Any]] = {}
+    while True:
+        answer = boto3.client("sqs").receive_message(
+            QueueUrl=world.environment["IR_APPROVAL_QUEUE_URL"], MaxNumberOfMessages=10, VisibilityTimeout=0
+        )
+        new = {message["MessageId"]: json.loads(message["Body"]) for message in answer.get("Messages", [])}
+        if new.keys() <= found.keys():
+            return list(found.values())
+        found |= new
+
+
 def decide(world: World, token: str, decision: str, analyst: Any = "jane", **more: Any) -> dict[str, Any]:
     """Invoke the approval handler as the documented `aws lambda invoke` does."""
     payload = {"task_token": token, "decision": decision, "analyst": analyst, **more}

@@ -53,6 +53,7 @@ class Wire:
         self._death: tuple[int, Side] | None = None
         self._death_on: tuple[str, str, Side] | None = None
         self._interruption: tuple[int, Side, Callable[[], object]] | None = None
+        self._dies: tuple[int, Callable[[int, Side], bool]] | None = None
 
     def kill_at(self, number: int, side: Side) -> None:
         """End the function at the `number`th call from now (from 1), before or after its effect."""
@@ -62,13 +63,17 @@ class Wire:
         """End the function at its next call of that operation, before or after its effect."""
         self._death_on, self.died_at = (service, operation, side), None
 
+    def branch_at(self, dies: Callable[[int, Side], bool]) -> None:
+        """End the function at each call for which `dies` returns True. It gets the number (from 1) and the side."""
+        self._dies, self.died_at = (self._count, dies), None
+
     def interrupt_at(self, number: int, side: Side, work: Callable[[], object]) -> None:
         """Run `work` at the `number`th call from now (from 1), before or after its effect, as a concurrent function."""
         self._interruption = (self._count + number, side, work)
 
     def spare(self) -> None:
         """Cancel all ends and interruptions."""
-        self._death = self._death_on = self._interruption = None
+        self._death = self._death_on = self._interruption = self._dies = None
 
     @property
     def is_invoking(self) -> bool:
@@ -129,7 +134,8 @@ class Wire:
             work, self._interruption = self._interruption[2], None
             work()
         named = (call.service, call.operation, side) if call is not None else None
-        if (number, side) == self._death or (named is not None and named == self._death_on):
+        branched = self._dies is not None and self._dies[1](number - self._dies[0], side)
+        if branched or (number, side) == self._death or (named is not None and named == self._death_on):
             self.spare()
             running.is_dead, self.died_at = True, call
             raise DeathError

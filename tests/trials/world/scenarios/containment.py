@@ -42,7 +42,6 @@ class Incident:
     machine: StateMachine
     keys: list[str]
     alerted: set[str] = field(default_factory=set)
-    asked: set[str] = field(default_factory=set)
     tokens: set[str] = field(default_factory=set)
 
     def event(self, world: World, number: int, key: str | None = None, user: str = USER) -> None:
@@ -211,7 +210,7 @@ def invoking(decision: str) -> Callable[[World, Incident], None]:
 
     def act(world: World, there: Incident) -> None:
         # An analyst who repeats the command uses the same token.
-        there.tokens.update(message["taskToken"] for message in incidents.asked(world))
+        there.tokens.update(message["taskToken"] for message in incidents.waiting(world))
         (token,) = there.tokens
         payload = {"task_token": token, "decision": decision, "analyst": "jane", "notes": "seen"}
         for _ in range(_MOST_TRIES):
@@ -248,6 +247,8 @@ def _root_signs_in(world: World, there: Incident) -> None:
 def look(world: World, there: object) -> Picture:
     """Return the state of both sides, with IAM, the executions, the audit, and each alert and approval message once."""
     assert isinstance(there, Incident)
+    # The rule -upkeep. It deletes messages of decided requests that a function had hidden when it died.
+    world.try_invoke("workflow", {"task": "open_missing_cases"})
     lines = []
     for user in (USER, OTHER):
         state = incidents.iam_state(world, user)
@@ -260,11 +261,11 @@ def look(world: World, there: object) -> Picture:
     lines += [f"audit: {row['action']} by {row['actor']}" for row in incidents.audit_rows()]
     cases = world.security_ir.snapshot()["cases"]
     lines = [number_cases(steady(line), cases) for line in lines]
-    alerts, asked = incidents.alerts(world), incidents.asked(world)  # both queues are emptied by reading
+    alerts = incidents.alerts(world)  # reading empties this queue
     told = [f"{_CUT_KEY.sub('<key>', str(alert['Subject']))}: {alert['Message']}" for alert in alerts]
     there.alerted.update(number_cases(steady(text), cases) for text in told)
-    there.asked.update(number_cases(steady(str(_without_what_varies(one))), cases) for one in asked)
-    lines += [f"alert: {text}" for text in there.alerted] + [f"asked: {text}" for text in there.asked]
+    asked = {number_cases(steady(str(_without_what_varies(one))), cases) for one in incidents.waiting(world)}
+    lines += [f"alert: {text}" for text in there.alerted] + [f"asked: {text}" for text in asked]
     taken = picture.take(world)
     # Texts show the first and last four characters of a key.
     names = {key: f"<key {number}>" for number, key in enumerate(there.keys)}
