@@ -1,4 +1,4 @@
-"""X5: a function may die at any outbound call, before or after its effect, and the end is the same.
+"""X5: a function may die between any two outbound calls, and the end is the same.
 
 This module tests one point of each scenario. `CRASH_POINTS=all` tests every one, as `make proof` does.
 """

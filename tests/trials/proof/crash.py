@@ -1,4 +1,4 @@
-"""The crash matrix: interrupt every outbound call of every scenario, before and after its effect, and compare the ends.
+"""The crash matrix: end the function between every two outbound calls of every scenario, and compare the ends.
 
 `tests.trials.world.crashes` runs the scenarios. `tests.trials.world.picture` defines which ends are equal and which
 messages may be repeated.
@@ -105,7 +105,7 @@ def rows(figures: Mapping[str, Any]) -> list[Row]:
         (f"crash  {name}", f"{one['points']} points", f"{one['bad']} bad" if one["bad"] else "")
         for name, one in figures["scenarios"].items()
     ]
-    table.append(("points (call and side)", str(figures["points"]), "every call, both sides"))
+    table.append(("points between calls", str(figures["points"]), "all"))
     table.append(("calls not interrupted", str(len(figures["not_covered"])), "0"))
     return table + [(f"ends with something {kind}", str(figures[kind]), "0") for kind in _KINDS]
 

@@ -1,4 +1,4 @@
-"""The crash matrix: run a scenario without a crash, then end the function at each outbound call, before and after it.
+"""The crash matrix: run a scenario without a crash, then end the function between every two outbound calls.
 
 After the crash AWS and Slack retry as they do in production. A scenario is prepared without a crash. `act` is the
 users' part, including the time until both sides are synchronised.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Literal
 
 from ir_router.errors import IrRouterError
@@ -20,7 +21,6 @@ from tests.trials.world.world import World
 
 Kind = Literal["lost", "doubled", "different"]
 
-SIDES: tuple[Side, Side] = ("before", "after")
 # Longer than the lifetime of every claim and Lambda's retries. Messages hidden in a queue reappear after that.
 _MINUTES_OF_POLLS = 6
 
@@ -88,8 +88,17 @@ def undisturbed(scenario: Scenario, worlds: Worlds) -> tuple[list[Call], Picture
 
 
 def points(calls: Sequence[Call]) -> list[Point]:
-    """Return both sides of every call."""
-    return [Point(number, side, call) for number, call in enumerate(calls, start=1) for side in SIDES]
+    """Return the points before each call and after the last call of each invocation.
+
+    A crash after another call leaves the same state as a crash before the next one: a function changes nothing outside
+    in between, and its memory ends with it.
+    """
+    found = []
+    for number, (call, following) in enumerate(zip_longest(calls, calls[1:]), start=1):
+        found.append(Point(number, "before", call))
+        if following is None or following.invocation != call.invocation:
+            found.append(Point(number, "after", call))
+    return found
 
 
 def each_crash(

@@ -9,7 +9,7 @@ import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 from unittest import mock
 from urllib.parse import urlsplit
@@ -35,6 +35,8 @@ class Call:
     service: str
     operation: str
     deployment: str
+    invocation: int = field(default=0, compare=False)
+    """The number of the invocation that makes the request."""
 
     def __str__(self) -> str:
         """Return the name in reports."""
@@ -50,6 +52,7 @@ class Wire:
         self.died_at: Call | None = None
         self._kept = threading.local()
         self._count = 0
+        self._invocations = 0
         self._death: tuple[int, Side] | None = None
         self._death_on: tuple[str, str, Side] | None = None
         self._interruption: tuple[int, Side, Callable[[], object]] | None = None
@@ -96,7 +99,8 @@ class Wire:
     @contextmanager
     def invocation(self, deployment: str) -> Iterator[None]:
         """Enclose one invocation. Raises FunctionDiedError if it was ended."""
-        self._running.append(_Invocation(deployment))
+        self._invocations += 1
+        self._running.append(_Invocation(deployment, self._invocations))
         try:
             yield
         except DeathError:
@@ -119,7 +123,7 @@ class Wire:
         if running.is_dead:
             raise DeathError
         self._count += 1
-        running.number, running.call = self._count, Call(service, operation, running.deployment)
+        running.number, running.call = self._count, Call(service, operation, running.deployment, running.id)
         self.calls.append(running.call)
         self._disturb(running, "before")
 
@@ -146,6 +150,7 @@ class _Invocation:
     """A running invocation and its current call."""
 
     deployment: str
+    id: int
     number: int = 0
     call: Call | None = None
     is_dead: bool = False
