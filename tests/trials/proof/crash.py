@@ -79,10 +79,14 @@ def points(job: Job) -> tuple[list[Outcome], Search]:
         crashes.undisturbed(scenario_named(job.scenario), lambda: _searched(watched))
         outcomes = []
         found = crashes.each_crash(scenario_named(job.scenario), own_world, job.points, job.expected, searched)
-        for outcome, seen in found:
-            outcomes.append(outcome)
-            if seen is not None:
-                watched.add(seen)
+        try:
+            for outcome, seen in found:
+                outcomes.append(outcome)
+                if seen is not None:
+                    watched.add(seen)
+        except Exception as error:  # noqa: BLE001 - the other jobs must still run
+            differences = (f"the scenario did not finish: {error!r}",)
+            outcomes += [Outcome(job.scenario, point, died=True, differences=differences) for point in job.points]
     return outcomes, watched.search
 
 

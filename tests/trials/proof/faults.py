@@ -164,9 +164,8 @@ def strike(job: Job) -> tuple[list[Recovery], Search]:
     recoveries = []
     with leaks.watching() as watched:
         undisturbed(name)  # fills the caches for all branches
-        with own_world() as world:
+        with own_world() as world, Branches(world) as branches:
             there = scenario_named(name).prepare(world)
-            branches = Branches(world)
             for fault in job.faults:
                 try:
                     recovery, seen = branches.run(partial(_searched, fault, job.expected, watched, world, there))

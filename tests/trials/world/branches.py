@@ -9,13 +9,16 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import signal
 import sys
 import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar, cast
+from unittest import mock
 
 from tests.trials.world.world import World
 
@@ -27,13 +30,33 @@ class BranchFailedError(Exception):
 
 
 class Branches:
-    """The branches of one simulator. Each runs to its end before the simulator goes on, so their order is fixed."""
+    """The branches of one simulator. Each runs to its end before the simulator goes on, so their order is fixed.
+
+    For the simulator no time passes meanwhile: neither on its clock, nor for the limits of its functions and of Slack,
+    which are in real time.
+    """
 
     def __init__(self, world: World) -> None:
-        """Start without branches."""
+        """Start without branches. Use it in a `with` block."""
         self._world = world
+        self._waited = 0.0
         self._results: int | None = None
         """In a branch, the file descriptor to which its result is written."""
+
+    def __enter__(self) -> Branches:
+        """Take the time of the branches from the clock that measures durations."""
+        real = time.monotonic
+
+        def monotonic() -> float:
+            return real() - self._waited
+
+        self._clock = mock.patch.object(time, "monotonic", monotonic)
+        self._clock.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Put the clock back."""
+        self._clock.stop()
 
     @property
     def in_branch(self) -> bool:
@@ -43,27 +66,36 @@ class Branches:
     def enter(self) -> tuple[bool, Any]:
         """Fork. Returns twice: (True, None) in the branch, and later (False, its result) in the simulator.
 
-        For the simulator, no time has passed meanwhile. Raises BranchFailedError if the branch had no result.
+        Raises BranchFailedError if the branch had no result.
         """
-        reader, writer = os.pipe()
-        began = time.monotonic()
-        child = self._fork()
-        if child == 0:
-            os.close(reader)
-            self._results = writer
-            gc.disable()
-            return True, None
-        os.close(writer)
-        with os.fdopen(reader, "rb") as results:
-            sent = results.read()
-        _, status = os.waitpid(child, 0)
-        self._world.advance(began - time.monotonic())
+        with self._no_time_passes():
+            reader, writer = os.pipe()
+            child = self._fork()
+            if child == 0:
+                os.close(reader)
+                self._results = writer
+                gc.disable()
+                return True, None
+            os.close(writer)
+            with os.fdopen(reader, "rb") as results:
+                sent = results.read()
+            _, status = os.waitpid(child, 0)
         if not sent:
             raise BranchFailedError(f"the branch ended with status {os.waitstatus_to_exitcode(status)} and no result")
         failure, result = pickle.loads(sent)
         if failure is not None:
             raise BranchFailedError(failure)
         return False, result
+
+    @contextmanager
+    def _no_time_passes(self) -> Iterator[None]:
+        began = time.monotonic()
+        left, _ = signal.setitimer(signal.ITIMER_REAL, 0)  # the deadline of a function; a fork does not inherit it
+        yield
+        passed = time.monotonic() - began
+        self._waited += passed
+        self._world.advance(-passed)
+        signal.setitimer(signal.ITIMER_REAL, left)
 
     def run(self, work: Callable[[], Result]) -> Result:
         """Do some work in a branch and return its result, which must be picklable. Raises BranchFailedError."""

@@ -122,9 +122,8 @@ def each_crash(
     """
     left = {(point.number, point.side): point for point in chosen}
     found: list[tuple[Outcome, Any]] = []
-    with worlds() as world:
+    with worlds() as world, Branches(world) as branches:
         prepared = scenario.prepare(world)
-        branches = Branches(world)
         crashed: list[Point] = []
 
         def dies(number: int, side: Side) -> bool:

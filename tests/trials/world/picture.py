@@ -28,7 +28,7 @@ _VOLATILE = (
     (re.compile(r"(?m)^Duration: .+$"), "Duration: <time>"),
     (re.compile(r"--record [0-9a-f]{64}"), "--record <hash>"),
     (re.compile(r"\bto (containment|request|decision|closing) (?:\d+ (?:s|min|h|days?)\b ?)+"), r"to \1 <time>"),
-    (re.compile(r"\b\d+ events, (\d+ files), \d+ audit records"), r"<events>, \1"),
+    (re.compile(r"\b\d+ events?, (\d+ files?), \d+ audit records?"), r"<events>, \1"),
     (re.compile(r"\binv-[a-z0-9]{17}\b"), "inv-<finding>"),
     (re.compile(r"/files/[A-Z0-9]+/F[A-Z0-9]+/"), "/files/<file>/"),
     (re.compile(r"(?m)^• (\d{4}-\d\d-\d\d )?\d\d:\d\d - "), "• <time> - "),
