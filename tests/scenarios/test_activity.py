@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
 from datetime import UTC, datetime, timedelta
@@ -25,8 +27,10 @@ from tests.support.activity import (
 )
 from tests.support.approvals import case_channel
 from tests.support.commands import answers
+from tests.support.crashes import each_crash, points, undisturbed, worlds
 from tests.support.world import World
 from tests.trials.world import incidents
+from tests.trials.world.scenarios import SCENARIOS
 from tests.trials.world.state_machine import Execution, StateMachine
 from tests.trials.world.wire import Side
 
@@ -268,6 +272,19 @@ def test_given_a_crash_at_a_call_when_continued_then_each_result_appears_once(
     assert [len(rows) for rows in attachments(world).values()] == [120]
     actors = world.security_ir.call("GetCase", {"caseId": case_of(world)})["threatActorIpAddresses"]
     assert sorted(one["ipAddress"] for one in actors) == ["198.51.100.7", "203.0.113.7"]
+
+
+def test_given_a_requested_result_when_a_run_dies_while_it_ends_then_the_result_appears_once() -> None:
+    (scenario,) = [one for one in SCENARIOS if one.name == "/security-ir activity"]
+    with contextlib.redirect_stdout(io.StringIO()):
+        calls, expected = undisturbed(scenario, worlds)
+        uploads = [(call.invocation, number) for number, call in enumerate(calls, 1) if "PUT" in call.operation]
+        attached = max(number for invocation, number in uploads if invocation == uploads[0][0])
+        end = [one for one in points(calls) if one.call.invocation == uploads[0][0] and one.number > attached]
+        outcomes = [outcome for outcome, _ in each_crash(scenario, worlds, end, expected)]
+
+    assert len(outcomes) >= 3
+    assert [(str(one.point), one.differences) for one in outcomes if one.differences or not one.died] == []
 
 
 def test_given_an_upload_that_died_when_its_url_has_expired_then_the_csv_is_attached_once(

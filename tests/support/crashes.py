@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from tests.trials.world.crashes import Outcome, Point, Scenario, crash, matrix, points, recover, undisturbed
+from tests.trials.world.crashes import (
+    Outcome,
+    Point,
+    Scenario,
+    crash,
+    each_crash,
+    points,
+    recover,
+    undisturbed,
+)
 from tests.trials.world.running import own_world as worlds
 
-__all__ = ["Outcome", "Point", "Scenario", "crash", "matrix", "points", "recover", "undisturbed", "worlds"]
+__all__ = [
+    "Outcome",
+    "Point",
+    "Scenario",
+    "crash",
+    "each_crash",
+    "points",
+    "recover",
+    "undisturbed",
+    "worlds",
+]

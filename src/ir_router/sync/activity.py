@@ -89,8 +89,8 @@ def _has_arrived(sync: CaseSync, row: Row) -> bool:
 def _publish_late(sync: CaseSync, row: Row) -> None:
     """Publish the last result with the calls that arrived after it."""
     account = sync.case.case_arn.split(":")[4]
-    _publish(sync, row, activity_result.ended(row, account), account, complete=True)
-    stored.save(sync.case_id, awaited=None)
+    published = _publish(sync, row, activity_result.ended(row, account), account, complete=True)
+    stored.save(sync.case_id, **published, awaited=None)
 
 
 def _due_at(row: Row) -> float | None:
@@ -119,7 +119,7 @@ def _read(sync: CaseSync, row: Row) -> None:
     except RefusedError as error:
         _report(sync, row, error)
         trail_search.limit(progress, f"the calls in account {account} were not all read ({failures.cause(error)})")
-        _finish(sync, row, progress, _awaited(sync.case_id, row, progress))
+        _finish(sync, row, progress, _awaited(sync.case_id, row, progress), {})
         return
     awaited = None
     if finished:
@@ -134,9 +134,11 @@ def _read(sync: CaseSync, row: Row) -> None:
         # A query of CloudTrail Lake can take minutes, and a page must not wait for it.
         _page(sync.case_id, activity_result.of_pass(sync.case_id, row, progress, account, complete=False))
         return
-    _publish(sync, row, progress, account, complete=finished)
+    published = _publish(sync, row, progress, account, complete=finished)
     if finished:
-        _finish(sync, row, progress, awaited)
+        _finish(sync, row, progress, awaited, published)
+    elif published:
+        stored.save(sync.case_id, **published)
 
 
 def _begin(sync: CaseSync, row: Row, account: str) -> Progress:
@@ -204,10 +206,16 @@ def _report(sync: CaseSync, row: Row, error: RefusedError) -> None:
     failures.report(sync.case_id, sync.channel_id, failure, sync.deadline)
 
 
-def _finish(sync: CaseSync, row: Row, progress: Progress, awaited: float | None) -> None:
+def _finish(sync: CaseSync, row: Row, progress: Progress, awaited: float | None, published: Mapping[str, Any]) -> None:
     """End the pass: schedule the next one, and keep where this one ended.
 
-    `awaited` is the time of the request to -workflow whose calls the result lacks, or None.
+    One write has all of it. Between two, a run that dies leaves a request that is shown but not answered, and the next
+    run would show the result again.
+
+    Args:
+        sync, row, progress: The run, the case's row and the pass.
+        awaited: The time of the request to -workflow whose calls the result lacks, or None.
+        published: The values of `_publish`.
     """
     newest = _newest(row)
     requested = float(row.get("requested_at") or 0)
@@ -226,15 +234,20 @@ def _finish(sync: CaseSync, row: Row, progress: Progress, awaited: float | None)
         "answered_at": requested if is_requested else None,
     }
     values = {name: value for name, value in values.items() if value is not None}
-    stored.save(sync.case_id, **values, progress=None, awaited=awaited)
+    stored.save(sync.case_id, **published, **values, progress=None, awaited=awaited)
     if due := _due_at({**row, **values}):
         sync.revisit(due)
     if awaited is not None:
         sync.revisit(clock.now() + _LONGEST_WAIT_FOR_MEMBERS_SECONDS)
 
 
-def _publish(sync: CaseSync, row: Row, progress: Progress, account: str, *, complete: bool) -> None:
-    """Show the result if it differs from the last one, or if a user requested it."""
+def _publish(sync: CaseSync, row: Row, progress: Progress, account: str, *, complete: bool) -> dict[str, Any]:
+    """Show the result if it differs from the last one, or if a user requested it.
+
+    Returns:
+        The values of the row that the caller saves: none if nothing was shown. Until then a repeated run shows the
+        result under the same number, and so once.
+    """
     found = activity_result.of_pass(sync.case_id, row, progress, account, complete=complete)
     is_requested = complete and float(row.get("requested_at") or 0) > float(row.get("answered_at") or 0)
     is_last = complete and progress.end >= _newest(row) + READ_AFTER_SECONDS[-1]
@@ -242,7 +255,7 @@ def _publish(sync: CaseSync, row: Row, progress: Progress, account: str, *, comp
     part = [] if complete else ["incomplete"]
     shown_as = digest([[call.event_id for call in found.calls], list(found.scope.limited), *part])
     if not is_requested and (shown_as == row.get("shown_as") or not (found.calls or is_last)):
-        return
+        return {}
     _page(sync.case_id, found)
     number = int(row.get("published") or 0) + 1
     contents = {
@@ -265,7 +278,7 @@ def _publish(sync: CaseSync, row: Row, progress: Progress, account: str, *, comp
             # A full or closed case does not hold up the rest of the result.
             logger.warning("activity.step_rejected", extra={"reason": str(error)})
     logger.info("activity.published", extra={"number": number, "calls": len(found.calls)})
-    stored.save(sync.case_id, published=number, shown_as=shown_as)
+    return {"published": number, "shown_as": shown_as}
 
 
 def _page(case_id: str, found: Activity) -> None:

@@ -166,12 +166,6 @@ def crash(scenario: Scenario, worlds: Worlds, point: Point, expected: Picture) -
     return outcome
 
 
-def matrix(scenario: Scenario, worlds: Worlds) -> Iterator[Outcome]:
-    """Yield the result of every crash point of a scenario."""
-    calls, expected = undisturbed(scenario, worlds)
-    yield from (outcome for outcome, _ in each_crash(scenario, worlds, points(calls), expected))
-
-
 def recover(world: World) -> None:
     """Poll, retry and redeliver until no work is left, including messages that a dead sandbox held."""
     world.live(_MINUTES_OF_POLLS)
