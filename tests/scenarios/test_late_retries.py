@@ -52,6 +52,15 @@ def interrupted(world: World, person: Person, channel: str, action: str, side: S
     world.wire.spare()
 
 
+def died_at_once(world: World, person: Person, channel: str, action: str) -> None:
+    """Press a button of the request. The function dies before it has claimed the press."""
+    world.wire.kill_on("dynamodb", "PutItem", "before")
+    press_in(world, person, channel, action)
+    died = world.wire.died_at
+    assert (died and died.deployment) == "slack"
+    world.wire.spare()
+
+
 def press_in(world: World, person: Person, channel: str, action: str) -> None:
     message = approvals_in(world, channel)[0]
     if action == "creator_contain":
@@ -73,6 +82,53 @@ def retried(world: World, person: Person) -> list[str]:
     before = len(answers(world, person))
     world.live(5)
     return answers(world, person)[before:]
+
+
+@pytest.mark.parametrize("action", ["approval_approve", "approval_deny"])
+def test_given_a_press_that_died_before_its_claim_when_decided_by_a_second_press_then_the_late_retry_is_silent(
+    world: World, machine: StateMachine, jane: Person, security_channel: str, action: str
+) -> None:
+    support.contain(world, machine)
+    world.settle()
+    died_at_once(world, jane, security_channel, action)
+    press_in(world, jane, security_channel, action)
+    complete(world, machine, jane, {"reason": "planned"} if action == "approval_deny" else {})
+
+    assert retried(world, jane) == []
+
+
+def test_given_a_press_of_contain_the_creator_that_died_before_its_claim_when_repeated_then_the_late_retry_is_silent(
+    world: World, machine: StateMachine, jane: Person, security_channel: str, created: None
+) -> None:
+    died_at_once(world, jane, security_channel, "creator_contain")
+    press_in(world, jane, security_channel, "creator_contain")
+    complete(world, machine, jane, {})
+
+    assert retried(world, jane) == []
+
+
+def test_given_a_press_that_died_before_its_claim_when_another_user_decided_then_the_late_retry_names_them(
+    world: World, machine: StateMachine, jane: Person, ann: Person, security_channel: str
+) -> None:
+    support.contain(world, machine)
+    world.settle()
+    died_at_once(world, jane, security_channel, "approval_approve")
+    press_in(world, ann, security_channel, "approval_approve")
+    complete(world, machine, ann, {})
+
+    (answer,) = retried(world, jane)
+
+    assert re.fullmatch(rf"Already approved by Ann Lee \({ann.id}\), {TIME}\.", answer)
+
+
+def test_given_a_press_of_release_that_died_before_its_claim_when_repeated_then_the_late_retry_is_silent(
+    world: World, machine: StateMachine, jane: Person, security_channel: str, approved: None
+) -> None:
+    died_at_once(world, jane, security_channel, RELEASE)
+    press_in(world, jane, security_channel, RELEASE)
+    complete(world, machine, jane, {"reason": "keys rotated"})
+
+    assert retried(world, jane) == []
 
 
 @pytest.mark.parametrize("side", SIDES)

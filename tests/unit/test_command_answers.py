@@ -10,7 +10,7 @@ import pytest
 from ir_router import clock
 from ir_router.commands import changing, close, forms, modals
 from ir_router.commands import comment as comment_command
-from ir_router.commands.command import Answer, Command
+from ir_router.commands.command import Answer, Command, of_interaction
 from ir_router.deadline import Deadline
 from ir_router.errors import InvalidInputError, RefusedError, RetryLaterError, UncertainError
 from ir_router.slack import response_url
@@ -157,3 +157,44 @@ def test_given_the_confirmation_when_shown_then_its_buttons_name_the_command() -
         ("close_confirm", "Close case", "t1", "danger"),
         ("close_keep", "Keep it open", "t1", None),
     ]
+
+
+def claimed(attempt: int, claimed_at: float) -> Any:
+    return SimpleNamespace(attempt=attempt, row={"claimed_at": claimed_at})
+
+
+@pytest.mark.parametrize(
+    ("pressed_at", "attempt", "is_repeated", "began_at"),
+    [
+        (None, 1, False, 1_000.0),
+        (None, 2, True, 1_000.0),
+        (970.0, 1, False, 970.0),
+        (969.9, 1, True, 969.9),
+        (1_001.0, 1, False, 1_000.0),  # Slack's clock is ahead
+    ],
+)
+def test_given_a_press_when_claimed_then_a_late_one_counts_as_repeated_and_as_of_its_own_time(
+    pressed_at: float | None, attempt: int, is_repeated: bool, began_at: float
+) -> None:
+    pressed = command(pressed_at=pressed_at, claim=claimed(attempt, 1_000.0))
+
+    assert (pressed.is_repeated, pressed.began_at) == (is_repeated, began_at)
+
+
+@pytest.mark.parametrize(
+    ("actions", "pressed_at"),
+    [
+        ([{"action_ts": "1767225600.123456"}], 1767225600.123456),
+        ([{"action_ts": "soon"}], None),
+        ([{"action_ts": None}], None),
+        ([{}], None),
+        ([], None),
+        (None, None),
+    ],
+)
+def test_given_an_interaction_when_built_then_the_command_has_the_time_of_the_press_if_slack_sent_it(
+    actions: Any, pressed_at: float | None
+) -> None:
+    context: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000)
+
+    assert of_interaction({"actions": actions}, "approve", "t1", context).pressed_at == pressed_at

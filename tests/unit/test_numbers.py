@@ -72,7 +72,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "commands.approval_buttons": {"_NAMED": 10},
     "commands.close": {"_TITLE_LENGTH": 200},
     "commands.escalate": {"_TITLE_LENGTH": 200},
-    "commands.command": {"_RESERVE_SECONDS": 12.0},
+    "commands.command": {"_RESERVE_SECONDS": 12.0, "_LATE_SECONDS": 30.0},
     "commands.create": {"_CHANNEL_WAIT_SECONDS": 10},
     "commands.create_form": {"_TEXT_LENGTH": 3000},
     "commands.execution": {"_KEPT_SECONDS": 86400, "_ATTEMPTS": 3},

@@ -23,6 +23,8 @@ from ir_router.slack.text import MESSAGE_LENGTH, escape, shorten, to_plain
 
 # Time reserved for the answer: a response_url call that fails, then an ephemeral message.
 _RESERVE_SECONDS = 12.0
+# Lambda retries an attempt that ended without an outcome after one minute.
+_LATE_SECONDS = 30.0
 _STRAY = re.compile(r"<(?![@#!]|[a-z]+:)")
 
 
@@ -57,6 +59,7 @@ class Command:
         replaces: Whether errors replace the message whose button was pressed, because the button is used up.
         changes: Whether it has begun to change the case. If so, the audit records its outcome.
         fix_blocks: Blocks below an error, for example a button that opens the form again with the user's text.
+        pressed_at: When the button was pressed, by Slack's clock; None for other commands.
         claim: The claim while the command is executed.
     """
 
@@ -75,16 +78,23 @@ class Command:
     replaces: bool = False
     changes: bool = False
     fix_blocks: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    pressed_at: float | None = None
     claim: Claim | None = field(default=None, repr=False)
 
     @property
     def is_repeated(self) -> bool:
-        """Whether an earlier attempt may have had an effect."""
-        return self.claim is not None and self.claim.attempt > 1
+        """Whether an earlier attempt may have had an effect, or its end before the claim made the user press again."""
+        if self.claim is None:
+            return False
+        return self.claim.attempt > 1 or self._claimed_at - self.began_at > _LATE_SECONDS
 
     @property
     def began_at(self) -> float:
-        """When the first attempt claimed the command, in seconds since the epoch."""
+        """When the user pressed the button, or else the first claim of the command, in seconds since the epoch."""
+        return self._claimed_at if self.pressed_at is None else min(self.pressed_at, self._claimed_at)
+
+    @property
+    def _claimed_at(self) -> float:
         claimed_at = self.claim.row.get("claimed_at") if self.claim is not None else None
         return clock.now() if claimed_at is None else float(claimed_at)
 
@@ -227,7 +237,17 @@ def of_interaction(
         slack=slack,
         names=Names(slack),
         case_id=known.get("case_id", ""),
+        pressed_at=_pressed_at(payload),
     )
+
+
+def _pressed_at(payload: Mapping[str, Any]) -> float | None:
+    """Return the time of a pressed button (https://api.slack.com/reference/interaction-payloads/block-actions)."""
+    actions = payload.get("actions") or [{}]
+    try:
+        return float(actions[0]["action_ts"])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _means(context: LambdaContext) -> tuple[Deadline, Slack]:
