@@ -39,6 +39,9 @@ def _contained_with_calls(world: World) -> Incident:
     world.environment["IR_REMINDER_MINUTES"] = "[1200]"  # other scenarios have reminders
     there = _founded(world)
     _event(world, there)
+    world.settle(
+        patience=20
+    )  # otherwise the first poll posts the request, and another one waits for it until it settles
     moment = datetime.fromtimestamp(world.now(), UTC)
     caller = moved(incidents.user_identity(USER, there.keys[-1]), SHOP)
     world.trail.add(
