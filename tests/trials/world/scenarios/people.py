@@ -21,6 +21,7 @@ _REQUIRED = {"remediate_approve": 2, "remediate_deny": 2, "release": 2, "contain
 
 def _contained_for_two(world: World) -> Incident:
     world.environment["IR_APPROVALS_REQUIRED"] = json.dumps(_REQUIRED)
+    world.environment["IR_REMINDER_MINUTES"] = "[1200]"  # a dead poll holds its claim of a reminder for 15 minutes
     return contained(world)
 
 
