@@ -246,7 +246,7 @@ def _files(outage: Outage, strikes: Strikes, timed_out: Callable[[], None]) -> I
             raise urllib3.exceptions.ProtocolError("Connection aborted.", ConnectionResetError())
         if outage.kind in ("throttling", "server error"):
             status = 429 if outage.kind == "throttling" else 503
-            return urllib3.HTTPResponse(body=b"", status=status, preload_content=False)
+            return urllib3.HTTPResponse(body=io.BytesIO(), status=status, preload_content=False)
         answer = requested(pool, method, url, *arguments, **options)
         content = answer.read()
         if outage.kind == "time-out":
