@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ORGANIZATION = "o-a1b2c3d4e5"
 SHOP, LAB = "222222222222", "333333333333"
+NAMES = {SHOP: "shop-prod", LAB: "lab"}
+"""The accounts with their names."""
 MEMBERS = (SHOP, LAB)
 SCP = "service control policy"
 BUS = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/security-incident-detections"
@@ -113,7 +115,7 @@ def _error(code: str, message: str) -> tuple[HttpAnswer, dict[str, Any]]:
 def found(world: Any) -> None:
     """Let the hub and two members, both with the containment role, form an organisation."""
     world.environment["IR_ORGANIZATION_ID"] = ORGANIZATION
-    for account, name in ((SHOP, "shop-prod"), (LAB, "lab")):
+    for account, name in NAMES.items():
         world.organisation.accounts[account] = Account(name)
         prepare(account)
 

@@ -20,6 +20,7 @@ _AFTER_DEATH_SECONDS = 960.0
 
 def _without_a_case(world: World) -> Incident:
     """Contain a user while AWS opens no case."""
+    world.environment["IR_REMINDER_MINUTES"] = "[1200]"  # other scenarios have reminders
     there = watched(world)
     world.security_ir.configure(_NO_ROOM)
     there.event(world, 1)
