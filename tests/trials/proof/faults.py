@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
 from tests.trials.proof import leaks
-from tests.trials.proof.crash import scenario_named, undisturbed
+from tests.trials.proof.crash import scenario_named
 from tests.trials.proof.part import Row, Run, Search, progress
+from tests.trials.world import crashes, incidents
 from tests.trials.world.branches import Branches, BranchFailedError
 from tests.trials.world.crashes import Scenario
 from tests.trials.world.organisation import NAMES
@@ -143,10 +144,8 @@ class Job:
 
 def measure(run: Run) -> list[dict[str, Any]]:
     """Run the scenarios without a fault to collect their operations, then run every fault."""
-    made: dict[str, tuple[list[Call], Picture]] = {}
     names = [scenario.name for scenario in SCENARIOS if run.wants(scenario.name)]
-    for name, (calls, expected, _search) in run.each(SECTION, undisturbed, names):
-        made[name] = (calls, expected)
+    made = dict(run.each(SECTION, undisturbed, names))
     wanted = [fault for fault in _faults({name: calls for name, (calls, _) in made.items()}) if run.wants(str(fault))]
     if run.size == "short":
         wanted = wanted[:: max(1, len(wanted) // _SAMPLE)]
@@ -161,6 +160,12 @@ def measure(run: Run) -> list[dict[str, Any]]:
     return [_figures(recovery) for recovery in sorted(recoveries, key=lambda one: str(one.fault))]
 
 
+def undisturbed(name: str) -> tuple[list[Call], Picture]:
+    """Run a scenario without a fault; return its calls and its end."""
+    with leaks.watching():
+        return crashes.undisturbed(_scenario(name), own_world)
+
+
 def strike(job: Job) -> tuple[list[Recovery], Search]:
     """Run each fault of the job in a branch and measure its recovery."""
     name = job.faults[0].scenario
@@ -168,7 +173,7 @@ def strike(job: Job) -> tuple[list[Recovery], Search]:
     with leaks.watching() as watched:
         undisturbed(name)  # fills the caches for all branches
         with own_world() as world, Branches(world) as branches:
-            there = scenario_named(name).prepare(world)
+            there = _scenario(name).prepare(world)
             for fault in job.faults:
                 try:
                     recovery, seen = branches.run(partial(_searched, fault, job.expected, watched, world, there))
@@ -235,6 +240,20 @@ def _jobs(wanted: Sequence[Fault], expected: Mapping[str, Picture]) -> Iterator[
         own = [fault for fault in wanted if fault.scenario == scenario.name]
         for first in range(0, len(own), _JOBS_AT_A_TIME):
             yield Job(tuple(own[first : first + _JOBS_AT_A_TIME]), expected[scenario.name])
+
+
+def _scenario(name: str) -> Scenario:
+    """Return the scenario with a security channel, where lasting failures are reported."""
+    scenario = scenario_named(name)
+
+    def prepare(world: World) -> object:
+        there = scenario.prepare(world)
+        if not world.environment.get("IR_SECURITY_CHANNEL_ID"):
+            owner = world.workspace.create_user("owner", email="owner@example.com", real_name="Olive Owner")
+            incidents.security_channel(world, owner)
+        return there
+
+    return replace(scenario, prepare=prepare)
 
 
 def _searched(
