@@ -186,6 +186,8 @@ def test_given_a_press_when_claimed_then_a_late_one_counts_as_repeated_and_as_of
     [
         ([{"action_ts": "1767225600.123456"}], 1767225600.123456),
         ([{"action_ts": "soon"}], None),
+        ([{"action_ts": "nan"}], None),
+        ([{"action_ts": "inf"}], None),
         ([{"action_ts": None}], None),
         ([{}], None),
         ([], None),

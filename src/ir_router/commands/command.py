@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -245,9 +246,10 @@ def _pressed_at(payload: Mapping[str, Any]) -> float | None:
     """Return the time of a pressed button (https://api.slack.com/reference/interaction-payloads/block-actions)."""
     actions = payload.get("actions") or [{}]
     try:
-        return float(actions[0]["action_ts"])
+        pressed_at = float(actions[0]["action_ts"])
     except (KeyError, TypeError, ValueError):
         return None
+    return pressed_at if math.isfinite(pressed_at) else None
 
 
 def _means(context: LambdaContext) -> tuple[Deadline, Slack]:

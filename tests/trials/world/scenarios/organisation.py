@@ -39,9 +39,7 @@ def _contained_with_calls(world: World) -> Incident:
     world.environment["IR_REMINDER_MINUTES"] = "[1200]"  # other scenarios have reminders
     there = _founded(world)
     _event(world, there)
-    world.settle(
-        patience=20
-    )  # otherwise the first poll posts the request, and another one waits for it until it settles
+    world.settle(patience=20)  # a poll that posts the request and dies holds its claim for 15 minutes
     moment = datetime.fromtimestamp(world.now(), UTC)
     caller = moved(incidents.user_identity(USER, there.keys[-1]), SHOP)
     world.trail.add(
