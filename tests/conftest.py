@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from ir_router import clock
 from tests.support.world import World, running_world
 from tests.trials.proof.part import collect_less_often
 
@@ -67,23 +66,31 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 2
 
 
-def _set_clock(monkeypatch: pytest.MonkeyPatch):
-    def set_clock(now, sleep) -> None:
-        monkeypatch.setattr(clock, "now", now)
-        monkeypatch.setattr(clock, "sleep", sleep)
-
-    return set_clock
+_WORLDS = ("world", "paced_world")
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def monkeypatch(request: pytest.FixtureRequest) -> Iterator[pytest.MonkeyPatch]:
+    """Replacements that end before the simulator of the test.
+
+    The simulator replaces things itself. If a test's replacement ended after it, that would put back the simulator's.
+    """
+    for name in _WORLDS:
+        if name in request.fixturenames:
+            request.getfixturevalue(name)
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
     """The complete system in one process, with a clock that tests move."""
-    with running_world(_set_clock(monkeypatch)) as running:
+    with running_world() as running:
         yield running
 
 
 @pytest.fixture
-def paced_world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def paced_world() -> Iterator[World]:
     """The same, with a Slack that enforces the rate limit of every method."""
-    with running_world(_set_clock(monkeypatch), enforce_rate_limits=True) as running:
+    with running_world(enforce_rate_limits=True) as running:
         yield running

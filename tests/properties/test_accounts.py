@@ -13,7 +13,7 @@ from ir_sandbox import cloud_trail
 from tests.trials.world import ACCOUNT, World, incidents, organisation
 from tests.trials.world.deployment import DENY_POLICY
 from tests.trials.world.organisation import MEMBERS, iam_of, moved, picture
-from tests.trials.world.running import own_world
+from tests.trials.world.running import running_world
 from tests.trials.world.state_machine import Execution, StateMachine
 
 ACCOUNTS = (ACCOUNT, *MEMBERS)
@@ -102,7 +102,7 @@ class Player:
 def test_given_steps_in_three_accounts_with_one_user_name_when_played_then_each_changes_its_own_account_alone(
     drawn: list[Step],
 ) -> None:
-    with own_world() as world:
+    with running_world() as world:
         world.unexpected.allow(IrRouterError)  # forgeries
         world.environment["IR_MAX_CONTAINMENTS_PER_HOUR"] = "1000"
         organisation.found(world)

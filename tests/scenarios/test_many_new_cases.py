@@ -13,7 +13,7 @@ from ir_sandbox.security_ir import Settings
 from tests.support.at_once import at_once
 from tests.support.sync import calls
 from tests.support.world import World
-from tests.trials.world.running import own_world
+from tests.trials.world.running import running_world
 
 MINUTE = 60
 DELETED = 24
@@ -21,7 +21,7 @@ DELETED = 24
 
 @pytest.fixture
 def limited() -> Iterator[World]:
-    with own_world(enforce_rate_limits=True) as world:
+    with running_world(enforce_rate_limits=True) as world:
         world.security_ir.configure(Settings(active_self_managed_cases=1000))
         began = world.now()
         world.use_clock(lambda: began)  # only waits take time, on a machine of any speed

@@ -10,7 +10,6 @@ from typing import Any
 import boto3
 import pytest
 
-from ir_router import clock
 from ir_router.ops import names
 from tests.support.operations import Deployed, deployed_in
 from tests.support.world import ACCOUNT, REGION, running_world
@@ -281,15 +280,9 @@ FAULTS = {
 @pytest.fixture(scope="module")
 def deployed() -> Iterator[Deployed]:
     """Return the shared deployment. Each fault restores it."""
-    with pytest.MonkeyPatch.context() as patch:
-
-        def set_clock(now, sleep) -> None:
-            patch.setattr(clock, "now", now)
-            patch.setattr(clock, "sleep", sleep)
-
-        with running_world(set_clock) as world, deployed_in(world) as deployed:
-            assert deployed.red() == {}
-            yield deployed
+    with running_world() as world, deployed_in(world) as deployed:
+        assert deployed.red() == {}
+        yield deployed
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -12,7 +12,7 @@ from tests.trials.world.crashes import (
     recover,
     undisturbed,
 )
-from tests.trials.world.running import own_world as worlds
+from tests.trials.world.running import running_world as worlds
 
 __all__ = [
     "Outcome",

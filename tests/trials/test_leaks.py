@@ -13,7 +13,7 @@ import pytest
 from ir_router.errors import UnknownEventError
 from ir_router.observability import logger
 from tests.trials.proof.leaks import CANARY, watching
-from tests.trials.world.running import own_world
+from tests.trials.world.running import running_world
 
 
 def print_it(text: str) -> None:
@@ -43,7 +43,7 @@ def test_given_a_text_of_people_when_it_is_logged_in_any_way_then_that_is_a_leak
 
 
 def test_given_secrets_when_they_are_logged_shown_recorded_or_answered_then_each_is_a_leak() -> None:
-    with watching() as leaks, own_world() as world:
+    with watching() as leaks, running_world() as world:
         world.expect(UnknownEventError)
         someone = world.workspace.create_user("some.one", email="some.one@example.com")
         watchers = [{"email": "some.one@example.com", "name": "Some One"}]

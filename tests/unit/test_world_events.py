@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from tests.support.commands import case_with_channel, type_command
-from tests.trials.world.running import own_world
+from tests.trials.world.running import running_world
 
 
 def _calls(*, delay_seconds: float) -> list[str]:
-    with own_world() as world:
+    with running_world() as world:
         case_id, jane = case_with_channel(world)
         before = len(world.wire.calls)
         events: Any = world.security_ir.events

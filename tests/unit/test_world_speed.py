@@ -27,7 +27,7 @@ from ir_sandbox.slack import Fault, SlackApplication, SlackWorkspace
 from tests.support.world import World
 from tests.trials.world import loopback, moto_speed, snapshot
 from tests.trials.world.deployment import CONTAINMENT_ROLE, DENY_POLICY
-from tests.trials.world.running import own_world
+from tests.trials.world.running import running_world
 
 Ask = Callable[[str], tuple[int, dict[str, str], bytes]]
 
@@ -215,7 +215,7 @@ def test_given_an_earlier_simulator_when_another_starts_then_its_resources_are_n
     monkeypatch.setattr(snapshot, "_kept", {})
     found = []
     for _ in range(3):
-        with own_world() as world:
+        with running_world() as world:
             state = {name: value for name, value in world.environment.items() if "127.0.0.1" not in value}
             found.append(_resources(state))
             url = world.environment["IR_APPROVAL_QUEUE_URL"]

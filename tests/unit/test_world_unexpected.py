@@ -13,7 +13,7 @@ from ir_router.sync import queue
 from ir_router.workflow import operator_tasks
 from tests.support.world import World
 from tests.trials.world import incidents
-from tests.trials.world.running import own_world
+from tests.trials.world.running import running_world
 from tests.trials.world.state_machine import StateMachine
 from tests.trials.world.unexpected import UnexpectedErrorsError
 
@@ -26,7 +26,7 @@ def test_given_a_swallowed_error_when_the_world_ends_then_it_names_function_even
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(operator_tasks, "verify_audit", fail)
-    with pytest.raises(UnexpectedErrorsError) as refused, own_world() as world:
+    with pytest.raises(UnexpectedErrorsError) as refused, running_world() as world:
         world.try_invoke("workflow", {"task": "verify_audit"})
     assert "TypeError in workflow: task verify_audit" in str(refused.value)
     assert 'raise TypeError("a mistake")' in str(refused.value)
@@ -40,7 +40,7 @@ def test_given_a_task_of_the_state_machine_that_fails_when_the_world_ends_then_i
     monkeypatch.setattr(check_allowlist, "run_task", fail)
     with (
         pytest.raises(UnexpectedErrorsError, match="TypeError in state machine: task check_allowlist"),
-        own_world() as w,
+        running_world() as w,
     ):
         incidents.contain(w, StateMachine(w))
 
@@ -51,7 +51,7 @@ def test_given_a_mistake_that_a_handler_only_logs_when_the_world_ends_then_it_is
     monkeypatch.setattr(queue, "Record", fail)
     with (
         pytest.raises(UnexpectedErrorsError, match=r"TypeError in logged 'sqs\.message_failed_unexpectedly'"),
-        own_world() as world,
+        running_world() as world,
     ):
         world.try_invoke("sync", {"Records": [world.record("files", {})]})
 
@@ -64,7 +64,10 @@ def test_given_a_request_that_aws_calls_malformed_when_the_world_ends_then_it_is
         list(table.query(""))
 
     monkeypatch.setattr(operator_tasks, "verify_audit", ask)
-    with pytest.raises(UnexpectedErrorsError, match="MalformedRequestError in dynamodb Query"), own_world() as world:
+    with (
+        pytest.raises(UnexpectedErrorsError, match="MalformedRequestError in dynamodb Query"),
+        running_world() as world,
+    ):
         world.try_invoke("workflow", {"task": "verify_audit"})
 
 
@@ -72,12 +75,15 @@ def test_given_a_declared_error_when_it_came_then_the_world_ends_well_and_when_i
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(operator_tasks, "verify_audit", fail)
-    with own_world() as world:
+    with running_world() as world:
         world.expect(TypeError)
         world.try_invoke("workflow", {"task": "verify_audit"})
-    with pytest.raises(UnexpectedErrorsError, match="TypeError was declared and never raised"), own_world() as world:
+    with (
+        pytest.raises(UnexpectedErrorsError, match="TypeError was declared and never raised"),
+        running_world() as world,
+    ):
         world.expect(TypeError)
-    with own_world() as world:
+    with running_world() as world:
         world.unexpected.allow(TypeError)
 
 

@@ -22,7 +22,7 @@ from ir_router.ledger import audit, audit_verification, table
 from ir_router.ledger.keys import Key
 from ir_router.ledger.table import Row, TransactionFailedError
 from tests.trials.bench.calls import quietly
-from tests.trials.world.running import own_world
+from tests.trials.world.running import running_world
 
 RECORDS_A_SECOND = 200
 _FUNCTIONS = 40
@@ -76,7 +76,7 @@ class _Writer(threading.local):
 
 
 def _run(chains: int, seconds: int) -> dict[str, Any]:
-    with own_world() as world, quietly():
+    with running_world() as world, quietly():
         world.become("workflow")
         dice = random.Random(1)
         baton = _Baton(world.now())

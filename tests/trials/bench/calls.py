@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from ir_router.sync.poll import APPROVERS_EVERY_MINUTES
 from ir_sandbox.security_ir import Settings
 from ir_sandbox.slack.people import Person
-from tests.trials.world.running import own_world
+from tests.trials.world.running import running_world
 from tests.trials.world.wire import Call
 from tests.trials.world.world import World
 
@@ -87,7 +87,7 @@ class Meter:
 
 def idle_poll(cases: int) -> Work:
     """Poll `cases` unchanged open cases with a warm function that knows the response team."""
-    with own_world() as world, quietly():
+    with running_world() as world, quietly():
         world.security_ir.configure(Settings(active_self_managed_cases=max(50, cases)))
         for number in range(cases):
             world.create_case()
@@ -99,7 +99,7 @@ def idle_poll(cases: int) -> Work:
 
 def idle_poll_with_comments(comments: int) -> Work:
     """Poll one unchanged open case that has `comments` comments, all of them in its channel."""
-    with own_world() as world, quietly():
+    with running_world() as world, quietly():
         case_id = world.create_case()
         world.live(1)
         world.drop_native_events = True
@@ -132,7 +132,7 @@ def _idle_polls(world: World) -> Work:
 
 def before_acknowledgement() -> dict[str, Counts]:
     """Return the calls of the warm webhook before its response: a message, a command, a button, a forged request."""
-    with own_world() as world, quietly():
+    with running_world() as world, quietly():
         jane, channel, _ = case_with_channel(world)
         jane.post(channel, "warm")
         jane.command(channel, "/security-ir", "help")
@@ -158,7 +158,7 @@ def before_acknowledgement() -> dict[str, Counts]:
 
 def operations() -> dict[str, Work]:
     """Measure the usual operations, each from its event until no work is left, in one warm simulator."""
-    with own_world() as world, quietly():
+    with running_world() as world, quietly():
         jane, channel, case_id = case_with_channel(world)
         service = world.security_ir
 
@@ -185,7 +185,7 @@ def operations() -> dict[str, Work]:
 
 def unknown_watchers(count: int) -> Work:
     """Add `count` watchers who are unknown in the workspace to a case with a channel, and measure the work."""
-    with own_world() as world, quietly():
+    with running_world() as world, quietly():
         _, _, case_id = case_with_channel(world)
         change = {"caseId": case_id, "watchersToAdd": _strangers(count)}
         return _measured(world, lambda: world.security_ir.call("UpdateCase", change), 0)
@@ -193,7 +193,7 @@ def unknown_watchers(count: int) -> Work:
 
 def new_case_with_unknown_watchers(count: int) -> Work:
     """Create a case with `count` unknown watchers, and measure the work, including channel, notice and members."""
-    with own_world() as world, quietly():
+    with running_world() as world, quietly():
         case_with_channel(world)
         return _measured(world, lambda: world.create_case(watchers=_strangers(count)), 0)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tests.trials.bench.calls import Meter, Work, quietly
 from tests.trials.world import incidents
-from tests.trials.world.running import own_world
+from tests.trials.world.running import running_world
 from tests.trials.world.state_machine import Execution, StateMachine
 from tests.trials.world.world import World
 
@@ -24,7 +24,7 @@ class Steps:
 
 def steps() -> Steps:
     """Count the steps from the detection to the disabled key."""
-    with own_world() as world, quietly():
+    with running_world() as world, quietly():
         machine = _ready(world)
         before = len(world.wire.calls)
         execution = _detected(machine)
@@ -34,7 +34,7 @@ def steps() -> Steps:
 
 def parts() -> dict[str, Work]:
     """Measure a detection until its approval request, an approval, and a denial of another incident."""
-    with own_world() as world, quietly():
+    with running_world() as world, quietly():
         machine = _ready(world)
         meter = Meter(world)
         execution = _detected(machine)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ir_sandbox.slack.faults import Fault
 from tests.trials.bench.calls import case_with_channel, quietly
-from tests.trials.world.running import own_world
+from tests.trials.world.running import running_world
 
 _QUARTERS_A_DAY = 96
 
@@ -15,7 +15,7 @@ def transfers_per_day() -> dict[str, int]:
 
 
 def _downloads(*, to_slack: bool) -> int:
-    with own_world() as world, quietly():
+    with running_world() as world, quietly():
         jane, channel, case_id = case_with_channel(world)
         world.security_ir.faults.refuse("InternalError", "UploadAttachment", times=None)
         world.workspace.faults.add(Fault("files.upload", "status", times=None, status=503))

@@ -13,7 +13,7 @@ from tests.trials.bench import cost
 from tests.trials.bench.calls import Meter, quietly
 from tests.trials.world import ACCOUNT, incidents
 from tests.trials.world.queues import INTAKE_BATCH
-from tests.trials.world.running import own_world
+from tests.trials.world.running import running_world
 from tests.trials.world.state_machine import StateMachine
 from tests.trials.world.world import World
 
@@ -22,7 +22,7 @@ _STATES_AFTER_THE_HOUR = 2
 
 def prices() -> dict[str, float]:
     """Return US dollars for a million events of each kind: `usd_per_million_repeated`, `_allowlisted`, `_new`."""
-    with own_world() as world, quietly(), _units(world) as units:
+    with running_world() as world, quietly(), _units(world) as units:
         machine = StateMachine(world)
         world.environment["IR_ALLOWED_PRINCIPALS"] = json.dumps([f"arn:aws:iam::{ACCOUNT}:user/deploy"])
         meter = Meter(world)

@@ -10,7 +10,7 @@ from typing import Any
 from ir_operator.project import PROJECT_ROOT
 from tests.trials.bench import cost
 from tests.trials.bench.calls import case_with_channel, quietly
-from tests.trials.world.running import own_world
+from tests.trials.world.running import running_world
 
 CHANNELS = 1_000
 _MESSAGES_A_SECOND = CHANNELS / 60
@@ -22,7 +22,7 @@ _SIMULATED_SECONDS = 1_200
 
 def seconds_per_message() -> float:
     """Return the time in which a warm -slack copies one message, at the latencies of the cost model."""
-    with own_world() as world, quietly():
+    with running_world() as world, quietly():
         jane, channel, _ = case_with_channel(world)
         for text in ("warm", "counted"):
             world.wire.calls.clear()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 
 from tests.trials.bench.calls import case_with_channel, quietly
-from tests.trials.world.running import own_world
+from tests.trials.world.running import running_world
 
 COMMANDS = ("status", "incident-details", "help")
 
@@ -17,7 +17,7 @@ def commands(runs: int) -> Mapping[str, Mapping[str, float]]:
     response_url, warm.
     """
     found: dict[str, dict[str, float]] = {}
-    with own_world() as world, quietly():
+    with running_world() as world, quietly():
         jane, channel, _ = case_with_channel(world)
         for text in COMMANDS:
             acknowledged, answered = [], []

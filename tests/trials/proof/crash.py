@@ -17,7 +17,7 @@ from tests.trials.proof.part import Row, Run, Search, progress
 from tests.trials.world import World, crashes
 from tests.trials.world.crashes import Outcome, Point, Scenario
 from tests.trials.world.picture import Picture
-from tests.trials.world.running import own_world
+from tests.trials.world.running import running_world
 from tests.trials.world.scenarios import SCENARIOS
 from tests.trials.world.wire import Call
 
@@ -78,7 +78,7 @@ def points(job: Job) -> tuple[list[Outcome], Search]:
         # The caches of a branch end with it. This run fills them for all branches.
         crashes.undisturbed(scenario_named(job.scenario), lambda: _searched(watched))
         outcomes = []
-        found = crashes.each_crash(scenario_named(job.scenario), own_world, job.points, job.expected, searched)
+        found = crashes.each_crash(scenario_named(job.scenario), running_world, job.points, job.expected, searched)
         try:
             for outcome, seen in found:
                 outcomes.append(outcome)
@@ -166,6 +166,6 @@ def _jobs(name: str, wanted: Sequence[Point], expected: Picture) -> Iterator[Job
 
 @contextmanager
 def _searched(watched: leaks.Leaks) -> Iterator[World]:
-    with own_world() as world:
+    with running_world() as world:
         yield world
         watched.scan(world)

@@ -22,7 +22,7 @@ from tests.trials.world.crashes import Scenario
 from tests.trials.world.organisation import NAMES
 from tests.trials.world.outages import KINDS, Kind, Outage, struck_by
 from tests.trials.world.picture import Picture
-from tests.trials.world.running import own_world
+from tests.trials.world.running import running_world
 from tests.trials.world.scenarios import SCENARIOS
 from tests.trials.world.state_machine import StateFailedError
 from tests.trials.world.unexpected import RAISED_WHEN_SERVICES_FAIL
@@ -163,7 +163,7 @@ def measure(run: Run) -> list[dict[str, Any]]:
 def undisturbed(name: str) -> tuple[list[Call], Picture]:
     """Run a scenario without a fault; return its calls and its end."""
     with leaks.watching():
-        return crashes.undisturbed(_scenario(name), own_world)
+        return crashes.undisturbed(_scenario(name), running_world)
 
 
 def strike(job: Job) -> tuple[list[Recovery], Search]:
@@ -172,7 +172,7 @@ def strike(job: Job) -> tuple[list[Recovery], Search]:
     recoveries = []
     with leaks.watching() as watched:
         undisturbed(name)  # fills the caches for all branches
-        with own_world() as world, Branches(world) as branches:
+        with running_world() as world, Branches(world) as branches:
             there = _scenario(name).prepare(world)
             for fault in job.faults:
                 try:

@@ -1,7 +1,7 @@
 """The leak check: search logs and all visible output for text that must not be there.
 
     with leaks.watching() as leaks:
-        with own_world() as world:
+        with running_world() as world:
             ...  # texts carry CANARY
             leaks.scan(world)
     leaks.search  # `found` must be empty; for Run.searches

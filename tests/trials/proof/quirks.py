@@ -21,7 +21,7 @@ from tests.trials.proof import leaks
 from tests.trials.proof.crash import scenario_named
 from tests.trials.proof.part import Row, Run, Search, progress
 from tests.trials.world import World, picture
-from tests.trials.world.running import own_world
+from tests.trials.world.running import running_world
 from tests.trials.world.scenarios import SCENARIOS
 
 SECTION = "quirks"
@@ -273,6 +273,6 @@ def _label(item: Sequence[Any]) -> str:
 
 @contextmanager
 def _world(watched: leaks.Leaks) -> Iterator[World]:
-    with own_world() as world:
+    with running_world() as world:
         yield world
         watched.scan(world)

@@ -34,7 +34,7 @@ from tests.trials.shapes.requests import Requests
 from tests.trials.shapes.slack_side import SlackSide
 from tests.trials.shapes.stage import Stage
 from tests.trials.world import World
-from tests.trials.world.running import own_world
+from tests.trials.world.running import running_world
 from tests.trials.world.state_machine import LARGEST_PAYLOAD
 
 SET_UP_SECONDS = 900.0
@@ -305,7 +305,7 @@ def _is_first(store: Any) -> bool:
 
 def play(entry: Entry) -> dict[str, Any]:
     """Play an entry in a world of its own and return the result, with the neutral ids."""
-    with own_world() as world:
+    with running_world() as world:
         world.use_clock(SteadyClock(BEGIN - SET_UP_SECONDS))
         with _neutral(world), LogLines() as log:
             result = Player(world, entry).play(log)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from unittest import mock
 
 import boto3
 from moto import mock_aws
@@ -28,12 +29,8 @@ from tests.trials.world.world import World
 
 
 @contextmanager
-def running_world(
-    set_clock: Callable[[Callable[[], float], Callable[[float], None]], None],
-    *,
-    enforce_rate_limits: bool = False,
-) -> Iterator[World]:
-    """Run a simulator for the length of a `with` block. `set_clock` replaces `clock.now` and `clock.sleep`."""
+def running_world(*, enforce_rate_limits: bool = False) -> Iterator[World]:
+    """Run a simulator for the length of a `with` block. It replaces `clock.now` and `clock.sleep` meanwhile."""
     before = dict(os.environ)
     world = World(deployment.environment(), enforce_rate_limits=enforce_rate_limits)
     try:
@@ -55,8 +52,12 @@ def running_world(
                 aws.session().register_component("data_loader", moto_speed.models())
                 boto3.setup_default_session(botocore_session=aws.session())
                 forget_everything()
-                set_clock(world.now, world.sleep)
-                with connected(world.wire), threads.in_order(), moto_speed.kept_clients():
+                with (
+                    mock.patch.multiple(clock, now=world.now, sleep=world.sleep),
+                    connected(world.wire),
+                    threads.in_order(),
+                    moto_speed.kept_clients(),
+                ):
                     world.build()
                     world.unexpected.attach()
                     yield world
@@ -68,20 +69,3 @@ def running_world(
         os.environ.clear()
         os.environ.update(before)
         forget_everything()
-
-
-@contextmanager
-def own_world(*, enforce_rate_limits: bool = False) -> Iterator[World]:
-    """Run a simulator outside a test, and restore the clock afterwards."""
-    before = clock.now, clock.sleep
-
-    def set_clock(now: Callable[[], float], sleep: Callable[[float], None]) -> None:
-        # setattr, because mypy rejects a parameter named `seconds` for a Callable without parameter names.
-        setattr(clock, "now", now)  # noqa: B010
-        setattr(clock, "sleep", sleep)  # noqa: B010
-
-    try:
-        with running_world(set_clock, enforce_rate_limits=enforce_rate_limits) as world:
-            yield world
-    finally:
-        clock.now, clock.sleep = before

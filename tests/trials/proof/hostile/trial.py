@@ -15,7 +15,7 @@ from hypothesis.strategies import SearchStrategy
 from tests.trials.proof import leaks
 from tests.trials.proof.hostile.watch import Egress, Log, egress, logged
 from tests.trials.world import World
-from tests.trials.world.running import own_world
+from tests.trials.world.running import running_world
 
 _MOST_KEPT = 20
 _INPUT_SHOWN = 2_000
@@ -65,7 +65,7 @@ class Outcome:
 def try_inputs(job: Job, make: Callable[[World], Trial]) -> Outcome:
     """Run the inputs of a job."""
     outcome = Outcome()
-    with leaks.watching() as watched, logged() as log, own_world() as world, egress(world) as ways_out:
+    with leaks.watching() as watched, logged() as log, running_world() as world, egress(world) as ways_out:
         trial = make(world)
         log.check()
         _Trying(job, world, trial, log, ways_out, outcome).run()

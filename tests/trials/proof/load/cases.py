@@ -9,7 +9,7 @@ from ir_sandbox.security_ir import Settings
 from tests.trials.proof import leaks
 from tests.trials.proof.load.order import Deliveries, compare
 from tests.trials.world import World
-from tests.trials.world.running import own_world
+from tests.trials.world.running import running_world
 
 _NAME = re.compile(r"\bc\d+-\d+\b")
 _MOST_POLLS = 60
@@ -35,7 +35,7 @@ class Figures:
 
 def measure_load(amount: Amount) -> Figures:
     """Let the poller find the cases, and compare every case with its channel."""
-    with leaks.watching() as watched, own_world(enforce_rate_limits=True) as world:
+    with leaks.watching() as watched, running_world(enforce_rate_limits=True) as world:
         world.drop_native_events = True  # AWS sent these events before ir-router was connected
         found = _open_cases(world, amount)
         began = world.now()

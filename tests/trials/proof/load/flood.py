@@ -16,7 +16,7 @@ from typing import Any
 from tests.trials.proof import leaks
 from tests.trials.proof.load.order import Deliveries
 from tests.trials.world import ACCOUNT, FunctionDiedError, incidents
-from tests.trials.world.running import own_world
+from tests.trials.world.running import running_world
 from tests.trials.world.state_machine import StateMachine
 from tests.trials.world.world import World
 
@@ -51,7 +51,7 @@ class Figures:
 
 def measure_load(amount: Amount) -> Figures:
     """Send the events, contain a key in the middle, and compare the counts an hour later with the events."""
-    with leaks.watching() as watched, own_world() as world:
+    with leaks.watching() as watched, running_world() as world:
         world.unexpected.allow(FunctionDiedError)
         world.environment["IR_ALLOWED_PRINCIPALS"] = json.dumps([f"arn:aws:iam::{ACCOUNT}:user/{_EXPECTED}"])
         machine = StateMachine(world)

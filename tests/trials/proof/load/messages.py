@@ -18,7 +18,7 @@ from ir_sandbox.slack.people import Person
 from tests.trials.proof import leaks
 from tests.trials.proof.load.order import Deliveries, compare
 from tests.trials.world import World
-from tests.trials.world.running import own_world
+from tests.trials.world.running import running_world
 
 NAME = re.compile(r"\bm\d+-\d+\b")
 _WAVE_SECONDS = 10.0
@@ -49,7 +49,7 @@ class Figures:
 
 def measure_load(amount: Amount) -> Figures:
     """Let users write, wave after wave, and compare every channel with its case."""
-    with leaks.watching() as watched, own_world(enforce_rate_limits=True) as world:
+    with leaks.watching() as watched, running_world(enforce_rate_limits=True) as world:
         conversations = Conversations(world, amount.channels)
         line = LossyConnection(world)
         for wave in range(amount.each):

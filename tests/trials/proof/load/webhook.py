@@ -24,7 +24,7 @@ from tests.trials.proof.forgery import FORGERIES
 from tests.trials.proof.load.messages import Conversations
 from tests.trials.proof.load.order import Deliveries, compare
 from tests.trials.world import World, queues
-from tests.trials.world.running import own_world
+from tests.trials.world.running import running_world
 
 OUTSIDE_SECONDS = 0.4
 _EVERY_THIRD = 3
@@ -87,7 +87,7 @@ class Answer:
 
 def measure_load(amount: Amount) -> Figures:
     """Record Slack's requests, send them on schedule, then process the work that they caused."""
-    with leaks.watching() as watched, own_world() as world:
+    with leaks.watching() as watched, running_world() as world:
         conversations = Conversations(world, amount.channels)
         _warm_up(world, conversations)
         requests, commands = _requests(world, conversations, amount)
