@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from ir_router.errors import NotConfiguredError
+from ir_router.errors import NotConfiguredError, RetryLaterError, UncertainError
 from ir_router.ops import names, regions, watching
 from ir_router.ops.checks import APPLY, Check, count, failed, ok, run_checks, waiting, warning
 from ir_router.settings import settings
@@ -38,13 +38,12 @@ from tests.support.answers import ClientAnswers, client_error
                 "NoSuchEntity",
             )
         ),
-        (client_error("Throttling"), "GetRole returned Throttling", "Run make verify again in a few minutes."),
-        (client_error(""), "GetRole returned Unknown", "Run make verify again in a few minutes."),
         (
-            ReadTimeoutError(endpoint_url="x"),
-            "AWS did not answer (ReadTimeoutError)",
+            client_error("ValidationError"),
+            "GetRole returned ValidationError",
             "Run make verify again in a few minutes.",
         ),
+        (client_error(""), "GetRole returned Unknown", "Run make verify again in a few minutes."),
         (
             NotConfiguredError("IR_X is not set."),
             "IR_X is not set.",
@@ -63,6 +62,27 @@ def test_given_a_call_that_fails_when_verified_then_the_line_names_cause_and_fix
     assert list(run_checks("role", look, missing="fix it")) == [
         ok("first", "fine"),
         Check("role", "failed", detail, fix),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("raised", "detail"),
+    [
+        (client_error("Throttling"), "GetRole returned Throttling"),
+        (ReadTimeoutError(endpoint_url="x"), "AWS did not answer (ReadTimeoutError)"),
+        (UncertainError("AWS", "ListCases", "timeout"), "AWS did not confirm ListCases (timeout)"),
+        (RetryLaterError("AWS", "ListCases", "Throttled", 1), "AWS throttled ListCases (Throttled)"),
+    ],
+    ids=repr,
+)
+def test_given_a_failure_that_may_pass_when_verified_then_the_line_is_unread(raised: Exception, detail: str) -> None:
+    def look() -> Iterator[Check]:
+        yield ok("first", "fine")
+        raise raised
+
+    assert list(run_checks("role", look)) == [
+        ok("first", "fine"),
+        Check("role", "failed", detail, "Run make verify again in a few minutes.", unread=True),
     ]
 
 

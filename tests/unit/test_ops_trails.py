@@ -8,11 +8,13 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from ir_router import aws
 from ir_router.ops import trails
-from ir_router.ops.checks import Check
+from ir_router.ops.checks import Check, unread
 from ir_router.settings import settings
 
 MANAGEMENT = {"Field": "eventCategory", "Equals": ["Management"]}
@@ -162,3 +164,22 @@ def test_given_a_trail_of_writes_and_one_of_reads_when_verified_then_together_th
         trail(region).put_event_selectors(TrailName=f"of-{region}", EventSelectors=selectors)
 
     assert lines()["trail in us-east-1"].state == "ok"
+
+
+@pytest.mark.parametrize("operation", ["GetTrailStatus", "GetEventSelectors"])
+@pytest.mark.parametrize(("code", "status"), [("ThrottlingException", 400), ("Odd", 429), ("ServiceUnavailable", 503)])
+def test_given_a_fault_of_cloudtrail_when_verified_then_the_line_is_unread(
+    monkeypatch: pytest.MonkeyPatch, operation: str, code: str, status: int
+) -> None:
+    trail()
+
+    def failing(client: Any, name: str, parameters: Any) -> Any:
+        if name == operation:
+            answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+            raise ClientError(answer, name)
+        return ask(client, name, parameters)
+
+    ask = BaseClient._make_api_call  # type: ignore[attr-defined]
+    monkeypatch.setattr(BaseClient, "_make_api_call", failing)
+
+    assert list(trails.checks()) == [unread("trail", f"{operation} returned {code}")]

@@ -11,7 +11,7 @@ from ir_router import clock
 from ir_router.errors import UncertainError
 from ir_router.ledger import claims, keys, security_channel, table
 from ir_router.ops import watch
-from ir_router.ops.checks import Check
+from ir_router.ops.checks import Check, unread
 from ir_router.sync import posting
 
 HOUR = 3_600.0
@@ -44,9 +44,9 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
             raise found.error
         found.messages.append((channel, message))
 
-    def put(key: Any, row: dict[str, Any]) -> None:
+    def assign(key: Any, **values: Any) -> None:
         assert key == keys.watched()
-        found.row = row
+        found.row = {name: value for name, value in {**(found.row or {}), **values}.items() if value is not None}
 
     monkeypatch.setattr(clock, "now", lambda: 10 * HOUR)
     monkeypatch.setattr(watch, "_checks", lambda: iter(found.checks))
@@ -57,7 +57,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
     monkeypatch.setattr(claims, "take", take)
     monkeypatch.setattr(posting, "post", post)
     monkeypatch.setattr(table, "get", lambda _key: found.row)
-    monkeypatch.setattr(table, "put", put)
+    monkeypatch.setattr(table, "assign", assign)
     return found
 
 
@@ -89,7 +89,7 @@ def test_given_a_difference_when_watched_then_it_is_posted_once_until_its_detail
     ((channel, message),) = watched.messages
     assert channel == "C9"
     assert message.text == (
-        "⚠️ 1 part of ir-router needs attention. Fix them now: alerts or containments may depend on them."
+        "⚠️ 1 part of ir-router needs attention. Fix it now: alerts or containments may depend on it."
     )
     shown = str(message.blocks)
     assert "*topic*  gone. Apply." in shown
@@ -150,3 +150,87 @@ def test_given_slack_that_fails_when_watched_then_the_differences_are_returned_a
     watched.error = None
     run()
     assert len(watched.messages) == 1
+
+
+def at(monkeypatch: pytest.MonkeyPatch, minutes: int) -> None:
+    monkeypatch.setattr(clock, "now", lambda: 10 * HOUR + 60 * minutes)
+
+
+GONE = Check("topic", "failed", "gone", "Apply.")
+FINE = Check("topic", "ok", "fine")
+
+
+def test_given_a_part_that_is_unread_once_when_watched_then_it_is_read_a_quarter_later_and_never_reported(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched.checks = [unread("rule", "DescribeRule returned Throttling"), GONE]
+    assert run() == ["rule", "topic"]
+    assert watched.row == {"unread": ["rule"], "reported": {"topic": "gone"}, "number": 1}
+    assert "*rule*" not in str(watched.messages[-1][1].blocks)
+    assert watched.measured == [("DeploymentDifferences", 1)]
+
+    watched.checks = [Check("rule", "ok", "fine"), GONE]
+    at(monkeypatch, 15)
+    assert run() == ["topic"]
+    assert watched.row == {"reported": {"topic": "gone"}, "number": 1}
+    assert len(watched.messages) == 1
+
+    at(monkeypatch, 30)
+    assert run() is None
+
+
+def test_given_a_part_that_stays_unread_when_watched_then_it_is_reported_once_and_later_verified_each_hour(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for minutes, error in ((0, "Throttling"), (15, "Throttling"), (60, "ServiceUnavailable")):
+        at(monkeypatch, minutes)
+        watched.checks = [unread("rule", f"DescribeRule returned {error}")]
+        assert run() == ["rule"]
+    at(monkeypatch, 75)
+    assert run() is None
+
+    ((_, message),) = watched.messages
+    assert "*rule*  DescribeRule returned Throttling. Run make verify again in a few minutes." in str(message.blocks)
+    assert watched.measured == [("DeploymentDifferences", 1)] * 2
+
+    watched.checks = [Check("rule", "ok", "fine")]
+    at(monkeypatch, 120)
+    assert run() == []
+    assert watched.messages[-1][1].text == "Fixed: rule"
+
+
+def test_given_a_reported_part_when_it_cannot_be_read_then_it_is_neither_fixed_nor_reported_again(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = [[GONE], [unread("topic", "AWS did not answer")], [unread("topic", "AWS did not answer")], [GONE]]
+    for hour, checks in enumerate(seen):
+        at(monkeypatch, 60 * hour)
+        watched.checks = checks
+        assert run() == ["topic"]
+    assert len(watched.messages) == 1
+
+    watched.checks = [unread("resources", "AWS did not answer")]  # the line of the topic is missing
+    for hour in (4, 5):
+        at(monkeypatch, 60 * hour)
+        run()
+    assert [message.text.split(".")[0] for _, message in watched.messages] == [
+        "⚠️ 1 part of ir-router needs attention"
+    ] * 2
+    assert "Fixed" not in str(watched.messages)
+
+    watched.checks = [FINE]
+    at(monkeypatch, 360)
+    run()
+    assert watched.messages[-1][1].text == "Fixed: resources, topic"
+
+
+def test_given_slack_that_fails_when_a_part_stays_unread_then_the_alarm_has_it(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched.error = UncertainError("Slack", "chat.postMessage", "timeout")
+    watched.checks = [unread("rule", "DescribeRule returned Throttling")]
+    for minutes in (0, 15):
+        at(monkeypatch, minutes)
+        run()
+
+    assert watched.measured == [("DeploymentDifferences", 1)]

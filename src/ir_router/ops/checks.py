@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ir_router.errors import IrRouterError
+from ir_router.errors import IrRouterError, RetryLaterError, UncertainError
 from ir_router.observability import logger
 
 State = Literal["ok", "warning", "waiting", "failed"]
@@ -27,12 +28,14 @@ class Check:
         state: ok; warning (works, but needs attention); waiting (not set up yet); failed.
         detail: Current state, in words.
         fix: The operator's next step; may be empty.
+        unread: Whether a call failed for a reason that may pass, such as throttling. The state itself is unknown.
     """
 
     name: str
     state: State
     detail: str
     fix: str = ""
+    unread: bool = False
 
     def as_answer(self) -> dict[str, str | bool]:
         """Return `{"name", "ok", "state", "detail", "mend"}`, with the fix as `mend`.
@@ -68,13 +71,18 @@ def failed(name: str, detail: str, fix: str) -> Check:
     return Check(name, "failed", detail, fix)
 
 
+def unread(name: str, detail: str) -> Check:
+    """Return a failed line for something that could not be read now."""
+    return Check(name, "failed", detail, _LATER, unread=True)
+
+
 def count(number: int, one: str, many: str) -> str:
     """Return a number with its noun: `1 entry`, `2 entries`."""
     return f"{number} {one if number == 1 else many}"
 
 
 def run_checks(name: str, look: Callable[[], Iterable[Check]], *, missing: str = APPLY) -> Iterator[Check]:
-    """Yield the lines of `look`. A call that fails becomes a failed line.
+    """Yield the lines of `look`. A call that fails becomes a failed line, and the lines after it are missing.
 
     Args:
         name: Name of the failed line.
@@ -86,7 +94,9 @@ def run_checks(name: str, look: Callable[[], Iterable[Check]], *, missing: str =
     except ClientError as error:
         yield _refused(name, error, missing)
     except BotoCoreError as error:
-        yield failed(name, f"AWS did not answer ({type(error).__name__})", _LATER)
+        yield unread(name, f"AWS did not answer ({type(error).__name__})")
+    except (RetryLaterError, UncertainError) as error:
+        yield unread(name, str(error))
     except IrRouterError as error:
         yield failed(name, str(error), "Fix the cause in the message, then run make verify again.")
 
@@ -94,6 +104,16 @@ def run_checks(name: str, look: Callable[[], Iterable[Check]], *, missing: str =
 def code_of(error: ClientError) -> str:
     """Return the API's error code."""
     return str(error.response.get("Error", {}).get("Code", "Unknown"))
+
+
+def may_pass(error: ClientError) -> bool:
+    """Return whether AWS throttled the call or had a fault of its own, so that the state is unknown."""
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return (
+        status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        or status == HTTPStatus.TOO_MANY_REQUESTS
+        or "Throttl" in code_of(error)
+    )
 
 
 def _refused(name: str, error: ClientError, missing: str) -> Check:
@@ -108,4 +128,4 @@ def _refused(name: str, error: ClientError, missing: str) -> Check:
         )
     if "NotFound" in code or "NonExistent" in code or "DoesNotExist" in code or code == "NoSuchEntity":
         return failed(name, f"it does not exist ({error.operation_name} returned {code})", missing)
-    return failed(name, f"{error.operation_name} returned {code}", _LATER)
+    return Check(name, "failed", f"{error.operation_name} returned {code}", _LATER, unread=may_pass(error))

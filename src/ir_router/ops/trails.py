@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from ir_router.observability import logger
 from ir_router.ops import names, regions
-from ir_router.ops.checks import Check, code_of, failed, ok, run_checks, warning
+from ir_router.ops.checks import Check, code_of, failed, may_pass, ok, run_checks, warning
 from ir_router.settings import settings
 
 if TYPE_CHECKING:
@@ -81,13 +81,19 @@ def _line(region: str, trails: list[Trail]) -> Check:
 
 
 def _logging(region: str) -> Iterator[Trail]:
-    """Yield the logging trails that a region shows, including multi-region trails of other regions."""
+    """Yield the logging trails that a region shows, including multi-region trails of other regions.
+
+    Raises:
+        ClientError: AWS throttled a call or had a fault of its own. A trail that may not be read is left out.
+    """
     for trail in regions.client("cloudtrail", region).describe_trails(includeShadowTrails=True)["trailList"]:
         arn = trail["TrailARN"]
         client = regions.client("cloudtrail", trail.get("HomeRegion", region))
         try:
             logging = client.get_trail_status(Name=arn)["IsLogging"]
         except ClientError as error:
+            if may_pass(error):
+                raise
             logger.warning("cloudtrail.status_unreadable: the trail is left out", extra={"code": code_of(error)})
             continue
         if not logging:
@@ -109,6 +115,8 @@ def _selected(client: CloudTrailClient, arn: str) -> tuple[bool, bool, bool]:
     try:
         answer = client.get_event_selectors(TrailName=arn)
     except ClientError as error:
+        if may_pass(error):
+            raise
         # A member account sees the organisation's trail, but not always its selectors.
         logger.warning("cloudtrail.selectors_unreadable: the line is a warning", extra={"code": code_of(error)})
         return True, True, False

@@ -31,21 +31,32 @@ _LINE_LENGTH = 600
 def run_operation(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Verify the permanent parts of the deployment (`{"task": "watch"}`), once an hour or with `"now": true`.
 
+    A part that could not be read may be all right: AWS rejects or loses calls now and then. The run 15 minutes later
+    verifies too, and reports the part if it is still unread.
+
     Returns:
         `{"differences"}`: the names of the checks that are not ok; None if it was not time to verify.
     """
-    if not event.get("now") and int(clock.now() // _QUARTER_SECONDS) % 4:
+    row = table.get(keys.watched()) or {}
+    due = bool(event.get("now")) or not int(clock.now() // _QUARTER_SECONDS) % 4
+    if not due and set(row.get("unread") or ()) <= set(row.get("reported") or ()):
         return {"differences": None}
-    differing = {check.name: check for check in _checks() if check.state != "ok"}
+    found = {check.name: check for check in _checks() if check.state != "ok"}
+    unread = sorted(check.name for check in found.values() if check.unread)
+    first = set(unread) - set(row.get("unread") or ())
+    differing = {name: check for name, check in found.items() if name not in first}
     if differing:  # CloudWatch bills a metric for each hour with a value
         measure("DeploymentDifferences", len(differing))
-    logger.info("watch.completed", extra={"differences": sorted(differing)})
+    logger.info("watch.completed", extra={"differences": sorted(differing), "unread": unread})
+    if unread != (row.get("unread") or []):
+        row = {**row, "unread": unread}
+        table.assign(keys.watched(), unread=unread or None)
     try:
-        _report(differing, of_invocation(context, reserve=_RESERVE_SECONDS))
+        _report(row, differing, of_invocation(context, reserve=_RESERVE_SECONDS))
     except IrRouterError as error:
         # The alarm on the metric reports the differences too, and the next hour retries the message.
         logger.error("watch.not_reported: the security channel has no message", extra={"reason": str(error)})
-    return {"differences": sorted(differing)}
+    return {"differences": sorted(found)}
 
 
 def _checks() -> Iterator[Check]:
@@ -60,12 +71,20 @@ def _checks() -> Iterator[Check]:
     yield from run_checks("trail", trails.checks)
 
 
-def _report(differing: Mapping[str, Check], deadline: Deadline) -> None:
-    """Post the new differences, and those that have ended, in one message."""
-    row = table.get(keys.watched()) or {}
+def _report(row: Mapping[str, Any], differing: Mapping[str, Check], deadline: Deadline) -> None:
+    """Post the new differences, and those that have ended, in one message.
+
+    Args:
+        row: The row of the verification: the reported parts, and those that this run could not read.
+        differing: The checks that are not ok, without those that are unread for the first time.
+        deadline: The end of the invocation.
+    """
     reported: Mapping[str, str] = row.get("reported") or {}
-    new = [check for name, check in differing.items() if reported.get(name) != check.detail]
-    ended = sorted(name for name in reported if name not in differing)
+    # A reported part that cannot be read now is neither new nor fixed.
+    known = {name: reported[name] for name, check in differing.items() if check.unread and name in reported}
+    new = [check for name, check in differing.items() if name not in known and reported.get(name) != check.detail]
+    # Only a complete reading shows that a difference has ended: after a rejected call, lines are missing.
+    ended = [] if row.get("unread") else sorted(name for name in reported if name not in differing)
     if not new and not ended:
         return
     number = int(row.get("number") or 0) + 1
@@ -76,16 +95,18 @@ def _report(differing: Mapping[str, Check], deadline: Deadline) -> None:
             return  # another run may have posted it; the next hour looks again
         if isinstance(taken, claims.Claim):
             posting.post(Slack(deadline), channel, taken, _message(new, ended))
-    found = {name: check.detail for name, check in differing.items()}
-    table.put(keys.watched(), {"reported": found, "number": number})
+    kept = {name: detail for name, detail in reported.items() if name not in ended}
+    found = {**kept, **{check.name: check.detail for check in new}}
+    table.assign(keys.watched(), reported=found, number=number)
 
 
 def _message(new: Sequence[Check], ended: Sequence[str]) -> Message:
-    head = (
-        f"⚠️ {count(len(new), 'part of ir-router needs attention', 'parts of ir-router need attention')}. Fix them now: "
-        "alerts or containments may depend on them."
-    )
-    lines = [head, *(f"*{_cut(check.name)}*  {_cut(check.detail)}. {_cut(check.fix)}" for check in new)] if new else []
+    lines = []
+    if new:
+        needs = count(len(new), "part of ir-router needs attention", "parts of ir-router need attention")
+        them = "it" if len(new) == 1 else "them"
+        lines.append(f"⚠️ {needs}. Fix {them} now: alerts or containments may depend on {them}.")
+        lines += [f"*{_cut(check.name)}*  {_cut(check.detail)}. {_cut(check.fix)}" for check in new]
     if ended:
         lines.append(f"Fixed: {_cut(', '.join(ended))}")
     return Message(text=lines[0], blocks=[*sections(lines), context("make verify shows all checks.")])
