@@ -82,7 +82,7 @@ def test_given_a_permission_that_stays_away_when_containing_then_the_alert_state
 
 
 def test_given_a_service_control_policy_when_containing_then_the_alert_comes_at_once_with_each_call_and_the_policy(
-    world: World, machine: StateMachine
+    world: World, machine: StateMachine, security_channel: str
 ) -> None:
     world.expect(ChangeRefusedError)
     forever(
@@ -105,6 +105,10 @@ def test_given_a_service_control_policy_when_containing_then_the_alert_comes_at_
     for call in ("AttachUserPolicy", "UpdateAccessKey"):
         assert f"iam:{call} is not allowed: explicit deny in a service control policy" in told
     assert "also stops you in this account" in told
+    world.settle()
+    messages = world.workspace.channel_messages(security_channel)
+    (shown,) = [str(message["blocks"]) for message in messages if "ACT by" in str(message)]
+    assert "Ask the administrators of the organisation to lift it for this principal now" in shown
     assert asked(world) == []
 
 

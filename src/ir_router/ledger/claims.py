@@ -182,6 +182,32 @@ def unanswered(claim: Claim, settle_after: float) -> None:
     note(claim, settle_after=settle_after)
 
 
+def ended(claim: Claim, settle_after: float) -> None:
+    """Record that this run sends no further request for the claim, because it ends with an error.
+
+    A later time that the run has stored stays.
+
+    Args:
+        claim: The claim, which may be confirmed.
+        settle_after: As in `unanswered`.
+
+    Raises:
+        ClaimLostError: There is nothing to settle earlier, or another run has taken over the claim.
+    """
+    try:
+        table.update(
+            claim.key,
+            "SET settle_after = :settle_after",
+            "#state = :claimed AND attempt = :attempt AND settle_after = :taken",
+            claimed="claimed",
+            attempt=claim.attempt,
+            taken=claim.row["settle_after"],
+            settle_after=settle_after,
+        )
+    except ConditionFailedError as conflict:
+        raise ClaimLostError("the claim is confirmed, has another time, or another run has taken it over") from conflict
+
+
 def refused(claim: Claim, given_up: str | None = None) -> None:
     """Record that the service rejected the request.
 

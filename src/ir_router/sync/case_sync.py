@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from ir_router.cases.followed_fields import SEVERITY, Tags
 from ir_router.cases.models import Case, Comment, Investigation
 from ir_router.deadline import Deadline
-from ir_router.errors import IrRouterError
+from ir_router.errors import IrRouterError, LeaseLostError
 from ir_router.ledger import claims, keys, table
+from ir_router.ledger.claims import ClaimLostError
 from ir_router.ledger.keys import Key
 from ir_router.ledger.leases import Lease
 from ir_router.ledger.table import Row
@@ -53,6 +58,7 @@ class CaseSync:
     revisit_at: list[float] = field(default_factory=list)
     are_comments_copied: bool = False
     findings: list[Investigation] | None = None
+    _claimed: claims.Claim | None = None
 
     @property
     def case_id(self) -> str:
@@ -104,7 +110,27 @@ class CaseSync:
         if isinstance(taken, claims.Done):
             self.rows[key.sk] = taken.row
             return None
+        self._claimed = taken
         return taken
+
+    @contextmanager
+    def ends_open_claim(self) -> Iterator[None]:
+        """On an error, let the next run settle the open claim soon instead of after the end of this run's slice.
+
+        The block takes its claims one after the other, so that only the last one can be open. After the error, this run
+        sends no other request for it.
+        """
+        self._claimed = None
+        try:
+            yield
+        except LeaseLostError:
+            raise
+        except Exception:
+            if self._claimed is not None:
+                # Without this write, the claim is settled after the end of the slice.
+                with suppress(ClaimLostError, BotoCoreError, ClientError):
+                    claims.ended(self._claimed, self.deadline.settled_from_now)
+            raise
 
     def revisit(self, at: float) -> None:
         """Schedule another synchronisation at `at` (seconds since the epoch), even if nothing changes."""

@@ -231,7 +231,8 @@ def _is_ours(sync: CaseSync, poller: Row | None) -> bool:
 
 def _reconcile(sync: CaseSync) -> None:
     try:
-        found = channel.ensure(sync)
+        with sync.ends_open_claim():
+            found = channel.ensure(sync)
     except ChannelUnavailableError as error:
         if sync.case.is_closed:
             # Users archive the channel of a closed case, so there is no one to announce the closing to.
@@ -239,7 +240,8 @@ def _reconcile(sync: CaseSync) -> None:
             return
         comments.resume_open_claims(sync)  # the case still accepts comments from earlier messages
         raise
-    _notice(sync)
+    with sync.ends_open_claim():
+        _notice(sync)
     steps: list[Callable[[], None]] = [
         lambda: _announce(sync, str(found.get("name", ""))),
         lambda: fields.set_topic(sync, found),
@@ -262,7 +264,8 @@ def _reconcile(sync: CaseSync) -> None:
     problems: list[Exception] = []
     for step in steps:
         try:
-            step()
+            with sync.ends_open_claim():
+                step()
         except OutOfTimeError:
             raise
         except (IrRouterError, ClientError, BotoCoreError) as error:

@@ -217,6 +217,8 @@ def _make(sync: CaseSync, key: Key, other_than: str = "", **more: object) -> dic
             ]
         )
     except TransactionFailedError as error:
+        if "ConditionalCheckFailed" not in error.reasons:  # other transactions held one of the rows
+            raise RetryLaterError("DynamoDB", "TransactWriteItems", "TransactionConflict", 1.0) from error
         raise LeaseLostError(f"another run has taken the lease of case {sync.case_id}") from error
     sync.lease.row |= known
     return channel

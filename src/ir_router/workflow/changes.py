@@ -37,14 +37,17 @@ class ChangeFailedError(IrRouterError):
     """Some changes failed or could not be verified. `actions` are all attempted changes."""
 
     def __init__(self, actions: Sequence[ActionTaken]) -> None:
-        """List the missing and the verified changes of each principal: Step Functions passes the text to the alert."""
+        """List the missing and the verified changes of each principal: Step Functions passes the text to the alert.
+
+        The advice comes first, because Slack shows the beginning alone.
+        """
         by_principal: dict[str, list[ActionTaken]] = {}
         for action in actions:
             by_principal.setdefault(action.get("principal", ""), []).append(action)
         summary = " | ".join(_summary_of(arn, of_them) for arn, of_them in by_principal.items())
         undone = [action for action in actions if not action["verified"]]
         remedies = dict.fromkeys(rejections.remedy(one.get("error", ""), one.get("reason", "")) for one in undone)
-        super().__init__(". ".join(filter(None, [summary, *remedies])))
+        super().__init__(" ".join(filter(None, [*remedies, summary])))
         self.actions = list(actions)
 
 

@@ -19,7 +19,7 @@ def alert_only(incident: Incident, *, grouped: bool, count: int = 1) -> str:
         count: The number of events so far, if several of them cause the first alert.
     """
     so_far = f"{count} events of this kind arrived within the hour so far." if count > 1 else ""
-    later = "Further events of this kind by this principal are summarised in one hour." if grouped else ""
+    later = "Further events of this kind are summarised in one hour." if grouped else ""
     return wording.lines(
         f"{wording_subjects.to_check(incident)}.",
         _required(incident),
