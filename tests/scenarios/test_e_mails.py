@@ -108,6 +108,18 @@ def test_given_the_security_channel_when_alerted_then_the_body_links_it_and_the_
     assert "IAM: user backdoor https://console.aws.amazon.com/iam/home#/users/details/backdoor" in lines
 
 
+def test_given_a_finding_of_another_account_when_alerted_then_no_link_leads_to_our_user_of_that_name(
+    world: World, machine: StateMachine
+) -> None:
+    support.user("backdoor")
+    found = support.finding("backdoor", 8.0, accountId="444455556666")
+    machine.start({**found, "account": "444455556666"})
+    (alert,) = alerts(world)
+    assert "444455556666" in alert["Message"]
+    assert "user backdoor" in alert["Message"]
+    assert "users/details" not in alert["Message"]
+
+
 def test_given_the_channel_that_ir_router_made_when_alerted_then_the_body_links_it(
     world: World, machine: StateMachine
 ) -> None:

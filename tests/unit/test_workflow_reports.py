@@ -16,6 +16,8 @@ from ir_router.settings import settings
 from ir_router.workflow import event_claims, notices, report_failure
 from tests.support.texts import facts
 
+EXECUTION = facts.INCIDENT["execution"]["id"]
+
 
 def test_given_an_alert_when_sent_then_subject_attributes_and_id_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[dict[str, Any]] = []
@@ -60,7 +62,7 @@ def test_given_two_events_with_one_id_when_the_report_fails_then_the_containment
             done.append(name)
             if name == step:
                 raise failure
-            return {"execution": "arn:execution:1"}
+            return {"execution": EXECUTION}
 
         return act
 
@@ -78,7 +80,7 @@ def test_given_two_events_with_one_id_when_reported_then_once_with_both_executio
 ) -> None:
     alerts: list[Any] = []
     records: list[Any] = []
-    opener = ["arn:execution:1"]
+    opener = [EXECUTION]
     monkeypatch.setattr(groups, "enter", lambda *_: {"execution": opener[0]})
     monkeypatch.setattr(notices, "alert_everywhere", alerts.append)
     monkeypatch.setattr(audit, "append", lambda *record, **once: records.append((record, once)))
@@ -101,13 +103,13 @@ def test_given_two_events_with_one_id_when_reported_then_once_with_both_executio
         "arn:execution:2",
         "e-1",
     )
-    assert once == {"once": "arn:execution:1/conflict"}
+    assert once == {"once": f"{EXECUTION}/conflict"}
 
 
 def test_given_a_step_that_failed_when_reported_then_the_text_names_step_principal_cause_and_event() -> None:
-    text = report_failure._text("Open Case", "E", "m", facts.INCIDENT, "arn:execution:1", [facts.MALLORY])
+    text = report_failure._text("Open Case", "E", "m", facts.INCIDENT, EXECUTION, [facts.MALLORY])
     assert text.startswith("The step Open Case failed, and ir-router does not retry it. ")
-    for line in (f"Principal: {facts.MALLORY['arn']}", "Error: E - m", "Event: e-1", "Execution: arn:execution:1"):
+    for line in (f"Principal: {facts.MALLORY['arn']}", "Error: E - m", "Event: e-1", f"Execution: {EXECUTION}"):
         assert line in text.splitlines()
-    bare = report_failure._text("Immediate Containment", "E", "", None, "arn:execution:1")
-    assert bare.splitlines()[-4:] == [report_failure._OWNER_UNKNOWN, "Error: E", "", "Execution: arn:execution:1"]
+    bare = report_failure._text("Immediate Containment", "E", "", None, EXECUTION)
+    assert bare.splitlines()[-4:] == [report_failure._OWNER_UNKNOWN, "Error: E", "", f"Execution: {EXECUTION}"]

@@ -13,9 +13,14 @@ _FINDING = "Console: "
 
 
 def named_in(incident: Incident, principals: Sequence[Principal] = ()) -> list[str]:
-    """Return the ARNs of the users and roles that a text about the incident names."""
-    own = [incident["subject"], incident["actor"]]
-    arns = dict.fromkeys(one["arn"] for one in [*own, *principals[: wording_many.MOST_NAMED]])
+    """Return the ARNs of the users and roles that a text about the incident names.
+
+    The console shows the account of its reader, so a principal of another account is left out unless its name has the
+    account (`wording.name_of`): this account may have a user of the same name.
+    """
+    *_, account = incident["execution"]["id"].split(":", 5)[:5]
+    named = [incident["subject"], incident["actor"], *principals[: wording_many.MOST_NAMED]]
+    arns = dict.fromkeys(one["arn"] for one in named if one.get("in_account") or f":{account}:" in one["arn"])
     return [arn for arn in arns if links.principal(arn)]
 
 

@@ -37,7 +37,7 @@ INCIDENT: Any = {
     "actor": {**BOB, "caller_arn": BOB["arn"], "access_key_id": "AKIA1"},
     "subject": MALLORY,
     "access_key_id": "AKIA2",
-    "execution": {"id": "arn:execution:1", "name": "1"},
+    "execution": {"id": f"arn:aws:states:us-east-1:{ACCOUNT}:execution:security-incident:1", "name": "1"},
     "duplicate": False,
     "band": "HIGH",
     "severity": "HIGH",
