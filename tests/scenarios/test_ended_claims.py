@@ -20,6 +20,7 @@ from tests.trials.world.outages import Kind, Outage, struck_by
         ("ssm", "GetParameter", "server error", 30.0),
         ("dynamodb", "TransactWriteItems", "server error", 30.0),
         ("dynamodb", "TransactWriteItems", "conflict", 30.0),
+        ("dynamodb", "PutItem", "malformed answer", 30.0),
     ],
 )
 def test_given_a_new_case_and_a_service_that_fails_when_two_polls_pass_then_channel_and_bookmark_are_complete(
@@ -43,24 +44,26 @@ def test_given_a_new_case_and_a_service_that_fails_when_two_polls_pass_then_chan
 def test_given_a_claim_when_its_run_ends_then_only_the_open_claim_with_its_own_time_is_settled_earlier(
     world: World,
 ) -> None:
+    began = world.now()
+
     def taken(name: str) -> claims.Claim:
-        claim = claims.take(keys.note("1234567890", name), settle_after=world.now() + 100)
+        claim = claims.take(keys.note("1234567890", name), settle_after=began + 100)
         assert isinstance(claim, claims.Claim)
         return claim
 
     def settled_after(claim: claims.Claim) -> float:
-        return float((table.get(claim.key) or {})["settle_after"]) - world.now()
+        return float((table.get(claim.key) or {})["settle_after"]) - began
 
     world.become("sync")
     is_open, done, later, over = (taken(name) for name in ("open", "done", "later", "over"))
     claims.confirm(done)
-    claims.note(later, settle_after=world.now() + 600)
+    claims.note(later, settle_after=began + 600)
     claims.refused(over)
-    assert claims.take(over.key, settle_after=world.now() + 200)
+    assert claims.take(over.key, settle_after=began + 200)
 
-    claims.ended(is_open, world.now() + 30)
-    for claim in (done, later, over):
+    claims.ended(is_open.key, taken=began + 100, settle_after=began + 30)
+    for key in (done.key, later.key, over.key, keys.note("1234567890", "missing")):
         with pytest.raises(claims.ClaimLostError):
-            claims.ended(claim, world.now() + 30)
+            claims.ended(key, taken=began + 100, settle_after=began + 30)
 
     assert [round(settled_after(claim)) for claim in (is_open, done, later, over)] == [30, 100, 600, 200]

@@ -182,13 +182,12 @@ def unanswered(claim: Claim, settle_after: float) -> None:
     note(claim, settle_after=settle_after)
 
 
-def ended(claim: Claim, settle_after: float) -> None:
-    """Record that this run sends no further request for the claim, because it ends with an error.
-
-    A later time that the run has stored stays.
+def ended(key: Key, *, taken: float, settle_after: float) -> None:
+    """Record that a run sends no further request for its claim, because it ends with an error.
 
     Args:
-        claim: The claim, which may be confirmed.
+        key: The claim. It may be confirmed, and it may be missing if the answer of `take` was lost.
+        taken: The `settle_after` with which the run took the claim. A later time that the run has stored stays.
         settle_after: As in `unanswered`.
 
     Raises:
@@ -196,12 +195,11 @@ def ended(claim: Claim, settle_after: float) -> None:
     """
     try:
         table.update(
-            claim.key,
+            key,
             "SET settle_after = :settle_after",
-            "#state = :claimed AND attempt = :attempt AND settle_after = :taken",
+            "#state = :claimed AND settle_after = :taken",
             claimed="claimed",
-            attempt=claim.attempt,
-            taken=claim.row["settle_after"],
+            taken=taken,
             settle_after=settle_after,
         )
     except ConditionFailedError as conflict:

@@ -77,9 +77,10 @@ def _queue_transfer(sync: CaseSync, message: dict[str, object], file_id: str, ro
     if clock.now() < due:
         sync.revisit(due)
         return
-    # A transfer whose function died blocks its message group for long, so each attempt has its own group.
+    # A message in flight blocks its group for long if its function died or could not return it to the queue. So each
+    # attempt has its own group, and each repetition too. The claim lets one of them transfer the file.
     attempt = int(row["attempt"]) if row is not None else 0
-    name = digest([message["kind"], sync.case_id, file_id, attempt])
+    name = digest([message["kind"], sync.case_id, file_id, attempt, int(clock.now() // _REQUEUED_SECONDS)])
     aws.client("sqs").send_message(
         QueueUrl=settings().require("files_queue_url"),
         MessageBody=json.dumps({**message, "case_id": sync.case_id}),

@@ -58,7 +58,7 @@ class CaseSync:
     revisit_at: list[float] = field(default_factory=list)
     are_comments_copied: bool = False
     findings: list[Investigation] | None = None
-    _claimed: claims.Claim | None = None
+    _claimed: Key | None = None
 
     @property
     def case_id(self) -> str:
@@ -104,14 +104,15 @@ class CaseSync:
         if self.is_done(key):
             return None
         self.deadline.check()
+        self._claimed = key
         taken = claims.take(key, settle_after=self.deadline.settle_after, **frozen)
+        if isinstance(taken, claims.Claim):
+            return taken
+        self._claimed = None
         if isinstance(taken, claims.Held):
             raise ClaimHeldError(taken.until)
-        if isinstance(taken, claims.Done):
-            self.rows[key.sk] = taken.row
-            return None
-        self._claimed = taken
-        return taken
+        self.rows[key.sk] = taken.row
+        return None
 
     @contextmanager
     def ends_open_claim(self) -> Iterator[None]:
@@ -129,7 +130,8 @@ class CaseSync:
             if self._claimed is not None:
                 # Without this write, the claim is settled after the end of the slice.
                 with suppress(ClaimLostError, BotoCoreError, ClientError):
-                    claims.ended(self._claimed, self.deadline.settled_from_now)
+                    until = self.deadline.settled_from_now
+                    claims.ended(self._claimed, taken=self.deadline.settle_after, settle_after=until)
             raise
 
     def revisit(self, at: float) -> None:

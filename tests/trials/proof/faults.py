@@ -43,6 +43,15 @@ _PERSON_WAITS_MINUTES = 5
 _UNTIL_STRUCK_MINUTES = 3
 # After four failed transfers (docs/reliability.md, "Documented limits").
 _LONGEST_FILE_PAUSE_SECONDS = 1_200.0
+_OF_FILES = frozenset(
+    {
+        ("security-ir", "GetCaseAttachmentDownloadUrl"),
+        ("security-ir", "GetCaseAttachmentUploadUrl"),
+        ("slack", "files.completeUploadExternal"),
+        ("slack", "files.getUploadURLExternal"),
+        ("sqs", "ChangeMessageVisibility"),
+    }
+)
 _GIVEN_UP = "dead: "
 _CONTAINMENT = "containment: "
 # Slack's documentation of the Events API: three retries, at once, after one minute and after five minutes.
@@ -121,7 +130,7 @@ class Recovery:
     def limit(self) -> str:
         """Return the documented limit (docs/reliability.md) that permits another end; empty if none applies."""
         if self.seconds is not None:
-            if self.fault.service == "files" and self.seconds <= _LONGEST_FILE_PAUSE_SECONDS:
+            if _moves_file(self.fault) and self.seconds <= _LONGEST_FILE_PAUSE_SECONDS:
                 return "the pauses between the transfers of a file grow"
             is_next_poll = self.seconds <= RECOVERY_BOUND_SECONDS + _POLL_SECONDS and "report" in self.fault.scenario
             return "the poll after a report shares its files" if is_next_poll else ""
@@ -337,6 +346,10 @@ def _watch(
             began, done_again = world.now(), True
             scenario.act(world, there)
     return Recovery(fault, outage.struck, None, told, done_again, tuple(wrong))
+
+
+def _moves_file(fault: Fault) -> bool:
+    return fault.service == "files" or (fault.service, fault.operation) in _OF_FILES
 
 
 def _judged(differences: Sequence[str]) -> tuple[list[str], dict[str, int]]:
