@@ -91,3 +91,53 @@ def test_given_an_action_that_goes_on_after_the_fault_when_judged_then_the_recov
     outage = Outage("slack", "chat.postMessage", "server error", 30.0, began=1_000.0)
 
     assert faults._counted_from(outage, acted) == began
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "seconds", "good"),
+    [
+        ("files", "GET slack", 1_200.0, True),
+        ("sqs", "ChangeMessageVisibility", 1_200.0, True),
+        ("slack", "files.getUploadURLExternal", 1_201.0, False),
+        ("slack", "files.info", 121.0, False),
+    ],
+)
+def test_given_a_file_that_waits_for_its_next_transfer_when_judged_then_it_may_come_20_minutes_later(
+    service: str, operation: str, seconds: float, good: bool
+) -> None:
+    fault = faults.Fault(service, operation, "server error", 600.0, EDIT)
+
+    recovery = faults.Recovery(fault, 1, seconds, {}, done_again=False, wrong=())
+
+    assert recovery.is_bad is not good
+
+
+_ENDS = " SUCCEEDED: Evaluate Severity > Alert Only > Group Opened? > "
+_LATER = [
+    f"workflow: 1 too many: event-a{_ENDS}Alerted",
+    f"workflow: 1 missing: event-b{_ENDS}Collect for an Hour > Alert the Count > Alerted",
+    "workflow: 1 too many: alert: CHECK: user eve, 2 times in an hour: CHECK: user eve\nEvent: 7",
+    "workflow: 1 missing: alert: CHECK: user eve, 2 times in an hour: CHECK: user eve\nEvent: 4",
+    "messages: 1 too many: ir-router : CHECK: user eve [{'event': 7}]",
+    "messages: 1 missing: ir-router : CHECK: user eve [{'event': 4}]",
+]
+
+
+@pytest.mark.parametrize(
+    ("operation", "wrong", "good"),
+    [
+        ("StartExecution", _LATER, True),
+        ("StopExecution", _LATER, False),
+        *(("StartExecution", [*_LATER[:left], *_LATER[left + 1 :]], False) for left in range(2, 6)),
+        ("StartExecution", [*_LATER, "workflow: 1 too many: event-a SUCCEEDED: Immediate Containment"], False),
+        ("StartExecution", [*_LATER, "comments: 1 missing: one"], False),
+    ],
+)
+def test_given_another_event_that_starts_the_execution_of_its_group_when_judged_then_its_alerts_must_be_as_many(
+    operation: str, wrong: list[str], good: bool
+) -> None:
+    fault = faults.Fault("stepfunctions", operation, "server error", None, EDIT)
+
+    recovery = faults.Recovery(fault, 1, None, {}, done_again=False, wrong=tuple(wrong))
+
+    assert recovery.is_bad is not good
