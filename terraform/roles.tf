@@ -25,7 +25,7 @@ locals {
       Audit = { rows = "AUDIT#*", actions = ["GetItem", "PutItem", "Query"] }
     }
     operations = {
-      Cases    = { rows = "CASE#*", actions = ["GetItem", "PutItem", "Query", "UpdateItem"] }
+      Cases    = { rows = "CASE#*", actions = ["GetItem", "Query", "UpdateItem"] }
       Messages = { rows = "DEDUP#*", actions = ["PutItem", "UpdateItem"] }
       Audit    = { rows = "AUDIT#*", actions = ["GetItem", "PutItem"] }
       Config   = { rows = "CONFIG#*", actions = ["GetItem"] }

@@ -55,15 +55,22 @@ def test_given_a_claim_when_its_run_ends_then_only_the_open_claim_with_its_own_t
         return float((table.get(claim.key) or {})["settle_after"]) - began
 
     world.become("sync")
-    is_open, done, later, over = (taken(name) for name in ("open", "done", "later", "over"))
+    names = ("open", "unknown", "done", "later", "over", "other", "missing")
+    is_open, unknown, done, later, over, other, missing = (taken(name) for name in names)
+    table.delete(missing.key)
     claims.confirm(done)
     claims.note(later, settle_after=began + 600)
     claims.refused(over)
     assert claims.take(over.key, settle_after=began + 200)
 
-    claims.ended(is_open.key, taken=began + 100, settle_after=began + 30)
-    for key in (done.key, later.key, over.key, keys.note("1234567890", "missing")):
+    claims.ended(is_open.key, 1, taken=began + 100, settle_after=began + 30)
+    claims.ended(unknown.key, None, taken=began + 100, settle_after=began + 30)
+    for claim, attempt in ((done, 1), (later, 1), (over, 1), (other, 2), (missing, None)):
         with pytest.raises(claims.ClaimLostError):
-            claims.ended(key, taken=began + 100, settle_after=began + 30)
+            claims.ended(claim.key, attempt, taken=began + 100, settle_after=began + 30)
 
-    assert [round(settled_after(claim)) for claim in (is_open, done, later, over)] == [30, 100, 600, 200]
+    assert [round(settled_after(claim)) for claim in (is_open, unknown, done, later, over, other)] == [
+        *(30, 30),
+        *(100, 600, 200, 100),
+    ]
+    assert table.get(missing.key) is None

@@ -94,22 +94,32 @@ def test_given_an_action_that_goes_on_after_the_fault_when_judged_then_the_recov
 
 
 @pytest.mark.parametrize(
-    ("service", "operation", "seconds", "good"),
+    ("service", "operation", "lasted", "seconds", "good"),
     [
-        ("files", "GET slack", 1_200.0, True),
-        ("sqs", "ChangeMessageVisibility", 1_200.0, True),
-        ("slack", "files.getUploadURLExternal", 1_201.0, False),
-        ("slack", "files.info", 121.0, False),
+        ("files", "GET slack", 600.0, 1_200.0, True),
+        ("files", "GET slack", 30.0, 180.0, True),
+        ("files", "GET slack", 30.0, 181.0, False),
+        ("files", "GET slack", None, 181.0, False),
+        ("sqs", "ChangeMessageVisibility", 30.0, 720.0, True),
+        ("sqs", "ChangeMessageVisibility", 600.0, 721.0, False),
+        ("slack", "files.getUploadURLExternal", 600.0, 1_201.0, False),
+        ("slack", "files.info", 600.0, 121.0, False),
     ],
 )
-def test_given_a_file_that_waits_for_its_next_transfer_when_judged_then_it_may_come_20_minutes_later(
-    service: str, operation: str, seconds: float, good: bool
+def test_given_a_file_that_waits_for_its_next_transfer_when_judged_then_it_may_come_as_late_as_documented(
+    service: str, operation: str, lasted: float | None, seconds: float, good: bool
 ) -> None:
-    fault = faults.Fault(service, operation, "server error", 600.0, EDIT)
+    fault = faults.Fault(service, operation, "server error", lasted, "Slack file")
 
     recovery = faults.Recovery(fault, 1, seconds, {}, done_again=False, wrong=())
 
     assert recovery.is_bad is not good
+
+
+def test_given_a_message_that_comes_late_when_judged_then_the_pauses_of_files_do_not_count() -> None:
+    fault = faults.Fault("sqs", "ChangeMessageVisibility", "server error", 30.0, EDIT)
+
+    assert faults.Recovery(fault, 1, 121.0, {}, done_again=False, wrong=()).is_bad
 
 
 _ENDS = " SUCCEEDED: Evaluate Severity > Alert Only > Group Opened? > "

@@ -137,7 +137,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "ops.resync": {"_DAY_SECONDS": 86400, "RUN_SECONDS": 840},
     "ops.slack_app": {"_TIMEOUT_SECONDS": 10, "EARLIER_TOKENS": 3},
     "ops.verify": {"_RESERVE_SECONDS": 20},
-    "ops.watch": {"_RESERVE_SECONDS": 20, "_QUARTER_SECONDS": 900, "_LINE_LENGTH": 600},
+    "ops.watch": {"_RESERVE_SECONDS": 20, "_QUARTER_SECONDS": 900, "_CONFIRMED_SECONDS": 600, "_LINE_LENGTH": 600},
     "ops.watching": {"_ALARMS_AT_MOST": 100, "_ACCESS_LOG_DAYS": 7},
     "router": {"PREPARATION_SECONDS": 3.0},
     "security_ir.gateway": {
@@ -308,7 +308,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "workflow.reapplication": {"_READS": 3, "_PAUSE_SECONDS": 1.0},
     "workflow.rejections": {"_MESSAGE_LENGTH": 500},
     "workflow.remediation": {"_KEPT_SECONDS": 604800, "_RESERVE_SECONDS": 12.0},
-    "workflow.report_failure": {"_CAUSE_LENGTH": 1500, "_RESERVE_SECONDS": 20.0},
+    "workflow.report_failure": {"_CAUSE_LENGTH": 2_200, "_RESERVE_SECONDS": 20.0},
     "workflow.request_approval": {"_NAME_LENGTH": 200, "_NOTES_LENGTH": 1000},
     "workflow.roles": {"_SHOWN": 10},
     "workflow.sessions": {"_SECONDS": 900, "_RENEWED_SECONDS": 300, "_NAME_LENGTH": 64},

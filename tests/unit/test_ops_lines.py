@@ -61,7 +61,7 @@ def test_given_a_call_that_fails_when_verified_then_the_line_names_cause_and_fix
 
     assert list(run_checks("role", look, missing="fix it")) == [
         ok("first", "fine"),
-        Check("role", "failed", detail, fix),
+        Check("role", "failed", detail, fix, error="lasting"),
     ]
 
 
@@ -82,7 +82,7 @@ def test_given_a_failure_that_may_pass_when_verified_then_the_line_is_unread(rai
 
     assert list(run_checks("role", look)) == [
         ok("first", "fine"),
-        Check("role", "failed", detail, "Run make verify again in a few minutes.", unread=True),
+        Check("role", "failed", detail, "Run make verify again in a few minutes.", error="passing"),
     ]
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from ir_router import clock
 from ir_router.errors import UncertainError
@@ -13,6 +15,7 @@ from ir_router.ledger import claims, keys, security_channel, table
 from ir_router.ops import watch
 from ir_router.ops.checks import Check, unread
 from ir_router.sync import posting
+from tests.support.answers import client_error
 
 HOUR = 3_600.0
 
@@ -28,6 +31,7 @@ class Watched:
         self.claimed: list[Any] = []
         self.channel = "C9"
         self.answer: Any = claims.Claim(keys.watched(), 1, must_look=False, row={})
+        self.take: Callable[[Any, float], Any] | None = None
         self.error: Exception | None = None
 
 
@@ -37,7 +41,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
 
     def take(key: Any, settle_after: float) -> Any:
         found.claimed.append((key, settle_after))
-        return found.answer
+        return found.take(key, settle_after) if found.take is not None else found.answer
 
     def post(_slack: Any, channel: str, _claim: Any, message: Any) -> None:
         if found.error is not None:
@@ -107,7 +111,9 @@ def test_given_a_difference_when_watched_then_it_is_posted_once_until_its_detail
     assert watched.messages[-1][1].text == "Fixed: topic"
     assert "*rule*" not in str(watched.messages[-1][1].blocks)
     assert watched.row == {"reported": {"rule": "off"}, "number": 3}
-    assert [key for key, _ in watched.claimed] == [keys.deduplication(f"WATCH#{number}") for number in (1, 2, 3)]
+    assert [key.pk.rpartition("#")[0] for key, _ in watched.claimed] == [
+        keys.deduplication(f"WATCH#{number}").pk for number in (1, 2, 3)
+    ]
     assert {after for _, after in watched.claimed} == {20}
     assert [count for name, count in watched.measured if name == "DeploymentDifferences"] == [1, 1, 2, 1]
 
@@ -164,10 +170,13 @@ def test_given_a_part_that_is_unread_once_when_watched_then_it_is_read_a_quarter
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watched.checks = [unread("rule", "DescribeRule returned Throttling"), GONE]
-    assert run() == ["rule", "topic"]
-    assert watched.row == {"unread": ["rule"], "reported": {"topic": "gone"}, "number": 1}
+    for minute in (0, 1, 9):  # a retry of the run is no second reading
+        at(monkeypatch, minute)
+        assert run() == ["rule", "topic"]
+    assert watched.row == {"unread": {"rule": 10 * HOUR}, "reported": {"topic": "gone"}, "number": 1}
+    assert len(watched.messages) == 1
     assert "*rule*" not in str(watched.messages[-1][1].blocks)
-    assert watched.measured == [("DeploymentDifferences", 1)]
+    assert watched.measured == [("DeploymentDifferences", 1)] * 3
 
     watched.checks = [Check("rule", "ok", "fine"), GONE]
     at(monkeypatch, 15)
@@ -199,29 +208,40 @@ def test_given_a_part_that_stays_unread_when_watched_then_it_is_reported_once_an
     assert watched.messages[-1][1].text == "Fixed: rule"
 
 
-def test_given_a_reported_part_when_it_cannot_be_read_then_it_is_neither_fixed_nor_reported_again(
+def test_given_a_reported_part_when_it_cannot_be_read_then_it_stays_a_difference_and_is_not_reported_again(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = [[GONE], [unread("topic", "AWS did not answer")], [unread("topic", "AWS did not answer")], [GONE]]
-    for hour, checks in enumerate(seen):
+    lost = unread("topic", "AWS did not answer")
+    hidden = Check("alerts", "failed", "the function has no permission", "Apply.", error="lasting")
+    for hour, checks in enumerate([[GONE], [lost], [lost], [hidden], [unread("alerts", "AWS did not answer")], [GONE]]):
         at(monkeypatch, 60 * hour)
-        watched.checks = checks
-        assert run() == ["topic"]
-    assert len(watched.messages) == 1
-
-    watched.checks = [unread("resources", "AWS did not answer")]  # the line of the topic is missing
-    for hour in (4, 5):
-        at(monkeypatch, 60 * hour)
+        watched.checks = [Check("other", "ok", "fine"), *checks]
         run()
-    assert [message.text.split(".")[0] for _, message in watched.messages] == [
-        "⚠️ 1 part of ir-router needs attention"
-    ] * 2
-    assert "Fixed" not in str(watched.messages)
+
+    shown = [message.text for _, message in watched.messages]
+    assert [text.partition(". ")[0] for text in shown] == ["⚠️ 1 part of ir-router needs attention"] * 2 + [
+        "Fixed: alerts"
+    ]
+    assert [count for _, count in watched.measured] == [1, 1, 1, 2, 2, 1]
 
     watched.checks = [FINE]
     at(monkeypatch, 360)
     run()
-    assert watched.messages[-1][1].text == "Fixed: resources, topic"
+    assert watched.messages[-1][1].text == "Fixed: topic"
+
+
+def test_given_one_part_that_stays_unread_when_another_is_fixed_then_its_end_is_reported(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = unread("membership", "AWS did not answer")
+    for hour, checks in enumerate([[GONE, lost], [GONE, lost], [FINE, lost], [GONE, lost]]):
+        at(monkeypatch, 60 * hour)
+        watched.checks = checks
+        run()
+
+    texts = [message.text for _, message in watched.messages]
+    assert texts[2] == "Fixed: topic"
+    assert ["*topic*  gone" in str(message.blocks) for _, message in watched.messages] == [True, False, False, True]
 
 
 def test_given_slack_that_fails_when_a_part_stays_unread_then_the_alarm_has_it(
@@ -234,3 +254,40 @@ def test_given_slack_that_fails_when_a_part_stays_unread_then_the_alarm_has_it(
         run()
 
     assert watched.measured == [("DeploymentDifferences", 1)]
+
+
+@pytest.mark.parametrize("minutes", [0, 15])
+def test_given_a_ledger_that_cannot_be_read_when_watched_then_the_alarm_has_the_differences(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    def refuse(_key: Any) -> None:
+        raise client_error("KMS.DisabledException")
+
+    monkeypatch.setattr(table, "get", refuse)
+    at(monkeypatch, minutes)
+    with pytest.raises(ClientError):
+        run()
+
+    assert watched.measured == ([("DeploymentDifferences", 1)] if minutes == 0 else [])
+
+
+def test_given_a_message_whose_record_was_lost_when_another_part_differs_then_a_second_message_has_it(
+    watched: Watched,
+) -> None:
+    posted: set[Any] = set()
+
+    def take(key: Any, settle_after: float) -> Any:
+        if key in posted:
+            return claims.Done({})
+        posted.add(key)
+        return claims.Claim(key, 1, must_look=False, row={})
+
+    watched.take = take
+    run()
+    watched.row = None
+    run()
+    assert len(watched.messages) == 1
+    watched.row = None
+    watched.checks = [GONE, Check("rule", "failed", "off", "Apply.")]
+    run()
+    assert "*rule*  off" in str(watched.messages[-1][1].blocks)

@@ -182,25 +182,28 @@ def unanswered(claim: Claim, settle_after: float) -> None:
     note(claim, settle_after=settle_after)
 
 
-def ended(key: Key, *, taken: float, settle_after: float) -> None:
+def ended(key: Key, attempt: int | None, *, taken: float, settle_after: float) -> None:
     """Record that a run sends no further request for its claim, because it ends with an error.
 
     Args:
-        key: The claim. It may be confirmed, and it may be missing if the answer of `take` was lost.
+        key: The claim, which may be confirmed.
+        attempt: The attempt of the claim; None if the answer of `take` was lost, so that the claim may be missing.
         taken: The `settle_after` with which the run took the claim. A later time that the run has stored stays.
         settle_after: As in `unanswered`.
 
     Raises:
         ClaimLostError: There is nothing to settle earlier, or another run has taken over the claim.
     """
+    known: dict[str, Any] = {} if attempt is None else {"attempt": attempt}
     try:
         table.update(
             key,
             "SET settle_after = :settle_after",
-            "#state = :claimed AND settle_after = :taken",
+            f"#state = :claimed AND settle_after = :taken{' AND attempt = :attempt' if known else ''}",
             claimed="claimed",
             taken=taken,
             settle_after=settle_after,
+            **known,
         )
     except ConditionFailedError as conflict:
         raise ClaimLostError("the claim is confirmed, has another time, or another run has taken it over") from conflict

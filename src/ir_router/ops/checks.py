@@ -14,8 +14,12 @@ from ir_router.observability import logger
 
 State = Literal["ok", "warning", "waiting", "failed"]
 
+_CAUSE = "Fix the cause in the message, then run make verify again."
 _LATER = "Run make verify again in a few minutes."
 _REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
+_PERMISSION = (
+    "Run make deploy to restore the role's permissions. If that does not help, check service control policies."
+)
 APPLY = "Run make deploy. Terraform restores it."
 
 
@@ -28,14 +32,15 @@ class Check:
         state: ok; warning (works, but needs attention); waiting (not set up yet); failed.
         detail: Current state, in words.
         fix: The operator's next step; may be empty.
-        unread: Whether a call failed for a reason that may pass, such as throttling. The state itself is unknown.
+        error: Whether the line stands for a failed call, so that its part may have further lines which are missing:
+            `passing` if the reason may pass, such as throttling, so that the state is unknown; `lasting` if not.
     """
 
     name: str
     state: State
     detail: str
     fix: str = ""
-    unread: bool = False
+    error: Literal["", "passing", "lasting"] = ""
 
     def as_answer(self) -> dict[str, str | bool]:
         """Return `{"name", "ok", "state", "detail", "mend"}`, with the fix as `mend`.
@@ -73,7 +78,7 @@ def failed(name: str, detail: str, fix: str) -> Check:
 
 def unread(name: str, detail: str) -> Check:
     """Return a failed line for something that could not be read now."""
-    return Check(name, "failed", detail, _LATER, unread=True)
+    return Check(name, "failed", detail, _LATER, error="passing")
 
 
 def count(number: int, one: str, many: str) -> str:
@@ -98,7 +103,7 @@ def run_checks(name: str, look: Callable[[], Iterable[Check]], *, missing: str =
     except (RetryLaterError, UncertainError) as error:
         yield unread(name, str(error))
     except IrRouterError as error:
-        yield failed(name, str(error), "Fix the cause in the message, then run make verify again.")
+        yield Check(name, "failed", str(error), _CAUSE, error="lasting")
 
 
 def code_of(error: ClientError) -> str:
@@ -121,11 +126,10 @@ def _refused(name: str, error: ClientError, missing: str) -> Check:
     details = {"check": name, "operation": error.operation_name, "code": code}
     logger.warning("verify.call_rejected: the line is shown as failed", extra=details)
     if code in _REFUSED:
-        return failed(
-            name,
-            f"the function has no permission to call {error.operation_name}",
-            "Run make deploy to restore the role's permissions. If that does not help, check service control policies.",
-        )
+        detail = f"the function has no permission to call {error.operation_name}"
+        return Check(name, "failed", detail, _PERMISSION, error="lasting")
     if "NotFound" in code or "NonExistent" in code or "DoesNotExist" in code or code == "NoSuchEntity":
-        return failed(name, f"it does not exist ({error.operation_name} returned {code})", missing)
-    return Check(name, "failed", f"{error.operation_name} returned {code}", _LATER, unread=may_pass(error))
+        detail = f"it does not exist ({error.operation_name} returned {code})"
+        return Check(name, "failed", detail, missing, error="lasting")
+    detail = f"{error.operation_name} returned {code}"
+    return Check(name, "failed", detail, _LATER, error="passing" if may_pass(error) else "lasting")

@@ -6,10 +6,13 @@ report goes to the security channel and to a metric with an alarm, since either 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from ir_router import clock
+from ir_router.cases.changes import digest
 from ir_router.cases.models import Person
 from ir_router.deadline import Deadline, LambdaContext, of_invocation
 from ir_router.errors import IrRouterError
@@ -25,6 +28,8 @@ from ir_router.sync import posting
 _RESERVE_SECONDS = 20
 # The schedule starts the task every 15 minutes (terraform/events.tf). The first run of each hour verifies.
 _QUARTER_SECONDS = 900
+# Less than the pause between two runs, and more than the time of a run's retries.
+_CONFIRMED_SECONDS = 600
 _LINE_LENGTH = 600
 
 
@@ -36,27 +41,48 @@ def run_operation(event: Mapping[str, Any], context: LambdaContext) -> dict[str,
 
     Returns:
         `{"differences"}`: the names of the checks that are not ok; None if it was not time to verify.
+
+    Raises:
+        ClientError, BotoCoreError: The ledger cannot be read. The metric has the differences.
     """
-    row = table.get(keys.watched()) or {}
-    due = bool(event.get("now")) or not int(clock.now() // _QUARTER_SECONDS) % 4
-    if not due and set(row.get("unread") or ()) <= set(row.get("reported") or ()):
+    is_due = bool(event.get("now")) or not int(clock.now() // _QUARTER_SECONDS) % 4
+    try:
+        row = table.get(keys.watched()) or {}
+    except (BotoCoreError, ClientError):
+        if is_due:  # the ledger may be one of the differences
+            _measure([check for check in _checks() if check.state != "ok"])
+        raise
+    reported: Mapping[str, str] = row.get("reported") or {}
+    unread_since: Mapping[str, float] = row.get("unread") or {}
+    if not is_due and set(unread_since) <= set(reported):
         return {"differences": None}
-    found = {check.name: check for check in _checks() if check.state != "ok"}
-    unread = sorted(check.name for check in found.values() if check.unread)
-    first = set(unread) - set(row.get("unread") or ())
+    lines = {check.name: check for check in sorted(_checks(), key=lambda check: check.state != "ok")}
+    found = {name: check for name, check in lines.items() if check.state != "ok"}
+    unread = {name: unread_since.get(name, clock.now()) for name, check in found.items() if check.error == "passing"}
+    first = {name for name, since in unread.items() if clock.now() - since < _CONFIRMED_SECONDS} - set(reported)
     differing = {name: check for name, check in found.items() if name not in first}
-    if differing:  # CloudWatch bills a metric for each hour with a value
-        measure("DeploymentDifferences", len(differing))
-    logger.info("watch.completed", extra={"differences": sorted(differing), "unread": unread})
-    if unread != (row.get("unread") or []):
-        row = {**row, "unread": unread}
+    ended = _ended(reported, lines)
+    _measure(set(differing) | (set(reported) - set(ended)))
+    logger.info("watch.completed", extra={"differences": sorted(differing), "unread": sorted(unread)})
+    if unread != unread_since:
         table.assign(keys.watched(), unread=unread or None)
     try:
-        _report(row, differing, of_invocation(context, reserve=_RESERVE_SECONDS))
+        _report(row, differing, ended, of_invocation(context, reserve=_RESERVE_SECONDS))
     except IrRouterError as error:
         # The alarm on the metric reports the differences too, and the next hour retries the message.
         logger.error("watch.not_reported: the security channel has no message", extra={"reason": str(error)})
     return {"differences": sorted(found)}
+
+
+def _measure(differences: Collection[object]) -> None:
+    if differences:  # CloudWatch bills a metric for each hour with a value
+        measure("DeploymentDifferences", len(differences))
+
+
+def _ended(reported: Iterable[str], lines: Mapping[str, Check]) -> list[str]:
+    """Return the reported differences that are over. A missing line is none if a failed call may hide it."""
+    is_complete = not any(check.error for check in lines.values())
+    return sorted(name for name in reported if (lines[name].state == "ok" if name in lines else is_complete))
 
 
 def _checks() -> Iterator[Check]:
@@ -71,33 +97,33 @@ def _checks() -> Iterator[Check]:
     yield from run_checks("trail", trails.checks)
 
 
-def _report(row: Mapping[str, Any], differing: Mapping[str, Check], deadline: Deadline) -> None:
+def _report(row: Mapping[str, Any], differing: Mapping[str, Check], ended: Sequence[str], deadline: Deadline) -> None:
     """Post the new differences, and those that have ended, in one message.
 
     Args:
-        row: The row of the verification: the reported parts, and those that this run could not read.
+        row: The row of the verification.
         differing: The checks that are not ok, without those that are unread for the first time.
+        ended: The reported differences that are over.
         deadline: The end of the invocation.
     """
     reported: Mapping[str, str] = row.get("reported") or {}
-    # A reported part that cannot be read now is neither new nor fixed.
-    known = {name: reported[name] for name, check in differing.items() if check.unread and name in reported}
+    # A reported part that cannot be read now is not new.
+    known = {name for name, check in differing.items() if check.error == "passing" and name in reported}
     new = [check for name, check in differing.items() if name not in known and reported.get(name) != check.detail]
-    # Only a complete reading shows that a difference has ended: after a rejected call, lines are missing.
-    ended = [] if row.get("unread") else sorted(name for name in reported if name not in differing)
     if not new and not ended:
         return
     number = int(row.get("number") or 0) + 1
     channel = security_channel.known_id()
     if channel:
-        taken = claims.take(keys.deduplication(f"WATCH#{number}"), settle_after=deadline.settle_after)
+        # Two runs may read the same number. Only the same message is a repetition.
+        content = digest([[[check.name, check.detail] for check in new], list(ended)])
+        taken = claims.take(keys.deduplication(f"WATCH#{number}#{content}"), settle_after=deadline.settle_after)
         if isinstance(taken, claims.Held):
             return  # another run may have posted it; the next hour looks again
         if isinstance(taken, claims.Claim):
             posting.post(Slack(deadline), channel, taken, _message(new, ended))
-    kept = {name: detail for name, detail in reported.items() if name not in ended}
-    found = {**kept, **{check.name: check.detail for check in new}}
-    table.assign(keys.watched(), reported=found, number=number)
+    standing = {name: detail for name, detail in reported.items() if name not in ended}
+    table.assign(keys.watched(), reported=standing | {check.name: check.detail for check in new}, number=number)
 
 
 def _message(new: Sequence[Check], ended: Sequence[str]) -> Message:

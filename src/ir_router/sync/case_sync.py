@@ -58,7 +58,8 @@ class CaseSync:
     revisit_at: list[float] = field(default_factory=list)
     are_comments_copied: bool = False
     findings: list[Investigation] | None = None
-    _claimed: Key | None = None
+    _claimed: tuple[Key, int | None] | None = None
+    """The key of the newest claim, and its attempt if it is known."""
 
     @property
     def case_id(self) -> str:
@@ -104,9 +105,10 @@ class CaseSync:
         if self.is_done(key):
             return None
         self.deadline.check()
-        self._claimed = key
+        self._claimed = key, None
         taken = claims.take(key, settle_after=self.deadline.settle_after, **frozen)
         if isinstance(taken, claims.Claim):
+            self._claimed = key, taken.attempt
             return taken
         self._claimed = None
         if isinstance(taken, claims.Held):
@@ -131,7 +133,7 @@ class CaseSync:
                 # Without this write, the claim is settled after the end of the slice.
                 with suppress(ClaimLostError, BotoCoreError, ClientError):
                     until = self.deadline.settled_from_now
-                    claims.ended(self._claimed, taken=self.deadline.settle_after, settle_after=until)
+                    claims.ended(*self._claimed, taken=self.deadline.settle_after, settle_after=until)
             raise
 
     def revisit(self, at: float) -> None:

@@ -66,8 +66,8 @@ _OWNER_UNKNOWN = (
     "ir-router could not look up the current name of the user. The name below comes from the event and may now belong "
     "to another user. Before you act, find the owner of the key (aws iam get-access-key-last-used)."
 )
-# Long enough for two principals with long names and all attempted changes.
-_CAUSE_LENGTH = 1_500
+# Long enough for the advice, and two principals with long names and all attempted changes.
+_CAUSE_LENGTH = 2_200
 # Between the attempts to write the records, as long as the invocation has the reserve left.
 _PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 _RESERVE_SECONDS = 20.0
