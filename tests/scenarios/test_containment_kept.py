@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import shlex
 from dataclasses import replace
 from typing import Any
@@ -14,7 +13,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.crashes import Scenario, crash, points, undisturbed, worlds
+from tests.support.crashes import Point, Scenario, crash, points, worlds
 from tests.support.tasks import die_once_after
 from tests.support.world import World
 from tests.trials.world import incidents as support
@@ -22,9 +21,8 @@ from tests.trials.world.deployment import DENY_POLICY
 from tests.trials.world.incidents import IamState, alerts, asked, audit_rows, decide, iam_state, role_is_denied
 from tests.trials.world.scenarios.containment import CONTAINMENT
 from tests.trials.world.state_machine import Execution, StateMachine
+from tests.trials.world.wire import Call
 
-# How many calls before and after the repair are tested as a death of the function.
-NEAR = 20 if os.environ.get("CRASH_POINTS") == "all" else 0
 ENDS = pytest.mark.parametrize("end", ["approve", "time-out"])
 
 
@@ -343,11 +341,13 @@ def test_given_a_detached_deny_policy_when_a_function_dies_during_the_repair_the
     name: str, repair_reported: str
 ) -> None:
     (scenario,) = [detached(one) for one in CONTAINMENT if one.name == f"containment: {name}"]
+
+    def at_the_repair(calls: list[Call]) -> Point:
+        operations = [point.call.operation for point in points(calls)]
+        return points(calls)[operations.index("AttachUserPolicy")]
+
     with contextlib.redirect_stdout(io.StringIO()):
-        calls, expected = undisturbed(scenario, worlds)
-        repair = next(number for number, call in enumerate(calls, start=1) if call.operation == "AttachUserPolicy")
-        near = [point for point in points(calls) if abs(point.number - repair) <= NEAR]
-        outcomes = [crash(scenario, worlds, point, expected) for point in near]
+        outcome, expected = crash(scenario, worlds, at_the_repair)
 
     assert repair_reported in str(expected)
-    assert [(str(outcome.point), outcome.differences) for outcome in outcomes if outcome.differences] == []
+    assert (outcome.died, outcome.differences) == (True, ())

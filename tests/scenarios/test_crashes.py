@@ -1,13 +1,12 @@
 """X5: a function may die between any two outbound calls, and the end is the same.
 
-This module tests one point of each scenario. `CRASH_POINTS=all` tests every one, as `make proof` does.
+This module tests one point of each scenario. `make proof PARTS=crash` tests all of them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import os
 import zlib
 
 import pytest
@@ -16,24 +15,19 @@ from tests.support.crashes import Point, Scenario, crash, points, undisturbed, w
 from tests.support.world import World
 from tests.trials.world import FunctionDiedError
 from tests.trials.world.scenarios import SCENARIOS
-
-
-def chosen(scenario: Scenario, found: list[Point]) -> list[Point]:
-    """Select all points, or one that depends on the scenario's name alone."""
-    if os.environ.get("CRASH_POINTS") == "all":
-        return found
-    return [found[zlib.crc32(scenario.name.encode()) % len(found)]]
+from tests.trials.world.wire import Call
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_given_a_scenario_when_a_function_dies_at_a_call_then_the_end_is_as_if_it_had_not(scenario: Scenario) -> None:
-    with contextlib.redirect_stdout(io.StringIO()):
-        calls, expected = undisturbed(scenario, worlds)
-        outcomes = [crash(scenario, worlds, point, expected) for point in chosen(scenario, points(calls))]
+    def choose(calls: list[Call]) -> Point:
+        found = points(calls)
+        return found[zlib.crc32(scenario.name.encode()) % len(found)]
 
-    assert outcomes
-    assert [str(outcome.point) for outcome in outcomes if not outcome.died] == []
-    assert [(str(outcome.point), outcome.differences) for outcome in outcomes if outcome.differences] == []
+    with contextlib.redirect_stdout(io.StringIO()):
+        outcome, _ = crash(scenario, worlds, choose)
+
+    assert (outcome.died, str(outcome.point), outcome.differences) == (True, str(outcome.point), ())
 
 
 def test_given_a_doubled_effect_when_the_pictures_are_compared_then_it_is_seen() -> None:

@@ -79,12 +79,15 @@ Worlds = Callable[[], AbstractContextManager[World]]
 def undisturbed(scenario: Scenario, worlds: Worlds) -> tuple[list[Call], Picture]:
     """Run a scenario without a crash; return its outbound calls and the final state of both sides."""
     with worlds() as world:
-        prepared = scenario.prepare(world)
-        first = len(world.wire.calls)
-        scenario.act(world, prepared)
-        calls = world.wire.calls[first:]
-        recover(world)
-        return calls, scenario.look(world, prepared)
+        return _to_its_end(scenario, world, scenario.prepare(world))
+
+
+def _to_its_end(scenario: Scenario, world: World, prepared: object) -> tuple[list[Call], Picture]:
+    first = len(world.wire.calls)
+    scenario.act(world, prepared)
+    calls = world.wire.calls[first:]
+    recover(world)
+    return calls, scenario.look(world, prepared)
 
 
 def points(calls: Sequence[Call]) -> list[Point]:
@@ -160,10 +163,31 @@ def each_crash(
     yield from ((Outcome(scenario.name, point, died=False, differences=()), None) for point in left.values())
 
 
-def crash(scenario: Scenario, worlds: Worlds, point: Point, expected: Picture) -> Outcome:
-    """Run a scenario with a crash at one point, process all retries, and compare the end."""
-    ((outcome, _),) = each_crash(scenario, worlds, [point], expected)
-    return outcome
+def crash(scenario: Scenario, worlds: Worlds, choose: Callable[[list[Call]], Point]) -> tuple[Outcome, Picture]:
+    """Crash a scenario at one point, process all retries, and compare the end.
+
+    It is prepared once. A branch runs it without a crash, then the simulator itself runs it with one.
+
+    Args:
+        scenario: The scenario.
+        worlds: Opens a simulator.
+        choose: Returns the point. It gets the calls of the run without a crash.
+
+    Returns:
+        The result, and the end without a crash.
+    """
+    with worlds() as world, Branches(world) as branches:
+        prepared = scenario.prepare(world)
+        calls, expected = branches.run(lambda: _to_its_end(scenario, world, prepared))
+        point = choose(calls)
+        world.unexpected.allow(IrRouterError)  # the leases of the crashed function are still held for a time
+        world.wire.kill_at(point.number, point.side)
+        scenario.act(world, prepared)
+        died = world.wire.died_at is not None
+        world.wire.spare()
+        recover(world)
+        differences = tuple(scenario.look(world, prepared).effects(expected))
+        return Outcome(scenario.name, point, died, differences), expected
 
 
 def recover(world: World) -> None:
