@@ -17,6 +17,7 @@ import pytest
 import urllib3
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
+from botocore.regions import EndpointRulesetResolver
 from botocore.retries.standard import RetryContext, StandardRetryConditions
 from moto.core.request import Request
 
@@ -24,8 +25,8 @@ from ir_sandbox.http import RunningServer
 from ir_sandbox.security_ir import SecurityIrService
 from ir_sandbox.security_ir.application import Application
 from ir_sandbox.slack import Fault, SlackApplication, SlackWorkspace
-from tests.support.world import World
-from tests.trials.world import loopback, moto_speed, snapshot
+from tests.support.world import ACCOUNT, World
+from tests.trials.world import endpoints, loopback, moto_speed, snapshot
 from tests.trials.world.deployment import CONTAINMENT_ROLE, DENY_POLICY
 from tests.trials.world.running import running_world
 
@@ -227,3 +228,35 @@ def test_given_an_earlier_simulator_when_another_starts_then_its_resources_are_n
             boto3.client("iam").delete_role(RoleName=CONTAINMENT_ROLE)
     assert found[0] == found[1] == found[2]
     assert len(snapshot._kept) == 1
+
+
+def test_given_kept_endpoints_when_calls_are_made_then_they_are_those_of_botocore(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    resolved: list[Any] = []
+    botocores: Any = EndpointRulesetResolver.construct_endpoint
+
+    def counted(self: Any, *call: Any) -> Any:
+        resolved.append(call)
+        return botocores(self, *call)
+
+    monkeypatch.setattr(EndpointRulesetResolver, "construct_endpoint", counted)
+    cases: list[tuple[Any, str, Any]] = [
+        ("dynamodb", "GetItem", {"TableName": "ledger"}),
+        ("dynamodb", "GetItem", {"TableName": f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/ledger"}),
+        ("iam", "GetRole", {"RoleName": "a"}),
+        ("s3", "PutObject", {"Bucket": "bucket"}),
+        ("s3", "PutObject", {"Bucket": "other"}),
+    ]
+    with endpoints.kept():
+        for service, operation, parameters in cases:
+            client = boto3.session.Session().client(service, region_name="eu-west-1")
+            model = client.meta.service_model.operation_model(operation)
+            kept: Any = client._ruleset_resolver
+            first = kept.construct_endpoint(model, parameters, {})
+            assert first == botocores(kept, model, parameters, {})
+            resolved.clear()
+            assert kept.construct_endpoint(model, parameters, {}) == first
+            assert len(resolved) == (service == "s3")

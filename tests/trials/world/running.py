@@ -16,6 +16,7 @@ from ir_sandbox.slack import SlackApplication
 from tests.trials.world import (
     deployment,
     dynamodb_speed,
+    endpoints,
     loopback,
     moto_speed,
     queues,
@@ -57,6 +58,7 @@ def running_world(*, enforce_rate_limits: bool = False) -> Iterator[World]:
                     connected(world.wire),
                     threads.in_order(),
                     moto_speed.kept_clients(),
+                    endpoints.kept(),
                 ):
                     world.build()
                     world.unexpected.attach()
