@@ -25,7 +25,7 @@ def execute_command(command: Command) -> Answer:
         raise InvalidInputError(rendering.too_many_watchers(len(present), WATCHER_LIMIT))
     command.changes = True
     if missing:
-        changing.record_user(command, "watchers", watchers.shown(missing))
+        command.deadline.check()
         security_ir.update_case(command.case_id, watchersToAdd=watchers.as_parameter(missing))
     changing.write_comment(command, f"Watchers added by {command.identity} from Slack: {watchers.shown(new)}.")
     changing.notify_synchronisation(command)

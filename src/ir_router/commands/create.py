@@ -82,7 +82,6 @@ def _create(command: Command, form: CaseForm) -> Answer:
         tags={str(SEVERITY.tag): form.severity} if form.severity in forms.SEVERITIES else {},
     )
     command.case_id = case_id
-    changing.record_user(command, "case", "created")
     changing.write_comment(command, f"Opened by {command.identity} from Slack.")
     changing.notify_synchronisation(command, "CaseCreated")
     unreachable = [command.names.real_name(user_id) for user_id, person in named if person is None]

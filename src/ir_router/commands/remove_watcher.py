@@ -18,7 +18,7 @@ def execute_command(command: Command) -> Answer:
         return Answer(rendering.not_watching())
     command.changes = True
     if present:
-        changing.record_user(command, "watchers", gone)
+        command.deadline.check()
         security_ir.update_case(command.case_id, watchersToDelete=watchers.as_parameter(present))
     changing.write_comment(command, f"Watchers removed by {command.identity} from Slack: {gone}.")
     changing.notify_synchronisation(command)

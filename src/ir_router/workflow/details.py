@@ -75,7 +75,7 @@ def instance_of(session: str) -> str | None:
 
 def short(value: object) -> str:
     """Return a value of an event in one short line, with its links broken."""
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    text = value if isinstance(value, str) else json.dumps(value)
     line = harmless(" ".join(text.split()))
     more = len(line) - _VALUE_LENGTH
     return line if more <= 0 else f"{line[:_VALUE_LENGTH]}... ({more} characters more)"
