@@ -53,6 +53,21 @@ def test_given_an_event_of_300_kb_when_the_schedule_or_a_replay_runs_then_it_is_
     assert "contained" in audit_actions()
 
 
+def test_given_an_event_that_others_look_at_when_the_schedule_runs_then_it_is_back_in_the_queue_after_a_minute(
+    world: World, deployed: Deployed
+) -> None:
+    (key,) = user("backdoor")
+    deployed.undelivered(RULE, key_created(world, "backdoor", key))
+    queue = boto3.client("sqs")
+
+    world.invoke("operations", {"task": "start_oversized"})
+
+    world.advance(59)
+    assert "Messages" not in queue.receive_message(QueueUrl=deployed.failures)
+    world.advance(2)
+    assert len(queue.receive_message(QueueUrl=deployed.failures)["Messages"]) == 1
+
+
 @pytest.mark.parametrize(("size", "failed_in"), [(261_900, "Extract Event Context"), (261_000, "Evaluate Severity")])
 def test_given_an_event_just_below_the_limit_when_a_state_fails_for_it_then_it_is_contained(
     world: World, deployed: Deployed, machine: StateMachine, size: int, failed_in: str

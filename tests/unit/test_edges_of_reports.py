@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ir_router import clock
+from ir_router import aws, clock
 from ir_router.deadline import Deadline
 from ir_router.ledger import claims, keys, security_channel, table
 from ir_router.ledger.table import ConditionFailedError
@@ -60,6 +60,6 @@ def test_given_a_function_when_verified_then_the_line_has_its_state_and_runtime(
     monkeypatch: pytest.MonkeyPatch, found: dict[str, Any], detail: str
 ) -> None:
     client = ClientAnswers(get_function_configuration=found)
-    monkeypatch.setattr(resources.aws, "client", lambda _name: client)
+    monkeypatch.setattr(aws, "client", lambda _name: client)
 
     assert list(resources._function("sync", {}, {})) == [ok("function sync", detail)]

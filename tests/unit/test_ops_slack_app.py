@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from slack_sdk import WebClient
 
-from ir_router.ops import slack_app
+from ir_router.errors import RefusedError
+from ir_router.ops import credentials, slack_app
 from tests.support.answers import SlackAnswers
 
 
@@ -35,6 +37,28 @@ def test_given_workspaces_of_an_organisation_when_verified_then_the_one_of_the_c
     slack: Any = Pages(teams)
     assert line(slack_app._case_channels(slack)) == ("case channels", state, detail)
     assert slack.asked == [("auth.teams.list", {"member": "teams"})]
+
+
+def test_given_an_organisation_whose_teams_cannot_be_read_when_verified_then_the_failed_line_has_the_usual_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Refusing:
+        def pages(self, method: str, _member: str) -> Any:
+            raise RefusedError("Slack", method, "missing_scope")
+
+    monkeypatch.setattr(credentials, "read", lambda _: SimpleNamespace(is_set=True, value="E1"))
+    monkeypatch.setattr(slack_app, "settings", lambda: SimpleNamespace(workspace_id_parameter="id"))
+    slack: Any = Refusing()
+    found: Any = SimpleNamespace(is_of=lambda wanted: wanted == "E1", team="Acme", team_id="E1")
+
+    workspace, channels = slack_app._workspace(slack, found)
+
+    assert workspace.detail == "requests from Acme are accepted"
+    assert (channels.name, channels.state, channels.detail) == (
+        "case channels",
+        "failed",
+        "Slack rejected auth.teams.list (missing_scope)",
+    )
 
 
 @pytest.mark.parametrize("error", [AttributeError("'list' object has no attribute 'get'"), RecursionError(), OSError()])
