@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from slack_sdk import WebClient
+from slack_sdk.errors import SlackClientError
 
 from ir_router.errors import RefusedError
 from ir_router.ops import credentials, slack_app
@@ -61,7 +62,10 @@ def test_given_an_organisation_whose_teams_cannot_be_read_when_verified_then_the
     )
 
 
-@pytest.mark.parametrize("error", [AttributeError("'list' object has no attribute 'get'"), RecursionError(), OSError()])
+@pytest.mark.parametrize(
+    "error",
+    [AttributeError("'list' object has no attribute 'get'"), RecursionError(), OSError(), SlackClientError("no JSON")],
+)
 def test_given_an_answer_that_is_unreadable_when_slack_is_called_then_it_counts_as_no_answer(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
