@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -246,3 +247,41 @@ def test_given_forwarded_messages_inside_each_other_when_read_then_files_down_to
     assert [file["id"] for file in files.files_of(message)] == ["F0", "same", "F1", "F2", "F3", "F4"]
     quoted = {"attachments": [{"message_blocks": [{"message": {"files": [{"id": "F9"}]}}, {"message": "odd"}]}]}
     assert [file["id"] for file in files.files_of(quoted)] == ["F9"]
+
+
+def test_given_calls_when_commented_on_the_case_then_each_part_of_the_text_is_there() -> None:
+    calls = [
+        TrailCall("e1", 90.0, "eu", "iam", "ListUsers", "", "10.0.0.1", "cli", "AKIA", "caller", "arn:a"),
+        TrailCall("e2", 120.0, "us", "s3", "GetObject", "AccessDenied", "10.0.0.2", "sdk", "AKIA", "caller", "arn:a"),
+    ]
+    scope = Scope({"arn:a": 100.0}, 0.0, 7_200.0, ["eu", "us"], ["key AKIA"])
+
+    extent = (
+        "Read from CloudTrail's event history at 1970-01-01 02:00:00 UTC, for key AKIA, since 1970-01-01 00:00:00 UTC, "
+        "in eu, us. The history shows management events some minutes after the call. It has no data events, such as "
+        "reads of S3 objects."
+    )
+    assert activity.comment(Activity(calls, scope), "calls.csv and calls.html").split("\n") == [
+        "Activity of the contained credentials: 2 calls.",
+        "First seen 1970-01-01 00:01:30 UTC, last seen 1970-01-01 00:02:00 UTC.",
+        "",
+        "After the containment:",
+        "- 1 call denied, the last one GetObject at 1970-01-01 00:02:00 UTC",
+        "",
+        "Calls by service, Region and result:",
+        "- iam, eu: 1 succeeded",
+        "- s3, us: 1 denied",
+        "",
+        "Source addresses:",
+        "- 10.0.0.1: 1",
+        "- 10.0.0.2: 1",
+        "",
+        "User agents:",
+        "- cli: 1",
+        "- sdk: 1",
+        "",
+        "The attachments calls.csv and calls.html have every call.",
+        "",
+        extent,
+    ]
+    assert "attachments" not in activity.comment(Activity(calls, replace(scope, complete=False)), "calls.csv")

@@ -11,8 +11,8 @@ import pytest
 from ir_operator.project import PROJECT_ROOT
 from tests.support.mutated_source import SOURCE, mutants, one
 from tests.trials.mutants import coverage_map, mutate, report, sample
+from tests.trials.mutants.mutant import PACKAGES, Mutant
 from tests.trials.mutants.mutant import SOURCE as SOURCE_FOLDER
-from tests.trials.mutants.mutant import Mutant
 from tests.trials.mutants.sample import Equivalents
 from tests.trials.mutants.trying import Verdict
 
@@ -127,3 +127,9 @@ def test_given_the_equivalent_mutants_when_read_then_each_is_a_mutant_of_the_sou
     found = [one for file in files for one in mutate.of_source(file, (SOURCE_FOLDER / file).read_bytes())]
 
     assert Equivalents.read().stale(found) == []
+
+
+def test_given_the_packages_of_the_source_when_listed_then_a_sample_draws_from_each() -> None:
+    root = PROJECT_ROOT / SOURCE_FOLDER
+    folders = {file.relative_to(root).parts[0] for file in root.rglob("*.py")}
+    assert {"root" if name.endswith(".py") else name for name in folders} == set(PACKAGES)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ir_operator.project import PROJECT_ROOT
 
 SOURCE = PROJECT_ROOT / "src" / "ir_router"
-PACKAGES = ("sync", "workflow", "commands", "ledger", "ops", "slack", "security_ir", "cases", "root")
+PACKAGES = ("sync", "workflow", "commands", "ledger", "ops", "slack", "security_ir", "cases", "report", "root")
 
 
 @dataclass(frozen=True)
