@@ -94,6 +94,7 @@ def test_given_an_end_when_its_outcome_is_posted_then_it_has_the_decision_the_li
     assert with_link.text == f"{head}user alice stays. <https://slack.example/p1|Open the request>"
     assert sections(with_link.blocks) == f"{head}{alice} stays. <https://slack.example/p1|Open the request>"
     assert without.text == f"{head}key deleted."
+    assert approval_message.outcome(ended(result="key deleted."), "").text == without.text
     assert sections(without.blocks) == without.text
 
 

@@ -306,3 +306,9 @@ def test_given_a_requested_report_when_posted_then_times_decisions_and_follow_up
         "*Open follow-ups* (1)",
         "• rotate",
     ]
+
+
+def test_given_calls_without_an_address_when_shown_then_no_line_has_addresses() -> None:
+    (block,) = activity_message._table(activity(call(1, address="")))
+
+    assert "From" not in str(block["text"]["text"])  # type: ignore[index]

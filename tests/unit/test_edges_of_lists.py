@@ -162,7 +162,7 @@ def test_given_an_endless_list_when_listed_then_ten_pages_are_read_and_the_head_
     allow(monkeypatch, approver=False, editor=True)
     asked = with_cases(monkeypatch, [row(1)], [], cut=True)
 
-    assert cases.open_cases(command(), set())[0] == "1 or more open case"
+    assert cases.open_cases(command(), set())[0] == "1 or more open cases"
     assert len(asked) == 10
 
 

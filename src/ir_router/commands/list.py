@@ -40,7 +40,7 @@ def open_cases(command: Command, own: Set[str]) -> tuple[str, list[str]]:
     found = [row for row in rows if sees_all or channels.get(row.case_id) in own]
     if not found:
         return "There are no open cases" + ("." if sees_all else " in your channels."), []
-    head = f"{len(found)}{' or more' if is_cut else ''} open {'case' if len(found) == 1 else 'cases'}"
+    head = f"{len(found)}{' or more' if is_cut else ''} open {'case' if len(found) == 1 and not is_cut else 'cases'}"
     lines = [_line(row, channels.get(row.case_id, "")) for row in found[:_SHOWN]]
     if len(found) > _SHOWN:
         lines.append(f"... and {len(found) - _SHOWN} more")

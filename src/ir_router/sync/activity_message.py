@@ -88,7 +88,8 @@ def _table(activity: Activity) -> list[dict[str, object]]:
         f"{quoted(name, _LINE_LENGTH)} ({count})" for name, count in addresses.most_common(_MOST_ADDRESSES)
     )
     others = f" and {len(addresses) - _MOST_ADDRESSES} more" if len(addresses) > _MOST_ADDRESSES else ""
-    return [section("\n".join(["*Calls*", *lines, f"*From*  {named}{others}"]))]
+    origin = [f"*From*  {named}{others}"] if addresses else []
+    return [section("\n".join(["*Calls*", *lines, *origin]))]
 
 
 def _small_print(activity: Activity, files: str) -> str:

@@ -93,7 +93,7 @@ def has_outcome(row: Row) -> bool:
 
 def outcome(row: Row, link: str) -> Message:
     """Return the new message about the end of a request. An edited message alone marks no channel as unread."""
-    text = f"{_head(row)}."
+    text = f"{_head(row).removesuffix('.')}."
     where = f" <{link}|Open the request>" if link else ""
     return Message(text=f"{text}{where}", blocks=[section(f"{_linked(text, row)}{where}")])
 
