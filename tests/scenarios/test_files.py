@@ -21,7 +21,6 @@ from tests.support.sync import (
     system_comments,
 )
 from tests.support.world import World
-from tests.trials.world.outages import Outage, struck_by
 
 UPLOADED = "📎 File uploaded to AWS Security IR case"
 NEW = "📎 New attachment from AWS Security IR case"
@@ -388,18 +387,3 @@ def test_given_a_dead_transfer_when_its_message_is_still_hidden_then_minutes_lat
     assert hashes(world, case_id) == [sha256(b"first")]
     assert world.now() - began < 15 * 60
     assert [json.dumps(letter) for letter in world.dead_letters("files")] == []
-
-
-def test_given_a_queue_that_does_not_take_a_message_back_when_ten_minutes_pass_then_the_file_is_there_once(
-    world: World, case_id: str
-) -> None:
-    outage = Outage("sqs", "ChangeMessageVisibility", "server error", 30.0)
-    with struck_by(world, outage):
-        world.security_ir.add_attachment_as(case_id, file_name="evidence.bin", content=b"evidence")
-        world.advance(2)  # AWS has verified the attachment
-        world.live(1)
-    assert outage.struck
-    assert shared_files(world, case_id) == []
-
-    world.live(11)
-    assert len(shared_files(world, case_id)) == 1

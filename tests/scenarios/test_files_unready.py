@@ -13,6 +13,7 @@ from ir_sandbox.slack.quirks import files as quirks
 from ir_sandbox.slack.quirks.quirk import Quirk
 from tests.support.sync import attachments, from_slack, lines_with, shared_files, system_comments
 from tests.support.world import World
+from tests.trials.world.outages import Outage, struck_by
 
 UPLOADED = "📎 File uploaded to AWS Security IR case"
 TRANSIENT = [
@@ -339,3 +340,18 @@ def test_given_an_attachment_that_fails_when_its_case_is_closed_then_it_is_not_r
 
     assert downloads(world) == before
     assert len(lines_with(world, case_id, "`evidence.pdf` was not copied before the case was closed")) == 1
+
+
+def test_given_a_queue_that_does_not_take_a_message_back_when_ten_minutes_pass_then_the_file_is_there_once(
+    world: World, case_id: str
+) -> None:
+    outage = Outage("sqs", "ChangeMessageVisibility", "server error", 30.0)
+    with struck_by(world, outage):
+        world.security_ir.add_attachment_as(case_id, file_name="evidence.bin", content=b"evidence")
+        world.advance(2)  # AWS has verified the attachment
+        world.live(1)
+    assert outage.struck
+    assert shared_files(world, case_id) == []
+
+    world.live(11)
+    assert len(shared_files(world, case_id)) == 1

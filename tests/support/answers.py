@@ -47,5 +47,23 @@ class ClientAnswers:
         return SimpleNamespace(paginate=paginate)
 
 
+class AnswersInTurn:
+    """A client whose calls give these answers in turn, or raise them. `asked` has their arguments."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.asked: list[dict[str, Any]] = []
+
+    def __getattr__(self, _operation: str) -> Any:
+        def call(**arguments: Any) -> Any:
+            self.asked.append(arguments)
+            answer = self.answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return call
+
+
 def client_error(code: str, operation: str = "GetRole") -> ClientError:
     return ClientError({"Error": {"Code": code}}, operation) if code else ClientError({}, operation)

@@ -11,30 +11,16 @@ from ir_router import clock
 from ir_router.commands import changing, close, forms, modals
 from ir_router.commands import comment as comment_command
 from ir_router.commands.command import Answer, Command, of_interaction
-from ir_router.deadline import Deadline
 from ir_router.errors import InvalidInputError, RefusedError, RetryLaterError, UncertainError
 from ir_router.slack import response_url
+from tests.support import made_commands
 from tests.support.answers import SlackAnswers
 
 CASE = "1234567890"
 
 
 def command(slack: Any = None, **changes: Any) -> Command:
-    fields: dict[str, Any] = {
-        "id": "t1",
-        "name": "comment",
-        "argument": "x",
-        "user_id": "U1",
-        "user_name": "jane",
-        "channel_id": "C1",
-        "response_url": "https://hooks.slack.com/1",
-        "trigger_id": "t1",
-        "deadline": Deadline(soft=clock.now() + 60, hard=clock.now() + 70),
-        "slack": slack or SlackAnswers(),
-        "names": SimpleNamespace(real_name=str, channel=str, group=str),
-        "case_id": CASE,
-    }
-    return Command(**(fields | changes))
+    return made_commands.command(slack, **({"name": "comment", "argument": "x"} | changes))
 
 
 BLOCK = {"type": "divider"}

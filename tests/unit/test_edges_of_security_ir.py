@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,27 +14,11 @@ from ir_router.cases.models import Comment
 from ir_router.deadline import Deadline
 from ir_router.errors import OutOfTimeError, RefusedError, RetryLaterError, UncertainError
 from ir_router.security_ir import gateway
+from tests.support.answers import AnswersInTurn
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = 1_000.0
-
-
-class Client:
-    """A client of the API that gives these answers in turn, or raises them."""
-
-    def __init__(self, answers: Sequence[Any]) -> None:
-        self.answers = list(answers)
-        self.asked: list[dict[str, Any]] = []
-
-    def __getattr__(self, method: str) -> Callable[..., Any]:
-        def call(**arguments: Any) -> Any:
-            self.asked.append(arguments)
-            answer = self.answers.pop(0)
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
-
-        return call
+Answering = Callable[..., AnswersInTurn]
 
 
 @pytest.fixture
@@ -47,9 +31,9 @@ def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.fixture
-def answering(monkeypatch: pytest.MonkeyPatch, waited: list[float]) -> Callable[..., Client]:
-    def make(*answers: Any) -> Client:
-        client = Client(answers)
+def answering(monkeypatch: pytest.MonkeyPatch, waited: list[float]) -> Answering:
+    def make(*answers: Any) -> AnswersInTurn:
+        client = AnswersInTurn(*answers)
         monkeypatch.setattr(aws, "client", {"security-ir": client}.__getitem__)
         return client
 
@@ -70,7 +54,7 @@ def seconds(hour: float) -> float:
 
 
 def test_given_a_page_that_is_throttled_three_times_when_read_then_the_fourth_attempt_is_the_last_one(
-    answering: Callable[..., Client], waited: list[float]
+    answering: Answering, waited: list[float]
 ) -> None:
     client = answering(throttled(1.0), throttled(2.0), throttled(3.0), {"items": comments(1)})
     found = gateway.list_comments("1", deadline=Deadline(NOW + 600, NOW + 700))
@@ -79,7 +63,7 @@ def test_given_a_page_that_is_throttled_three_times_when_read_then_the_fourth_at
 
 
 def test_given_a_page_that_stays_throttled_when_read_then_the_error_comes_after_four_attempts_without_another_wait(
-    answering: Callable[..., Client], waited: list[float]
+    answering: Answering, waited: list[float]
 ) -> None:
     client = answering(*[throttled()] * 9)
     with pytest.raises(RetryLaterError):
@@ -88,7 +72,7 @@ def test_given_a_page_that_stays_throttled_when_read_then_the_error_comes_after_
 
 
 def test_given_no_deadline_when_a_page_is_throttled_then_the_first_error_ends_the_reading(
-    answering: Callable[..., Client], waited: list[float]
+    answering: Answering, waited: list[float]
 ) -> None:
     client = answering(*[throttled()] * 2)
     with pytest.raises(RetryLaterError):
@@ -97,7 +81,7 @@ def test_given_no_deadline_when_a_page_is_throttled_then_the_first_error_ends_th
 
 
 def test_given_too_little_time_when_a_page_is_throttled_then_the_run_ends_instead_of_a_wait(
-    answering: Callable[..., Client], waited: list[float]
+    answering: Answering, waited: list[float]
 ) -> None:
     client = answering(*[throttled()] * 2)
     with pytest.raises(OutOfTimeError):
@@ -135,7 +119,7 @@ def test_given_an_answer_when_throttled_then_its_wait_counts_within_limits(answe
     ("status", "kind"), [(428, RefusedError), (429, RetryLaterError), (430, RefusedError), (500, UncertainError)]
 )
 def test_given_an_unknown_code_when_called_then_the_status_decides(
-    answering: Callable[..., Client], status: int, kind: type[Exception]
+    answering: Answering, status: int, kind: type[Exception]
 ) -> None:
     answer: Any = {"Error": {"Code": "Unheard"}, "ResponseMetadata": {"HTTPStatusCode": status}}
     answering(ClientError(answer, "any"))
@@ -175,7 +159,7 @@ def test_given_comments_in_another_order_when_compared_then_the_reading_goes_on(
 
 
 def test_given_two_pages_when_the_first_is_old_enough_then_the_second_is_left_out_and_the_list_is_not_complete(
-    answering: Callable[..., Client],
+    answering: Answering,
 ) -> None:
     items = comments(*(100.0 - step for step in range(25)))
     client = answering({"items": items, "nextToken": "more"}, {"items": []})
@@ -188,7 +172,9 @@ def test_given_two_pages_when_the_first_is_old_enough_then_the_second_is_left_ou
     assert [found.comments[0].comment_id, found.comments[-1].comment_id] == ["1", "100.0"]
 
 
-def test_given_a_token_that_repeats_when_read_then_the_answer_is_uncertain(answering: Callable[..., Client]) -> None:
+def test_given_a_token_that_repeats_when_read_then_the_answer_is_uncertain(
+    answering: Answering,
+) -> None:
     client = answering(
         {"items": [], "nextToken": "a"}, {"items": [], "nextToken": "b"}, {"items": [], "nextToken": "b"}
     )
@@ -197,14 +183,16 @@ def test_given_a_token_that_repeats_when_read_then_the_answer_is_uncertain(answe
     assert len(client.asked) == 3
 
 
-def test_given_an_empty_token_when_a_page_is_read_then_it_is_the_last_one(answering: Callable[..., Client]) -> None:
+def test_given_an_empty_token_when_a_page_is_read_then_it_is_the_last_one(
+    answering: Answering,
+) -> None:
     answering({"items": [], "nextToken": ""}, {"items": [], "nextToken": ""})
     assert gateway.list_cases() == ([], None)
     assert gateway.list_comments("1").is_complete
 
 
 def test_given_investigations_when_read_then_only_the_completed_ones_are_returned_with_the_oldest_first(
-    answering: Callable[..., Client],
+    answering: Answering,
 ) -> None:
     actions = [
         {
@@ -225,7 +213,7 @@ def test_given_investigations_when_read_then_only_the_completed_ones_are_returne
 
 @pytest.mark.parametrize(("comment", "sent"), [("", {}), ("good", {"comment": "good"})])
 def test_given_a_rating_when_sent_then_an_empty_comment_is_left_out(
-    answering: Callable[..., Client], comment: str, sent: dict[str, str]
+    answering: Answering, comment: str, sent: dict[str, str]
 ) -> None:
     client = answering({})
     gateway.send_feedback("1", "i", "USEFUL", comment)
@@ -233,7 +221,7 @@ def test_given_a_rating_when_sent_then_an_empty_comment_is_left_out(
 
 
 def test_given_rejected_fields_when_explained_then_each_is_named_without_its_value(
-    answering: Callable[..., Client],
+    answering: Answering,
 ) -> None:
     fields = [{"name": "title", "message": "'secret' is too long"}, "odd", {"name": "regions"}]
     answer: Any = {"Error": {"Code": "ValidationException", "Message": "not shown"}, "fieldList": fields}

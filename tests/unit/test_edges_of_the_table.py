@@ -14,6 +14,7 @@ from ir_router import aws, clock
 from ir_router.ledger import groups, keys, table
 from ir_router.ledger.keys import Key
 from ir_router.ledger.table import ConditionFailedError, TransactionFailedError
+from tests.support.answers import AnswersInTurn
 
 
 class CanceledError(ClientError):
@@ -27,24 +28,10 @@ class CanceledError(ClientError):
         super().__init__(answer, "TransactWriteItems")
 
 
-class Database:
-    """A client of DynamoDB that gives these answers in turn, or raises them."""
+class Database(AnswersInTurn):
+    """A client of DynamoDB with the exception that callers catch."""
 
     exceptions = SimpleNamespace(TransactionCanceledException=CanceledError)
-
-    def __init__(self, *answers: Any) -> None:
-        self.answers = list(answers)
-        self.asked: list[dict[str, Any]] = []
-
-    def __getattr__(self, _name: str) -> Callable[..., Any]:
-        def call(**arguments: Any) -> Any:
-            self.asked.append(arguments)
-            answer = self.answers.pop(0)
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
-
-        return call
 
 
 @pytest.fixture

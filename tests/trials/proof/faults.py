@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.trials.proof import leaks
 from tests.trials.proof.crash import scenario_named
+from tests.trials.proof.groups import another_event_starts
 from tests.trials.proof.part import Row, Run, Search, progress
 from tests.trials.world import crashes, incidents
 from tests.trials.world.branches import Branches, BranchFailedError
@@ -68,11 +69,7 @@ _WITHOUT_LEDGER = re.compile(r"workflow: 1 too many: execution-\d+ .*Contain Wit
 _TEXTS_WITHOUT_LEDGER = re.compile(
     r"workflow: 1 (too many|missing): |(messages|comments|said): .*This event joined the open incident", re.DOTALL
 )
-# The intake started the execution of a group with another of its events: same alert and count, other execution.
-_OF_A_GROUP = re.compile(
-    r"(messages|workflow): 1 (too many|missing): (?P<of>ir-router : |alert: |event-\w+ SUCCEEDED: )"
-)
-_ALERTED = (" > Alert Only > Group Opened? > Alerted", " > Alert the Count > Alerted")
+_STARTS = ("stepfunctions", "StartExecution")
 # Containment does not wait for the allowlist: the principal is contained, and the alert and the record mention it.
 _EXPECTED_NOTES = {
     "ir-router could not read the allowlist, so it treated the event as not allowlisted.\n": "",
@@ -139,7 +136,7 @@ class Recovery:
                 return "the pauses between the transfers of a file grow"
             is_next_poll = self.seconds <= RECOVERY_BOUND_SECONDS + _POLL_SECONDS and "report" in self.fault.scenario
             return "the poll after a report shares its files" if is_next_poll else ""
-        if _another_event_starts(self.fault, self.wrong):
+        if (self.fault.service, self.fault.operation) == _STARTS and another_event_starts(self.wrong):
             return "another event of the group starts its execution"
         if self.fault.seconds is None:
             return ""
@@ -364,24 +361,6 @@ def _longest_file_pause(fault: Fault) -> float:
         is_long = fault.seconds is not None and fault.seconds > _POLL_SECONDS
         return _LONGEST_FILE_PAUSE_SECONDS if is_long else RECOVERY_BOUND_SECONDS + _POLL_SECONDS
     return RECOVERY_BOUND_SECONDS
-
-
-def _another_event_starts(fault: Fault, wrong: Sequence[str]) -> bool:
-    """Return whether the differences are the executions of a group, with as many alerts and messages as expected."""
-    if (fault.service, fault.operation) != ("stepfunctions", "StartExecution"):
-        return False
-    balance: Counter[str] = Counter()
-    for line in wrong:
-        found = _OF_A_GROUP.match(line)
-        if found is None:
-            return False
-        if found["of"].startswith("event-"):
-            if not line.endswith(_ALERTED):
-                return False
-        else:  # the part before the first sentence has the principal, the detection and the count
-            subject = line[found.end() :].partition(" [{")[0].partition(": CHECK: ")[0]
-            balance[f"{found['of']}{subject}"] += 1 if found[2] == "too many" else -1
-    return not any(balance.values())
 
 
 def _judged(differences: Sequence[str]) -> tuple[list[str], dict[str, int]]:
