@@ -39,6 +39,7 @@ status: setup ## Show whether the local cloud runs, and where
 	@$(BIN)/python -m ir_sandbox.cloud status
 
 test: setup ## Run all tests, on all cores
+	@$(BIN)/python -m tests.support.compiled
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 6 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: setup ## Check format, style and types, and run the unit tests: at most a minute
