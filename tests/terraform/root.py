@@ -25,6 +25,7 @@ from werkzeug.wrappers import Request, Response
 
 from ir_operator.project import LOCAL, PROJECT_ROOT
 from ir_operator.terraform import plugin_mirror, terraform_program
+from ir_sandbox.cloud.provider import running_provider
 from ir_sandbox.cloud.run_folder import only_one
 from ir_sandbox.cloud.terraform import own_environment, working_copy
 from ir_sandbox.http import RunningServer
@@ -119,16 +120,22 @@ class TerraformRoot:
     environment: Mapping[str, str]
     digest: str = ""
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a Terraform command and return its result. The caller checks the exit code."""
-        return subprocess.run(
-            [self.program, *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    def run(self, *arguments: str, one_configuration: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run a Terraform command and return its result. The caller checks the exit code.
+
+        `one_configuration`: all `provider` blocks have the same region and the same tags.
+        """
+        with running_provider(
+            self.folder, self.environment, arguments[0], one_configuration=one_configuration
+        ) as provider:
+            return subprocess.run(
+                [self.program, *arguments],
+                cwd=self.folder,
+                env={**self.environment, **provider},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
 
     def plan(self, **variables: object) -> Plan:
         """Plan a first deployment with the example's values and these. Raises AssertionError if Terraform refuses."""
@@ -137,7 +144,10 @@ class TerraformRoot:
             values = folder / "values.tfvars.json"
             values.write_text(json.dumps({"package_path": "./versions.tf", **variables}))
             files = ("-var-file=terraform.tfvars.example", f"-var-file={values}")
-            answer = self.run("plan", "-input=false", "-no-color", *files, f"-out={folder / 'plan'}")
+            at_home = variables.get("region", "us-east-1") == "us-east-1"  # where global events are
+            answer = self.run(
+                "plan", "-input=false", "-no-color", *files, f"-out={folder / 'plan'}", one_configuration=at_home
+            )
             assert answer.returncode == 0, answer.stderr
             shown = self.run("show", "-json", str(folder / "plan"))
             assert shown.returncode == 0, shown.stderr

@@ -79,7 +79,8 @@ def test_given_a_state_of_the_root_without_modules_when_planned_then_resources_m
     (tmp_path / "values.tfvars.json").write_text(json.dumps({"package_path": "./versions.tf", **ENFORCING}))
     files = ("-var-file=terraform.tfvars.example", f"-var-file={tmp_path / 'values.tfvars.json'}")
 
-    answer = root.run("plan", "-refresh=false", "-json", f"-state={tmp_path / 'earlier.tfstate'}", *files)
+    state = f"-state={tmp_path / 'earlier.tfstate'}"
+    answer = root.run("plan", "-refresh=false", "-json", state, *files, one_configuration=True)
 
     changes = [message["change"] for message in map(json.loads, answer.stdout.splitlines()) if "change" in message]
     moved = {change["previous_resource"]["addr"]: change for change in changes if "previous_resource" in change}

@@ -108,6 +108,7 @@ class Deployer:
             },
             state=self._folder / "terraform.tfstate",
             variables_file=self._folder / "local.tfvars.json",
+            one_configuration=True,  # the home region is us-east-1, where global events are
         )
         if not root.exists():
             working_copy(ROOT, place)

@@ -22,6 +22,7 @@ from typing import IO, cast
 from ir_operator.project import LOCAL
 from ir_operator.terraform import TerraformError, plugin_mirror, terraform_program
 from ir_sandbox.cloud import lifeline
+from ir_sandbox.cloud.provider import running_provider
 from ir_sandbox.cloud.run_folder import RunFolder
 
 READ_BESIDE_ROOT = re.compile(r"\$\{path\.module\}/\.\./([\w./-]+)")
@@ -42,12 +43,14 @@ class Terraform:
         environment: Variables added to `own_environment()`.
         state: The state file; None means Terraform's default in the root.
         variables_file: A file with Terraform variables.
+        one_configuration: Whether all `provider` blocks of the root have the same region and the same tags.
     """
 
     folder: Path
     environment: Mapping[str, str]
     state: Path | None = None
     variables_file: Path | None = None
+    one_configuration: bool = False
 
     def init(self) -> None:
         """Initialise the root, with the provider from a mirror or else from the network; raises TerraformError."""
@@ -123,11 +126,17 @@ class Terraform:
     def _started(self, *arguments: str) -> Iterator[Iterator[str]]:
         """Yield a command's output lines; raise TerraformError if it fails, kill it if the caller raises."""
         command = [str(terraform_program()), *arguments]
-        with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
+        environment = {**own_environment(), **self.environment}
+        with (
+            running_provider(
+                self.folder, environment, arguments[0], one_configuration=self.one_configuration
+            ) as provider,
+            tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
+        ):
             process = subprocess.Popen(
                 [sys.executable, "-I", lifeline.__file__, *command],
                 cwd=self.folder,
-                env={**own_environment(), **self.environment},
+                env={**environment, **provider},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
