@@ -16,6 +16,7 @@ from ir_router import aws
 from ir_router.ops import trails
 from ir_router.ops.checks import Check, unread
 from ir_router.settings import settings
+from tests.trials.world import moto_speed
 
 MANAGEMENT = {"Field": "eventCategory", "Equals": ["Management"]}
 
@@ -32,6 +33,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.cache_clear()
     with mock_aws():
         aws.forget_session()
+        aws.session().register_component("data_loader", moto_speed.models())
         boto3.setup_default_session(botocore_session=aws.session())
         boto3.client("s3").create_bucket(Bucket="trail-of-the-account")
         yield

@@ -12,6 +12,7 @@ from ir_router import aws
 from ir_router.ops import names, watching
 from ir_router.ops.checks import Check
 from ir_router.settings import settings
+from tests.trials.world import moto_speed
 
 ACCOUNT = "123456789012"
 HOME = "eu-west-1"
@@ -30,6 +31,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.cache_clear()
     with mock_aws():
         aws.forget_session()
+        aws.session().register_component("data_loader", moto_speed.models())
         yield
     settings.cache_clear()
 
