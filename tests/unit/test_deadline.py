@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
 import pytest
@@ -54,3 +55,17 @@ def test_given_a_run_that_ends_in_time_when_its_hard_end_comes_later_then_nothin
     with enforced(Deadline(soft=clock.now(), hard=clock.now() + 0.1)):
         pass
     time.sleep(0.2)
+
+
+@pytest.mark.parametrize(("left", "timer"), [(5.0, 5.0), (0.0005, 0.001), (-3.0, 0.001)])
+def test_given_a_hard_end_when_enforced_then_the_timer_ends_then_or_at_once(
+    monkeypatch: pytest.MonkeyPatch, left: float, timer: float
+) -> None:
+    timers: list[tuple[int, float]] = []
+    monkeypatch.setattr(clock, "now", lambda: 1_000.0)
+    monkeypatch.setattr(signal, "setitimer", lambda which, seconds: timers.append((which, round(seconds, 4))))
+
+    with enforced(Deadline(soft=0.0, hard=1_000.0 + left)):
+        pass
+
+    assert timers == [(signal.ITIMER_REAL, timer), (signal.ITIMER_REAL, 0)]

@@ -1,4 +1,8 @@
-"""The texts that people read are those of `tests/unit/texts`, to the letter."""
+"""Texts and requests are those of `tests/unit/texts`, to the letter.
+
+Texts that people read, the content and pages of a report, and the requests and results of the ledger, the operations,
+the commands, their buttons and the shared modules.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,31 @@ def test_given_a_read_that_fails_when_run_together_then_its_error_is_raised_afte
         together.both(lambda: read("first"), lambda: read("second"))
 
     assert ended == {"first": ["second"], "second": ["first"], "both": []}[failing]
+
+
+def test_given_a_first_read_that_fails_when_run_together_then_the_second_is_waited_for_before_the_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[str] = []
+
+    def later() -> None:
+        done.append("waited")
+        raise LookupError("second")
+
+    def first() -> None:
+        done.append("first")
+        raise KeyboardInterrupt("first")
+
+    def started(work: str) -> Any:
+        done.append(work)
+        return later
+
+    monkeypatch.setattr(together, "started", started)
+
+    with pytest.raises(KeyboardInterrupt, match="first"):
+        together.both(first, "second")  # type: ignore[arg-type]
+
+    assert done == ["second", "first", "waited"]
 
 
 def test_given_a_read_that_was_started_when_its_result_is_needed_then_it_ran_meanwhile() -> None:

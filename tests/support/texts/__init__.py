@@ -9,7 +9,22 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.support.texts import approvals, channel, commands, decisions, workflow
+from tests.support.texts import (
+    approvals,
+    channel,
+    commands,
+    decisions,
+    executed,
+    frame,
+    ledger_approvals,
+    ledger_rows,
+    operations,
+    pressed,
+    report,
+    runs,
+    verification,
+    workflow,
+)
 
 FOLDER = Path(__file__).parents[2] / "unit" / "texts"
 
@@ -18,6 +33,15 @@ PAGES: Mapping[str, Callable[[], Mapping[str, object]]] = {
     "channel": channel.texts,
     "commands": commands.texts,
     "decisions": decisions.texts,
+    "executed": executed.texts,
+    "frame": frame.texts,
+    "ledger_approvals": ledger_approvals.texts,
+    "ledger_rows": ledger_rows.texts,
+    "operations": operations.texts,
+    "pressed": pressed.texts,
+    "report": report.texts,
+    "runs": runs.texts,
+    "verification": verification.texts,
     "workflow": workflow.texts,
 }
 
