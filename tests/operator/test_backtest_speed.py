@@ -52,7 +52,7 @@ def test_given_many_records_when_run_then_it_takes_at_most_twice_as_long_as_read
     for number in range(4):
         write(folder / f"{number}.json", ordinary(2_000))
     contents = [path.read_bytes() for path in recorded_events.files_of(folder)]
-    ratios = []
+    ratios: list[float] = []
     while min(ratios, default=3.0) > 2 and len(ratios) < 5:  # one quiet moment of the machine is enough
         began = time.process_time()
         for content in contents:

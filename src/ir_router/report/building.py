@@ -306,7 +306,8 @@ def _follow_ups(sources: Sources) -> list[str]:
         if row["state"] in ("pending", "decided"):
             found.append(f"The approval request about {who} is open. Decide by {iso(float(row['decide_by']))}.")
         elif row["kind"] == "remediate" and (row["state"] == "expired" or row.get("decision") == "approve"):
-            kept = [arn for arn in row.get("principals", ()) if arn not in released]
+            covered = dict.fromkeys([*row.get("principals", ()), *sorted(row.get("joined_principals", ()))])
+            kept = [arn for arn in covered if arn not in released]
             if kept:
                 found.append(f"The containment of {', '.join(kept)} stays until it is released.")
     activity = sources.activity
