@@ -141,6 +141,7 @@ def sync(**changes: Any) -> Any:
     [
         ({"requested_at": 2, "answered_at": 1, "final": True}, True, "requested"),
         ({"requested_at": 1, "answered_at": 1}, True, None),
+        ({"requested_at": 0.5}, True, "requested"),
         ({}, False, "closed"),
         ({}, True, None),
         ({"waits": 0}, True, "closed"),

@@ -54,6 +54,7 @@ def check(size: object = 1, attachments: int = 0, *, closed: bool = False, age: 
 def test_given_a_complete_file_when_checked_then_it_is_copied_up_to_the_limits() -> None:
     assert check() == ""
     assert check(100 * MEGABYTE, 49) == ""
+    assert check(1, age=0) == ""
 
 
 def test_given_a_file_that_the_case_cannot_take_when_checked_then_the_reason_has_both_texts() -> None:

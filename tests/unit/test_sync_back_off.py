@@ -155,9 +155,12 @@ def test_given_a_bug_when_recorded_then_users_read_no_detail_and_the_log_has_its
     recorded: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     failed(ValueError("secret"))
+    failed(UncertainError("Slack", "m", "timeout"), failures=2)
 
-    (line,) = [vars(record) for record in caplog.records if record.message == "case.sync_failed"]
+    line, own = [vars(record) for record in caplog.records if record.message == "case.sync_failed"]
     assert (line["error"], line["failures"], "reason" in line) == ("ValueError", 1, False)
+    assert (own["error"], own["failures"]) == ("UncertainError", 3)
+    assert own["reason"] == "Slack did not confirm m (timeout)"
     assert recorded["released"][0]["failing_reason"] == "ir-router had an unexpected error"
 
 

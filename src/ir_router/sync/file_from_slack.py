@@ -176,9 +176,8 @@ class FileFromSlack:
         return False
 
     def _copy(self, claim: Claim, file: dict[str, Any]) -> _Copied:
-        kind = file_lines.certain_reason(file)
         if files.document_kind(file) is not None or files.is_external(file):
-            raise _StaysInSlackError("it is in Slack only.", kind or "not a file")
+            raise _StaysInSlackError("it is in Slack only.", str(file_lines.certain_reason(file)))
         case = security_ir.get_case(self._case_id)
         # The name contains the Slack file's id, so an attachment with this id in its name is a copy of this file.
         present = next(
