@@ -366,5 +366,8 @@ def test_given_a_state_that_is_retried_when_a_principal_is_done_then_its_first_r
     found = remediation._done_before("e", "arn", lock)
 
     assert found == (remediation.Done([facts.taken()], "n", denied=False, held=True, left=["l"]) if is_done else None)
+    monkeypatch.setattr(table, "get", lambda _key: {"actions": (facts.taken(),)})  # of an earlier version
+    bare = remediation._done_before("e", "arn", lock)
+    assert bare == (remediation.Done([facts.taken()], "", denied=None, held=False, left=()) if is_done else None)
     monkeypatch.setattr(table, "get", lambda _key: None)
     assert remediation._done_before("e", "arn", lock) is None

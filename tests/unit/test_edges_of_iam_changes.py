@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ir_router import clock
+from ir_router.observability import logger
 from ir_router.settings import settings
 from ir_router.workflow import by_hand, changes, enforcement, iam, scopes, sessions
 from ir_router.workflow.changes import Change, ChangeFailedError, ChangeRefusedError, State
@@ -131,6 +132,49 @@ def test_given_iam_that_is_busy_when_changed_then_the_change_is_retried_each_sec
         True,
     )
     assert not isinstance(failure.value, ChangeRefusedError)
+
+
+def test_given_two_rejected_changes_when_retried_then_each_has_its_newest_reason_and_both_are_logged(
+    monkeypatch: pytest.MonkeyPatch, found: Iam
+) -> None:
+    logged: list[Any] = []
+    monkeypatch.setattr(logger, "error", lambda text, extra: logged.append((text, extra)))
+    found.rejections = {
+        "deny": [error("Throttling"), error("LimitExceeded")],
+        "AKIA1 Inactive": [error("Throttling")],
+        "AKIA2 Inactive": [error("ConcurrentModification"), error("Throttling"), error("ServiceFailure")],
+    }
+
+    with pytest.raises(ChangeFailedError) as failure:
+        changes.make(MALLORY, [changes.deny(MALLORY), *disable("AKIA1", "AKIA2")], until=1004.5)
+
+    assert failure.value.actions == [
+        {"what": changes.DENY, "target": "", "verified": False, "principal": MALLORY["arn"], "error": "LimitExceeded",
+         "reason": "m", "retry": "never"},
+        {"what": changes.DISABLED, "target": "AKIA1", "verified": True, "principal": MALLORY["arn"]},
+        {"what": changes.DISABLED, "target": "AKIA2", "verified": False, "principal": MALLORY["arn"],
+         "error": "ServiceFailure", "reason": "", "retry": "later"},
+    ]  # fmt: skip
+    text = "iam.change_rejected"
+    assert logged == [
+        (text, {"change": changes.DENY, "code": "LimitExceeded", "reason": "m"}),
+        (text, {"change": changes.DISABLED, "code": "ServiceFailure", "reason": ""}),
+    ]
+    assert (found.now, sorted(found.calls)) == (1002, sorted([*["deny"] * 2, *["AKIA1 Inactive"] * 2,
+                                                              *["AKIA2 Inactive"] * 3]))  # fmt: skip
+    found.unlisted = error("AccessDenied", 403, "ListAccessKeys")
+    found.rejections = {"AKIA2 Inactive": [error("Throttling")]}
+    with pytest.raises(ChangeFailedError) as unseen:
+        changes.make(MALLORY, disable("AKIA2"), until=2000)
+    (action,) = unseen.value.actions
+    assert (action["verified"], action["error"], action["reason"], action["retry"], found.now) == (
+        False, "AccessDenied", "iam:ListAccessKeys is not allowed", "soon", 1003
+    )  # fmt: skip
+    found.rejections = {"AKIA2 Inactive": [error("LimitExceeded")]}
+    found.keys["AKIA2"] = "Active"
+    with pytest.raises(ChangeFailedError) as rejected:
+        changes.make(MALLORY, disable("AKIA2"), until=0)
+    assert rejected.value.actions[0]["error"] == "LimitExceeded"
 
 
 @pytest.mark.parametrize("code", ["LimitExceeded", "ValidationError"])

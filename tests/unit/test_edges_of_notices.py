@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
-from ir_router import aws, bus, clock, paging
+from ir_router import aws, bus, clock, links, paging
 from ir_router.errors import UncertainError
 from ir_router.ledger import alerts, audit, groups, security_channel, table
 from ir_router.ledger.alerts import Alert
+from ir_router.observability import logger
 from ir_router.workflow import (
     alert_groups,
     audit_export,
@@ -202,8 +205,10 @@ def test_given_a_topic_whose_key_is_unavailable_when_alerted_or_paged_then_the_o
     def paged(*_: str) -> None:
         raise error
 
+    logged: list[Any] = []
     monkeypatch.setattr(paging, "page", paged)
     monkeypatch.setattr(paging, "page_without_ledger", paged)
+    monkeypatch.setattr(logger, "error", lambda text, extra: logged.append((text, extra)))
 
     notices.mail(Alert("i", "HIGH", "s", "t", allow="command"))
     notices.page("reason", "headline", "text")
@@ -212,9 +217,44 @@ def test_given_a_topic_whose_key_is_unavailable_when_alerted_or_paged_then_the_o
     assert [one["TopicArn"] for one in clients.calls] == [
         "arn:alert_topic_arn", "arn:alarm_topic_arn", "arn:alarm_topic_arn"
     ]  # fmt: skip
+    assert logged == [
+        ("alert.key_unavailable: the alarm topic gets the alert", {"alert_id": "i"}),
+        ("page.key_unavailable: the alarm topic gets the page", {"reason": "reason"}),
+        ("page.key_unavailable: nothing pages", {"reason": "reason"}),
+    ]
     assert clients.calls[0]["Message"] == clients.calls[1]["Message"]
     assert (clients.calls[2]["Subject"], clients.calls[2]["Message"]) == ("headline", "text\n\nAlert id: reason")
     assert clients.calls[2]["MessageAttributes"]["severity"]["StringValue"] == "CRITICAL"
+
+
+def test_given_sns_that_is_throttled_when_alerted_or_paged_then_the_error_is_raised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    error = client_error("KMSThrottling", "Publish")
+    clients = Clients()
+    paged: list[Any] = []
+    monkeypatch.setattr(aws, "client", lambda name: clients if name == "sns" else None)
+    monkeypatch.setattr(notices, "settings", lambda: SETTINGS)
+    monkeypatch.setattr(security_channel, "known_id", lambda: "C1")
+    monkeypatch.setattr(paging, "page_without_ledger", lambda *given: paged.append(given))
+
+    notices.mail(Alert("i", "HIGH", "s", "first\nsecond"))
+    notices.page_without_ledger("reason", "headline", "text")
+    link = f"Slack: {links.slack_channel('C1')}"
+    assert clients.calls[0]["Message"] == f"first\n{link}\nsecond\n\nAlert id: i"
+    for unread in (client_error("AccessDenied"), EndpointConnectionError(endpoint_url="x")):
+        monkeypatch.setattr(security_channel, "known_id", mock.Mock(side_effect=unread))
+        notices.mail(Alert("i", "HIGH", "s", "first\nsecond"))
+    assert [one["Message"] for one in clients.calls[1:]] == ["first\nsecond\n\nAlert id: i"] * 2
+    assert paged == [("reason", "headline", "text")]
+    for name in ("page", "page_without_ledger"):
+        monkeypatch.setattr(paging, name, mock.Mock(side_effect=error))
+    monkeypatch.setattr(aws, "client", lambda _name: Clients(publish=error))
+    with pytest.raises(ClientError, match="KMSThrottling"):
+        notices.mail(Alert("i", "HIGH", "s", "t"))
+    for page in (notices.page, notices.page_without_ledger):
+        with pytest.raises(ClientError, match="KMSThrottling"):
+            page("r", "h", "t")
 
 
 @pytest.mark.parametrize(("severity", "pages"), [("CRITICAL", 1), ("HIGH", 0)])
@@ -232,8 +272,9 @@ def test_given_an_alert_when_sent_everywhere_then_mail_comes_first_and_only_a_cr
     event = bus.Event("security-ir", "AlertRaised", {"alert": "noted i"})
     assert done == [("mail", "i"), event, *[("i", "s", "t")] * pages]
     monkeypatch.setattr(bus, "put", lambda _events: ["Throttled", "x"])
-    with pytest.raises(UncertainError, match="Throttled"):
+    with pytest.raises(UncertainError) as refused:
         notices.publish("AlertRaised", {})
+    assert str(refused.value) == str(UncertainError("EventBridge", "PutEvents", "Throttled"))
 
 
 @pytest.fixture

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
+from ir_router.errors import UncertainError
 from ir_router.ledger import approvals, audit, containments
 from ir_router.ledger import creators as offers
+from ir_router.ledger.alerts import Alert
+from ir_router.observability import logger
 from ir_router.workflow import (
-    accounts,
     approval,
     approval_queue,
     contained_credentials,
     creators,
     left_behind,
-    modes,
+    new_keys,
+    not_contained,
     notices,
-    owners,
     request_approval,
-    sessions,
     wording,
 )
+from tests.support.answers import client_error
 from tests.support.texts import facts
 
 EXECUTION = facts.INCIDENT["execution"]["id"]
@@ -37,6 +41,7 @@ class Steps:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.done: list[Any] = []
         self.facts: dict[str, Any] = {}
+        self.details: list[dict[str, Any]] = []
         self.rows: dict[str, Any] = {}
         self.numbers = dict(ONE)
 
@@ -49,7 +54,7 @@ class Steps:
         step = self.step
         monkeypatch.setattr(approvals, "request", request)
         monkeypatch.setattr(approvals, "get", self.rows.get)
-        monkeypatch.setattr(audit, "append", lambda kind, who, _details, once: self.done.append((kind, who, once)))
+        monkeypatch.setattr(audit, "append", self._record)
         monkeypatch.setattr(approval_queue, "send", step("queue"))
         monkeypatch.setattr(approval_queue, "tidy", step("tidy"))
         monkeypatch.setattr(notices, "publish", step("publish"))
@@ -62,6 +67,10 @@ class Steps:
         )
         monkeypatch.setattr(containments, "get", lambda _arn: None)
         monkeypatch.setattr(request_approval, "settings", lambda: SimpleNamespace(approvals_required=self.numbers))
+
+    def _record(self, kind: str, who: str, details: dict[str, Any], once: str) -> None:
+        self.details.append(details)
+        self.done.append((kind, who, once))
 
     def step(self, name: str, *, answer: Any = None) -> Any:
         def take(*given: Any) -> Any:
@@ -122,6 +131,106 @@ def test_given_a_containment_when_its_decision_is_requested_then_each_step_follo
     assert message["peopleRequired"] == {"approve": 1, "deny": 1, "release": 2}
     assert message["incident"] == wording.record(facts.event())
     assert message["containment"]["case_id"] == "1"
+    asked_for = {
+        "approval_id": "id-remediate", "execution": EXECUTION, "kind": "remediate", "principals": [arn], "barred": [],
+        "decide_by": "2026-01-15T12:30:59Z", "approve": message["approve"], "deny": message["deny"], "case_id": "1",
+    }  # fmt: skip
+    assert steps.details == [asked_for]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [UncertainError("AWS", "x", "y"), client_error("Throttling"), EndpointConnectionError(endpoint_url="x")],
+    ids=["router", "service", "network"],
+)
+def test_given_a_request_when_sent_then_its_newest_row_counts_and_an_unwritten_record_is_logged(
+    monkeypatch: pytest.MonkeyPatch, steps: Steps, error: Exception
+) -> None:
+    logged: list[Any] = []
+    offer = {"arn": "arn:c", "note": "n", "does": "d"}
+    newest = {
+        "approval_id": "id-remediate", "execution": EXECUTION, "kind": "remediate", "state": approvals.DECIDED,
+        "decide_by": AT, "headline": "newest", "approve_does": "a", "deny_does": "b", "owners": ["o"],
+        "joined_events": 3, "case_id": "9",
+    }  # fmt: skip
+    steps.rows["id-remediate"] = newest
+    monkeypatch.setattr(audit, "append", mock.Mock(side_effect=error))
+    monkeypatch.setattr(logger, "error", lambda text, extra: logged.append((text, extra)))
+    monkeypatch.setattr(offers, "of", lambda _row: {"x": offer, "y": {"arn": "arn:d", "note": ""}})
+    given = task("remediate", "contained", {"case_id": "1", "for_readers": "unused"})
+    given["containment"]["principals"].append(facts.part(facts.BOB, "gone"))
+
+    request_approval.run_task(given, "context")
+
+    text = "approval.request_not_recorded: the audit log has no record of the request"
+    assert logged == [(text, {"error": type(error).__name__})]
+    assert "no_case" not in steps.facts
+    message = next(one[1] for one in steps.done if one[0] == "queue")
+    assert [message[name] for name in ("summary", "state", "joinedEvents", "caseId", "approve", "deny")] == [
+        "newest", "decided", 3, "9", "a", "b"
+    ]  # fmt: skip
+    assert message["creators"] == [
+        {"creator": "arn:c", "note": "n", "contain_creator": "d"},
+        {"creator": "arn:d", "note": "", "contain_creator": None},
+    ]
+    monkeypatch.setattr(audit, "append", mock.Mock(side_effect=KeyError("ours")))
+    with pytest.raises(KeyError):
+        request_approval.run_task(given, "context")
+
+
+@pytest.mark.parametrize(
+    ("kind", "decision", "has_containment", "kept", "mailed"),
+    [
+        ("contain", "deny", True, ["a stays", "b stays"], True),
+        ("contain", "deny", True, [], False),
+        ("contain", "deny", False, ["a stays"], None),
+        ("contain", "approve", True, ["a stays"], None),
+        ("remediate", "deny", True, ["a stays"], None),
+    ],
+)
+def test_given_a_denied_permission_when_recorded_then_new_keys_are_enabled_and_those_that_stay_are_alerted(
+    monkeypatch: pytest.MonkeyPatch, steps: Steps, kind: str, decision: str, has_containment: bool, kept: list[str],
+    mailed: bool | None,
+) -> None:  # fmt: skip
+    enabled: list[Any] = []
+    containment = facts.result(facts.part())
+
+    def enable(*given: Any) -> Any:
+        enabled.append(given)
+        return kept, ["e1", "e2"]
+
+    analyst = {"name": "Jane", "via": "slack", "slack_user_id": "U1"}
+    receipt = {"analyst": analyst, "decided_at": AT}
+    monkeypatch.setattr(approvals, "record_receipt", lambda *_: receipt)
+    monkeypatch.setattr(
+        not_contained, "with_joined", lambda execution, given: {"principals": [execution, len(given["principals"])]}
+    )
+    monkeypatch.setattr(new_keys, "enable_again", enable)
+    monkeypatch.setattr(notices, "mail", steps.step("mail"))
+    e1, e2 = (approvals.id_of(one, "remediate") for one in ("e1", "e2"))
+    monkeypatch.setattr(request_approval, "refresh", lambda other: {} if other == e1 else None)
+    given = {"incident": facts.event(), "kind": kind, "decision": {"decision": decision}}
+    if has_containment:
+        given["containment"] = containment
+
+    request_approval.record_decision(given, "c")
+
+    approval_id = approvals.id_of(EXECUTION, kind)  # type: ignore[arg-type]
+    stays = "a stays. b stays"
+    alert = Alert("1/held", "HIGH", f"CHECK after the denial: {stays}", stays)
+    assert enabled == ([(EXECUTION, [EXECUTION, 1], "c")] if mailed is not None else [])
+    joined = ("publish", "ApprovalRequested", {"approval_id": e1, "joined": True})
+    assert steps.done == [
+        *([("mail", alert)] if mailed else []),
+        *([joined] if mailed is not None else []),
+        ("decision_received", approvals.actor(analyst), f"{EXECUTION}/{kind}/received"),
+        ("publish", "ApprovalDecided", {"approval_id": approval_id, "decision": decision}),
+    ]
+    assert e1 != e2
+    assert steps.details == [
+        {"execution": EXECUTION, "approval_id": approval_id, "kind": kind, "decision": decision, "via": "slack",
+         "slack_user_id": "U1"}
+    ]  # fmt: skip
 
 
 def test_given_a_limit_when_a_permission_is_requested_then_the_missing_case_is_explained_and_nothing_is_released(
@@ -172,6 +281,7 @@ def test_given_a_deadline_when_it_passes_then_the_request_expires_with_the_reaso
         ("approval_timed_out", wording.AUDIT_ACTOR, f"{EXECUTION}/remediate/timed_out"),
         ("publish", "ApprovalTimedOut", {"approval_id": approval_id}),
     ]
+    assert steps.details == [{"execution": EXECUTION, "approval_id": approval_id, "kind": "remediate"}]
 
 
 @pytest.mark.parametrize(
@@ -216,6 +326,7 @@ def test_given_an_output_when_it_decides_then_the_receipt_has_its_name_and_reaso
     ("output", "why"),
     [
         ("approve", "the output sent to Step Functions was neither approve nor deny"),
+        ({}, "the output sent to Step Functions was neither approve nor deny"),
         ({"decision": "release"}, "the output sent to Step Functions was neither approve nor deny"),
         ({"decision": "deny"}, "deny was sent to Step Functions directly, and it needs two people"),
     ],
@@ -269,46 +380,3 @@ def test_given_contained_principals_when_their_credentials_are_kept_then_the_ear
         {**who, "keys": ["a", "b"], "whole": True, "contained_at": 50.0, "since": 50.0},
         {**who, "keys": ["b"], "whole": False, "contained_at": 50.0, "since": 50.0},
     ]
-
-
-@pytest.mark.parametrize(
-    ("hub", "tag", "account", "mode"),
-    [
-        ("enforce", "enforce", "2", ("enforce", "")),
-        ("enforce", "dry_run", "2", ("dry_run", " in shop (2)")),
-        ("enforce", "off", "2", ("off", " in shop (2)")),
-        ("enforce", "", "2", ("dry_run", " in shop (2)")),
-        ("enforce", "other", "2", ("dry_run", " in shop (2)")),
-        ("dry_run", "enforce", "2", ("dry_run", " in the account of ir-router")),
-        ("dry_run", "off", "2", ("off", " in shop (2)")),
-        ("off", "dry_run", "2", ("off", " in the account of ir-router")),
-        ("dry_run", "", "2", ("dry_run", "")),
-        ("enforce", "off", "1", ("enforce", "")),
-        ("enforce", "off", "", ("enforce", "")),
-    ],
-)
-def test_given_the_modes_of_hub_and_account_when_compared_then_the_more_careful_one_counts(
-    monkeypatch: pytest.MonkeyPatch, hub: str, tag: str, account: str, mode: tuple[str, str]
-) -> None:
-    monkeypatch.setattr(modes, "settings", lambda: SimpleNamespace(containment_mode=hub))
-    monkeypatch.setattr(sessions, "own_account", lambda: "1")
-    monkeypatch.setattr(sessions, "mode_of", lambda _account: tag)
-    monkeypatch.setattr(accounts, "of", lambda account: accounts.Account(f"shop ({account})", "ACTIVE"))
-
-    assert modes.of(account) == mode
-
-
-@pytest.mark.parametrize(
-    ("path", "session", "found"),
-    [
-        ("role/aws-reserved/sso.amazonaws.com/R", "jane@example.com", ["a@example.com", "jane@example.com"]),
-        ("role/aws-reserved/sso.amazonaws.com/R", "jane", ["a@example.com"]),
-        ("role/R", "jane@example.com", ["a@example.com"]),
-    ],
-)
-def test_given_the_owners_of_an_event_when_listed_then_only_aws_can_name_one_by_a_session(
-    path: str, session: str, found: list[str]
-) -> None:
-    actor = {"arn": f"arn:aws:iam::1:{path}", "caller_arn": f"arn:aws:sts::1:assumed-role/R/{session}"}
-
-    assert owners.addresses(facts.event(actor=actor), {"x": "a@example.com", "y": "", "z": "a@example.com"}) == found

@@ -85,7 +85,7 @@ def test_given_a_containment_when_it_is_kept_then_policy_keys_and_deletions_foll
 
     found = {"deny_policy": missing, "active_keys": ["a", "b"]}
     monkeypatch.setattr(enforcement, "_missing", lambda *_: found)
-    monkeypatch.setattr(enforcement, "_mention_approvers", lambda *_: None)
+    monkeypatch.setattr(enforcement, "_mention_approvers", lambda *given: made.append(given))
     monkeypatch.setattr(changes, "make", make)
     monkeypatch.setattr(changes, "retry_until", lambda _lock: 7.0)
     lock: Any = SimpleNamespace(row=row)
@@ -94,7 +94,7 @@ def test_given_a_containment_when_it_is_kept_then_policy_keys_and_deletions_foll
 
     policy = [(changes.DENY, "")] if missing else []
     keys = [(changes.DISABLED, "a"), (changes.DISABLED, "b"), *(("key {target} deleted", key) for key in deleted)]
-    assert made == [([*policy, *keys], 7.0)]
+    assert made == [([*policy, *keys], 7.0), (lock, found)]
     assert (kept.actions, kept.denied) == ([facts.taken()], True)
     assert kept.note.startswith(note)
     assert bool(kept.note) is bool(note)
