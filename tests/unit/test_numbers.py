@@ -273,7 +273,7 @@ NUMBERS: Mapping[str, Mapping[str, float]] = {
     "workflow.changes": {"_READ_BACK_TRIES": 8, "_PAUSE_SECONDS": 1.0, "_RESERVE_SECONDS": 25.0},
     "workflow.check_allowlist": {"_NEW_DAYS": 7},
     "workflow.continuing": {"_KEPT_SECONDS": 1209600},
-    "workflow.details": {"_VALUES": 8, "_VALUE_LENGTH": 150, "_DETAILS": 16},
+    "workflow.details": {"_VALUES": 8, "_VALUE_LENGTH": 150},
     "workflow.detections": {"_MOST_CHARACTERS_OF_A_RULE": 64},
     "workflow.event_claims": {"_KEPT_DAYS": 14},
     "workflow.event_not_believed": {"_LENGTH": 20},

@@ -19,7 +19,6 @@ _HIDDEN = re.compile(r"token|secret|password|user_?data|policydocument", re.IGNO
 _INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
 _ACCOUNT_IN_ARN = re.compile(r"arn:[^:]*:(?:iam|sts)::(\d{12}):.*|(\d{12})")
 _IDENTITY_CENTER = "AWSReservedSSO_"
-_DETAILS = 16
 _SCHEME = re.compile(r"(?<=[A-Za-z0-9])://")
 _WWW = re.compile(r"\bwww\.", re.IGNORECASE)
 # Host names with the domains that attackers use most. Other words with dots are mostly names of people and versions.
@@ -35,7 +34,7 @@ _SERVICES = {"cloudformation": "CloudFormation", "lambda": "Lambda", "servicecat
 
 def of_call(detail: Mapping[str, object], actor: Actor) -> list[str]:
     """Return the lines about an API call or a sign-in."""
-    return [line for line in _call(detail, actor) if line][:_DETAILS]
+    return [line for line in _call(detail, actor) if line]
 
 
 def session_lines(role: str, session: str) -> Iterator[str]:
