@@ -12,7 +12,7 @@ import pytest
 import urllib3
 from botocore.exceptions import ClientError
 
-from ir_router import clock, json_text
+from ir_router import aws, clock, json_text, tls, transfer
 from ir_router.ops import credentials
 from ir_router.transfer import Download, signed_headers
 from ir_router.workflow import changes
@@ -92,3 +92,22 @@ def test_given_a_change_that_iam_rejects_in_another_way_later_when_made_then_the
     assert codes == []
     assert [one.get("error") for one in failed.value.actions] == ["LimitExceeded"]
     assert str(failed.value).startswith("IAM allows 10 attached policies")
+
+
+def test_given_transfers_when_they_connect_then_certificates_are_required_and_nothing_is_retried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(urllib3, "PoolManager", dict)
+    transfer._pool.cache_clear()
+
+    made: Any = transfer._pool()
+
+    transfer._pool.cache_clear()
+    timeout = made.pop("timeout")
+    assert (timeout.connect_timeout, timeout.read_timeout) == (5, 60)
+    assert made == {
+        "retries": False,
+        "ssl_context": tls.context(),
+        "cert_reqs": "CERT_REQUIRED",
+        "ca_certs": aws.ca_bundle(),
+    }
