@@ -12,7 +12,7 @@ import pytest
 from ir_router import aws, clock
 from ir_router.commands import incident_details
 from ir_router.errors import UncertainError
-from ir_router.ledger import keys, table, urgent
+from ir_router.ledger import containments, keys, table, urgent
 from ir_router.ledger.containments import ContainmentBusyError
 from ir_router.sync import attachments
 from ir_router.workflow import accounts, verify_containment
@@ -161,3 +161,10 @@ def test_given_a_slack_file_that_is_not_copied_when_the_case_is_synchronised_the
     assert request["QueueUrl"] == "files_queue_url"
     assert request["MessageGroupId"] == request["MessageDeduplicationId"]
     assert later == [NOW + 600, NOW + 9]
+
+
+def test_given_a_containment_that_ends_when_cleared_then_no_attempt_of_it_counts_for_the_next_one() -> None:
+    of_attempts = {"attempts", "last_attempt", "last_attempt_at", "attempts_reported", "attempts_reported_at"}
+
+    assert set(containments.ATTEMPTS) == of_attempts
+    assert of_attempts < set(containments._INCIDENT)
