@@ -1,8 +1,8 @@
 """Run the AWS provider of a Terraform root once for a command.
 
 Terraform starts the provider for each step of a command: to read its schema, to validate, to plan and to apply. Each
-start of the AWS provider takes seconds of processor time, half of a plan's. A provider that runs already is named by
-TF_REATTACH_PROVIDERS (developer.hashicorp.com/terraform/plugin/debugging).
+start of the AWS provider takes seconds of processor time, together a third of a plan's. A provider that runs already is
+named by TF_REATTACH_PROVIDERS (developer.hashicorp.com/terraform/plugin/debugging).
 """
 
 from __future__ import annotations
