@@ -8,66 +8,27 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError
 
-from ir_router import clock
 from ir_router.deadline import Deadline
 from ir_router.errors import RefusedError, RetryLaterError, UncertainError
-from ir_router.ledger import claims, keys, leases, table
+from ir_router.ledger import claims, keys, table
 from ir_router.ledger.claims import ClaimLostError, Done, Held
 from ir_router.security_ir import gateway as security_ir
 from ir_router.slack import inbound, messages
 from ir_router.sync import approval_tampering, failures, file_comments, hints, posting, queue, slack_to_case
 from ir_router.sync.case_sync import ClaimHeldError
 from tests.support.answers import client_error
+from tests.support.channel_messages import NOW, PEOPLE, journal_of_messages, record
 from tests.support.journal import Journal, refused
 from tests.support.transfers import claim
 
-NOW = 50_000.0
 TS = "1768500000.5"
 DEADLINE = Deadline(soft=NOW + 30, hard=NOW + 50)
 AWS = "AWS Security Incident Response"
 
 
-class People:
-    """Names of users: U1 is a user, B1 an app's bot, B2 another bot. UOWN and BOWN are ir-router."""
-
-    users: dict[str, dict[str, Any]] = {  # noqa: RUF012
-        "U1": {"name": "jane"},
-        "B1": {"is_bot": True, "profile": {"api_app_id": "A1"}},
-        "B2": {"is_bot": True},
-    }
-
-    def user(self, user_id: str) -> dict[str, Any]:
-        return self.users.get(user_id, {})
-
-    def real_name(self, user_id: str) -> str:
-        return f"name of {user_id}"
-
-    def own_ids(self) -> set[str]:
-        return {"UOWN", "BOWN"}
-
-
-PEOPLE: Any = People()
-
-
 @pytest.fixture
 def journal(monkeypatch: pytest.MonkeyPatch) -> Journal:
-    monkeypatch.setattr(clock, "now", lambda: NOW)
-    found = Journal(monkeypatch)
-    for module, names in (
-        (table, ("put", "get", "query")),
-        (slack_to_case, ("announce", "correlate")),
-        (leases, ("add_hint",)),
-        (hints, ("publish",)),
-        (failures, ("report",)),
-    ):
-        for name in names:
-            found.replace(module, name)
-    return found
-
-
-def record(event: dict[str, Any], receive_count: int = 1) -> Any:
-    body = {"event": {"type": "message", "channel": "C1", **event}, "team_id": "T1", "app_id": "AOWN"}
-    return SimpleNamespace(body=body, receive_count=receive_count)
+    return journal_of_messages(monkeypatch)
 
 
 @pytest.mark.parametrize(
