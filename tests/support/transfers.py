@@ -6,10 +6,17 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from ir_router import clock, transfer
 from ir_router.cases.models import Attachment
-from ir_router.ledger import keys
+from ir_router.ledger import claims, keys, table
 from ir_router.ledger.claims import Claim
+from ir_router.security_ir import gateway as security_ir
+from ir_router.sync import file_comments, file_from_slack, file_to_slack
 from tests.support.journal import Journal
+
+NOW = 50_000.0
 
 
 def claim(attempt: int = 1, **row: Any) -> Claim:
@@ -39,3 +46,19 @@ def attachment(name: str = "a.txt", status: str = "Verified", attachment_id: str
         creator="c",
         created_date=datetime(2026, 1, 1, tzinfo=UTC),
     )
+
+
+def journal_of_uploads(monkeypatch: pytest.MonkeyPatch) -> Journal:
+    """Replace all effects of a transfer to Slack, with the time stopped."""
+    found = Journal(monkeypatch)
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+    monkeypatch.setattr(file_to_slack, "settings", lambda: SimpleNamespace(region="eu-west-1"))
+    for name in ("note", "confirm"):
+        found.replace(claims, name)
+    found.replace(table, "put")
+    found.replace(transfer, "check_slack_host")
+    found.replace(transfer, "upload")
+    found.replace(security_ir, "download_url", "https://s3/get")
+    found.replace(file_comments, "settle")
+    found.replace(file_from_slack, "announce")
+    return found

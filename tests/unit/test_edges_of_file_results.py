@@ -7,19 +7,16 @@ from typing import Any
 
 import pytest
 
-from ir_router import clock, transfer
 from ir_router.errors import OutOfTimeError, RefusedError, RetryLaterError, UncertainError
-from ir_router.ledger import claims, keys, table
+from ir_router.ledger import keys
 from ir_router.security_ir import gateway as security_ir
 from ir_router.slack import messages
-from ir_router.sync import file_comments, file_from_slack, file_to_slack
 from ir_router.sync.file_from_slack import FileFromSlack, _Copied, _StaysInSlackError
 from ir_router.sync.file_to_slack import FileToSlack
 from ir_router.sync.file_transfer import NotReadyError
 from tests.support.journal import Journal, refused
-from tests.support.transfers import attachment, claim, transfer_of
+from tests.support.transfers import attachment, claim, journal_of_uploads, transfer_of
 
-NOW = 50_000.0
 LIMIT = 100 * 1_048_576
 AWS = "AWS Security Incident Response"
 NOT_YET = NotReadyError("not yet")
@@ -29,18 +26,7 @@ UNCERTAIN = UncertainError("Slack", "m", "timeout")
 
 @pytest.fixture
 def journal(monkeypatch: pytest.MonkeyPatch) -> Journal:
-    found = Journal(monkeypatch)
-    monkeypatch.setattr(clock, "now", lambda: NOW)
-    monkeypatch.setattr(file_to_slack, "settings", lambda: SimpleNamespace(region="eu-west-1"))
-    for name in ("note", "confirm"):
-        found.replace(claims, name)
-    found.replace(table, "put")
-    found.replace(transfer, "check_slack_host")
-    found.replace(transfer, "upload")
-    found.replace(security_ir, "download_url", "https://s3/get")
-    found.replace(file_comments, "settle")
-    found.replace(file_from_slack, "announce")
-    return found
+    return journal_of_uploads(monkeypatch)
 
 
 @pytest.mark.parametrize(
